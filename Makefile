@@ -1,0 +1,50 @@
+# Needs Python 3.11 or later, make and git; everything else is installed into .venv from hashed lock files.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+STAMP := $(VENV)/.installed
+export UV_SYSTEM_CERTS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock samples clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make .venv with the locked dependencies and calib itself
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: setup ## run every test
+	$(BIN)/python -m pytest -q -n auto
+
+lint: setup ## ruff, mypy --strict, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: ## run every benchmark in an environment of its own
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet uv==$(UV_VERSION)
+	@.venv-bench/bin/uv pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements/bench.lock
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=. .venv-bench/bin/python $$file; done
+
+lock: setup ## resolve the lock files anew
+	for group in run dev bench; do \
+	  case $$group in run) groups="";; dev) groups="--group dev";; bench) groups="--group dev --group bench";; esac; \
+	  $(BIN)/uv pip compile pyproject.toml $$groups --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    --python-version 3.11 --quiet --output-file requirements/$$group.lock; \
+	done
+
+clean: ## remove what was made, the virtual environment included
+	rm -rf $(VENV) .venv-bench artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

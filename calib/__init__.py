@@ -1,0 +1,38 @@
+"""calib: from a market-making bot's live feeds to trustworthy calibration datasets.
+
+The rooms, from the ground up; a room imports only from those above it in this list:
+
+- `calib.errors`, `calib.clock`, `calib.files`: the tree of errors, time, how files are written
+- `calib.config`: settings with their ranges and origins
+- `calib.feeds`: what is on disk, its schema, reading and writing it
+
+The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calib.clock import Clock, SystemClock, VirtualClock
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Clock": "calib.clock",
+    "SystemClock": "calib.clock",
+    "VirtualClock": "calib.clock",
+}
+
+__all__ = ["Clock", "SystemClock", "VirtualClock", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'calib' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,38 @@
+"""The table of commands. Each command's own file loads what it needs when it runs, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from calib import __version__
+from calib.cli import config
+
+app = typer.Typer(
+    name="calib",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Turn a market-making bot's live feeds into trustworthy calibration datasets.",
+    epilog="Exit codes: 0 done, 1 verdict no, 2 usage, 3 input, 4 internal, 75 locked, 130/143 interrupted.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"calib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn a market-making bot's live feeds into trustworthy calibration datasets."""
+
+
+app.command("config", epilog="Example: calib config --output json")(config.config)

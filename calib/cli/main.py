@@ -1,0 +1,116 @@
+"""The edge of the program: runs a command and turns every outcome into an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+from typer.exceptions import Abort, Exit, TyperException
+
+from calib.cli.output import report_error, say
+from calib.errors import CalibError, UsageError
+
+EXIT_INTERNAL = 4
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; raised in the main thread so that every ``finally`` runs."""
+
+
+def main() -> NoReturn:
+    """Entry point of the ``calib`` command."""
+    code = run(sys.argv[1:])
+    with contextlib.suppress(BrokenPipeError, ValueError):
+        sys.stdout.flush()
+    sys.exit(code)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and give its exit code; nothing but the exit code leaves this function."""
+    as_json = _wants_json(argv)
+    command = next((word for word in argv if not word.startswith("-")), "")
+    try:
+        with _sigterm_raises():
+            return _invoke(argv)
+    except CalibError as error:
+        report_error(command, error, as_json=as_json, color=_color(argv))
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("error", "interrupted")
+        return EXIT_INTERRUPTED
+    except Terminated:
+        say("error", "terminated")
+        return EXIT_TERMINATED
+    except Exception as error:  # the last resort: no traceback reaches a user
+        path = _crash_log(argv)
+        what = f"internal error: {type(error).__name__}: {error}"
+        internal = _Internal(what, hint=f"Please report it with the crash log {path}")
+        report_error(command, internal, as_json=as_json, color=_color(argv))
+        return EXIT_INTERNAL
+
+
+class _Internal(CalibError):
+    name = "internal"
+    exit_code = EXIT_INTERNAL
+
+
+def _invoke(argv: Sequence[str]) -> int:
+    from calib.cli.app import app
+
+    try:
+        result: Any = app(list(argv), standalone_mode=False, prog_name="calib")
+    except Exit as stop:
+        return int(stop.exit_code)
+    except Abort as error:
+        raise KeyboardInterrupt from error
+    except TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "calib"
+        message = error.format_message().rstrip(".")
+        raise UsageError(message, hint=f"Try '{path} --help'") from error
+    return result if isinstance(result, int) else 0
+
+
+def _wants_json(argv: Sequence[str]) -> bool:
+    """Whether ``--output json`` was asked for, also where the line cannot be parsed."""
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    return any(word == "--output=json" or (word == "--output" and value == "json") for word, value in pairs)
+
+
+def _color(argv: Sequence[str]) -> str:
+    for mode in ("always", "never"):
+        if f"--color={mode}" in argv or ("--color" in argv and mode in argv):
+            return mode
+    return "auto"
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        previous = signal.signal(signal.SIGTERM, handle)
+    except ValueError:  # not the main thread: the embedding program owns the signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _crash_log(argv: Sequence[str]) -> str:
+    descriptor, path = tempfile.mkstemp(prefix="calib-crash-", suffix=".log")
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
+        handle.write(f"calib {' '.join(argv)}\n\n{traceback.format_exc()}")
+    return path

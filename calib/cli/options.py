@@ -1,0 +1,78 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from calib.cli.output import Session
+from calib.config import Config, find_file
+
+
+class OutputForm(enum.StrEnum):
+    """Form of the result on stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class ColorMode(enum.StrEnum):
+    """When to colour."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+Output = Annotated[OutputForm, typer.Option("--output", help="Form of the result on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Silent on success.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr.")]
+Color = Annotated[ColorMode, typer.Option("--color", help="Colour on stderr; NO_COLOR is honoured.")]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file; default ./calib.yaml if it exists."),
+]
+Feeds = Annotated[
+    str | None, typer.Option("--feeds", metavar="DIR", help="Directory of the feeds [artifacts/edge/feeds].")
+]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="DIR", help="Root of datasets/, rejects/ and reports/ [artifacts/edge]."),
+]
+Symbols = Annotated[
+    list[str] | None, typer.Option("--symbols", metavar="SYM[,SYM]", help="Only these; repeat or use commas.")
+]
+From = Annotated[str | None, typer.Option("--from", "--from-ts", metavar="TIME", help="Start of the range, UTC.")]
+To = Annotated[str | None, typer.Option("--to", "--to-ts", metavar="TIME", help="End of the range, exclusive.")]
+Since = Annotated[str | None, typer.Option("--since", metavar="DURATION", help="The last 6h, 2d, ... until now.")]
+Day = Annotated[str | None, typer.Option("--day", metavar="DAY", help="One UTC day: yesterday, 2025-01-01, 20250101.")]
+MaxRejectRatio = Annotated[
+    float | None,
+    typer.Option("--max-reject-ratio", metavar="X", help="Share of bad lines per file that is tolerated [0.01]."),
+]
+
+
+def start(
+    command: str,
+    *,
+    flags: Mapping[str, Any] | None = None,
+    config: str | None = None,
+    output: OutputForm = OutputForm.TEXT,
+    quiet: bool = False,
+    verbose: int = 0,
+    color: ColorMode = ColorMode.AUTO,
+) -> Session:
+    """Resolve the configuration and open the session of one command; flags by configuration key, None for not given."""
+    resolved = Config.resolve(flags, file=find_file(config))
+    return Session(command, resolved, output.value, quiet, verbose, color.value)
+
+
+def split_commas(values: list[str] | None) -> list[str] | None:
+    """``["a,b", "c"]`` as ``["a", "b", "c"]``, without repeats, in the order given; None stays None."""
+    if values is None:
+        return None
+    parts = (part.strip() for value in values for part in value.split(","))
+    return list(dict.fromkeys(part for part in parts if part))

@@ -1,0 +1,345 @@
+"""Settings: the one table of keys, their ranges, and where each value came from.
+
+Precedence: flags, then ``CALIB_*`` environment variables, then ``calib.yaml`` (or the file named by ``--config``), then
+the defaults. A key ``aggregate.interval_sec`` is ``aggregate: {interval_sec: ...}`` in the file and
+``CALIB_AGGREGATE_INTERVAL_SEC`` in the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from calib.errors import ConfigError
+
+DEFAULT_FILE: Final = "calib.yaml"
+PREFIX: Final = "CALIB_"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the configuration.
+
+    Parameters
+    ----------
+    key
+        Dotted name.
+    kind
+        ``bool``, ``int``, ``float``, ``str``, ``list`` (of strings) or ``map`` (string -> float).
+    default
+        The value where nothing else is said; None for "not set", which only ``nullable`` keys allow elsewhere.
+    meaning
+        One sentence, with the unit.
+    low, high
+        Inclusive bounds of a number.
+    choices
+        The only values of a string, or of a list's items.
+    nullable
+        Whether null may be set: "off" or "not set".
+    """
+
+    key: str
+    kind: str
+    default: Any
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    nullable: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return PREFIX + self.key.replace(".", "_").upper()
+
+    @property
+    def allowed(self) -> str:
+        """The allowed range in words, as errors and the reference page give it."""
+        if self.choices:
+            words = ", ".join(self.choices)
+        elif self.kind in ("int", "float"):
+            low = "" if self.low is None else f" from {_plain(self.low)}"
+            high = "" if self.high is None else f" to {_plain(self.high)}"
+            words = {"int": "whole number", "float": "number"}[self.kind] + low + high
+        else:
+            words = {"bool": "true or false", "str": "text", "list": "list of texts", "map": "names with numbers"}[
+                self.kind
+            ]
+        return f"{words}, or null" if self.nullable else words
+
+    def check(self, value: Any, where: str) -> Any:
+        """The value in its proper type.
+
+        Raises
+        ------
+        ConfigError
+            Where it is of another type or out of range; the message names the key and the allowed range.
+        """
+        if value is None and self.nullable:
+            return None
+        checked = _CHECKS[self.kind](value)
+        if checked is None or not self._within(checked):
+            raise ConfigError(
+                f"{self.key}: {value!r} is not allowed",
+                where=where,
+                hint=f"Allowed: {self.allowed}",
+            )
+        return checked
+
+    def parse(self, text: str, where: str) -> Any:
+        """The value of a text from the environment or a flag; see `check`."""
+        text = text.strip()
+        if self.nullable and text.lower() in ("", "null", "none", "off"):
+            return None
+        return self.check(_read(self.kind, text), where)
+
+    def _within(self, value: Any) -> bool:
+        if self.choices:
+            return all(item in self.choices for item in (value if self.kind == "list" else [value]))
+        if self.kind in ("int", "float"):
+            return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+        return True
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else str(number)
+
+
+def _check_bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _check_int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _check_float(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _check_str(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _check_list(value: Any) -> list[str] | None:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
+        return None
+    return list(value)
+
+
+def _check_map(value: Any) -> dict[str, float] | None:
+    if not isinstance(value, Mapping):
+        return None
+    checked = {name: _check_float(number) for name, number in value.items() if isinstance(name, str)}
+    if len(checked) != len(value) or None in checked.values():
+        return None
+    return {name: checked[name] for name in sorted(checked)}  # type: ignore[misc]  # None was refused above
+
+
+_CHECKS: Final = {
+    "bool": _check_bool,
+    "int": _check_int,
+    "float": _check_float,
+    "str": _check_str,
+    "list": _check_list,
+    "map": _check_map,
+}
+
+
+def _read(kind: str, text: str) -> Any:
+    """A text as the value it spells, or the text itself, which `Setting.check` then refuses."""
+    try:
+        match kind:
+            case "bool":
+                return True if text.lower() in _TRUE else False if text.lower() in _FALSE else text
+            case "int":
+                return int(text)
+            case "float":
+                return float(text)
+            case "list":
+                return [item.strip() for item in text.split(",") if item.strip()]
+            case "map":
+                pairs = (item.partition("=") for item in text.split(",") if item.strip())
+                return {name.strip(): float(number) for name, _, number in pairs}
+    except ValueError:
+        return text
+    return text
+
+
+FORMATS: Final = ("json", "parquet", "csv", "arrow")
+
+SETTINGS: Final[dict[str, Setting]] = {
+    setting.key: setting
+    for setting in (
+        Setting("feeds", "str", "artifacts/edge/feeds", "Directory of the feed files"),
+        Setting("out", "str", "artifacts/edge", "Root that holds datasets/, rejects/ and reports/"),
+        Setting("symbols", "list", [], "Symbols to work on; empty for all"),
+        Setting("max_reject_ratio", "float", 0.01, "Share of bad lines in one file past which a run ends", 0, 1),
+        Setting("aggregate.interval_sec", "int", 300, "Length of an interval, s", 1, 31_536_000),
+        Setting("aggregate.min_ticks", "int", 10, "Filter low_ticks: fewest tick lines of an interval", 0),
+        Setting(
+            "aggregate.max_deadline_miss_rate", "float", 0.05, "Filter deadline_miss: largest share of late ticks", 0, 1
+        ),
+        Setting("aggregate.max_gap_sec", "float", 60.0, "Filter ws_gap: longest silence of an interval, s", 0),
+        Setting(
+            "aggregate.no_filter",
+            "list",
+            [],
+            "Filters that are switched off",
+            choices=("low_ticks", "deadline_miss", "ws_gap", "non_finite"),
+        ),
+        Setting("aggregate.tick_sample_rate", "int", 10, "Ticks that a line without sample_rate stands for", 1),
+        Setting("aggregate.maker_fee_bps", "float", 0.0, "Fee of a maker fill without fee_bps, bps"),
+        Setting("aggregate.taker_fee_bps", "float", 0.0, "Fee of a taker fill without fee_bps, bps"),
+        Setting("aggregate.format", "list", ["json"], "Formats of the dataset", choices=FORMATS),
+    )
+}
+"""Every key by its name; rooms further up read their own part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value with its origin: ``default``, a file's path, ``env CALIB_...`` or ``flag``."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting resolved.
+
+    >>> config = Config.resolve(environment={"CALIB_AGGREGATE_MIN_TICKS": "5"}, file=None)
+    >>> config["aggregate.min_ticks"], config.origin("aggregate.min_ticks"), config.origin("out")
+    (5, 'env CALIB_AGGREGATE_MIN_TICKS', 'default')
+    """
+
+    values: Mapping[str, Value]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key].value
+
+    def origin(self, key: str) -> str:
+        """Where the value of ``key`` came from."""
+        return self.values[key].origin
+
+    def section(self, name: str) -> dict[str, Any]:
+        """The values below ``name.``, by the rest of their keys."""
+        return {key[len(name) + 1 :]: entry.value for key, entry in self.values.items() if key.startswith(f"{name}.")}
+
+    def with_flags(self, flags: Mapping[str, Any]) -> Config:
+        """The same with flags on top; a flag that is None was not given."""
+        values = dict(self.values)
+        for key, value in flags.items():
+            if value is not None:
+                values[key] = Value(SETTINGS[key].check(value, _flag(key)), "flag")
+        return Config(values)
+
+    @classmethod
+    def resolve(
+        cls,
+        flags: Mapping[str, Any] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        file: Path | None = None,
+    ) -> Config:
+        """Resolve flags > environment > file > defaults.
+
+        Parameters
+        ----------
+        flags
+            Values by key; None means not given.
+        environment
+            Default: the process's own.
+        file
+            A configuration file that must exist; None looks for no file (see `find_file`).
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key or variable, or a value out of range.
+        """
+        environment = os.environ if environment is None else environment
+        values = {key: Value(setting.default, "default") for key, setting in SETTINGS.items()}
+        if file is not None:
+            for key, value in _file_values(file).items():
+                values[key] = Value(SETTINGS[key].check(value, str(file)), str(file))
+        for key, text in _environment_values(environment).items():
+            origin = f"env {SETTINGS[key].variable}"
+            values[key] = Value(SETTINGS[key].parse(text, origin), origin)
+        return cls(values).with_flags(flags or {})
+
+
+def find_file(explicit: str | None, environment: Mapping[str, str] | None = None) -> Path | None:
+    """The configuration file: ``explicit``, else ``CALIB_CONFIG``, else ``./calib.yaml`` where it exists."""
+    named = explicit or (os.environ if environment is None else environment).get("CALIB_CONFIG")
+    if named:
+        return Path(named)
+    default = Path(DEFAULT_FILE)
+    return default if default.is_file() else None
+
+
+def _flag(key: str) -> str:
+    return "--" + key.rpartition(".")[2].replace("_", "-")
+
+
+def _file_values(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=str(path), hint="Check --config or CALIB_CONFIG"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", where=str(path), hint="Save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f":{mark.line + 1}"
+        problem = getattr(error, "problem", None) or "is no YAML"
+        raise ConfigError(f"is not valid YAML: {problem}", where=f"{path}{line}", hint="Mend that line") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError("must hold keys with values", where=str(path), hint="See `calib config` for the keys")
+    return _flatten(tree, "", path)
+
+
+def _flatten(tree: Mapping[Any, Any], prefix: str, path: Path) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if key in SETTINGS:
+            flat[key] = value
+        elif isinstance(value, Mapping) and any(known.startswith(f"{key}.") for known in SETTINGS):
+            flat |= _flatten(value, f"{key}.", path)
+        else:
+            raise ConfigError(f"unknown key {key}", where=str(path), hint=_nearest(key, list(SETTINGS)))
+    return flat
+
+
+def _environment_values(environment: Mapping[str, str]) -> dict[str, str]:
+    by_variable = {setting.variable: key for key, setting in SETTINGS.items()}
+    found: dict[str, str] = {}
+    for variable in sorted(environment):
+        if variable in by_variable:
+            found[by_variable[variable]] = environment[variable]
+        elif variable.startswith(PREFIX) and variable != "CALIB_CONFIG":
+            raise ConfigError(
+                f"unknown variable {variable}", where="environment", hint=_nearest(variable, list(by_variable))
+            )
+    return found
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.6)
+    return f"Did you mean {near[0]}?" if near else "`calib config` lists every key"

@@ -1,0 +1,221 @@
+"""Every error that calib raises on purpose, in one tree.
+
+    CalibError                      exit code, stable name
+    |-- UsageError              2   what was asked makes no sense
+    |   |-- BadRange                bad-range
+    |   |-- BadTime                 bad-time
+    |   |-- ConfigError             bad-config
+    |   |-- UnwritableOutput        unwritable-output
+    |   `-- DepthError              bad-depth
+    |-- InputError              3   what was given is missing or not what it should be
+    |   |-- NoFeeds                 no-feeds
+    |   |-- NoLines                 no-lines-in-range
+    |   |-- NoSuchSymbol            no-such-symbol
+    |   |-- TwoForms                two-forms-of-one-day
+    |   |-- UnreadableInput         unreadable-input
+    |   |-- TruncatedInput          truncated-input
+    |   |-- TooManyRejects          too-many-rejects
+    |   |-- NotADataset             not-a-dataset
+    |   `-- NewerSchema             newer-schema
+    |-- RecordError             2   a live record that the feed's schema refuses
+    |   `-- BadRecord               bad-record
+    |-- SinkError               2   a live writer that cannot write
+    |   |-- SinkClosed              sink-closed
+    |   `-- SinkFailed              sink-failed
+    `-- LockHeld               75   lock-held: another run works in the same output directory
+
+An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
+is stable: scripts may match on it; the sentences may improve.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CalibError(Exception):
+    """The root: something calib can explain.
+
+    Parameters
+    ----------
+    what
+        One sentence without a full stop: what went wrong.
+    where
+        ``file``, ``file:line`` or ``file:line, field``; empty where no place is to blame.
+    hint
+        What the user can do next, one sentence.
+    """
+
+    name: ClassVar[str] = "calib-error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.hint)
+
+
+def _rebuild(kind: type[CalibError], what: str, where: str, hint: str) -> CalibError:
+    return kind(what, where=where, hint=hint)
+
+
+class UsageError(CalibError):
+    """The command or call makes no sense as it stands."""
+
+    name = "usage"
+    exit_code = 2
+
+
+class BadRange(UsageError):
+    """A time range that ends before it begins, or that is given twice."""
+
+    name = "bad-range"
+
+
+class BadTime(UsageError):
+    """A text that is no point in time or duration."""
+
+    name = "bad-time"
+
+
+class ConfigError(UsageError):
+    """An unknown configuration key, or a value outside its range."""
+
+    name = "bad-config"
+
+
+class UnwritableOutput(UsageError):
+    """The output directory or file cannot be written."""
+
+    name = "unwritable-output"
+
+
+class DepthError(UsageError):
+    """A book depth below 1 or above the cache's ``max_depth``."""
+
+    name = "bad-depth"
+
+
+class InputError(CalibError):
+    """Input that is missing, or not what it should be."""
+
+    name = "input"
+    exit_code = 3
+
+
+class NoFeeds(InputError):
+    """The feed directory is missing or holds no feed file of the kinds asked for."""
+
+    name = "no-feeds"
+
+
+class NoLines(InputError):
+    """The feeds hold no usable line within the range."""
+
+    name = "no-lines-in-range"
+
+
+class NoSuchSymbol(InputError):
+    """None of the symbols asked for occurs."""
+
+    name = "no-such-symbol"
+
+
+class TwoForms(InputError):
+    """One day of one kind lies there plain and compressed at once."""
+
+    name = "two-forms-of-one-day"
+
+
+class UnreadableInput(InputError):
+    """An input that cannot be opened, or that is no regular file."""
+
+    name = "unreadable-input"
+
+
+class TruncatedInput(InputError):
+    """A compressed input that ends too early or is damaged."""
+
+    name = "truncated-input"
+
+
+class TooManyRejects(InputError):
+    """More bad lines in one file than ``max_reject_ratio`` tolerates."""
+
+    name = "too-many-rejects"
+
+
+class NotADataset(InputError):
+    """A file that is no calib dataset, or a damaged one."""
+
+    name = "not-a-dataset"
+
+
+class NewerSchema(InputError):
+    """A file written by a later version of calib than this one."""
+
+    name = "newer-schema"
+
+
+class RecordError(CalibError):
+    """A live record that cannot be accepted."""
+
+    name = "record"
+    exit_code = 2
+
+
+class BadRecord(RecordError, ValueError):
+    """A record that the feed's schema refuses; ``where`` names the field."""
+
+    name = "bad-record"
+
+
+class SinkError(CalibError):
+    """A live writer that can no longer write."""
+
+    name = "sink"
+    exit_code = 2
+
+
+class SinkClosed(SinkError):
+    """A record given to a logger that was closed."""
+
+    name = "sink-closed"
+
+
+class SinkFailed(SinkError):
+    """The disk refused a write; said once to the owner, the file stays whole."""
+
+    name = "sink-failed"
+
+
+class LockHeld(CalibError):
+    """Another run holds the lock of this output directory."""
+
+    name = "lock-held"
+    exit_code = 75
+
+
+def all_errors() -> list[type[CalibError]]:
+    """Every class of the tree, the root first, parents before children.
+
+    >>> [kind.name for kind in all_errors()][:2]
+    ['calib-error', 'usage']
+    """
+    found: list[type[CalibError]] = []
+
+    def walk(kind: type[CalibError]) -> None:
+        found.append(kind)
+        for child in kind.__subclasses__():
+            walk(child)
+
+    walk(CalibError)
+    return found

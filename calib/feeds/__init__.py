@@ -1,0 +1,1 @@
+"""What is on disk: the schema, finding and reading feed files, writing them."""

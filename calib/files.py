@@ -1,0 +1,136 @@
+"""How calib writes files: under a lock, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from calib.errors import LockHeld, UnwritableOutput
+
+LOCK_NAME = ".calib.lock"
+
+
+def make_directory(path: Path) -> None:
+    """Create ``path`` and its parents.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where the system refuses, or a file stands in the way.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> bool:
+    """Write a file that is either the old one or the new one, never a part.
+
+    A temporary name beside the target, fsync, rename, fsync of the directory. Where the bytes are those that already
+    stand there, the file is left alone.
+
+    Parameters
+    ----------
+    path
+        The target; its directory is made where it is missing.
+    content
+        The bytes, or a function that writes them to an open binary file.
+
+    Returns
+    -------
+    bool
+        True where the file changed.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where the system refuses.
+    """
+    make_directory(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            if callable(content):
+                content(handle)
+            else:
+                handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        if path.is_file() and _same_bytes(temporary, path):
+            return False
+        temporary.replace(path)
+        _fsync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _same_bytes(one: Path, other: Path, block: int = 1 << 20) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as left, other.open("rb") as right:
+        while True:
+            a, b = left.read(block), right.read(block)
+            if a != b:
+                return False
+            if not a:
+                return True
+
+
+def _fsync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the output directory's lock while the block runs.
+
+    The lock is the kernel's (``flock``): it ends with the process, however that ends.
+
+    Raises
+    ------
+    LockHeld
+        At once, where another process has it.
+    UnwritableOutput
+        Where the lock file cannot be made.
+    """
+    make_directory(directory)
+    path = directory / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            raise LockHeld(
+                f"another run holds the lock{f' (process {holder})' if holder else ''}",
+                where=str(path),
+                hint="Wait for it to end, or give this run another --out",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> UnwritableOutput:
+    return UnwritableOutput(
+        f"cannot be written: {error.strerror or error}",
+        where=str(path),
+        hint="Check the path, its permissions and the free space, or choose another --out",
+    )

@@ -1,0 +1,26 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REAL_FEEDS = REPOSITORY.parent / "shared" / "real_feeds"
+
+
+@pytest.fixture(autouse=True)
+def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own CALIB_* variables must not change an outcome."""
+    for variable in [name for name in os.environ if name.startswith("CALIB_")]:
+        monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def real_feeds() -> Path:
+    """The real recordings, where this checkout has them beside it."""
+    if not REAL_FEEDS.is_dir():
+        pytest.skip("the real recordings are not beside this checkout (../shared/real_feeds)")
+    return REAL_FEEDS
