@@ -18,7 +18,8 @@
     |   |-- NotADataset             not-a-dataset
     |   `-- NewerSchema             newer-schema
     |-- RecordError             2   a live record that the feed's schema refuses
-    |   `-- BadRecord               bad-record
+    |   |-- BadRecord               bad-record
+    |   `-- BadObservation          bad-observation
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -176,6 +177,12 @@ class BadRecord(RecordError, ValueError):
     """A record that the feed's schema refuses; ``where`` names the field."""
 
     name = "bad-record"
+
+
+class BadObservation(RecordError, ValueError):
+    """A number given to a feature collector that is NaN, infinite, negative or no number; ``where`` names it."""
+
+    name = "bad-observation"
 
 
 class SinkError(CalibError):
