@@ -29,7 +29,14 @@ _HOME = {
     "VirtualClock": "calib.clock",
 }
 
-__all__ = ["Clock", "FeatureCollector", "SymbolScoreboard", "SystemClock", "VirtualClock", "__version__"]
+__all__ = [
+    "Clock",
+    "FeatureCollector",
+    "SymbolScoreboard",
+    "SystemClock",
+    "VirtualClock",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
