@@ -6,6 +6,7 @@
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
+    |   |-- ForeignFiles            foreign-files
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   `-- BadFault                bad-fault
@@ -99,6 +100,12 @@ class UnwritableOutput(UsageError):
     """The output directory or file cannot be written."""
 
     name = "unwritable-output"
+
+
+class ForeignFiles(UsageError):
+    """The output directory holds feeds that this command did not write."""
+
+    name = "foreign-files"
 
 
 class DepthError(UsageError):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import config
+from calib.cli import config, simulate
 
 app = typer.Typer(
     name="calib",
@@ -36,3 +36,4 @@ def root(
 
 
 app.command("config", epilog="Example: calib config --output json")(config.config)
+app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
