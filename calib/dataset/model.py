@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import polars as pl
@@ -35,6 +35,10 @@ DROPPED: Final = pl.Schema({"symbol": pl.String(), "start_ts": pl.Int64(), "reas
 """Columns of `Dataset.dropped`; ``reasons`` in the order of the filters."""
 
 
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A count, or Unix seconds: what a 64-bit column holds."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the envelope; keys that a reader does not know are ignored."""
 
@@ -44,8 +48,18 @@ class Range(Record, frozen=True, kw_only=True):
 
     from_: str = msgspec.field(name="from")
     to: str
-    interval_sec: int
+    interval_sec: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
     symbols: list[str]
+
+    @property
+    def from_ts(self) -> int:
+        """``from`` in Unix seconds; `ValueError` where it is no time."""
+        return _seconds(self.from_)
+
+    @property
+    def to_ts(self) -> int:
+        """``to`` in Unix seconds; `ValueError` where it is no time."""
+        return _seconds(self.to)
 
 
 class Filters(Record, frozen=True, kw_only=True):
@@ -60,7 +74,7 @@ class Filters(Record, frozen=True, kw_only=True):
 class Params(Record, frozen=True, kw_only=True):
     """What else the numbers depend on."""
 
-    tick_sample_rate: int
+    tick_sample_rate: Whole
     maker_fee_bps: float
     taker_fee_bps: float
 
@@ -69,11 +83,11 @@ class Input(Record, frozen=True, kw_only=True):
     """One feed file: ``file`` is a base name, ``lines`` = ``used`` + all of ``rejected`` (reason -> count)."""
 
     file: str
-    bytes: int
+    bytes: Whole
     sha256: str
-    lines: int
-    used: int
-    rejected: dict[str, int]
+    lines: Whole
+    used: Whole
+    rejected: dict[str, Whole]
 
 
 class MissingDays(Record, frozen=True, kw_only=True):
@@ -86,17 +100,17 @@ class MissingDays(Record, frozen=True, kw_only=True):
 class Counts(Record, frozen=True, kw_only=True):
     """Rows before the filters, rows kept, and rows dropped by reason (a row may fail several)."""
 
-    intervals: int
-    kept: int
-    dropped: dict[str, int]
+    intervals: Whole
+    kept: Whole
+    dropped: dict[str, Whole]
 
 
 class SampleCount(Record, frozen=True, kw_only=True):
     """What stands behind an interval's numbers."""
 
-    ticks: int
-    fills: int
-    quotes: int
+    ticks: Whole
+    fills: Whole
+    quotes: Whole
 
 
 class Targets(Record, frozen=True, kw_only=True):
@@ -130,8 +144,8 @@ class Interval(Record, frozen=True, kw_only=True):
 
     symbol: str
     start: str
-    start_ts: int
-    end_ts: int
+    start_ts: Whole
+    end_ts: Whole
     sample_count: SampleCount
     targets: Targets
     features: Features
@@ -142,7 +156,7 @@ class Dropped(Record, frozen=True, kw_only=True):
 
     symbol: str
     start: str
-    start_ts: int
+    start_ts: Whole
     reasons: list[str]
 
 
@@ -182,9 +196,14 @@ class Dataset:
     tool: Tool = field(default_factory=Tool)
 
     def __post_init__(self) -> None:
+        if self.range.from_ts >= self.range.to_ts:
+            raise ValueError(f"range is empty: {self.range.from_} to {self.range.to}, {self.range.interval_sec} s")
         _check_columns("intervals", self.intervals, INTERVALS)
         _check_columns("dropped", self.dropped, DROPPED)
         _check_values(self.intervals)
+        for frame in (self.intervals, self.dropped):
+            if not frame["start_ts"].is_between(self.range.from_ts, self.range.to_ts, closed="left").all():
+                raise ValueError("a row starts outside the range")
         if self.counts.kept != self.intervals.height:
             raise ValueError(f"counts.kept is {self.counts.kept}, but there are {self.intervals.height} intervals")
         if self.counts.intervals != self.intervals.height + self.dropped.height:
@@ -223,6 +242,13 @@ def iso(ts: int) -> str:
     '2025-01-01T00:00:00Z'
     """
     return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return int(moment.timestamp())
 
 
 def _check_columns(name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
