@@ -44,8 +44,7 @@ class Grid:
     def index(self, ts: float) -> int:
         """Number of the interval that holds ``ts``.
 
-        The whole seconds are divided, as integers: ``floor(ts / interval_sec)`` in floating point would put a line
-        that comes a microsecond before a boundary behind it.
+        The whole seconds are divided, as integers, so that no rounding can carry a line over a boundary.
         """
         return math.floor(ts) // self.interval_sec
 
