@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from calib.reports.sparkline import histogram
 
@@ -52,14 +53,13 @@ def distribution(name: str, unit: str, column: pl.Series) -> Distribution:
     if n == 0:
         return Distribution(name, unit, 0, len(column), None, {key: None for key, _ in QUANTILES}, None, None, None, "")
     mean, sd = _moments(values.tolist())
-    levels = np.quantile(values, [share for _, share in QUANTILES], method="linear")
     return Distribution(
         name=name,
         unit=unit,
         n=n,
         nulls=len(column) - n,
         minimum=float(values.min()),
-        quantiles={key: float(level) for (key, _), level in zip(QUANTILES, levels, strict=True)},
+        quantiles=_quantiles(values),
         maximum=float(values.max()),
         mean=mean,
         sd=sd,
@@ -67,12 +67,23 @@ def distribution(name: str, unit: str, column: pl.Series) -> Distribution:
     )
 
 
+def _quantiles(values: npt.NDArray[np.float64]) -> dict[str, float | None]:
+    # Halved where the span would overflow a double; halving alone is exact there.
+    scale = 1.0 if math.isfinite(float(values.max()) - float(values.min())) else 2.0
+    levels = np.quantile(values / scale, [share for _, share in QUANTILES], method="linear") * scale
+    return {key: float(level) for (key, _), level in zip(QUANTILES, levels, strict=True)}
+
+
 def _moments(values: list[float]) -> tuple[float | None, float | None]:
     """Mean and sample standard deviation by exact sums; None where they overflow a double."""
     try:
         mean = math.fsum(values) / len(values)
-        if len(values) < 2:
-            return mean, None
-        return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
     except OverflowError:
         return None, None
+    if len(values) < 2:
+        return mean, None
+    try:
+        sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    except OverflowError:
+        return mean, None
+    return mean, sd if math.isfinite(sd) else None

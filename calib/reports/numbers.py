@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 NONE: Final = "-"
@@ -21,12 +20,13 @@ def number(value: float | None) -> str:
         return NONE
     if value == 0:
         return "0"
-    exponent = math.floor(math.log10(abs(value)))
+    # Rounded before it is judged: 0.00099999 is 0.001, not 1e-3.
+    mantissa, _, power = f"{value:.{DIGITS - 1}e}".partition("e")
+    exponent = int(power)
     if -3 <= exponent < 7:
         text = f"{value:.{max(0, DIGITS - 1 - exponent)}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
-    mantissa, _, power = f"{value:.{DIGITS - 1}e}".partition("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
+    return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
 
 
 def count(value: int) -> str:

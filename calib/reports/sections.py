@@ -77,7 +77,7 @@ def sections(summary: Summary) -> dict[str, str]:
         "inputs": _inputs(summary),
         "command": block(command(summary.dataset)),
         "interval": duration(summary.dataset.range.interval_sec),
-        "tool": f"{summary.dataset.tool.name} {summary.dataset.tool.version}",
+        "tool": code(f"{summary.dataset.tool.name} {summary.dataset.tool.version}"),
     }
 
 
@@ -162,7 +162,11 @@ def _symbols(summary: Summary) -> str:
         for row in summary.symbols
     ]
     where = "the symbols with the smallest kept share stand above; the dataset's rows hold the rest"
-    return _capped(rows, [*header, *reasons], "l" + "r" * (len(header) - 1 + len(reasons)), where) if rows else ""
+    return (
+        _capped(rows, [*header, *map(code, reasons)], "l" + "r" * (len(header) - 1 + len(reasons)), where)
+        if rows
+        else ""
+    )
 
 
 def _reasons(summary: Summary) -> str:
@@ -224,7 +228,7 @@ def _missing_days(summary: Summary) -> str:
     for kind in missing.__struct_fields__:
         days = getattr(missing, kind)
         if days:
-            shown = ", ".join(days[:CAP])
+            shown = ", ".join(map(code, days[:CAP]))
             more = f" and {count(len(days) - CAP)} more (`missing_days` in the dataset)" if len(days) > CAP else ""
             lines.append(f"- {kind}: {count(len(days))} {_plural('day', len(days))} without a file: {shown}{more}")
     return "\n".join(lines)
