@@ -20,7 +20,7 @@ _READABLE = (".json", ".parquet", ".arrow")
 def summary(
     datasets: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DATASET]...", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
+        typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
     ] = None,
     out: options.Out = None,
     config: options.ConfigFile = None,
