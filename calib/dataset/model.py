@@ -214,16 +214,7 @@ class Dataset:
 
     def rows(self) -> Iterator[Interval]:
         """The kept rows as records, in order."""
-        for row in self.intervals.iter_rows(named=True):
-            yield Interval(
-                symbol=row["symbol"],
-                start=iso(row["start_ts"]),
-                start_ts=row["start_ts"],
-                end_ts=row["end_ts"],
-                sample_count=SampleCount(**{column.name: row[column.name] for column in COUNTS}),
-                targets=Targets(**{column.name: row[column.name] for column in TARGETS}),
-                features=Features(**{column.name: row[column.name] for column in FEATURES}),
-            )
+        return interval_rows(self.intervals)
 
     def same_as(self, other: Dataset) -> bool:
         """Whether every part and every row are equal."""
@@ -232,6 +223,20 @@ class Dataset:
             all(getattr(self, name) == getattr(other, name) for name in small)
             and self.intervals.equals(other.intervals)
             and self.dropped.equals(other.dropped)
+        )
+
+
+def interval_rows(frame: pl.DataFrame) -> Iterator[Interval]:
+    """The rows of a frame with the columns `INTERVALS` as records, in order."""
+    for row in frame.iter_rows(named=True):
+        yield Interval(
+            symbol=row["symbol"],
+            start=iso(row["start_ts"]),
+            start_ts=row["start_ts"],
+            end_ts=row["end_ts"],
+            sample_count=SampleCount(**{column.name: row[column.name] for column in COUNTS}),
+            targets=Targets(**{column.name: row[column.name] for column in TARGETS}),
+            features=Features(**{column.name: row[column.name] for column in FEATURES}),
         )
 
 

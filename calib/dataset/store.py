@@ -27,6 +27,7 @@ _MAKE: Final = "`calib aggregate` makes a dataset from feeds; give the .json, .p
 def dataset_name(span: Range) -> str:
     """Name of the dataset of that range, without a suffix.
 
+    >>> from calib.dataset.model import Range
     >>> dataset_name(Range(from_="2025-01-01T00:00:00Z", to="2025-01-02T00:00:00Z", interval_sec=300, symbols=[]))
     'calib_20250101_000000_20250102_000000'
     """
