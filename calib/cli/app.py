@@ -8,6 +8,7 @@ import typer
 
 from calib import __version__
 from calib.cli import config, simulate
+from calib.cli import config, summary
 
 app = typer.Typer(
     name="calib",
@@ -37,3 +38,6 @@ def root(
 
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
+app.command(
+    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250102_000000.json"
+)(summary.summary)
