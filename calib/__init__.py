@@ -18,6 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.writers import (
+        BookLogger,
+        CalibrationLoggerManager,
+        FillLogger,
+        PipelineTickLogger,
+        QuoteLogger,
+        TradeLogger,
+    )
 
 __version__ = "0.1.0"
 
@@ -27,9 +35,28 @@ _HOME = {
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
+    "BookLogger": "calib.feeds.writers",
+    "CalibrationLoggerManager": "calib.feeds.writers",
+    "FillLogger": "calib.feeds.writers",
+    "PipelineTickLogger": "calib.feeds.writers",
+    "QuoteLogger": "calib.feeds.writers",
+    "TradeLogger": "calib.feeds.writers",
 }
 
-__all__ = ["Clock", "FeatureCollector", "SymbolScoreboard", "SystemClock", "VirtualClock", "__version__"]
+__all__ = [
+    "BookLogger",
+    "CalibrationLoggerManager",
+    "Clock",
+    "FeatureCollector",
+    "FillLogger",
+    "PipelineTickLogger",
+    "QuoteLogger",
+    "SymbolScoreboard",
+    "SystemClock",
+    "TradeLogger",
+    "VirtualClock",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
