@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.reports.render import render_summary
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.writers import (
+        BookLogger,
+        CalibrationLoggerManager,
+        FillLogger,
+        PipelineTickLogger,
+        QuoteLogger,
+        TradeLogger,
+    )
 
 __version__ = "0.1.0"
 
@@ -39,6 +47,25 @@ __all__ = [
     "FeatureCollector",
     "SymbolScoreboard",
     "SystemClock",
+    "BookLogger": "calib.feeds.writers",
+    "CalibrationLoggerManager": "calib.feeds.writers",
+    "FillLogger": "calib.feeds.writers",
+    "PipelineTickLogger": "calib.feeds.writers",
+    "QuoteLogger": "calib.feeds.writers",
+    "TradeLogger": "calib.feeds.writers",
+}
+
+__all__ = [
+    "BookLogger",
+    "CalibrationLoggerManager",
+    "Clock",
+    "FeatureCollector",
+    "FillLogger",
+    "PipelineTickLogger",
+    "QuoteLogger",
+    "SymbolScoreboard",
+    "SystemClock",
+    "TradeLogger",
     "VirtualClock",
     "__version__",
 ]

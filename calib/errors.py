@@ -220,9 +220,13 @@ class SinkClosed(SinkError):
 
 
 class SinkFailed(SinkError):
-    """The disk refused a write; said once to the owner, the file stays whole."""
+    """The disk refused a write; said once to the owner, the file stays whole.
+
+    ``lines_kept`` lines of the refused write stand in the file, whole.
+    """
 
     name = "sink-failed"
+    lines_kept: int = 0
 
 
 class LockHeld(CalibError):
