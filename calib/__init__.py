@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
-    from calib.reports.render import render_summary
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.writers import (
         BookLogger,
@@ -29,30 +28,23 @@ if TYPE_CHECKING:
         QuoteLogger,
         TradeLogger,
     )
+    from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Clock": "calib.clock",
-    "FeatureCollector": "calib.features",
-    "SymbolScoreboard": "calib.features",
-    "SystemClock": "calib.clock",
-    "VirtualClock": "calib.clock",
-    "render_summary": "calib.reports.render",
-}
-
-__all__ = ["Clock", "SystemClock", "VirtualClock", "__version__", "render_summary"]
-__all__ = [
-    "Clock",
-    "FeatureCollector",
-    "SymbolScoreboard",
-    "SystemClock",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
+    "Clock": "calib.clock",
+    "FeatureCollector": "calib.features",
     "FillLogger": "calib.feeds.writers",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteLogger": "calib.feeds.writers",
+    "SymbolScoreboard": "calib.features",
+    "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
+    "VirtualClock": "calib.clock",
+    "render_summary": "calib.reports.render",
 }
 
 __all__ = [
@@ -68,6 +60,7 @@ __all__ = [
     "TradeLogger",
     "VirtualClock",
     "__version__",
+    "render_summary",
 ]
 
 

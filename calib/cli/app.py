@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import config, simulate
-from calib.cli import config, summary
+from calib.cli import config, simulate, summary
 
 app = typer.Typer(
     name="calib",

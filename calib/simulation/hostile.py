@@ -1,4 +1,4 @@
-"""Hostile lines: what a broken writer, disk or clock leaves in a feed, so that readers can show what they do with it."""
+"""Hostile lines: what a broken writer, disk or clock leaves in a feed, to show what readers do with it."""
 
 from __future__ import annotations
 

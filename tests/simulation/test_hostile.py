@@ -1,8 +1,6 @@
-"""Every way to spoil a line, and that the judge calls each by its name."""
+"""Every way to spoil a line, and how many are chosen."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
