@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
-    from calib.reports.render import render_summary
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 
@@ -33,7 +33,6 @@ _HOME = {
     "render_summary": "calib.reports.render",
 }
 
-__all__ = ["Clock", "SystemClock", "VirtualClock", "__version__", "render_summary"]
 __all__ = [
     "Clock",
     "FeatureCollector",
@@ -41,6 +40,7 @@ __all__ = [
     "SystemClock",
     "VirtualClock",
     "__version__",
+    "render_summary",
 ]
 
 
