@@ -29,6 +29,7 @@ from calib.dataset.model import (
     Params,
     Range,
     Targets,
+    Tool,
 )
 from calib.dataset.store import dataset_name, read_dataset, write_dataset
 from calib.errors import CalibError, NewerSchema, NotADataset, UnreadableInput, UnwritableOutput
@@ -105,6 +106,7 @@ def example() -> Dataset:
         dropped=pl.DataFrame(
             [{"symbol": "BTCUSDT", "start_ts": T0 + 300, "reasons": ["low_ticks", "ws_gap"]}], schema=DROPPED
         ),
+        tool=Tool(version="1.2.3"),
     )
 
 
@@ -191,7 +193,7 @@ def test_many_batches_and_chunks_come_back_in_order(tmp_path: Path) -> None:
     )
     base = example()
     dataset = Dataset(
-        range=base.range,
+        range=Range(from_=base.range.from_, to=base.range.to, interval_sec=300, symbols=["BTCUSDT"]),
         filters=base.filters,
         params=base.params,
         inputs=[],
@@ -303,6 +305,7 @@ def test_a_dataset_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
         ("dropped", [], "counts.intervals is 3"),
         ("intervals", list(reversed(tree["intervals"])), "not sorted"),  # type: ignore[call-overload]
         ("range", {"from": "2025-01-02T00:00:00Z", "to": "2025-01-01T00:00:00Z", "interval_sec": 1, "symbols": []}, ""),
+        ("range", {**tree["range"], "symbols": ["BTCUSDT"]}, "range.symbols"),  # type: ignore[dict-item]
         ("range", {"from": "yesterday", "to": "2025-01-01T00:00:00Z", "interval_sec": 1, "symbols": []}, "yesterday"),
     ):
         path.write_text(json.dumps({**tree, key: value}), "utf-8")

@@ -26,6 +26,7 @@ from calib.dataset.model import (
     MissingDays,
     Params,
     Range,
+    Tool,
 )
 from calib.dataset.store import write_dataset
 from calib.reports.alerts import INTERVAL_RULES, MEANINGS, alerts
@@ -75,6 +76,7 @@ def dataset(rows: list[dict[str, Any]], dropped: list[tuple[str, int, list[str]]
         ),
         "intervals": pl.DataFrame(rows, schema=INTERVALS),
         "dropped": pl.DataFrame(gone, schema=DROPPED),
+        "tool": Tool(version="1.2.3"),
     }
     return Dataset(**base | parts)
 
