@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -341,6 +342,11 @@ def test_what_cannot_be_opened_is_unreadable(tmp_path: Path) -> None:
     assert "is a directory" in directory.what
     (tmp_path / "file").write_text("x")
     assert "Not a directory" in _raised(tmp_path / "file" / "below.json").what
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _raised(tmp_path / "pipe").what == "is no regular file"
 
 
 def test_an_output_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
