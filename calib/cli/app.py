@@ -8,6 +8,7 @@ import typer
 
 from calib import __version__
 from calib.cli import config, simulate, summary
+from calib.cli import aggregate, config, summary
 
 app = typer.Typer(
     name="calib",
@@ -35,6 +36,7 @@ def root(
     """Turn a market-making bot's live feeds into trustworthy calibration datasets."""
 
 
+app.command("aggregate", epilog="Example: calib aggregate --day yesterday --format json,parquet")(aggregate.aggregate)
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
 app.command(
