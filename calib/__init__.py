@@ -54,6 +54,10 @@ __all__ = [
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",
+    "Clock",
+    "FeatureCollector",
+    "SymbolScoreboard",
+    "SystemClock",
     "VirtualClock",
     "__version__",
 ]

@@ -6,7 +6,9 @@
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
-    |   `-- DepthError              bad-depth
+    |   |-- DepthError              bad-depth
+    |   |-- BadLatency              bad-latency
+    |   `-- BadFault                bad-fault
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -103,6 +105,18 @@ class DepthError(UsageError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
     name = "bad-depth"
+
+
+class BadLatency(UsageError, ValueError):
+    """A latency that is no finite number of milliseconds >= 0."""
+
+    name = "bad-latency"
+
+
+class BadFault(UsageError, ValueError):
+    """A text that spells no fault of the simulated venue."""
+
+    name = "bad-fault"
 
 
 class InputError(CalibError):
