@@ -37,5 +37,5 @@ def root(
 
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command(
-    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250102_000000.json"
+    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
 )(summary.summary)
