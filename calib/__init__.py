@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
+    from calib.dataset.build import build_dataset
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.reports.render import render_summary
 
@@ -30,6 +31,7 @@ _HOME = {
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
+    "build_dataset": "calib.dataset.build",
     "render_summary": "calib.reports.render",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "SystemClock",
     "VirtualClock",
     "__version__",
+    "build_dataset",
     "render_summary",
 ]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import config, summary
+from calib.cli import aggregate, config, summary
 
 app = typer.Typer(
     name="calib",
@@ -35,6 +35,7 @@ def root(
     """Turn a market-making bot's live feeds into trustworthy calibration datasets."""
 
 
+app.command("aggregate", epilog="Example: calib aggregate --day yesterday --format json,parquet")(aggregate.aggregate)
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command(
     "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"

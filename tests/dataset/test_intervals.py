@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -30,7 +31,7 @@ class Files:
         self.readings = 0
 
     def days(self) -> list[DayLines]:
-        return [DayLines(str(day), day, lambda day=day: self._batches(day)) for day in sorted(self.frames)]
+        return [DayLines(str(day), day, partial(self._batches, day)) for day in sorted(self.frames)]
 
     def _batches(self, day: int) -> Iterator[pl.DataFrame]:
         self.readings += 1
@@ -142,7 +143,9 @@ def test_a_late_line_reaches_back_over_midnight() -> None:
 
 def test_only_what_was_asked_is_summed() -> None:
     base = DAY * DAY_S
-    files = Files({DAY: [_tick(base + 299, s) for s in "AB"] + [_tick(base + n, "A") for n in (300, 599, 600)]}, size=10)
+    files = Files(
+        {DAY: [_tick(base + 299, s) for s in "AB"] + [_tick(base + n, "A") for n in (300, 599, 600)]}, size=10
+    )
     wanted = Wanted(Grid(300), Span(base + 300, base + 600), ("A",))
     table = sum_days(files.days(), wanted, TickSums(300, 10))
     assert [(row["symbol"], row["ticks"]) for row in table.iter_rows(named=True)] == [("A", 2)]
@@ -167,7 +170,9 @@ def test_a_file_that_changed_between_two_readings_is_an_error() -> None:
     readings = iter([before.days()[0].batches, cut.days()[0].batches])
     with pytest.raises(UnreadableInput, match="changed while it was read"):
         sum_days(
-            [DayLines("x", DAY, lambda: next(readings)())], Wanted(Grid(300), Span(base, base + DAY_S)), TickSums(300, 10)
+            [DayLines("x", DAY, lambda: next(readings)())],
+            Wanted(Grid(300), Span(base, base + DAY_S)),
+            TickSums(300, 10),
         )
 
 
@@ -187,7 +192,7 @@ def test_a_row_exists_where_there_is_a_tick_or_a_fill() -> None:
 
 def test_fill_rate_is_filled_quotes_over_quotes() -> None:
     # 10 + 10 quotes; q1 twice and one fill without an id: 2 of 20
-    parts = [{"price": 1.0, "quote_id": "q1"}, {"price": 1.0, "quote_id": "q1"}, {"price": 1.0}]
+    parts: list[dict[str, Any]] = [{"price": 1.0, "quote_id": "q1"}, {"price": 1.0, "quote_id": "q1"}, {"price": 1.0}]
     assert _rows([{"ts": 1.0}, {"ts": 2.0}], parts)[0]["fill_rate"] == 0.1
 
 
