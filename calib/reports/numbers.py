@@ -54,20 +54,18 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.1f} %".replace(".0 %", " %")
 
 
-def duration(seconds: float) -> str:
-    """A length of time in its two largest units.
+def duration(seconds: int) -> str:
+    """A length of time in whole units, exactly.
 
-    >>> duration(5400), duration(90000), duration(45)
-    ('1 h 30 min', '1 d 1 h', '45 s')
+    >>> duration(5400), duration(90001), duration(45)
+    ('1 h 30 min', '1 d 1 h 1 s', '45 s')
     """
-    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-    parts: list[str] = []
-    rest = int(seconds)
-    for size, name in units:
-        amount, rest = divmod(rest, size)
-        if amount or (parts and len(parts) < 2):
-            parts.append(f"{amount} {name}" if amount else "")
-    return " ".join([part for part in parts if part][:2]) or "0 s"
+    parts = []
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        amount, seconds = divmod(seconds, size)
+        if amount:
+            parts.append(f"{amount} {name}")
+    return " ".join(parts) or "0 s"
 
 
 def moment(iso: str) -> str:
