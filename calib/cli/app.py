@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import config
+from calib.cli import check, config
 
 app = typer.Typer(
     name="calib",
@@ -35,4 +35,5 @@ def root(
     """Turn a market-making bot's live feeds into trustworthy calibration datasets."""
 
 
+app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 app.command("config", epilog="Example: calib config --output json")(config.config)
