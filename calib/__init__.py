@@ -54,10 +54,6 @@ __all__ = [
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",
-    "Clock",
-    "FeatureCollector",
-    "SymbolScoreboard",
-    "SystemClock",
     "VirtualClock",
     "__version__",
 ]

@@ -18,6 +18,7 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
+    |   |-- NotThisFormat           not-this-format
     |   `-- NewerSchema             newer-schema
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
@@ -172,6 +173,12 @@ class NotADataset(InputError):
     """A file that is no calib dataset, or a damaged one."""
 
     name = "not-a-dataset"
+
+
+class NotThisFormat(InputError):
+    """A file that is not of the foreign format it was given as."""
+
+    name = "not-this-format"
 
 
 class NewerSchema(InputError):
