@@ -19,7 +19,8 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
-    |   `-- NewerSchema             newer-schema
+    |   |-- NewerSchema             newer-schema
+    |   `-- NotThisFormat           not-this-format
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
     |   `-- BadObservation          bad-observation
@@ -179,6 +180,12 @@ class NotADataset(InputError):
     """A file that is no calib dataset, or a damaged one."""
 
     name = "not-a-dataset"
+
+
+class NotThisFormat(InputError):
+    """A file that is not of the foreign format it was given as."""
+
+    name = "not-this-format"
 
 
 class NewerSchema(InputError):

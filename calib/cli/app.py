@@ -9,6 +9,7 @@ import typer
 from calib import __version__
 from calib.cli import aggregate, config, demo, simulate, summary
 from calib.cli import check, config
+from calib.cli import config, import_
 
 app = typer.Typer(
     name="calib",
@@ -44,3 +45,5 @@ app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 
 app.command(
     "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
 )(summary.summary)
+
+app.add_typer(import_.app, name="import")
