@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import aggregate, config, demo, simulate, summary
-from calib.cli import check, config
-from calib.cli import config, import_
+from calib.cli import aggregate, check, config, demo, import_, simulate, summary
 
 app = typer.Typer(
     name="calib",
