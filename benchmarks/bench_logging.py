@@ -109,8 +109,8 @@ def _logging_peer(where: Path, make: Callable[[int], dict[str, Any]]) -> Any:
     logger = logging.getLogger("bench")
     logger.propagate = False
     logger.setLevel(logging.INFO)
-    logger.addHandler(logging.handlers.QueueHandler(lines))  # type: ignore[arg-type]  # a SimpleQueue serves
-    listener = logging.handlers.QueueListener(lines, file)  # type: ignore[arg-type]  # likewise
+    logger.addHandler(logging.handlers.QueueHandler(lines))
+    listener = logging.handlers.QueueListener(lines, file)
     listener.start()
 
     def run(count: int) -> None:

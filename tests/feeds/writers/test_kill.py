@@ -81,6 +81,43 @@ def test_after_sigterm_nothing_accepted_is_lost(tmp_path: Path, batch: int, back
         assert found in (list(range(1, said["accepted"] + 1)), list(range(1, said["accepted"] + 2)))
 
 
+THREADS = """
+import os, sys, threading
+from calib import FillLogger
+fills = FillLogger(sys.argv[1], flush_interval_s=0.002, install_signal_handlers=True, capacity=64)
+def work(worker):
+    number = worker * 1_000_000
+    while True:
+        number += 1
+        fills.log(dict(ts=1735775999.5 + number % 2, symbol="B", side="buy", price=1, qty=1, liquidity="maker",
+                       trade_id=str(number)))
+        os.write(1, b"accepted %d\\n" % number)
+threading.excepthook = lambda args: None
+for worker in range(3):
+    threading.Thread(target=work, args=(worker,), daemon=True).start()
+os.write(1, b"ready 0\\n")
+while True:
+    fills.stats
+    fills.flush()
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sigterm_amid_threads_that_log_loses_nothing_accepted(tmp_path: Path, seed: int) -> None:
+    child = subprocess.Popen([sys.executable, "-c", THREADS, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    said = [child.stdout.readline()]
+    time.sleep(random.Random(seed).uniform(0.0, 0.02))
+    child.send_signal(signal.SIGTERM)
+    said += child.stdout.read().splitlines()
+    child.stdout.close()
+    assert child.wait() == -signal.SIGTERM
+    accepted = {int(word.split()[1]) for word in said if word.startswith(b"accepted ")}
+    found = numbers(tmp_path, repaired=True)
+    assert len(set(found)) == len(found)
+    assert accepted <= set(found)
+
+
 @pytest.mark.parametrize("end", ["sys.exit()", "pass", "raise SystemExit(3)", "1 / 0"])
 def test_at_the_end_of_the_process_everything_accepted_is_written(tmp_path: Path, end: str) -> None:
     program = f"""
