@@ -8,6 +8,7 @@ import typer
 
 from calib import __version__
 from calib.cli import aggregate, config, summary
+from calib.cli import check, config
 
 app = typer.Typer(
     name="calib",
@@ -36,6 +37,7 @@ def root(
 
 
 app.command("aggregate", epilog="Example: calib aggregate --day yesterday --format json,parquet")(aggregate.aggregate)
+app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command(
     "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
