@@ -185,6 +185,15 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting("out", "str", "artifacts/edge", "Root that holds datasets/, rejects/ and reports/"),
         Setting("symbols", "list", [], "Symbols to work on; empty for all"),
         Setting("max_reject_ratio", "float", 0.01, "Share of bad lines in one file past which a run ends", 0, 1),
+        Setting(
+            "jobs",
+            "int",
+            None,
+            "Processes that read feeds; null for one a core, none for small files",
+            1,
+            256,
+            nullable=True,
+        ),
         Setting("aggregate.interval_sec", "int", 300, "Length of an interval, s", 1, 31_536_000),
         Setting("aggregate.min_ticks", "int", 10, "Filter low_ticks: fewest tick lines of an interval", 0),
         Setting(

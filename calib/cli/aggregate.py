@@ -56,6 +56,7 @@ def aggregate(
         list[str] | None,
         typer.Option("--format", metavar="F[,F]", help="json, parquet, csv or arrow; repeat or use commas [json]."),
     ] = None,
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes that read [one a core].")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where no kept interval has a net_bps.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and written; write nothing.")
@@ -79,6 +80,7 @@ def aggregate(
         "out": out,
         "symbols": options.split_commas(symbols),
         "max_reject_ratio": max_reject_ratio,
+        "jobs": jobs,
         "aggregate.interval_sec": interval_sec,
         "aggregate.min_ticks": min_ticks,
         "aggregate.max_deadline_miss_rate": max_deadline_miss_rate,
@@ -144,7 +146,14 @@ def _make(session: Session, plan: Plan, root: Path, *, strict: bool, prom: Path 
     make_directory(root / "datasets")
     total = sum(stored_size(file) for file in plan.files)
     with session.progress("aggregate", total) as advance:
-        dataset = build_from_plan(plan, _recipe(session), out=root, note=session.note, progress=advance)
+        dataset = build_from_plan(
+            plan,
+            _recipe(session),
+            out=root,
+            jobs=session.config["jobs"],
+            note=session.note,
+            progress=advance,
+        )
     paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"])
     verdict = _verdict(session, dataset, strict=strict)
     exit_code = 1 if verdict else 0

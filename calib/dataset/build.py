@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from calib.feeds.workers import Engine, InProcess, Workers
 DEFAULT_FILTERS: Final[tuple[Filter, ...]] = (LowTicks(10), DeadlineMiss(0.05), WsGap(60.0), NonFinite())
 """The sanity filters with their usual limits, in the order in which reasons are recorded."""
 _WORTH_WORKERS: Final = 32 << 20
+_GATHERED_LINES: Final = 50_000
 REASONS: Final = tuple(rule.reason for rule in DEFAULT_FILTERS)
 
 
@@ -125,8 +126,10 @@ def build_from_plan(
     wanted = Wanted(plan.grid, plan.span, recipe.symbols)
     with _engine(plan, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
-        fills, ticks = (sum_days(reader.days(sums), wanted, sums) for sums in (fill_sums, tick_sums))
-    for stats in reader.stats.values():
+        # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
+        ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
+    found = [reader.stats[file] for file in plan.files]
+    for stats in found:
         check_ratio(stats, recipe.max_reject_ratio)
     rows = join_kinds(ticks, fills, plan.grid)
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
@@ -140,7 +143,7 @@ def build_from_plan(
             maker_fee_bps=recipe.maker_fee_bps,
             taker_fee_bps=recipe.taker_fee_bps,
         ),
-        inputs=[_input(stats) for stats in reader.stats.values()],
+        inputs=[_input(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
         counts=_counts(rows, kept, dropped),
         intervals=kept,
@@ -186,17 +189,29 @@ class _Reader:
     def _batches(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         newest = file in self.plan.newest
         if file in self.stats:
-            yield from read_batches(file, columns, newest=newest, engine=self.engine)
+            yield from _gathered(read_batches(file, columns, newest=newest, engine=self.engine))
             return
         with contextlib.ExitStack() as stack:
             path = None if self.out is None else rejects_path(self.out, file.name)
             rejects = None if path is None else stack.enter_context(RejectWriter(path))
             reading = read_batches(file, columns, newest=newest, engine=self.engine, rejects=rejects)
-            for batch in reading:
+            for batch in _gathered(reading):
                 self.symbols.update(batch["symbol"].unique())
                 yield batch
             self.stats[file] = reading.stats
             self.progress(stored_size(file))
+
+
+def _gathered(batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The batches in larger pieces: each query of polars costs as much as some thousand lines do."""
+    held: list[pl.DataFrame] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(frame.height for frame in held) >= _GATHERED_LINES:
+            yield pl.concat(held, rechunk=True)
+            held = []
+    if held:
+        yield pl.concat(held, rechunk=True)
 
 
 def _limits(filters: Sequence[Filter]) -> Filters:
