@@ -40,5 +40,5 @@ app.command("aggregate", epilog="Example: calib aggregate --day yesterday --form
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command(
-    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250102_000000.json"
+    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
 )(summary.summary)
