@@ -70,7 +70,7 @@ def _feeds(draw: st.DrawFn) -> dict[int, list[dict[str, Any]]]:
     st.sampled_from([0.0, 900.0]),
     st.integers(1, 50),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_way_of_cutting_the_lines_changes_a_bit(
     feeds: dict[int, list[dict[str, Any]]], size: int, interval_sec: int, allowance_s: float, redo_lines: int
 ) -> None:
