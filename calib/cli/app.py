@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import aggregate, config, summary
-from calib.cli import check, config
+from calib.cli import aggregate, check, config, summary
 
 app = typer.Typer(
     name="calib",
