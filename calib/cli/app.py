@@ -8,7 +8,6 @@ import typer
 
 from calib import __version__
 from calib.cli import aggregate, check, config, demo, import_, simulate, summary
-from calib.cli import aggregate, check, config, summary
 
 app = typer.Typer(
     name="calib",
