@@ -126,6 +126,7 @@ class BookStream:
     counts
         What happened how often: by `Reason`, and ``late_snapshot``, ``dropped``, ``confirmed``, ``resync``.
 
+    >>> from calib.market import Connection
     >>> link = Connection("spot", silence_ns=300 * NS_PER_MS)
     >>> stream = BookStream("BTCUSDT", link, random=lambda: 0.0, settings=StreamSettings(sequence_rule="range"))
     >>> stream.connect(0).effects
