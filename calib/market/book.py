@@ -216,15 +216,12 @@ class OrderBook:
 
         A crossed book is not among them: that is the feed's fault and has a property of its own.
         """
-        return [
-            *_side_problems("bids", self._bids, self._bid_keys, 1.0),
-            *_side_problems("asks", self._asks, self._ask_keys, -1.0),
-            *(
-                f"the cached view of depth {depth} is not the book"
-                for depth, view in self._views.items()
-                if view != self._cut(depth)
-            ),
-        ]
+        found = _side_problems("bids", self._bids, self._bid_keys, 1.0)
+        found += _side_problems("asks", self._asks, self._ask_keys, -1.0)
+        if not found:
+            stale = [depth for depth, view in self._views.items() if view != self._cut(depth)]
+            found += [f"the cached view of depth {depth} is not the book" for depth in stale]
+        return found
 
     def _changed(self, update_id: int | None) -> None:
         self.version += 1
