@@ -273,13 +273,13 @@ def _merge(changes: Iterable[Change], levels: dict[float, float], keys: list[flo
     qty: Any
     try:
         for price, qty in changes:
-            if price.__class__ is str and len(price) <= DIGITS:
-                price = float(price)
+            if price.__class__ is not float:
+                price = float(price) if price.__class__ is str and len(price) <= DIGITS else price_key(price)
             if qty.__class__ is not float:
                 qty = quantity(qty)
             if price not in levels:
                 # A whole number of 1e-8 below 10^15 of them is canonical already.
-                if not (price.__class__ is float and 1e-8 <= price < 1e7 and int(price * 1e8 + 0.5) / 1e8 == price):
+                if not (1e-8 <= price < 1e7 and int(price * 1e8 + 0.5) / 1e8 == price):
                     price = price_key(price)
                 if price not in levels:
                     if 0.0 < qty < _INF:
