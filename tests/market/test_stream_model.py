@@ -296,7 +296,73 @@ class StreamMachine(RuleBasedStateMachine):
 
 
 TestStream = StreamMachine.TestCase
-TestStream.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestStream.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+#: How often each step is taken on a long walk: mostly trading, delivering and syncing, sometimes a mishap.
+WEIGHTS = {
+    "trade": 30,
+    "deliver": 25,
+    "fetch": 12,
+    "answer": 12,
+    "lose": 2,
+    "repeat": 1,
+    "swap": 1,
+    "fetch_fails": 1,
+    "answer_crossed": 1,
+    "answer_of_an_older_epoch": 1,
+    "pushed_snapshot": 1,
+    "connect": 1,
+    "disconnect": 1,
+    "wait": 8,
+    "ping": 3,
+}
+
+
+def step(machine: StreamMachine, random: Random) -> None:
+    name = random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    match name:
+        case "trade":
+            atom = (random.random() < 0.5, random.randrange(10), random.randrange(5))
+            machine.trade([atom, *((True, random.randrange(10), 1) for _ in range(random.randrange(3)))], 2)
+        case "deliver":
+            machine.deliver(random.randrange(1, 6))
+        case "fetch" if machine.pending:
+            machine.fetch(random.choice([0, 0, 0, 1, 2, 10]))
+        case "answer" if machine.flying:
+            machine.answer(random.randrange(4))
+        case "lose" | "repeat" if machine.wire:
+            getattr(machine, name)()
+        case "swap" if len(machine.wire) > 1:
+            machine.swap()
+        case "fetch_fails" | "answer_crossed" if machine.flying:
+            getattr(machine, name)()
+        case "answer_of_an_older_epoch":
+            machine.answer_of_an_older_epoch(random.randrange(1, 6))
+        case "disconnect":
+            machine.disconnect(True)
+        case "pushed_snapshot" | "connect" | "ping":
+            getattr(machine, name)()
+        case "wait":
+            machine.wait(random.choice([1, 100, 300, 301, 3_000]))
+
+
+@pytest.mark.parametrize("kind", ["contiguous", "range", "previous"])
+@pytest.mark.parametrize("seed", range(4))
+def test_on_long_walks_what_is_served_is_the_venues_book(kind: str, seed: int) -> None:
+    """Far more steps than Hypothesis can take, without its shrinking; the same rules and invariants."""
+    random = Random(f"{kind} {seed}")
+    served = 0
+    for walk in range(60):
+        machine = StreamMachine()
+        machine.make(kind, walk % 4 == 0)
+        for _ in range(150):
+            step(machine, random)
+            machine.what_is_served_is_the_venues_book()
+            machine.it_never_gets_stuck()
+            machine.silence_is_seen_and_only_a_delta_ends_it()
+            served += machine.stream.live
+        machine.teardown()
+    assert served > 500  # else the walks prove nothing
 
 
 def test_the_model_venue_is_right_by_itself() -> None:
