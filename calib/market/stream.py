@@ -194,7 +194,7 @@ class BookStream:
         self._lost_ns: int | None = None
         self._out_of_sync_ns = 0
 
-    # -- what it knows -------------------------------------------------------------------------------------------------
+    # -- what it knows
 
     @property
     def live(self) -> bool:
@@ -237,7 +237,7 @@ class BookStream:
         """Time in all, since the first connection, without a verified book."""
         return self._out_of_sync_ns + (0 if self._lost_ns is None else now_ns - self._lost_ns)
 
-    # -- what happens to it --------------------------------------------------------------------------------------------
+    # -- what happens to it
 
     def connect(self, now_ns: int) -> Outcome:
         """A new connection was made: everything of the old one is void."""
@@ -305,7 +305,7 @@ class BookStream:
         self.counts[Reason.NO_SNAPSHOT] += 1
         return Outcome(Action.REFUSED, self._next_attempt(Reason.NO_SNAPSHOT))
 
-    # -- how -----------------------------------------------------------------------------------------------------------
+    # -- how
 
     def _apply(self, delta: Delta, now_ns: int) -> Outcome:
         """Apply a delta that continues the book, then look at what came out."""
