@@ -199,7 +199,8 @@ class OrderBook:
     @property
     def crossed(self) -> bool:
         """Whether the best bid lies above the best ask: no venue shows that, so messages were lost."""
-        return bool(self._bid_keys and self._ask_keys) and self._bid_keys[-1] > -self._ask_keys[-1]
+        bids, asks = self._bid_keys, self._ask_keys
+        return bool(bids and asks) and bids[-1] > -asks[-1]
 
     @property
     def locked(self) -> bool:

@@ -44,6 +44,10 @@ DROPPED = Outcome(Action.DROPPED)
 REFUSED = Outcome(Action.REFUSED)
 CONFIRMED = Outcome(Action.CONFIRMED)
 
+# Looking a member up in its enum costs as much as a dictionary read; a delta would pay for it half a dozen times.
+_LIVE = StreamState.LIVE
+_ACCEPT = Verdict.ACCEPT
+
 _LOSSES = {
     Verdict.GAP: Reason.WS_GAP,
     Verdict.REWIND: Reason.REWIND,
@@ -223,7 +227,7 @@ class BookStream:
 
     def view(self, depth: int) -> BookView | None:
         """The book's best levels, None unless it is verified."""
-        return self.book.view(depth) if self._state is StreamState.LIVE else None
+        return self.book.view(depth) if self._state is _LIVE else None
 
     def book_age_ns(self, now_ns: int) -> int | None:
         """Time since the last message of this symbol was applied; None without a verified book."""
@@ -258,11 +262,11 @@ class BookStream:
     def on_delta(self, delta: Delta, now_ns: int) -> Outcome:
         """A delta arrived on the connection."""
         self.connection.alive(now_ns)
-        if self._state is StreamState.LIVE:
+        if self._state is _LIVE:
             at = self._at
             assert at is not None
             verdict = self._rule(at, delta)
-            return self._apply(delta, now_ns) if verdict is Verdict.ACCEPT else self._break(verdict, delta, now_ns)
+            return self._apply(delta, now_ns) if verdict is _ACCEPT else self._break(verdict, delta, now_ns)
         if self._state is StreamState.DOWN or self._state is StreamState.FAILED:
             self.counts["dropped"] += 1
             return DROPPED
