@@ -198,7 +198,7 @@ class BookStream:
         self._lost_ns: int | None = None
         self._out_of_sync_ns = 0
 
-    # -- what it knows
+    # -- what it knows -------------------------------------------------------------------------------------------------
 
     @property
     def live(self) -> bool:
@@ -241,7 +241,7 @@ class BookStream:
         """Time in all, since the first connection, without a verified book."""
         return self._out_of_sync_ns + (0 if self._lost_ns is None else now_ns - self._lost_ns)
 
-    # -- what happens to it
+    # -- what happens to it --------------------------------------------------------------------------------------------
 
     def connect(self, now_ns: int) -> Outcome:
         """A new connection was made: everything of the old one is void."""
@@ -284,7 +284,7 @@ class BookStream:
             return REFUSED
         if pushed:
             return self._install(snapshot, now_ns, ())
-        if self.live and self._at is not None:
+        if self._at is not None:
             return self._compare(snapshot, self._at, now_ns)
         waiting = [delta for delta in self._buffer if self._judge(snapshot, delta) is not Verdict.OLD]
         if waiting and self._judge(snapshot, waiting[0]) is not Verdict.ACCEPT:
@@ -309,7 +309,7 @@ class BookStream:
         self.counts[Reason.NO_SNAPSHOT] += 1
         return Outcome(Action.REFUSED, self._next_attempt(Reason.NO_SNAPSHOT))
 
-    # -- how
+    # -- how -----------------------------------------------------------------------------------------------------------
 
     def _apply(self, delta: Delta, now_ns: int) -> Outcome:
         """Apply a delta that continues the book, then look at what came out."""
@@ -364,10 +364,14 @@ class BookStream:
         return self._rule(SequenceState(snapshot.update_id, False), delta)
 
     def _compare(self, snapshot: Snapshot, at: SequenceState, now_ns: int) -> Outcome:
-        """A snapshot beside a verified book never overwrites it; it confirms it, or shows that it lags."""
+        """A snapshot beside a verified book never overwrites it; it confirms it, or shows that it lags.
+
+        Nor does an older one overwrite a snapshot that waits for its bridge: the deltas between are dropped by now.
+        """
         if snapshot.update_id <= at.last_id:
-            self.counts["confirmed"] += 1
-            return CONFIRMED
+            self.counts["confirmed" if self.live else "late_snapshot"] += 1
+            return CONFIRMED if self.live else REFUSED
+        self.counts[Reason.BEHIND] += self.live
         lost = self._forget(Reason.BEHIND, now_ns)
         self._state = StreamState.SYNCING
         self.epoch += 1
@@ -378,6 +382,7 @@ class BookStream:
         """Take the snapshot for the book, apply what waited, and judge the result."""
         lost: tuple[Effect, ...] = ()
         if snapshot.epoch is None and self.last_id is not None and snapshot.update_id < self.last_id:
+            self.counts[Reason.RESTART] += 1
             lost = self._forget(Reason.RESTART, now_ns)
         try:
             self.book.snapshot(snapshot.bids, snapshot.asks, snapshot.update_id)
@@ -390,9 +395,11 @@ class BookStream:
             return self._with(lost, self._lose(Reason.CROSSED, now_ns))
         if self._checksum is not None and not self._checksum.holds(self.book, snapshot):
             return self._with(lost, self._lose(Reason.CHECKSUM, now_ns))
-        for delta in waiting:
+        for rank, delta in enumerate(waiting):
             outcome = self._apply(delta, now_ns)
             if outcome is not APPLIED:
+                for later in waiting[rank + 1 :]:
+                    self._buffer.push(later)
                 return self._with(lost, outcome)
         return self._with(lost, self._alive(now_ns) if self._at.bridged else APPLIED)
 

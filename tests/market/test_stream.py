@@ -314,6 +314,26 @@ def test_a_newer_snapshot_beside_a_live_book_starts_a_resync_from_itself() -> No
     assert stream.last_id == 112
 
 
+def test_an_older_snapshot_does_not_overwrite_one_that_waits_for_its_bridge() -> None:
+    stream = make()
+    stream.on_snapshot(Snapshot(BIDS, ASKS, 110, stream.epoch), 1)
+    stream.on_delta(delta(101, 110), 2)
+    assert stream.on_snapshot(Snapshot(BIDS, ASKS, 105, stream.epoch), 3) == Outcome(Action.REFUSED)
+    assert stream.on_delta(delta(111, 111), 4).action is Action.APPLIED
+    assert stream.last_id == 111
+
+
+def test_what_waited_behind_a_crossing_delta_is_kept_for_the_next_snapshot() -> None:
+    stream = make()
+    stream.on_delta(delta(101, 101, bids=[("101.5", "1")]), 1)
+    stream.on_delta(delta(102, 102), 1)
+    stream.on_delta(delta(103, 103), 1)
+    assert stream.on_snapshot(Snapshot(BIDS, ASKS, 100, stream.epoch), 2).action is Action.LOST
+    assert stream.buffered == 3
+    assert stream.on_snapshot(Snapshot(BIDS, ASKS, 101, stream.epoch), 3).action is Action.APPLIED
+    assert stream.last_id == 103
+
+
 def test_deltas_that_never_reach_the_snapshot_end_in_another_attempt() -> None:
     """A snapshot from the future (of other numbering, say) would otherwise make every delta old for ever."""
     stream = make(bridge_wait_ms=1_000)
