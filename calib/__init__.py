@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
-    from calib.market.book import OrderBook
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.market.book import OrderBook
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Clock": "calib.clock",
-    "OrderBook": "calib.market.book",
     "FeatureCollector": "calib.features",
+    "OrderBook": "calib.market.book",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
 }
 
-__all__ = ["Clock", "OrderBook", "SystemClock", "VirtualClock", "__version__"]
 __all__ = [
     "Clock",
     "FeatureCollector",
+    "OrderBook",
     "SymbolScoreboard",
     "SystemClock",
     "VirtualClock",
