@@ -19,6 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.writers import (
+        BookLogger,
+        CalibrationLoggerManager,
+        FillLogger,
+        PipelineTickLogger,
+        QuoteLogger,
+        TradeLogger,
+    )
     from calib.market.book import OrderBook
 
 __version__ = "0.1.0"
@@ -30,14 +38,26 @@ _HOME = {
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
+    "BookLogger": "calib.feeds.writers",
+    "CalibrationLoggerManager": "calib.feeds.writers",
+    "FillLogger": "calib.feeds.writers",
+    "PipelineTickLogger": "calib.feeds.writers",
+    "QuoteLogger": "calib.feeds.writers",
+    "TradeLogger": "calib.feeds.writers",
 }
 
 __all__ = [
+    "BookLogger",
+    "CalibrationLoggerManager",
     "Clock",
     "FeatureCollector",
+    "FillLogger",
     "OrderBook",
+    "PipelineTickLogger",
+    "QuoteLogger",
     "SymbolScoreboard",
     "SystemClock",
+    "TradeLogger",
     "VirtualClock",
     "__version__",
 ]

@@ -201,6 +201,13 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting("aggregate.tick_sample_rate", "int", 10, "Ticks that a line without sample_rate stands for", 1),
         Setting("aggregate.maker_fee_bps", "float", 0.0, "Fee of a maker fill without fee_bps, bps"),
         Setting("aggregate.taker_fee_bps", "float", 0.0, "Fee of a taker fill without fee_bps, bps"),
+        Setting(
+            "import.limit_as",
+            "str",
+            "reject",
+            "What a plain LIMIT order of Hummingbot was",
+            choices=("maker", "taker", "reject"),
+        ),
         Setting("aggregate.format", "list", ["json"], "Formats of the dataset", choices=FORMATS),
     )
 }

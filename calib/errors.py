@@ -18,7 +18,8 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
-    |   `-- NewerSchema             newer-schema
+    |   |-- NewerSchema             newer-schema
+    |   `-- NotThisFormat           not-this-format
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
     |   |-- BadLevel                bad-level
@@ -175,6 +176,12 @@ class NotADataset(InputError):
     name = "not-a-dataset"
 
 
+class NotThisFormat(InputError):
+    """A file that is not of the foreign format it was given as."""
+
+    name = "not-this-format"
+
+
 class NewerSchema(InputError):
     """A file written by a later version of calib than this one."""
 
@@ -220,9 +227,13 @@ class SinkClosed(SinkError):
 
 
 class SinkFailed(SinkError):
-    """The disk refused a write; said once to the owner, the file stays whole."""
+    """The disk refused a write; said once to the owner, the file stays whole.
+
+    ``lines_kept`` lines of the refused write stand in the file, whole.
+    """
 
     name = "sink-failed"
+    lines_kept: int = 0
 
 
 class LockHeld(CalibError):

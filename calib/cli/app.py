@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import config
+from calib.cli import config, import_
 
 app = typer.Typer(
     name="calib",
@@ -36,3 +36,5 @@ def root(
 
 
 app.command("config", epilog="Example: calib config --output json")(config.config)
+
+app.add_typer(import_.app, name="import")
