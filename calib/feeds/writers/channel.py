@@ -89,7 +89,7 @@ class Channel:
         SinkClosed
             After `close`.
         SinkFailed
-            Once, where the disk refused; this line was not taken.
+            Once, where the disk refused this line; it is counted as lost.
         """
         with self._io:
             self._check_open()
