@@ -102,3 +102,21 @@ def test_the_collectors_recording_becomes_book_and_trades(tmp_path: Path, capsys
     assert (book["symbol"], book["update_id"], book["bids"]) == ("NEXOUSDT", 7, [[1.5, 2.0]])
     trade = json.loads((out / "trades_20240723.jsonl").read_bytes())
     assert (trade["side"], trade["ts"], trade["ts_exchange"]) == ("buy", 1721749183.850494, 1721749183.04)
+
+
+def test_a_real_recording_is_imported_whole_and_twice_the_same(
+    tmp_path: Path, real_feeds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording, out = real_feeds / "hftbacktest_collector" / "spot" / "nexousdt_20240723.dat", tmp_path / "feeds"
+    argv = ["import", "hftbacktest-collector", str(recording), "--out", str(out), "--output", "json"]
+    assert run(argv) == 0
+    first = json.loads(capsys.readouterr().out)["data"]
+    text = recording.read_bytes()
+    counted = {"depth": text.count(b'"depthUpdate"') + 1, "trade": text.count(b'"e":"trade"')}
+    assert {Path(item["file"]).name[:5]: item["lines"] for item in first["written"]} == {
+        "book_": counted["depth"],
+        "trade": counted["trade"],
+    }
+    assert first["sources"][0]["rows"] == text.count(b"\n")
+    assert run(argv) == 0
+    assert not any(item["changed"] for item in json.loads(capsys.readouterr().out)["data"]["written"])
