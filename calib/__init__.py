@@ -8,6 +8,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.dataset`: from feeds to intervals, and datasets on disk
 - `calib.simulation`: feeds of an invented market and bot
 - `calib.reports`: datasets summed up for people
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it
 - `calib.features`: live statistics of the bot, per symbol
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
@@ -31,10 +32,17 @@ if TYPE_CHECKING:
         TradeLogger,
     )
     from calib.reports.render import render_summary
+    from calib.market.book import OrderBook
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Clock": "calib.clock",
+    "FeatureCollector": "calib.features",
+    "OrderBook": "calib.market.book",
+    "SymbolScoreboard": "calib.features",
+    "SystemClock": "calib.clock",
+    "VirtualClock": "calib.clock",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
@@ -56,6 +64,7 @@ __all__ = [
     "Clock",
     "FeatureCollector",
     "FillLogger",
+    "OrderBook",
     "PipelineTickLogger",
     "QuoteLogger",
     "SymbolScoreboard",
