@@ -31,23 +31,18 @@ if TYPE_CHECKING:
         QuoteLogger,
         TradeLogger,
     )
-    from calib.reports.render import render_summary
     from calib.market.book import OrderBook
+    from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Clock": "calib.clock",
-    "FeatureCollector": "calib.features",
-    "OrderBook": "calib.market.book",
-    "SymbolScoreboard": "calib.features",
-    "SystemClock": "calib.clock",
-    "VirtualClock": "calib.clock",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
     "FillLogger": "calib.feeds.writers",
+    "OrderBook": "calib.market.book",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteLogger": "calib.feeds.writers",
     "SymbolScoreboard": "calib.features",
