@@ -6,7 +6,9 @@
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
-    |   `-- DepthError              bad-depth
+    |   |-- DepthError              bad-depth
+    |   |-- UseCaseError            bad-use-case
+    |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -86,7 +88,7 @@ class BadTime(UsageError):
     name = "bad-time"
 
 
-class ConfigError(UsageError):
+class ConfigError(UsageError, ValueError):
     """An unknown configuration key, or a value outside its range."""
 
     name = "bad-config"
@@ -98,10 +100,22 @@ class UnwritableOutput(UsageError):
     name = "unwritable-output"
 
 
-class DepthError(UsageError):
+class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
     name = "bad-depth"
+
+
+class UseCaseError(UsageError, ValueError):
+    """A use case of a market-data read that calib does not know."""
+
+    name = "bad-use-case"
+
+
+class MaxAgeError(UsageError, ValueError):
+    """A ``max_age_ms`` that is negative or no number."""
+
+    name = "bad-max-age"
 
 
 class InputError(CalibError):

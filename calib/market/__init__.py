@@ -1,0 +1,1 @@
+"""The live book: order book, stream, cache and its safeguards."""
