@@ -20,7 +20,8 @@
     |   |-- NotADataset             not-a-dataset
     |   `-- NewerSchema             newer-schema
     |-- RecordError             2   a live record that the feed's schema refuses
-    |   `-- BadRecord               bad-record
+    |   |-- BadRecord               bad-record
+    |   `-- BadLevel                bad-level
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -190,6 +191,12 @@ class BadRecord(RecordError, ValueError):
     """A record that the feed's schema refuses; ``where`` names the field."""
 
     name = "bad-record"
+
+
+class BadLevel(RecordError, ValueError):
+    """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
+
+    name = "bad-level"
 
 
 class SinkError(CalibError):
