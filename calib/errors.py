@@ -21,7 +21,8 @@
     |   `-- NewerSchema             newer-schema
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
-    |   `-- BadLevel                bad-level
+    |   |-- BadLevel                bad-level
+    |   `-- BadBody                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -197,6 +198,12 @@ class BadLevel(RecordError, ValueError):
     """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
 
     name = "bad-level"
+
+
+class BadBody(RecordError, ValueError):
+    """What a refresh callback brought is no order book; counted as a failed refresh, never raised to readers."""
+
+    name = "bad-book-body"
 
 
 class SinkError(CalibError):

@@ -110,7 +110,7 @@ class Facts:
     age_ns: int
     standing: Standing
     depth: int
-    update_id: int
+    update_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def last_resort(facts: Facts | None, request: Request, limits: Limits) -> bool:
     return not gap and not invalidate and request.depth <= facts.depth and facts.age_ns <= _hard_ns(request, limits)
 
 
-def sequence_verdict(cached: int, expected: int | None, *, ranged: bool) -> tuple[bool, str | None]:
+def sequence_verdict(cached: int | None, expected: int | None, *, ranged: bool) -> tuple[bool, str | None]:
     """Whether the reader's stream shows a gap, and the reason to invalidate, if any.
 
     Contiguous: the reader has seen the update after ours, or ours, or there is a gap or a rewind. Ranged: update ids
@@ -226,6 +226,8 @@ def sequence_verdict(cached: int, expected: int | None, *, ranged: bool) -> tupl
     """
     if expected is None:
         return False, None
+    if cached is None:
+        return True, None  # a book without an id cannot be shown to continue anything
     if ranged:
         return expected > cached, None
     if expected > cached + 1:
@@ -251,6 +253,15 @@ def _stale_allowed(facts: Facts, request: Request, limits: Limits) -> bool:
 
 
 def _join_ns(request: Request, limits: Limits) -> int | None:
-    if not request.as_guard:
-        return request.max_age_ns
-    return limits.guard_ns if request.max_age_ns is None else min(limits.guard_ns, request.max_age_ns)
+    """How long ago a refresh may have begun that this reader joins; None: any.
+
+    Guards by the contract. Others who accept nothing stale must not get it through a slow refresh either.
+    """
+    bound: int | None = None
+    if request.as_guard:
+        bound = limits.guard_ns
+    elif not limits.stale_ok or (request.use_case is UseCase.PRICING and limits.skip_pricing_on_stale):
+        bound = limits.fresh_ns(Standing.LIVE, request.use_case)
+    if request.max_age_ns is None:
+        return bound
+    return request.max_age_ns if bound is None else min(bound, request.max_age_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from calib.clock import NS_PER_S
 from calib.market.entry import MDCacheEntry
@@ -16,6 +16,15 @@ RefreshCallback = Callable[[str, int], Awaitable[Any]]
 """``async (symbol, depth) -> body``: a mapping with bids, asks, update_id and perhaps source, or an order book."""
 
 
+class Arrival(NamedTuple):
+    """A body that a callback brought: the depth and the moment of its request, and the epoch in which it was made."""
+
+    body: Any
+    depth: int
+    began_ns: int
+    epoch: int
+
+
 class RefreshHost(Protocol):
     """What a refresh needs of the cache that owns it."""
 
@@ -23,18 +32,22 @@ class RefreshHost(Protocol):
         """Monotonic time."""
         ...
 
-    def accept(self, refresh: Refresh, body: Any, depth: int, began_ns: int) -> MDCacheEntry | None:
+    def begins(self, symbol: str) -> int:
+        """A request is about to be made; the number is handed back with its body."""
+        ...
+
+    def accept(self, symbol: str, arrival: Arrival) -> MDCacheEntry | None:
         """Check a body, store it, and return what its waiters get; None makes the refresh begin again.
 
         Raises an exception where the body is no order book.
         """
         ...
 
-    def refresh_failed(self, refresh: Refresh, error: BaseException | str) -> None:
+    def refresh_failed(self, symbol: str, error: BaseException | str) -> None:
         """One refresh failed; called once for each."""
         ...
 
-    def refresh_ended(self, refresh: Refresh) -> None:
+    def refresh_ended(self, symbol: str) -> None:
         """Nothing runs any more."""
         ...
 
@@ -76,7 +89,7 @@ class Refresh:
     """
 
     __slots__ = ("_attempt", "_began_ns", "_callback", "_depth", "_expired", "_generation", "_host", "_task",
-                 "_timeout_ns", "_waiters", "symbol")  # fmt: skip
+                 "_timeout_ns", "_waiters", "_wanted", "symbol")  # fmt: skip
 
     def __init__(self, symbol: str, callback: RefreshCallback, host: RefreshHost, timeout_ns: int) -> None:
         self.symbol = symbol
@@ -88,6 +101,7 @@ class Refresh:
         self._attempt = 0
         self._began_ns: int | None = None
         self._depth = 0
+        self._wanted = 0
         self._generation = 0
         self._expired = False
 
@@ -100,13 +114,11 @@ class Refresh:
         """What is being fetched was asked for before the invalidation: it must not be stored."""
         self._generation += 1
 
-    def start(self, depth: int) -> bool:
-        """Refresh in the background; True where that started one."""
-        if self._task is not None:
-            return False
-        self._depth = depth
-        self._launch()
-        return True
+    def start(self, depth: int) -> None:
+        """Refresh in the background; one that runs already is made to bring that depth too."""
+        self._wanted = max(self._wanted, depth)
+        if self._task is None:
+            self._launch()
 
     async def wait(self, depth: int, *, join_ns: int | None = None, timeout_ns: int | None = None) -> MDCacheEntry | None:
         """Join the running refresh, or start one, and wait for it.
@@ -131,7 +143,6 @@ class Refresh:
         waiter = _Waiter(loop.create_future(), depth, self._first_attempt(join_ns))
         self._waiters[waiter] = None
         if self._task is None:
-            self._depth = depth
             self._launch()
         timer = None if timeout_ns is None else loop.call_later(timeout_ns / NS_PER_S, waiter.resolve, None)
         try:
@@ -167,8 +178,9 @@ class Refresh:
             self._task = None
             self._began_ns = None
             self._expired = False
+            self._wanted = 0
             self._resolve(list(self._waiters), None)
-            self._host.refresh_ended(self)
+            self._host.refresh_ended(self.symbol)
 
     async def _refresh(self) -> None:
         """One refresh: up to 1 + `MAX_RESTARTS` attempts under one timeout."""
@@ -185,9 +197,10 @@ class Refresh:
     async def _once(self) -> bool:
         """One attempt; False asks for another."""
         generation = self._generation
-        depth = max((waiter.depth for waiter in self._waiters), default=self._depth)
-        self._depth = depth  # with all waiters gone a restart asks for the same again
+        # With all waiters gone, a restart asks for the same again.
+        self._depth = depth = max(self._wanted, *(waiter.depth for waiter in self._waiters), 0) or self._depth
         self._attempt += 1
+        epoch = self._host.begins(self.symbol)
         self._began_ns = began_ns = self._host.now_ns()
         try:
             body = await self._callback(self.symbol, depth)
@@ -195,7 +208,7 @@ class Refresh:
                 return True
             if generation != self._generation:
                 return False  # stored now, it would bring back what was just invalidated
-            entry = self._host.accept(self, body, depth, began_ns)
+            entry = self._host.accept(self.symbol, Arrival(body, depth, began_ns, epoch))
         except asyncio.CancelledError as error:
             if self._settle_expiry():
                 return True
@@ -213,10 +226,14 @@ class Refresh:
     def _deliver(self, entry: MDCacheEntry, depth: int) -> bool:
         mine = [waiter for waiter in self._waiters if waiter.first_attempt <= self._attempt]
         self._resolve([waiter for waiter in mine if waiter.depth <= depth], entry)
-        return all(waiter.depth <= depth for waiter in mine)
+        satisfied = self._wanted <= depth and all(waiter.depth <= depth for waiter in mine)
+        if satisfied:
+            self._wanted = 0
+        return satisfied
 
     def _fail(self, error: BaseException | str) -> None:
-        self._host.refresh_failed(self, error)
+        self._wanted = 0
+        self._host.refresh_failed(self.symbol, error)
         self._resolve([waiter for waiter in self._waiters if waiter.first_attempt <= self._attempt], None)
 
     def _resolve(self, waiters: list[_Waiter], entry: MDCacheEntry | None) -> None:

@@ -1,4 +1,4 @@
-"""Pauses after failures: exponential, capped, with jitter."""
+"""The pause after failed refreshes: exponential, capped, with jitter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from calib.clock import NS_PER_MS
 
 
-class Backoff:
+class Pause:
     """After the n-th failure in a row a pause of ``min(cap, first 2^(n-1))``, part of it drawn at random.
 
     Parameters
@@ -19,11 +19,11 @@ class Backoff:
     rng
         Where the draw comes from.
 
-    >>> backoff = Backoff(100, 1000, 0.0, random.Random(1))
-    >>> [backoff.failed(now_ns=0) // NS_PER_MS for _ in range(5)]
+    >>> pause = Pause(100, 1000, 0.0, random.Random(1))
+    >>> [pause.failed(now_ns=0) // NS_PER_MS for _ in range(5)]
     [100, 200, 400, 800, 1000]
-    >>> backoff.succeeded()
-    >>> backoff.failures, backoff.blocks(now_ns=1)
+    >>> pause.succeeded()
+    >>> pause.failures, pause.blocks(now_ns=1)
     (0, False)
     """
 
