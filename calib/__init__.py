@@ -5,7 +5,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.files`: the tree of errors, time, how files are written
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
-- `calib.market`: the live order book: levels, sequence rules, the stream that builds it
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -18,17 +18,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.market.book import OrderBook
+    from calib.market.cache import MDCache
+    from calib.market.config import MDCacheConfig
+    from calib.market.entry import MDCacheEntry
+    from calib.market.invalidation import MDCacheInvalidator
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Clock": "calib.clock",
+    "MDCache": "calib.market.cache",
+    "MDCacheConfig": "calib.market.config",
+    "MDCacheEntry": "calib.market.entry",
+    "MDCacheInvalidator": "calib.market.invalidation",
     "OrderBook": "calib.market.book",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
 }
 
-__all__ = ["Clock", "OrderBook", "SystemClock", "VirtualClock", "__version__"]
+__all__ = [
+    "Clock",
+    "MDCache",
+    "MDCacheConfig",
+    "MDCacheEntry",
+    "MDCacheInvalidator",
+    "OrderBook",
+    "SystemClock",
+    "VirtualClock",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

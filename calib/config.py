@@ -240,7 +240,9 @@ SETTINGS: Final[dict[str, Setting]] = {
             5000,
             nullable=True,
         ),
-        Setting("md_cache.skip_pricing_on_stale", "bool", False, "Whether pricing is refused a book past its freshness"),
+        Setting(
+            "md_cache.skip_pricing_on_stale", "bool", False, "Whether pricing is refused a book past its freshness"
+        ),
         Setting(
             "md_cache.guard_max_age_ms",
             "int",
@@ -287,7 +289,9 @@ SETTINGS: Final[dict[str, Setting]] = {
             nullable=True,
         ),
         Setting("md_cache.tick_sizes", "map", {}, "Tick size by symbol, quote currency; without one no jump is judged"),
-        Setting("md_cache.max_symbols", "int", 1000, "Symbols kept; the one written longest ago goes first", 1, 100_000),
+        Setting(
+            "md_cache.max_symbols", "int", 1000, "Symbols kept; the one written longest ago goes first", 1, 100_000
+        ),
         Setting(
             "md_cache.sequence_mode",
             "str",

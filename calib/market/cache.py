@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from calib.clock import NS_PER_MS, Clock
 from calib.errors import DepthError, MaxAgeError
-from calib.market.backoff import Backoff
 from calib.market.body import read_body
 from calib.market.book import BookView
 from calib.market.config import ORDER_BOOK_LIMIT_MS, MDCacheConfig
-from calib.market.entry import MDCacheEntry, MDCacheMeta, Pulse
+from calib.market.entry import MDCacheEntry, MDCacheMeta
+from calib.market.filling import Filling
 from calib.market.freshness import (
     NEVER,
     POLICY_NS,
@@ -30,10 +28,18 @@ from calib.market.freshness import (
     last_resort,
     sequence_verdict,
 )
+from calib.market.ingest import Ingest
 from calib.market.ledger import Ledger, hit_ratio, latency_p95_ms, symbol_summary
-from calib.market.ports import CacheMetrics, CachePolicy
+from calib.market.messages import Action as StreamAction
+from calib.market.messages import Delta, Snapshot
+from calib.market.pause import Pause
 from calib.market.refresh import Refresh, RefreshCallback
 from calib.market.state import SymbolState
+from calib.market.store import Store
+
+if TYPE_CHECKING:
+    from calib.market.ports import CacheMetrics, CachePolicy
+    from calib.market.stream import BookStream
 
 Answer = tuple[BookView | None, MDCacheMeta]
 
@@ -78,15 +84,17 @@ class MDCache:
         self._callback = refresh_callback
         self._now_ns = time.monotonic_ns if clock is None else clock.monotonic_ns
         self._metrics = metrics
-        self._rng = random.Random() if rng is None else rng  # noqa: S311  # jitter, no secret
+        self._rng = random.Random() if rng is None else rng
         self._limits = Limits.of(config)
-        self._fresh_ns = {standing: _bounds(self._limits, standing) for standing in Standing}
         self._default_source = Source(config.refresh_source)
-        self._entries: dict[str, MDCacheEntry] = {}
-        self._states: OrderedDict[str, SymbolState] = OrderedDict()
         self._ledger = Ledger(metrics)
+        self._store = Store(self._limits, self._ledger, config.max_symbols, self._new_state)
+        self._entries, self._states = self._store.entries, self._store.states
+        self._ingest = Ingest(config, self._store, self._now_ns, self._rng, can_fetch=refresh_callback is not None)
+        self._filling = Filling(self._store, self._ingest, self._now_ns, self._default_source)
         if policy is not None and config.enabled:
-            policy.register("order_book", max_age_s=min(config.hard_ttl_ms, ORDER_BOOK_LIMIT_MS) / 1000, owner="MDCache")
+            limit_ms = min(config.hard_ttl_ms, ORDER_BOOK_LIMIT_MS)
+            policy.register("order_book", max_age_s=limit_ms / 1000, owner="MDCache")
 
     # --- reading
 
@@ -134,7 +142,7 @@ class MDCache:
             and max_age_ms is None
             and not fresh_only
         ):
-            age_ns = self._now_ns() - entry.pulse.ns
+            age_ns = self._now_ns() - entry.pulse.alive_ns
             if age_ns <= entry.fresh_ns.get(use_case, NEVER):
                 view = entry.views.get(depth) or entry.view(depth)
                 if view is not None:
@@ -155,24 +163,81 @@ class MDCache:
     def peek(self, symbol: str, depth: int = 50, use_case: str = "general") -> BookView | None:
         """The book if it is fresh for ``use_case``, without awaiting and without counting as a read; else None."""
         entry = self._entries.get(symbol)
-        if entry is None or self._now_ns() - entry.pulse.ns > entry.fresh_ns.get(use_case, NEVER):
+        if entry is None:
             return None
+        if self._now_ns() - entry.pulse.alive_ns > entry.fresh_ns.get(use_case, NEVER):
+            return self._peek_again(symbol, depth, use_case)
         return entry.views.get(depth) or entry.view(depth)
+
+    # --- the stream
+
+    def on_book(
+        self, symbol: str, message: Snapshot | Delta, *, connection: str = "main", depth: int | None = None
+    ) -> StreamAction:
+        """A snapshot or delta of a symbol's stream; the cache keeps the book from then on.
+
+        Parameters
+        ----------
+        symbol
+            The instrument.
+        message
+            A `Snapshot` without an epoch is one that the venue pushed in the stream itself. One that you fetched beside
+            it carries the `epoch` of `stream` at the time of asking. A `Delta` carries the ids of the venue's rule.
+        connection
+            The socket it came on; its signs of life vouch for all books it carries.
+        depth
+            Levels a side that the subscription covers; None: the whole book, thus ``max_depth``.
+
+        Returns
+        -------
+        calib.market.messages.Action
+            What became of it.
+        """
+        if not self.enabled:
+            return StreamAction.DROPPED
+        return self._ingest.on_book(symbol, message, connection=connection, depth=depth)
+
+    def on_alive(self, connection: str = "main") -> None:
+        """Any frame of a connection, a ping or another symbol's: its quiet books are as fresh as that."""
+        if self.enabled:
+            self._ingest.on_alive(connection)
+
+    def on_connect(self, connection: str = "main") -> None:
+        """A connection was made again: its books are void (reason ``reconnect``) and resynced."""
+        if self.enabled:
+            self._ingest.on_connect(connection)
+
+    def on_disconnect(self, connection: str = "main") -> None:
+        """A connection is gone: its books are void until `on_connect`."""
+        if self.enabled:
+            self._ingest.on_disconnect(connection)
+
+    def stream(self, symbol: str) -> BookStream | None:
+        """The symbol's stream with its state, epoch and counts; None where only the callback fills."""
+        state = self._states.get(symbol)
+        return None if state is None else state.stream
+
+    def entry(self, symbol: str) -> MDCacheEntry | None:
+        """What is cached of a symbol, with its age and standing; not counted as a read."""
+        state = self._states.get(symbol)
+        return None if state is None else self._ingest.look(state, self._now_ns())
+
+    def now_ns(self) -> int:
+        """The monotonic time by which the cache measures ages."""
+        return self._now_ns()
 
     # --- dropping
 
     def invalidate(self, symbol: str, reason: str = "manual") -> bool:
         """Drop what is cached of a symbol, and what is on its way; True where there was any.
 
-        ``reason`` is counted: ``ws_gap``, ``rewind``, ``crossed``, ``price_jump``, ``reconnect`` or ``manual``.
+        ``reason`` is counted: ``ws_gap``, ``rewind``, ``price_jump``, ``reconnect`` or ``manual``.
         """
         state = self._states.get(symbol)
         if state is None:
             return False
-        dropped = self._entries.pop(symbol, None) is not None or state.refresh.running
-        state.refresh.invalidated()
-        if dropped:
-            self._ledger.invalidated(reason)
+        dropped = self._store.drop(state, reason)
+        self._ingest.doubt(state, reason)
         return dropped
 
     def invalidate_all(self, reason: str = "manual") -> int:
@@ -182,6 +247,7 @@ class MDCache:
     async def close(self) -> None:
         """Cancel the refreshes that run; their waiters get ``unavailable``."""
         for state in list(self._states.values()):
+            state.stop_timer()
             await state.refresh.close()
 
     # --- what it has done
@@ -195,7 +261,7 @@ class MDCache:
 
     def get_cache_age_ms(self, symbol: str) -> float | None:
         """Age of the cached book, ms; None where there is none."""
-        entry = self._entries.get(symbol)
+        entry = self.entry(symbol)
         return None if entry is None else entry.age_ms(self._now_ns())
 
     def get_refresh_latency_p95(self, symbol: str | None = None) -> float | None:
@@ -207,6 +273,7 @@ class MDCache:
 
     def metrics_summary(self) -> dict[str, Any]:
         """Everything counted, over all symbols and by symbol; a new dict of plain values."""
+        now_ns = self._now_ns()
         ledgers = [state.ledger for state in self._states.values()]
         statuses = self._ledger.statuses(ledgers)
         return {
@@ -224,7 +291,7 @@ class MDCache:
             "sequence_gaps": self._ledger.sequence_gaps,
             "pricing_on_stale": dict(self._ledger.pricing_on_stale),
             "evictions": self._ledger.evictions,
-            "symbols": {symbol: self._summary(self._states[symbol]) for symbol in sorted(self._states)},
+            "symbols": {symbol: self._summary(self._states[symbol], now_ns) for symbol in sorted(self._states)},
         }
 
     # --- the slow paths of a read
@@ -244,12 +311,11 @@ class MDCache:
 
     async def _direct(self, symbol: str, depth: int) -> Answer:
         """The cache is switched off: the callback's own answer, with its errors counted and not raised."""
-        ledger = self._state(symbol).ledger
+        ledger = self._store.state(symbol).ledger
         began_ns = self._now_ns()
         try:
-            if self._callback is None:
-                raise LookupError("there is no refresh callback")
-            view, source = read_body(symbol, await self._callback(symbol, depth), depth, self._default_source)
+            body = await (self._callback or _no_callback)(symbol, depth)
+            view, source = read_body(symbol, body, depth, self._default_source)
         except Exception as error:
             ledger.failures += 1
             ledger.last_error = repr(error)
@@ -260,8 +326,8 @@ class MDCache:
 
     async def _read(self, symbol: str, request: Request) -> Answer:
         now_ns = self._now_ns()
-        state = self._state(symbol)
-        entry = self._entries.get(symbol)
+        state = self._store.state(symbol)
+        entry = self._ingest.look(state, now_ns)
         decision = decide(None if entry is None else entry.facts(now_ns), request, self._limits)
         have = None if entry is None else entry.depth
         self._note(state, decision, request, have)
@@ -301,7 +367,7 @@ class MDCache:
         if view is None or (gap and invalidate != "rewind") or entry.age_ns(now_ns) > POLICY_NS:
             return self._without(state, request, decision, have, behind=gap)
         # A slow refresh that began long before this read is no fresher than a cached book of that age.
-        stale = read_ns - entry.pulse.ns > self._limits.fresh_ns(Standing.LIVE, request.use_case)
+        stale = read_ns - entry.pulse.alive_ns > self._limits.fresh_ns(Standing.LIVE, request.use_case)
         if stale and request.use_case is UseCase.PRICING:
             self._ledger.stale_use("pricing_threshold")
         status = "coalesced" if joined else "miss"
@@ -341,95 +407,56 @@ class MDCache:
             self._ledger.read(state.symbol, state.ledger, status, age_ms)
         used_stale = stale or status == "stale"
         meta = MDCacheMeta(
-            hit, age_ms, used_stale, decision.depth_miss, decision.sequence_gap, status, entry.source, entry.update_id, have
+            hit,
+            age_ms,
+            used_stale,
+            decision.depth_miss,
+            decision.sequence_gap,
+            status,
+            entry.source,
+            entry.update_id,
+            have,
         )
         return view, meta
 
     # --- refreshing
 
     def _may_start(self, state: SymbolState, now_ns: int, *, guard: bool) -> bool:
-        return self._callback is not None and (guard or not state.backoff.blocks(now_ns))
+        if self._callback is None or state.failed(now_ns):
+            return False
+        return guard or not state.pause.blocks(now_ns)
 
     def _refresh_behind(self, state: SymbolState, depth: int) -> None:
         """Refresh in the background, unless one runs or a pause forbids it."""
         if not state.refresh.running and self._may_start(state, self._now_ns(), guard=False):
             state.refresh.start(depth)
 
-    def now_ns(self) -> int:
-        """The monotonic time by which ages are measured (for the refreshes)."""
-        return self._now_ns()
-
-    def accept(self, refresh: Refresh, body: Any, depth: int, began_ns: int) -> MDCacheEntry | None:
-        """Check and store what a refresh brought (for the refreshes); None: begin again."""
-        view, source = read_body(refresh.symbol, body, depth, self._default_source)
-        state = self._states[refresh.symbol]  # it is there: a symbol whose refresh runs is not evicted
-        now_ns = self._now_ns()
-        state.backoff.succeeded()
-        self._ledger.refreshed(state.symbol, state.ledger, (now_ns - began_ns) / NS_PER_MS)
-        cached = self._entries.get(state.symbol)
-        if cached is not None and _rewinds(cached.update_id, view.update_id):
-            self.invalidate(state.symbol, "rewind")  # a lagging copy, or a restart of the venue: begin again from nothing
-            return None
-        standing = Standing.REST if source is Source.REST else Standing.LIVE
-        entry = MDCacheEntry(
-            view, depth, standing, Pulse(began_ns), self._fresh_ns[standing], now_ns, state.ledger.reads
+    def _new_state(self, symbol: str) -> SymbolState:
+        config = self.config
+        refresh = Refresh(symbol, self._callback or _no_callback, self._filling, config.refresh_timeout_ms * NS_PER_MS)
+        pause = Pause(
+            config.refresh_backoff_ms, config.refresh_backoff_cap_ms, config.refresh_backoff_jitter, self._rng
         )
-        self._store(state, entry)
-        return entry
+        return SymbolState(symbol, refresh, pause)
 
-    def refresh_failed(self, refresh: Refresh, error: BaseException | str) -> None:
-        """Count a failed refresh and pause (for the refreshes)."""
-        state = self._states[refresh.symbol]
-        state.ledger.failures += 1
-        state.ledger.last_error = error if isinstance(error, str) else repr(error)
-        state.backoff.failed(self._now_ns())
+    def _peek_again(self, symbol: str, depth: int, use_case: str) -> BookView | None:
+        """Not fresh at first sight; but its connection may have spoken since a refresh confirmed it."""
+        now_ns = self._now_ns()
+        entry = self._ingest.look(self._states[symbol], now_ns)
+        bound_ns = NEVER if entry is None else entry.fresh_ns[UseCase.checked(use_case)]
+        return None if entry is None or entry.age_ns(now_ns) > bound_ns else entry.view(depth)
 
-    def refresh_ended(self, refresh: Refresh) -> None:
-        """Nothing runs for that symbol any more (for the refreshes)."""
-        self._evict()
-
-    # --- what is kept
-
-    def _store(self, state: SymbolState, entry: MDCacheEntry) -> None:
-        self._entries[state.symbol] = entry
-        self._states.move_to_end(state.symbol)
-
-    def _state(self, symbol: str) -> SymbolState:
-        state = self._states.get(symbol)
-        if state is None:
-            config = self.config
-            refresh = Refresh(symbol, self._callback, self, config.refresh_timeout_ms * NS_PER_MS)
-            backoff = Backoff(
-                config.refresh_backoff_ms, config.refresh_backoff_cap_ms, config.refresh_backoff_jitter, self._rng
-            )
-            state = self._states[symbol] = SymbolState(symbol, refresh, backoff)
-            self._evict()
-        return state
-
-    def _evict(self) -> None:
-        """Let the symbols go that were written longest ago, but none that is being refreshed, nor the newest."""
-        surplus = len(self._states) - self.config.max_symbols
-        if surplus <= 0:
-            return
-        newest = next(reversed(self._states))
-        idle = (symbol for symbol, state in self._states.items() if not state.refresh.running and symbol != newest)
-        for symbol in [symbol for symbol, _ in zip(idle, range(surplus), strict=False)]:
-            self._entries.pop(symbol, None)
-            self._ledger.evicted(self._states.pop(symbol).ledger)
-
-    def _summary(self, state: SymbolState) -> dict[str, Any]:
-        entry = self._entries.get(state.symbol)
-        age_ms = None if entry is None else entry.age_ms(self._now_ns())
-        standing = "none" if entry is None else entry.standing.value
-        return symbol_summary(state.ledger, age_ms, standing)
+    def _summary(self, state: SymbolState, now_ns: int) -> dict[str, Any]:
+        entry = self._ingest.look(state, now_ns)
+        if state.stream is not None:
+            standing = state.stream.state_at(now_ns).value
+        else:
+            standing = "none" if entry is None else entry.standing.value
+        return symbol_summary(state.ledger, None if entry is None else entry.age_ms(now_ns), standing)
 
 
-def _bounds(limits: Limits, standing: Standing) -> Mapping[str, int]:
-    return {use_case.value: limits.fresh_ns(standing, use_case) for use_case in UseCase}
-
-
-def _rewinds(cached: int | None, brought: int | None) -> bool:
-    return cached is not None and brought is not None and brought < cached
+async def _no_callback(symbol: str, depth: int) -> Any:
+    raise LookupError(f"there is no refresh callback to fetch {symbol} with")
 
 
 def _nothing(status: str, depth_miss: bool = False, sequence_gap: bool = False, have: int | None = None) -> MDCacheMeta:

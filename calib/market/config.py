@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from calib.config import SETTINGS, Config
 from calib.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SECTION: Final = "md_cache"
 ORDER_BOOK_LIMIT_MS: Final = 5000

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from calib.clock import NS_PER_MS
 from calib.market.book import BookView, OrderBook
 from calib.market.freshness import Facts, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _VIEWS = 8
 """Depths kept frozen at a time: a bot uses two or three."""
@@ -51,7 +53,7 @@ class MDCacheMeta(NamedTuple):
 
 
 class Pulse:
-    """The moment at which somebody vouched for a book, monotonic ns. Books of a stream have their `Connection` for it."""
+    """When somebody last vouched for a book, monotonic ns. A stream's books have their `Connection` for it."""
 
     __slots__ = ("alive_ns",)
 
@@ -93,7 +95,18 @@ class MDCacheEntry:
     (70.0, True, 7)
     """
 
-    __slots__ = ("_book", "changed_ns", "depth", "fresh_ns", "pulse", "reads", "source", "standing", "update_id", "views")
+    __slots__ = (
+        "_book",
+        "changed_ns",
+        "depth",
+        "fresh_ns",
+        "pulse",
+        "reads",
+        "source",
+        "standing",
+        "update_id",
+        "views",
+    )
 
     def __init__(
         self,
@@ -164,4 +177,8 @@ class MDCacheEntry:
 
 def cut(book: BookView, depth: int) -> BookView:
     """The best ``depth`` levels of a frozen book."""
-    return book if depth == book.depth else BookView(book.symbol, book.bids[:depth], book.asks[:depth], book.update_id, depth)
+    return (
+        book
+        if depth == book.depth
+        else BookView(book.symbol, book.bids[:depth], book.asks[:depth], book.update_id, depth)
+    )

@@ -79,6 +79,7 @@ class Limits:
     skip_pricing_on_stale: bool
     last_resort: bool
     ranged: bool
+    silence_ns: int
 
     @classmethod
     def of(cls, config: MDCacheConfig) -> Self:
@@ -92,6 +93,7 @@ class Limits:
             skip_pricing_on_stale=config.skip_pricing_on_stale,
             last_resort=config.guard_on_timeout == "stale_last_resort",
             ranged=config.sequence_mode == "ranged",
+            silence_ns=config.invalidate_on_ws_gap_ms * NS_PER_MS,
         )
 
     def fresh_ns(self, standing: Standing, use_case: UseCase) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from calib.market.entry import Reads
-from calib.market.ports import CacheMetrics
 from calib.market.quantile import quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from calib.market.ports import CacheMetrics
 
 STATUSES: Final = ("fresh", "stale", "coalesced", "miss", "withheld", "unavailable", "direct")
 """How a read may be answered."""
@@ -54,7 +57,15 @@ class Ledger:
         Told of each event once; may be None.
     """
 
-    __slots__ = ("_invalidations", "_metrics", "_retired", "depth_misses", "evictions", "pricing_on_stale", "sequence_gaps")
+    __slots__ = (
+        "_invalidations",
+        "_metrics",
+        "_retired",
+        "depth_misses",
+        "evictions",
+        "pricing_on_stale",
+        "sequence_gaps",
+    )
 
     def __init__(self, metrics: CacheMetrics | None) -> None:
         self._metrics = metrics

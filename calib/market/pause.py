@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 from calib.clock import NS_PER_MS
+
+if TYPE_CHECKING:
+    import random
 
 
 class Pause:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from calib.clock import NS_PER_S
-from calib.market.entry import MDCacheEntry
+
+if TYPE_CHECKING:
+    from calib.market.entry import MDCacheEntry
 
 MAX_RESTARTS: Final = 4
 """An invalidation or a deeper request makes a running refresh begin again so often at most."""
@@ -120,7 +122,9 @@ class Refresh:
         if self._task is None:
             self._launch()
 
-    async def wait(self, depth: int, *, join_ns: int | None = None, timeout_ns: int | None = None) -> MDCacheEntry | None:
+    async def wait(
+        self, depth: int, *, join_ns: int | None = None, timeout_ns: int | None = None
+    ) -> MDCacheEntry | None:
         """Join the running refresh, or start one, and wait for it.
 
         Parameters
@@ -138,7 +142,9 @@ class Refresh:
             None where the refresh failed, or was late.
         """
         if self._expired:
-            return None  # a callback that ignores its cancellation still runs: a second one beside it would break the rule
+            return (
+                None  # a callback that ignores its cancellation still runs: a second one beside it would break the rule
+            )
         loop = asyncio.get_running_loop()
         waiter = _Waiter(loop.create_future(), depth, self._first_attempt(join_ns))
         self._waiters[waiter] = None
