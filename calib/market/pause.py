@@ -22,6 +22,7 @@ class Pause:
     rng
         Where the draw comes from.
 
+    >>> import random
     >>> pause = Pause(100, 1000, 0.0, random.Random(1))
     >>> [pause.failed(now_ns=0) // NS_PER_MS for _ in range(5)]
     [100, 200, 400, 800, 1000]
