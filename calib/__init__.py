@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
+- `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -22,27 +23,41 @@ if TYPE_CHECKING:
     from calib.market.config import MDCacheConfig
     from calib.market.entry import MDCacheEntry
     from calib.market.invalidation import MDCacheInvalidator
+    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.metrics import StageMetrics
+    from calib.pipeline.stage import QuoteStage
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Clock": "calib.clock",
+    "FetchMDStage": "calib.pipeline.fetch",
     "MDCache": "calib.market.cache",
     "MDCacheConfig": "calib.market.config",
     "MDCacheEntry": "calib.market.entry",
     "MDCacheInvalidator": "calib.market.invalidation",
+    "MarketData": "calib.pipeline.context",
     "OrderBook": "calib.market.book",
+    "QuoteContext": "calib.pipeline.context",
+    "QuoteStage": "calib.pipeline.stage",
+    "StageMetrics": "calib.pipeline.metrics",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
 }
 
 __all__ = [
     "Clock",
+    "FetchMDStage",
     "MDCache",
     "MDCacheConfig",
     "MDCacheEntry",
     "MDCacheInvalidator",
+    "MarketData",
     "OrderBook",
+    "QuoteContext",
+    "QuoteStage",
+    "StageMetrics",
     "SystemClock",
     "VirtualClock",
     "__version__",
