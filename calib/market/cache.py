@@ -134,7 +134,7 @@ class MDCache:
         calib.errors.DepthError, calib.errors.UseCaseError, calib.errors.MaxAgeError
             For a request that makes no sense. A failing refresh is never raised.
         """
-        # The hit, written out: no call but the clock's, no allocation but the answer's.
+        # The hits, written out: no call but the clock's, no allocation but the answer's. Bounds come from `decide`.
         entry = self._entries.get(symbol)
         if (
             entry is not None
@@ -147,13 +147,23 @@ class MDCache:
                 view = entry.views.get(depth) or entry.view(depth)
                 if view is not None:
                     entry.reads.fresh += 1
-                    age_ms = age_ns / 1e6
                     if self._metrics is not None:
-                        self._metrics.record_md_cache_hit(symbol)
-                        self._metrics.record_md_cache_age(symbol, age_ms)
+                        self._ledger.hit(symbol, age_ns)
                     return view, _meta(
                         MDCacheMeta,
-                        (True, age_ms, False, False, False, "fresh", entry.source, entry.update_id, entry.depth),
+                        (True, age_ns / 1e6, False, False, False, "fresh", entry.source, entry.update_id, entry.depth),
+                    )
+            elif entry.reads.refreshing and age_ns <= entry.stale_ns.get(use_case, NEVER):
+                view = entry.views.get(depth) or entry.view(depth)
+                if view is not None:
+                    entry.reads.stale += 1
+                    if self._metrics is not None:
+                        self._ledger.hit(symbol, age_ns)
+                    if use_case == "pricing":
+                        self._ledger.stale_use("pricing_threshold")
+                    return view, _meta(
+                        MDCacheMeta,
+                        (True, age_ns / 1e6, True, False, False, "stale", entry.source, entry.update_id, entry.depth),
                     )
         if not self.enabled:
             return await self._direct(symbol, depth)
@@ -398,13 +408,7 @@ class MDCache:
     ) -> Answer:
         age_ms = entry.age_ms(now_ns)
         hit = status in ("fresh", "stale")
-        if status == "fresh":
-            state.ledger.reads.fresh += 1
-            if self._metrics is not None:
-                self._metrics.record_md_cache_hit(state.symbol)
-                self._metrics.record_md_cache_age(state.symbol, age_ms)
-        else:
-            self._ledger.read(state.symbol, state.ledger, status, age_ms)
+        self._ledger.read(state.symbol, state.ledger, status, age_ms)
         used_stale = stale or status == "stale"
         meta = MDCacheMeta(
             hit,

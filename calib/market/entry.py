@@ -61,13 +61,22 @@ class Pulse:
         self.alive_ns = alive_ns
 
 
-class Reads:
-    """How reads of a symbol were answered from the cache; the one count that the fastest path keeps."""
+class Bounds(NamedTuple):
+    """Ages, in ns and by use case, up to which an entry is fresh, and up to which it may be served as stale."""
 
-    __slots__ = ("fresh",)
+    fresh_ns: Mapping[str, int]
+    stale_ns: Mapping[str, int]
+
+
+class Reads:
+    """What the fast paths of reading share per symbol: two counts, and whether a refresh runs."""
+
+    __slots__ = ("fresh", "refreshing", "stale")
 
     def __init__(self) -> None:
         self.fresh = 0
+        self.stale = 0
+        self.refreshing = False
 
 
 class MDCacheEntry:
@@ -85,12 +94,13 @@ class MDCacheEntry:
         What may be believed of it.
     pulse
         Its age counts from there.
-    fresh_ns
-        Age up to which it is fresh, by use case; decided by ``standing``.
+    bounds
+        Ages up to which it is fresh, and may be served as stale, by use case; decided by ``standing``.
     changed_ns
         When it last changed, monotonic ns.
 
-    >>> entry = MDCacheEntry(BookView("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 50), 50, Standing.LIVE, Pulse(0), {}, 0)
+    >>> book = BookView("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 50)
+    >>> entry = MDCacheEntry(book, 50, Standing.LIVE, Pulse(0), Bounds({}, {}), 0)
     >>> entry.age_ms(now_ns=70 * NS_PER_MS), entry.is_stale(70 * NS_PER_MS, ttl_ms=60), entry.update_id
     (70.0, True, 7)
     """
@@ -103,6 +113,7 @@ class MDCacheEntry:
         "pulse",
         "reads",
         "source",
+        "stale_ns",
         "standing",
         "update_id",
         "views",
@@ -114,7 +125,7 @@ class MDCacheEntry:
         depth: int,
         standing: Standing,
         pulse: Pulse,
-        fresh_ns: Mapping[str, int],
+        bounds: Bounds,
         changed_ns: int,
         reads: Reads | None = None,
     ) -> None:
@@ -125,13 +136,13 @@ class MDCacheEntry:
         self.update_id = book.update_id
         self.views: dict[int, BookView] = {}
         self.reads = Reads() if reads is None else reads
-        self.stand(standing, fresh_ns)
+        self.stand(standing, bounds)
 
-    def stand(self, standing: Standing, fresh_ns: Mapping[str, int]) -> None:
+    def stand(self, standing: Standing, bounds: Bounds) -> None:
         """What may be believed of it has changed, and with it its bounds."""
         self.standing = standing
         self.source = standing.source.value
-        self.fresh_ns = fresh_ns
+        self.fresh_ns, self.stale_ns = bounds
 
     def changed(self, now_ns: int) -> None:
         """The live book has changed: the views of before are the past."""

@@ -45,6 +45,10 @@ class Filling:
         """Monotonic time."""
         return self._now_ns()
 
+    def refresh_started(self, symbol: str) -> None:
+        """A refresh runs: stale reads need not start one."""
+        self._store.states[symbol].ledger.reads.refreshing = True
+
     def begins(self, symbol: str) -> int:
         """A request is about to be made: the stream's epoch goes with it."""
         return self._ingest.epoch(self._store.states[symbol])
@@ -65,7 +69,7 @@ class Filling:
                 arrival.depth,
                 standing,
                 Pulse(arrival.began_ns),
-                self._store.fresh_ns[standing],
+                self._store.bounds[standing],
                 now_ns,
                 state.ledger.reads,
             )
@@ -90,6 +94,7 @@ class Filling:
 
     def refresh_ended(self, symbol: str) -> None:
         """Nothing runs for that symbol any more: it may be evicted."""
+        self._store.states[symbol].ledger.reads.refreshing = False
         self._store.evict()
 
 

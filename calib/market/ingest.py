@@ -135,7 +135,7 @@ class Ingest:
         if alive_ns is not None and alive_ns > entry.pulse.alive_ns:
             entry.pulse = stream.connection  # type: ignore[assignment]  # a connection that has spoken is a Pulse
         if entry.standing is Standing.LIVE and stream.suspect(now_ns):
-            entry.stand(Standing.SUSPECT, self._store.fresh_ns[Standing.SUSPECT])
+            entry.stand(Standing.SUSPECT, self._store.bounds[Standing.SUSPECT])
         return entry
 
     # --- what a callback brought
@@ -204,13 +204,13 @@ class Ingest:
         if entry is None:
             pulse: Pulse = stream.connection  # type: ignore[assignment]  # a connection that has spoken is a Pulse
             entry = state.live = MDCacheEntry(
-                stream.book, state.stream_depth, Standing.LIVE, pulse, store.live_fresh_ns, now_ns, state.ledger.reads
+                stream.book, state.stream_depth, Standing.LIVE, pulse, store.live_bounds, now_ns, state.ledger.reads
             )
         else:
             entry.changed(now_ns)
             entry.pulse = stream.connection  # type: ignore[assignment]  # likewise
             if entry.standing is not Standing.LIVE:
-                entry.stand(Standing.LIVE, store.live_fresh_ns)
+                entry.stand(Standing.LIVE, store.live_bounds)
         store.put(state, entry)
         return entry
 
@@ -257,7 +257,7 @@ class Ingest:
         """A silence ended: every book of that connection is suspect until its next delta."""
         for state, _ in self._streams(link):
             if state.live is not None:
-                state.live.stand(Standing.SUSPECT, self._store.fresh_ns[Standing.SUSPECT])
+                state.live.stand(Standing.SUSPECT, self._store.bounds[Standing.SUSPECT])
 
     def _carry_out(self, state: SymbolState, effects: tuple[Effect, ...] | list[Effect], now_ns: int) -> None:
         for effect in effects:

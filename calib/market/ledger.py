@@ -27,7 +27,7 @@ class SymbolLedger:
 
     def __init__(self) -> None:
         self.reads = Reads()
-        self.statuses = dict.fromkeys(STATUSES[1:], 0)
+        self.statuses = dict.fromkeys(STATUSES[2:], 0)
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self.refreshes = 0
         self.failures = 0
@@ -35,7 +35,7 @@ class SymbolLedger:
 
     def by_status(self) -> dict[str, int]:
         """Number of reads by how they were answered."""
-        return {"fresh": self.reads.fresh, **self.statuses}
+        return {"fresh": self.reads.fresh, "stale": self.reads.stale, **self.statuses}
 
 
 def hit_ratio(statuses: dict[str, int]) -> float | None:
@@ -77,16 +77,27 @@ class Ledger:
         self.evictions = 0
 
     def read(self, symbol: str, ledger: SymbolLedger, status: str, age_ms: float | None) -> None:
-        """A read was answered, other than by a fresh book (see `fresh`)."""
-        ledger.statuses[status] += 1
+        """A read was answered."""
+        if status == "fresh":
+            ledger.reads.fresh += 1
+        elif status == "stale":
+            ledger.reads.stale += 1
+        else:
+            ledger.statuses[status] += 1
         if self._metrics is None or status == "direct":
             return
-        if status == "stale":
+        if status in ("fresh", "stale"):
             self._metrics.record_md_cache_hit(symbol)
         else:
             self._metrics.record_md_cache_miss(symbol)
         if age_ms is not None and status != "withheld":
             self._metrics.record_md_cache_age(symbol, age_ms)
+
+    def hit(self, symbol: str, age_ns: int) -> None:
+        """A read was answered by a fast path, which has counted it."""
+        if self._metrics is not None:
+            self._metrics.record_md_cache_hit(symbol)
+            self._metrics.record_md_cache_age(symbol, age_ns / 1e6)
 
     def stale_use(self, reason: str) -> None:
         """A book past its freshness was served for pricing, or to a guard as its last resort."""

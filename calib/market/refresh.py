@@ -34,6 +34,10 @@ class RefreshHost(Protocol):
         """Monotonic time."""
         ...
 
+    def refresh_started(self, symbol: str) -> None:
+        """A refresh runs from now on."""
+        ...
+
     def begins(self, symbol: str) -> int:
         """A request is about to be made; the number is handed back with its body."""
         ...
@@ -173,7 +177,10 @@ class Refresh:
         return self._attempt + 1 if too_old else self._attempt
 
     def _launch(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"calib refresh {self.symbol}")
+        task = asyncio.get_running_loop().create_task(self._run(), name=f"calib refresh {self.symbol}")
+        self._task = task
+        self._host.refresh_started(self.symbol)
+        task.add_done_callback(self._done)
 
     async def _run(self) -> None:
         try:
@@ -181,12 +188,20 @@ class Refresh:
             while self._waiters:  # readers for whom that refresh had begun too early
                 await self._refresh()
         finally:
-            self._task = None
-            self._began_ns = None
-            self._expired = False
-            self._wanted = 0
-            self._resolve(list(self._waiters), None)
-            self._host.refresh_ended(self.symbol)
+            self._finish()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A task that is cancelled before its first step runs nothing of `_run`: its waiters would wait for ever."""
+        if self._task is task:  # by identity: another refresh may run by now
+            self._finish()
+
+    def _finish(self) -> None:
+        self._task = None
+        self._began_ns = None
+        self._expired = False
+        self._wanted = 0
+        self._resolve(list(self._waiters), None)
+        self._host.refresh_ended(self.symbol)
 
     async def _refresh(self) -> None:
         """One refresh: up to 1 + `MAX_RESTARTS` attempts under one timeout."""

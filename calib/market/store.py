@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from calib.market.freshness import Limits, Standing, UseCase
+from calib.market.entry import Bounds
+from calib.market.freshness import NEVER, Action, Facts, Limits, Request, Standing, UseCase, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from calib.market.entry import MDCacheEntry
     from calib.market.ledger import Ledger
@@ -30,7 +31,7 @@ class Store:
         Makes a symbol's state.
     """
 
-    __slots__ = ("_max_symbols", "_new_state", "entries", "fresh_ns", "ledger", "live_fresh_ns", "states")
+    __slots__ = ("_max_symbols", "_new_state", "bounds", "entries", "ledger", "live_bounds", "states")
 
     def __init__(
         self, limits: Limits, ledger: Ledger, max_symbols: int, new_state: Callable[[str], SymbolState]
@@ -38,12 +39,14 @@ class Store:
         self.ledger: Final = ledger
         self.entries: Final[dict[str, MDCacheEntry]] = {}
         self.states: Final[OrderedDict[str, SymbolState]] = OrderedDict()
-        self.fresh_ns: Final = {standing: _bounds(limits, standing) for standing in Standing}
+        self.bounds: Final = {standing: bounds_of(limits, standing) for standing in Standing}
         # A stream's book is suspect past the silence: the fastest path must not call it fresh for pricing or guards.
-        self.live_fresh_ns: Final = {
+        live = self.bounds[Standing.LIVE]
+        fresh_ns = {
             name: bound if name in (UseCase.GENERAL, UseCase.ANALYTICS) else min(bound, limits.silence_ns)
-            for name, bound in self.fresh_ns[Standing.LIVE].items()
+            for name, bound in live.fresh_ns.items()
         }
+        self.live_bounds: Final = Bounds(fresh_ns, live.stale_ns)
         self._max_symbols = max_symbols
         self._new_state = new_state
 
@@ -83,5 +86,12 @@ class Store:
             self.ledger.evicted(state.ledger)
 
 
-def _bounds(limits: Limits, standing: Standing) -> Mapping[str, int]:
-    return {use_case.value: limits.fresh_ns(standing, use_case) for use_case in UseCase}
+def bounds_of(limits: Limits, standing: Standing) -> Bounds:
+    """The bounds of a standing, taken from `decide` itself: the fast paths must not have rules of their own."""
+    fresh_ns = {use_case.value: limits.fresh_ns(standing, use_case) for use_case in UseCase}
+    stale_ns = {}
+    for use_case in UseCase:
+        oldest = Facts(limits.hard_ttl_ns, standing, depth=1, update_id=None)
+        stale = decide(oldest, Request(use_case, depth=1), limits).action is Action.STALE
+        stale_ns[use_case.value] = limits.hard_ttl_ns if stale else NEVER
+    return Bounds(fresh_ns, stale_ns)
