@@ -7,6 +7,8 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
 - `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it
+- `calib.features`: live statistics of the bot, per symbol
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
+    from calib.features import FeatureCollector, SymbolScoreboard
     from calib.market.book import OrderBook
     from calib.market.cache import MDCache
     from calib.market.config import MDCacheConfig
@@ -42,6 +45,9 @@ _HOME = {
     "QuoteContext": "calib.pipeline.context",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
+    "FeatureCollector": "calib.features",
+    "OrderBook": "calib.market.book",
+    "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
 }
@@ -58,6 +64,9 @@ __all__ = [
     "QuoteContext",
     "QuoteStage",
     "StageMetrics",
+    "FeatureCollector",
+    "OrderBook",
+    "SymbolScoreboard",
     "SystemClock",
     "VirtualClock",
     "__version__",

@@ -8,7 +8,9 @@
     |   |-- UnwritableOutput        unwritable-output
     |   |-- DepthError              bad-depth
     |   |-- UseCaseError            bad-use-case
-    |   `-- MaxAgeError             bad-max-age
+    |   |-- MaxAgeError             bad-max-age
+    |   |-- BadLatency              bad-latency
+    |   `-- BadFault                bad-fault
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -22,7 +24,8 @@
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
     |   |-- BadLevel                bad-level
-    |   `-- BadBody                 bad-book-body
+    |   |-- BadBody                 bad-book-body
+    |   `-- BadObservation          bad-observation
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -106,6 +109,18 @@ class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
     name = "bad-depth"
+
+
+class BadLatency(UsageError, ValueError):
+    """A latency that is no finite number of milliseconds >= 0."""
+
+    name = "bad-latency"
+
+
+class BadFault(UsageError, ValueError):
+    """A text that spells no fault of the simulated venue."""
+
+    name = "bad-fault"
 
 
 class UseCaseError(UsageError, ValueError):
@@ -192,6 +207,12 @@ class BadRecord(RecordError, ValueError):
     """A record that the feed's schema refuses; ``where`` names the field."""
 
     name = "bad-record"
+
+
+class BadObservation(RecordError, ValueError):
+    """A number given to a feature collector that is NaN, infinite, negative or no number; ``where`` names it."""
+
+    name = "bad-observation"
 
 
 class BadLevel(RecordError, ValueError):

@@ -199,7 +199,8 @@ class OrderBook:
     @property
     def crossed(self) -> bool:
         """Whether the best bid lies above the best ask: no venue shows that, so messages were lost."""
-        return bool(self._bid_keys and self._ask_keys) and self._bid_keys[-1] > -self._ask_keys[-1]
+        bids, asks = self._bid_keys, self._ask_keys
+        return bool(bids and asks) and bids[-1] > -asks[-1]
 
     @property
     def locked(self) -> bool:
@@ -216,15 +217,12 @@ class OrderBook:
 
         A crossed book is not among them: that is the feed's fault and has a property of its own.
         """
-        return [
-            *_side_problems("bids", self._bids, self._bid_keys, 1.0),
-            *_side_problems("asks", self._asks, self._ask_keys, -1.0),
-            *(
-                f"the cached view of depth {depth} is not the book"
-                for depth, view in self._views.items()
-                if view != self._cut(depth)
-            ),
-        ]
+        found = _side_problems("bids", self._bids, self._bid_keys, 1.0)
+        found += _side_problems("asks", self._asks, self._ask_keys, -1.0)
+        if not found:
+            stale = [depth for depth, view in self._views.items() if view != self._cut(depth)]
+            found += [f"the cached view of depth {depth} is not the book" for depth in stale]
+        return found
 
     def _changed(self, update_id: int | None) -> None:
         self.version += 1
@@ -276,13 +274,13 @@ def _merge(changes: Iterable[Change], levels: dict[float, float], keys: list[flo
     qty: Any
     try:
         for price, qty in changes:
-            if price.__class__ is str and len(price) <= DIGITS:
-                price = float(price)
+            if price.__class__ is not float:
+                price = float(price) if price.__class__ is str and len(price) <= DIGITS else price_key(price)
             if qty.__class__ is not float:
                 qty = quantity(qty)
             if price not in levels:
                 # A whole number of 1e-8 below 10^15 of them is canonical already.
-                if not (price.__class__ is float and 1e-8 <= price < 1e7 and int(price * 1e8 + 0.5) / 1e8 == price):
+                if not (1e-8 <= price < 1e7 and int(price * 1e8 + 0.5) / 1e8 == price):
                     price = price_key(price)
                 if price not in levels:
                     if 0.0 < qty < _INF:

@@ -120,10 +120,10 @@ class _Texts:
 
     def _forget_trimmed(self, book: OrderBook) -> None:
         """The book drops its deepest levels past ``keep_levels``; without this their texts would stay for ever."""
-        for side, size, is_bid in zip(self._sides, book.size, (True, False), strict=True):
-            if len(side) > 2 * size + 100:
-                kept = sorted(side, reverse=is_bid)[:size]
-                for price in side.keys() - set(kept):
+        if sum(map(len, self._sides)) > 2 * sum(book.size) + 100:
+            view = book.view(max(1, *book.size))
+            for side, levels in zip(self._sides, (view.bids, view.asks), strict=True):
+                for price in side.keys() - {price for price, _ in levels}:
                     del side[price]
 
 

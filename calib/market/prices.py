@@ -62,7 +62,7 @@ def quantity(qty: Number) -> float:
 
 
 def _double(number: Number, what: str) -> float:
-    if isinstance(number, bool):
+    if isinstance(number, bool | bytes | bytearray):  # float() would take them
         raise BadLevel(f"the {what} {number!r} is no number", hint="The book needs a new snapshot")
     try:
         return float(number)

@@ -70,6 +70,8 @@ class HasIds(Protocol):
     def prev_id(self) -> int | None: ...
 
 
+_ACCEPT: Final = Verdict.ACCEPT  # the answer to nearly every message, without the enum's lookup
+
 Rule: TypeAlias = Callable[[SequenceState, HasIds], Verdict]
 
 RESTART_ID: Final = 1
@@ -83,7 +85,7 @@ def contiguous(state: SequenceState, ids: HasIds) -> Verdict:
     ['accept', 'gap', 'duplicate', 'rewind', 'restart']
     """
     if ids.last_id == state.last_id + 1:
-        return Verdict.ACCEPT
+        return _ACCEPT
     if ids.last_id > state.last_id:
         return Verdict.GAP
     return Verdict.RESTART if ids.last_id == RESTART_ID < state.last_id else _behind(state, ids)
@@ -101,7 +103,7 @@ def by_range(state: SequenceState, ids: HasIds) -> Verdict:
     if ids.last_id <= state.last_id:
         return _behind(state, ids)
     first = ids.last_id if ids.first_id is None else ids.first_id
-    return Verdict.ACCEPT if first <= state.last_id + 1 else Verdict.GAP
+    return _ACCEPT if first <= state.last_id + 1 else Verdict.GAP
 
 
 def previous(state: SequenceState, ids: HasIds) -> Verdict:
@@ -121,11 +123,11 @@ def previous(state: SequenceState, ids: HasIds) -> Verdict:
     if ids.prev_id is None:
         return Verdict.GAP  # a message that does not say what it follows proves nothing
     if ids.prev_id == state.last_id:
-        return Verdict.ACCEPT
+        return _ACCEPT
     if ids.prev_id > state.last_id:
         return Verdict.GAP
     if not state.bridged:
-        return Verdict.OLD if ids.last_id < state.last_id else Verdict.ACCEPT
+        return Verdict.OLD if ids.last_id < state.last_id else _ACCEPT
     return Verdict.DUPLICATE if ids.last_id == state.last_id else Verdict.REWIND
 
 

@@ -45,6 +45,10 @@ DROPPED = Outcome(Action.DROPPED)
 REFUSED = Outcome(Action.REFUSED)
 CONFIRMED = Outcome(Action.CONFIRMED)
 
+# Looking a member up in its enum costs as much as a dictionary read; a delta would pay for it half a dozen times.
+_LIVE = StreamState.LIVE
+_ACCEPT = Verdict.ACCEPT
+
 _LOSSES = {
     Verdict.GAP: Reason.WS_GAP,
     Verdict.REWIND: Reason.REWIND,
@@ -224,7 +228,7 @@ class BookStream:
 
     def view(self, depth: int) -> BookView | None:
         """The book's best levels, None unless it is verified."""
-        return self.book.view(depth) if self._state is StreamState.LIVE else None
+        return self.book.view(depth) if self._state is _LIVE else None
 
     def book_age_ns(self, now_ns: int) -> int | None:
         """Time since the last message of this symbol was applied; None without a verified book."""
@@ -259,11 +263,11 @@ class BookStream:
     def on_delta(self, delta: Delta, now_ns: int) -> Outcome:
         """A delta arrived on the connection."""
         self.connection.alive(now_ns)
-        if self._state is StreamState.LIVE:
+        if self._state is _LIVE:
             at = self._at
             assert at is not None
             verdict = self._rule(at, delta)
-            return self._apply(delta, now_ns) if verdict is Verdict.ACCEPT else self._break(verdict, delta, now_ns)
+            return self._apply(delta, now_ns) if verdict is _ACCEPT else self._break(verdict, delta, now_ns)
         if self._state is StreamState.DOWN or self._state is StreamState.FAILED:
             self.counts["dropped"] += 1
             return DROPPED
@@ -281,7 +285,7 @@ class BookStream:
             return REFUSED
         if pushed:
             return self._install(snapshot, now_ns, ())
-        if self.live and self._at is not None:
+        if self._at is not None:
             return self._compare(snapshot, self._at, now_ns)
         waiting = [delta for delta in self._buffer if self._judge(snapshot, delta) is not Verdict.OLD]
         if waiting and self._judge(snapshot, waiting[0]) is not Verdict.ACCEPT:
@@ -369,10 +373,14 @@ class BookStream:
         return self._rule(SequenceState(snapshot.update_id, False), delta)
 
     def _compare(self, snapshot: Snapshot, at: SequenceState, now_ns: int) -> Outcome:
-        """A snapshot beside a verified book never overwrites it; it confirms it, or shows that it lags."""
+        """A snapshot beside a verified book never overwrites it; it confirms it, or shows that it lags.
+
+        Nor does an older one overwrite a snapshot that waits for its bridge: the deltas between are dropped by now.
+        """
         if snapshot.update_id <= at.last_id:
-            self.counts["confirmed"] += 1
-            return CONFIRMED
+            self.counts["confirmed" if self.live else "late_snapshot"] += 1
+            return CONFIRMED if self.live else REFUSED
+        self.counts[Reason.BEHIND] += self.live
         lost = self._forget(Reason.BEHIND, now_ns)
         self._state = StreamState.SYNCING
         self.epoch += 1
@@ -383,6 +391,7 @@ class BookStream:
         """Take the snapshot for the book, apply what waited, and judge the result."""
         lost: tuple[Effect, ...] = ()
         if snapshot.epoch is None and self.last_id is not None and snapshot.update_id < self.last_id:
+            self.counts[Reason.RESTART] += 1
             lost = self._forget(Reason.RESTART, now_ns)
         try:
             self.book.snapshot(snapshot.bids, snapshot.asks, snapshot.update_id)
@@ -395,9 +404,11 @@ class BookStream:
             return self._with(lost, self._lose(Reason.CROSSED, now_ns))
         if self._checksum is not None and not self._checksum.holds(self.book, snapshot):
             return self._with(lost, self._lose(Reason.CHECKSUM, now_ns))
-        for delta in waiting:
+        for rank, delta in enumerate(waiting):
             outcome = self._apply(delta, now_ns)
             if outcome is not APPLIED:
+                for later in waiting[rank + 1 :]:
+                    self._buffer.push(later)
                 return self._with(lost, outcome)
         return self._with(lost, self._alive(now_ns) if self._at.bridged else APPLIED)
 
