@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -146,12 +147,8 @@ def floor() -> Timed:
 
 def peers() -> dict[str, Timed]:
     """What each library offers nearest to it: one async function, cached by its arguments for 5 s."""
-    import aiocache
-    import async_lru
-    import cachebox
-    import cashews
-    import theine
-
+    names = ("aiocache", "async_lru", "cachebox", "cashews", "theine")  # only in the benchmarks' own environment
+    aiocache, async_lru, cachebox, cashews, theine = (importlib.import_module(name) for name in names)
     found: dict[str, Timed] = {}
 
     lru = async_lru.alru_cache(maxsize=1000, ttl=5)(fetch)
@@ -160,7 +157,7 @@ def peers() -> dict[str, Timed]:
     boxed = cachebox.cached(cachebox.TTLCache(1000, 5))(fetch)
     found["cachebox"] = awaiting(lambda: boxed(SYMBOL, 50))
 
-    memo = theine.Memoize(1000, timeout=None)(fetch)
+    memo = theine.Memoize(1000, None)(fetch)
     memo.key(lambda symbol, depth=50: f"{symbol}:{depth}")
     found["theine"] = awaiting(lambda: memo(SYMBOL, 50))
 
