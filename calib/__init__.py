@@ -8,6 +8,8 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.dataset`: from feeds to intervals, and datasets on disk
 - `calib.simulation`: feeds of an invented market and bot
 - `calib.reports`: datasets summed up for people
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
+- `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it
 - `calib.features`: live statistics of the bot, per symbol
 
@@ -33,6 +35,14 @@ if TYPE_CHECKING:
     )
     from calib.market.book import OrderBook
     from calib.reports.render import render_summary
+    from calib.market.cache import MDCache
+    from calib.market.config import MDCacheConfig
+    from calib.market.entry import MDCacheEntry
+    from calib.market.invalidation import MDCacheInvalidator
+    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.metrics import StageMetrics
+    from calib.pipeline.stage import QuoteStage
 
 __version__ = "0.1.0"
 
@@ -40,6 +50,16 @@ _HOME = {
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
+    "FetchMDStage": "calib.pipeline.fetch",
+    "MDCache": "calib.market.cache",
+    "MDCacheConfig": "calib.market.config",
+    "MDCacheEntry": "calib.market.entry",
+    "MDCacheInvalidator": "calib.market.invalidation",
+    "MarketData": "calib.pipeline.context",
+    "OrderBook": "calib.market.book",
+    "QuoteContext": "calib.pipeline.context",
+    "QuoteStage": "calib.pipeline.stage",
+    "StageMetrics": "calib.pipeline.metrics",
     "FeatureCollector": "calib.features",
     "FillLogger": "calib.feeds.writers",
     "OrderBook": "calib.market.book",
@@ -57,6 +77,16 @@ __all__ = [
     "BookLogger",
     "CalibrationLoggerManager",
     "Clock",
+    "FetchMDStage",
+    "MDCache",
+    "MDCacheConfig",
+    "MDCacheEntry",
+    "MDCacheInvalidator",
+    "MarketData",
+    "OrderBook",
+    "QuoteContext",
+    "QuoteStage",
+    "StageMetrics",
     "FeatureCollector",
     "FillLogger",
     "OrderBook",
