@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         TradeLogger,
     )
     from calib.market.book import OrderBook
-    from calib.reports.render import render_summary
     from calib.market.cache import MDCache
     from calib.market.config import MDCacheConfig
     from calib.market.entry import MDCacheEntry
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 
@@ -50,21 +50,20 @@ _HOME = {
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
+    "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
+    "FillLogger": "calib.feeds.writers",
     "MDCache": "calib.market.cache",
     "MDCacheConfig": "calib.market.config",
     "MDCacheEntry": "calib.market.entry",
     "MDCacheInvalidator": "calib.market.invalidation",
     "MarketData": "calib.pipeline.context",
     "OrderBook": "calib.market.book",
+    "PipelineTickLogger": "calib.feeds.writers",
     "QuoteContext": "calib.pipeline.context",
+    "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
-    "FeatureCollector": "calib.features",
-    "FillLogger": "calib.feeds.writers",
-    "OrderBook": "calib.market.book",
-    "PipelineTickLogger": "calib.feeds.writers",
-    "QuoteLogger": "calib.feeds.writers",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
@@ -77,21 +76,20 @@ __all__ = [
     "BookLogger",
     "CalibrationLoggerManager",
     "Clock",
+    "FeatureCollector",
     "FetchMDStage",
+    "FillLogger",
     "MDCache",
     "MDCacheConfig",
     "MDCacheEntry",
     "MDCacheInvalidator",
     "MarketData",
     "OrderBook",
+    "PipelineTickLogger",
     "QuoteContext",
+    "QuoteLogger",
     "QuoteStage",
     "StageMetrics",
-    "FeatureCollector",
-    "FillLogger",
-    "OrderBook",
-    "PipelineTickLogger",
-    "QuoteLogger",
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",
