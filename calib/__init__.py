@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.features`: live statistics of the bot, per symbol
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.market.book import OrderBook
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
+    "OrderBook": "calib.market.book",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
@@ -32,6 +35,7 @@ _HOME = {
 __all__ = [
     "Clock",
     "FeatureCollector",
+    "OrderBook",
     "SymbolScoreboard",
     "SystemClock",
     "VirtualClock",

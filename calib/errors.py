@@ -21,7 +21,8 @@
     |   `-- NewerSchema             newer-schema
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
-    |   `-- BadObservation          bad-observation
+    |   |-- BadObservation          bad-observation
+    |   `-- BadLevel                bad-level
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -197,6 +198,12 @@ class BadObservation(RecordError, ValueError):
     """A number given to a feature collector that is NaN, infinite, negative or no number; ``where`` names it."""
 
     name = "bad-observation"
+
+
+class BadLevel(RecordError, ValueError):
+    """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
+
+    name = "bad-level"
 
 
 class SinkError(CalibError):
