@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 
 class Verdict(Enum):
@@ -59,13 +59,24 @@ class Ids(NamedTuple):
     prev_id: int | None = None
 
 
-Rule: TypeAlias = Callable[[SequenceState, Ids], Verdict]
+class HasIds(Protocol):
+    """Anything with a delta's ids: `Ids`, or the delta itself."""
+
+    @property
+    def last_id(self) -> int: ...
+    @property
+    def first_id(self) -> int | None: ...
+    @property
+    def prev_id(self) -> int | None: ...
+
+
+Rule: TypeAlias = Callable[[SequenceState, HasIds], Verdict]
 
 RESTART_ID: Final = 1
 NO_PREVIOUS: Final = -1
 
 
-def contiguous(state: SequenceState, ids: Ids) -> Verdict:
+def contiguous(state: SequenceState, ids: HasIds) -> Verdict:
     """One id per message, each one higher.
 
     >>> [contiguous(SequenceState(7, True), Ids(n)).value for n in (8, 9, 7, 6, 1)]
@@ -78,7 +89,7 @@ def contiguous(state: SequenceState, ids: Ids) -> Verdict:
     return Verdict.RESTART if ids.last_id == RESTART_ID < state.last_id else _behind(state, ids)
 
 
-def by_range(state: SequenceState, ids: Ids) -> Verdict:
+def by_range(state: SequenceState, ids: HasIds) -> Verdict:
     """Ranges of ids that follow each other without a hole; Binance spot.
 
     Deltas carry absolute quantities, so one that overlaps the book and reaches beyond it leads to the same book: it is
@@ -93,15 +104,16 @@ def by_range(state: SequenceState, ids: Ids) -> Verdict:
     return Verdict.ACCEPT if first <= state.last_id + 1 else Verdict.GAP
 
 
-def previous(state: SequenceState, ids: Ids) -> Verdict:
+def previous(state: SequenceState, ids: HasIds) -> Verdict:
     """Each message names its predecessor; Binance futures and OKX.
 
     A message that names the book's own id continues it, whatever its own id is: OKX sends an unchanged id as a
     heartbeat, and a smaller one when it begins to number anew without a break.
 
-    >>> [previous(SequenceState(7, False), Ids(u, U, pu)).value for U, u, pu in ((4, 6, 3), (6, 9, 5), (8, 9, 7), (9, 9, 8))]
+    >>> unbridged, bridged = SequenceState(7, False), SequenceState(7, True)
+    >>> [previous(unbridged, Ids(u, U, pu)).value for U, u, pu in ((4, 6, 3), (6, 9, 5), (8, 9, 7), (9, 9, 8))]
     ['old', 'accept', 'accept', 'gap']
-    >>> [previous(SequenceState(7, True), Ids(u, U, pu)).value for U, u, pu in ((8, 9, 7), (6, 9, 5), (9, 9, 8), (6, 7, 5))]
+    >>> [previous(bridged, Ids(u, U, pu)).value for U, u, pu in ((8, 9, 7), (6, 9, 5), (9, 9, 8), (6, 7, 5))]
     ['accept', 'rewind', 'gap', 'duplicate']
     """
     if ids.prev_id == NO_PREVIOUS:
@@ -117,7 +129,7 @@ def previous(state: SequenceState, ids: Ids) -> Verdict:
     return Verdict.DUPLICATE if ids.last_id == state.last_id else Verdict.REWIND
 
 
-def _behind(state: SequenceState, ids: Ids) -> Verdict:
+def _behind(state: SequenceState, ids: HasIds) -> Verdict:
     if not state.bridged:
         return Verdict.OLD
     return Verdict.DUPLICATE if ids.last_id == state.last_id else Verdict.REWIND
