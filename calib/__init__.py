@@ -7,6 +7,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.features`: live statistics of the bot, per symbol
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.market.book import OrderBook
+    from calib.market.cache import MDCache
+    from calib.market.config import MDCacheConfig
+    from calib.market.entry import MDCacheEntry
+    from calib.market.invalidation import MDCacheInvalidator
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
+    "MDCache": "calib.market.cache",
+    "MDCacheConfig": "calib.market.config",
+    "MDCacheEntry": "calib.market.entry",
+    "MDCacheInvalidator": "calib.market.invalidation",
     "OrderBook": "calib.market.book",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
@@ -37,6 +46,11 @@ __all__ = [
     "FeatureCollector",
     "OrderBook",
     "SymbolScoreboard",
+    "MDCache",
+    "MDCacheConfig",
+    "MDCacheEntry",
+    "MDCacheInvalidator",
+    "OrderBook",
     "SystemClock",
     "VirtualClock",
     "__version__",

@@ -9,6 +9,8 @@
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   `-- BadFault                bad-fault
+    |   |-- UseCaseError            bad-use-case
+    |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -23,6 +25,8 @@
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
     |   `-- BadLevel                bad-level
+    |   |-- BadLevel                bad-level
+    |   `-- BadBody                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -90,7 +94,7 @@ class BadTime(UsageError):
     name = "bad-time"
 
 
-class ConfigError(UsageError):
+class ConfigError(UsageError, ValueError):
     """An unknown configuration key, or a value outside its range."""
 
     name = "bad-config"
@@ -102,7 +106,7 @@ class UnwritableOutput(UsageError):
     name = "unwritable-output"
 
 
-class DepthError(UsageError):
+class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
     name = "bad-depth"
@@ -118,6 +122,16 @@ class BadFault(UsageError, ValueError):
     """A text that spells no fault of the simulated venue."""
 
     name = "bad-fault"
+class UseCaseError(UsageError, ValueError):
+    """A use case of a market-data read that calib does not know."""
+
+    name = "bad-use-case"
+
+
+class MaxAgeError(UsageError, ValueError):
+    """A ``max_age_ms`` that is negative or no number."""
+
+    name = "bad-max-age"
 
 
 class InputError(CalibError):
@@ -204,6 +218,12 @@ class BadLevel(RecordError, ValueError):
     """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
 
     name = "bad-level"
+
+
+class BadBody(RecordError, ValueError):
+    """What a refresh callback brought is no order book; counted as a failed refresh, never raised to readers."""
+
+    name = "bad-book-body"
 
 
 class SinkError(CalibError):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import heapq
 import weakref
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
-from contextvars import Context
 from fractions import Fraction
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from calib.clock import NS_PER_S, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor
+    from contextvars import Context
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

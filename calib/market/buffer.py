@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from calib.market.sequence import Rule, SequenceState, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from calib.market.messages import Delta
 
 

@@ -7,7 +7,6 @@ Sources: Kraken, "Book checksum" (WebSocket v1 and v2); OKX API, "Order book cha
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +14,8 @@ from calib.market.messages import Delta, Snapshot
 from calib.market.prices import Number, price_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from calib.market.book import Change, OrderBook
 
 

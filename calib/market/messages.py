@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calib.market.book import Change
 
 
@@ -74,6 +75,8 @@ class Reason(StrEnum):
     CROSSED = "crossed"
     CHECKSUM = "checksum"
     BAD_LEVEL = "bad_level"
+    MANUAL = "manual"
+    PRICE_JUMP = "price_jump"
     BEHIND = "behind"
     """A snapshot shows that the stream's book lags."""
     STALE_SNAPSHOT = "stale_snapshot"

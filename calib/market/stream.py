@@ -11,7 +11,6 @@ reads no clock, starts no task and asks nobody; randomness for the jitter is han
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,8 @@ from calib.market.messages import (
 from calib.market.sequence import NO_PREVIOUS, RULES, SequenceState, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from calib.market.checksum import Checksum
     from calib.market.connection import Connection
 
@@ -304,6 +305,14 @@ class BookStream:
             return DROPPED
         self.counts[Reason.NO_SNAPSHOT] += 1
         return Outcome(Action.REFUSED, self._next_attempt(Reason.NO_SNAPSHOT))
+
+    def drop(self, reason: Reason, now_ns: int) -> Outcome:
+        """The owner doubts the book, for a reason that no message shows: out of sync, as after a gap."""
+        if self._state is StreamState.DOWN or self._state is StreamState.FAILED:
+            return DROPPED
+        if reason in (Reason.MANUAL, Reason.PRICE_JUMP):
+            self._attempt = 0  # no fault of the stream's: it must not bring it nearer to FAILED
+        return self._lose(reason, now_ns)
 
     # -- how -----------------------------------------------------------------------------------------------------------
 
