@@ -5,6 +5,8 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.files`: the tree of errors, time, how files are written
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
+- `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.reports`: datasets summed up for people
 - `calib.features`: live statistics of the bot, per symbol
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
@@ -20,39 +22,62 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.writers import (
+        BookLogger,
+        CalibrationLoggerManager,
+        FillLogger,
+        PipelineTickLogger,
+        QuoteLogger,
+        TradeLogger,
+    )
     from calib.market.book import OrderBook
     from calib.market.cache import MDCache
     from calib.market.config import MDCacheConfig
     from calib.market.entry import MDCacheEntry
     from calib.market.invalidation import MDCacheInvalidator
+    from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BookLogger": "calib.feeds.writers",
+    "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
+    "FillLogger": "calib.feeds.writers",
     "MDCache": "calib.market.cache",
     "MDCacheConfig": "calib.market.config",
     "MDCacheEntry": "calib.market.entry",
     "MDCacheInvalidator": "calib.market.invalidation",
     "OrderBook": "calib.market.book",
+    "PipelineTickLogger": "calib.feeds.writers",
+    "QuoteLogger": "calib.feeds.writers",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
+    "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
+    "render_summary": "calib.reports.render",
 }
 
 __all__ = [
+    "BookLogger",
+    "CalibrationLoggerManager",
     "Clock",
     "FeatureCollector",
+    "FillLogger",
     "MDCache",
     "MDCacheConfig",
     "MDCacheEntry",
     "MDCacheInvalidator",
     "OrderBook",
+    "PipelineTickLogger",
+    "QuoteLogger",
     "SymbolScoreboard",
     "SystemClock",
+    "TradeLogger",
     "VirtualClock",
     "__version__",
+    "render_summary",
 ]
 
 

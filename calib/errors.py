@@ -8,9 +8,10 @@
     |   |-- UnwritableOutput        unwritable-output
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
-    |   `-- BadFault                bad-fault
+    |   |-- BadFault                bad-fault
     |   |-- UseCaseError            bad-use-case
-    |   `-- MaxAgeError             bad-max-age
+    |   |-- MaxAgeError             bad-max-age
+    |   `-- ForeignFiles            foreign-files
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -24,7 +25,7 @@
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
-    |   `-- BadLevel                bad-level
+    |   |-- BadLevel                bad-level
     |   |-- BadLevel                bad-level
     |   `-- BadBody                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
@@ -106,6 +107,12 @@ class UnwritableOutput(UsageError):
     name = "unwritable-output"
 
 
+class ForeignFiles(UsageError):
+    """The output directory holds feeds that this command did not write."""
+
+    name = "foreign-files"
+
+
 class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
@@ -122,6 +129,8 @@ class BadFault(UsageError, ValueError):
     """A text that spells no fault of the simulated venue."""
 
     name = "bad-fault"
+
+
 class UseCaseError(UsageError, ValueError):
     """A use case of a market-data read that calib does not know."""
 
@@ -240,9 +249,13 @@ class SinkClosed(SinkError):
 
 
 class SinkFailed(SinkError):
-    """The disk refused a write; said once to the owner, the file stays whole."""
+    """The disk refused a write; said once to the owner, the file stays whole.
+
+    ``lines_kept`` lines of the refused write stand in the file, whole.
+    """
 
     name = "sink-failed"
+    lines_kept: int = 0
 
 
 class LockHeld(CalibError):

@@ -57,15 +57,15 @@ class Instrument:
 
     def price(self, ticks: int) -> float:
         """The price of so many ticks, the nearest float to the decimal."""
-        return ticks / 10**self.decimals
+        return ticks / float(10**self.decimals)
 
     def half(self, half_ticks: int) -> float:
         """The price of so many half ticks, as mids are."""
-        return half_ticks / (2 * 10**self.decimals)
+        return half_ticks / float(2 * 10**self.decimals)
 
-    def qty(self, lots: float) -> float:
+    def qty(self, lots: int) -> float:
         """The quantity of so many lots."""
-        return lots / 10**self.lot_decimals
+        return lots / float(10**self.lot_decimals)
 
 
 _ROWS: Final = (
