@@ -10,6 +10,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.features`: live statistics of the bot, per symbol
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
+- `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from calib.market.entry import MDCacheEntry
     from calib.market.invalidation import MDCacheInvalidator
     from calib.reports.render import render_summary
+    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.metrics import StageMetrics
+    from calib.pipeline.stage import QuoteStage
 
 __version__ = "0.1.0"
 
@@ -45,14 +50,19 @@ _HOME = {
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
     "FillLogger": "calib.feeds.writers",
+    "FetchMDStage": "calib.pipeline.fetch",
     "MDCache": "calib.market.cache",
     "MDCacheConfig": "calib.market.config",
     "MDCacheEntry": "calib.market.entry",
     "MDCacheInvalidator": "calib.market.invalidation",
+    "MarketData": "calib.pipeline.context",
     "OrderBook": "calib.market.book",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteLogger": "calib.feeds.writers",
     "SymbolScoreboard": "calib.features",
+    "QuoteContext": "calib.pipeline.context",
+    "QuoteStage": "calib.pipeline.stage",
+    "StageMetrics": "calib.pipeline.metrics",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
@@ -65,14 +75,19 @@ __all__ = [
     "Clock",
     "FeatureCollector",
     "FillLogger",
+    "FetchMDStage",
     "MDCache",
     "MDCacheConfig",
     "MDCacheEntry",
     "MDCacheInvalidator",
+    "MarketData",
     "OrderBook",
     "PipelineTickLogger",
     "QuoteLogger",
     "SymbolScoreboard",
+    "QuoteContext",
+    "QuoteStage",
+    "StageMetrics",
     "SystemClock",
     "TradeLogger",
     "VirtualClock",
