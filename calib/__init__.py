@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from calib.market.config import MDCacheConfig
     from calib.market.entry import MDCacheEntry
     from calib.market.invalidation import MDCacheInvalidator
-    from calib.reports.render import render_summary
     from calib.pipeline.context import MarketData, QuoteContext
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 
@@ -49,8 +49,8 @@ _HOME = {
     "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
-    "FillLogger": "calib.feeds.writers",
     "FetchMDStage": "calib.pipeline.fetch",
+    "FillLogger": "calib.feeds.writers",
     "MDCache": "calib.market.cache",
     "MDCacheConfig": "calib.market.config",
     "MDCacheEntry": "calib.market.entry",
@@ -58,11 +58,11 @@ _HOME = {
     "MarketData": "calib.pipeline.context",
     "OrderBook": "calib.market.book",
     "PipelineTickLogger": "calib.feeds.writers",
-    "QuoteLogger": "calib.feeds.writers",
-    "SymbolScoreboard": "calib.features",
     "QuoteContext": "calib.pipeline.context",
+    "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
+    "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
@@ -74,8 +74,8 @@ __all__ = [
     "CalibrationLoggerManager",
     "Clock",
     "FeatureCollector",
-    "FillLogger",
     "FetchMDStage",
+    "FillLogger",
     "MDCache",
     "MDCacheConfig",
     "MDCacheEntry",
@@ -83,11 +83,11 @@ __all__ = [
     "MarketData",
     "OrderBook",
     "PipelineTickLogger",
-    "QuoteLogger",
-    "SymbolScoreboard",
     "QuoteContext",
+    "QuoteLogger",
     "QuoteStage",
     "StageMetrics",
+    "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",
     "VirtualClock",
