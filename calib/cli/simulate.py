@@ -14,6 +14,7 @@ from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
 
 DEFAULT_START = "2025-01-01"
+LONGEST_S = 3_660 * DAY_S
 
 
 def simulate(
@@ -68,6 +69,8 @@ def simulate(
         done = run(plan, Path(session.config["feeds"]), force=force, progress=advance)
     for name in done.removed:
         session.note(f"{name} of an earlier simulation was removed")
+    if not done.files:
+        session.note("nothing happened in that range: an outage covers it; try another range, or --no-incidents")
     data: dict[str, Any] = {
         "directory": str(done.directory),
         "plan": plan.described(),
@@ -76,7 +79,8 @@ def simulate(
         "removed": list(done.removed),
     }
     described = plan.described()
-    what = f"{len(plan.symbols)} symbols, {described['from']} to {described['to']}, seed {seed}"
+    many = f"{len(plan.symbols)} symbol{'s' if len(plan.symbols) > 1 else ''}"
+    what = f"{many}, {described['from']} to {described['to']}, seed {seed}"
     counts = ", ".join(f"{done.lines(kind):,} {kind} lines" for kind in plan.kinds())
     state = f"{len(done.changed)} of {len(done.files)} files changed" if done.changed else "nothing changed"
     paths = [str(done.directory / file.file) for file in done.files]
@@ -96,19 +100,26 @@ def _range(start: str, end: str | None, hours: float | None, minutes: float | No
         return asked.start or 0.0, asked.end or 0.0
     begin = parse_time(start, now)
     length_s = minutes * 60 if minutes is not None else (1.0 if hours is None else hours) * 3600
-    if not 0 < length_s <= 3660 * DAY_S:
-        raise BadRange(f"{named[0]} {(minutes or hours or 0):g} is no length", hint="Give a number above 0")
+    if not 0 < length_s <= LONGEST_S:
+        raise BadRange(
+            f"{named[0]} {hours if minutes is None else minutes:g} is no length",
+            hint=f"Above 0, at most {LONGEST_S // DAY_S} days",
+        )
     return begin, begin + length_s
 
 
 def _names(symbols: list[str] | None) -> list[str]:
     from calib.simulation.instruments import INSTRUMENTS, first_names
+    from calib.simulation.plan import MAX_SYMBOLS
 
     given = options.split_commas(symbols)
     if given is None:
         return list(INSTRUMENTS)
     if len(given) == 1 and re.fullmatch(r"[+-]?\d{1,9}", given[0]):
-        return first_names(max(0, min(int(given[0]), 10_000)))
+        count = int(given[0])
+        if not 1 <= count <= MAX_SYMBOLS:
+            raise UsageError(f"--symbols {count}: not so many", hint=f"1 to {MAX_SYMBOLS}, or their names")
+        return first_names(count)
     return given
 
 

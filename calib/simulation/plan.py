@@ -14,6 +14,7 @@ from calib.simulation.incidents import HOUR_S
 
 FORMS: Final = ("gz", "zst")
 MAX_SYMBOLS: Final = 1_000
+MAX_SAMPLE_RATE: Final = 1_000_000
 ALL_DAYS: Final = "all"
 
 
@@ -59,7 +60,7 @@ class Plan:
     def __post_init__(self) -> None:
         if not EARLIEST_TS <= self.start_s < self.end_s <= LATEST_TS:
             raise BadRange(
-                f"cannot simulate from {self.start_s:.16g} to {self.end_s:.16g}",
+                f"cannot simulate from {_iso(self.start_s)} to {_iso(self.end_s)}",
                 hint="The end must lie after the start, both between the years 2000 and 2100",
             )
         if not self.symbols or len(self.symbols) > MAX_SYMBOLS:
@@ -71,8 +72,11 @@ class Plan:
                 )
         if len(set(self.symbols)) != len(self.symbols):
             raise UsageError("a symbol is given twice", hint="Name each once")
-        if self.sample_rate < 1:
-            raise UsageError(f"a sample rate of {self.sample_rate}", hint="One tick in so many is logged: 1 or more")
+        if not 1 <= self.sample_rate <= MAX_SAMPLE_RATE:
+            raise UsageError(
+                f"a sample rate of {self.sample_rate}",
+                hint=f"One tick in so many is logged: 1 to {MAX_SAMPLE_RATE}",
+            )
         for day, form in self.compress.items():
             if form not in FORMS:
                 raise UsageError(f"{form!r} is no form of compression", where=day, hint="gz or zst")
@@ -123,4 +127,6 @@ def day_of(second: float) -> str:
 
 
 def _iso(second: float) -> str:
+    if not EARLIEST_TS <= second <= LATEST_TS:
+        return f"{second:.16g} s"
     return datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z")
