@@ -42,7 +42,7 @@ STAGES: Final = {
     "features": LogNormal(700, 0.35),
     "strategy": LogNormal(2_100, 0.35),
     "risk": LogNormal(450, 0.3),
-    "quote": LogNormal(14_000, 0.3),
+    "quote": LogNormal(50_000, 0.35),
 }
 """The stages after ``fetch_md``, in their order; ``quote`` is the order's way to the venue and its acknowledgement."""
 

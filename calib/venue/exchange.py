@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from calib.clock import NS_PER_S, VirtualClock
 from calib.market import Delta, OrderBook
 from calib.venue.faults import FaultKind, FaultScript
 from calib.venue.latency import Latency
-
-PING_NS: Final = NS_PER_S
-"""A quiet connection says at least so often that it lives."""
 
 
 class StreamListener(Protocol):
@@ -26,6 +23,9 @@ class StreamListener(Protocol):
 
     def on_delta(self, symbol: str, delta: Delta) -> None:
         """A change of one book."""
+
+    def on_trade(self, record: dict[str, Any]) -> None:
+        """A trade of the market, with the fields of the trades feed but the time at which it was received."""
 
     def on_ping(self) -> None:
         """A sign of life that carries nothing."""
@@ -48,6 +48,8 @@ class SimulatedExchange:
         Of a request with its answer, and of one message.
     faults
         What goes wrong, in seconds from ``clock``'s time at construction.
+    alive_ms
+        A quiet connection says so often that it lives, ms: pings, or whatever else it carries.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class SimulatedExchange:
         snapshot_latency: Latency,
         stream_latency: Latency,
         faults: FaultScript | None = None,
+        alive_ms: float = 1000.0,
     ) -> None:
         self.books: dict[str, OrderBook] = {symbol: OrderBook(symbol) for symbol in symbols}
         self.requests = 0
@@ -66,6 +69,7 @@ class SimulatedExchange:
         self._start_ns = clock.monotonic_ns()
         self._snapshot_latency = snapshot_latency
         self._stream_latency = stream_latency
+        self._alive_s = alive_ms / 1000
         self._faults = FaultScript() if faults is None else faults
         self._listener: StreamListener | None = None
         self._connected = False
@@ -80,7 +84,7 @@ class SimulatedExchange:
             loop.call_later(fault.start_s - self._elapsed_s(), self._drop)
             loop.call_later(fault.start_s + fault.span_s - self._elapsed_s(), self._restore)
         listener.on_connect()
-        loop.call_later(PING_NS / NS_PER_S, self._ping)
+        loop.call_later(self._alive_s, self._ping)
 
     def close(self) -> None:
         """Stop streaming."""
@@ -93,6 +97,13 @@ class SimulatedExchange:
             self.lost += 1
             return
         self._deliver(symbol, lambda listener: listener.on_delta(symbol, delta))
+
+    def trade(self, symbol: str, record: dict[str, Any]) -> None:
+        """The market of ``symbol`` traded; the message is as late, as ordered and as easily lost as any."""
+        if self._connected:
+            self._deliver(symbol, lambda listener: listener.on_trade(record))
+        else:
+            self.lost += 1
 
     async def snapshot(self, symbol: str, depth: int) -> Mapping[str, Any]:
         """The venue's answer to a request for a book, ``depth`` levels a side.
@@ -141,7 +152,7 @@ class SimulatedExchange:
             return
         if self._connected:
             self._deliver(None, lambda listener: listener.on_ping())
-        asyncio.get_running_loop().call_later(PING_NS / NS_PER_S, self._ping)
+        asyncio.get_running_loop().call_later(self._alive_s, self._ping)
 
     def _drop(self) -> None:
         self._connected = False

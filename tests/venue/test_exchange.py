@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,9 @@ class Log:
 
     def on_delta(self, symbol: str, delta: Delta) -> None:
         self._note(f"{symbol} {delta.last_id}")
+
+    def on_trade(self, record: dict[str, Any]) -> None:
+        self._note(f"trade {record['price']}")
 
     def on_ping(self) -> None:
         self._note("ping")
