@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
+    from calib.dataset.build import build_dataset
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.writers import (
         BookLogger,
@@ -66,6 +67,7 @@ _HOME = {
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
+    "build_dataset": "calib.dataset.build",
     "render_summary": "calib.reports.render",
 }
 
@@ -92,6 +94,7 @@ __all__ = [
     "TradeLogger",
     "VirtualClock",
     "__version__",
+    "build_dataset",
     "render_summary",
 ]
 

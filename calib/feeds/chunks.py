@@ -9,7 +9,7 @@ from typing import Final
 CHUNK: Final = 4 << 20
 """Bytes of a chunk, about; only a longer line makes a larger one."""
 MAX_LINE: Final = 256 << 20
-"""Bytes past which a line is not held in memory: it is a ``bad_json`` whose beginning is kept."""
+"""Bytes past which, about, a line is not held in memory: it is a ``bad_json`` whose beginning is kept."""
 _BOM: Final = b"\xef\xbb\xbf"
 _HEAD: Final = 4096
 

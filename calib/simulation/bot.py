@@ -18,7 +18,7 @@ from calib.simulation.rolling import RollingP95
 
 DEADLINE_US: Final = 130_000
 """A tick that takes longer has missed its deadline."""
-HEDGE_AT: Final = 3
+HEDGE_AT: Final = 2
 """The inventory limit in quote sizes: there the bot crosses the spread for all of it."""
 PARTIAL_SHARE: Final = 0.25
 """Share of fills that take only a part of the quote; the rest is cancelled."""

@@ -9,7 +9,7 @@ from calib.simulation.chance import Chance
 
 HIT_SHARE: Final = 0.9
 """Share of reads that the cache answers while the stream is well."""
-STALE_SHARE: Final = 0.03
+STALE_SHARE: Final = 0.01
 """Share of those answers that are past their freshness."""
 FRESH_US: Final = 60_000
 """An older book is stale for pricing."""

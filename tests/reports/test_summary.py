@@ -26,6 +26,7 @@ from calib.dataset.model import (
     MissingDays,
     Params,
     Range,
+    Tool,
 )
 from calib.dataset.store import write_dataset
 from calib.reports.alerts import INTERVAL_RULES, MEANINGS, alerts
@@ -75,6 +76,7 @@ def dataset(rows: list[dict[str, Any]], dropped: list[tuple[str, int, list[str]]
         ),
         "intervals": pl.DataFrame(rows, schema=INTERVALS),
         "dropped": pl.DataFrame(gone, schema=DROPPED),
+        "tool": Tool(version="1.2.3"),
     }
     return Dataset(**base | parts)
 
@@ -260,11 +262,22 @@ def test_nothing_kept_is_not_usable() -> None:
     assert "**NOT USABLE: there is no interval; 0 of 0 intervals kept, 0 symbols, " in empty
 
 
-def test_no_target_at_all_is_not_usable() -> None:
-    summary = summarise("x", dataset([row("A", 0, ticks=20, latency_p95_ms=4.0)]))
+def test_no_fill_at_all_is_not_usable() -> None:
+    """Ticks alone give a fill rate of 0 and nothing to learn from."""
+    summary = summarise("x", dataset([row("A", 0, ticks=20, quotes=20, fill_rate=0.0)]))
     assert not summary.verdict.usable
-    assert "no fills" in summary.verdict.reason
-    assert summarise("x", dataset([row("A", 0, taker_share=1.0)])).verdict.usable
+    assert summary.verdict.reason == "no kept interval holds a fill"
+    assert summarise("x", dataset([row("A", 0, fills=1, taker_share=1.0)])).verdict.usable
+
+
+def test_a_main_target_without_any_value_is_critical() -> None:
+    def severity(*nets: float | None) -> list[str]:
+        made = dataset([row("A", slot, fills=1, net_bps=net) for slot, net in enumerate(nets)])
+        return [a.severity for a in alerts(made) if a.rule == "mostly_null" and a.subject == "net_bps"]
+
+    assert severity(None, None, None) == ["critical"]
+    assert severity(1.0, None, None) == ["warning"]
+    assert severity(1.0, None) == []
 
 
 def test_the_report_is_the_golden_one() -> None:
