@@ -71,7 +71,8 @@ class Depth:
         if away < 0 and first == best:
             first -= self._grid
         wanted = [best, *(first + away * self._grid * n for n in range(LEVELS - 1))]
-        changed = dict.fromkeys((price for price in levels if price not in set(wanted)), 0)
+        kept = set(wanted)
+        changed = dict.fromkeys([price for price in levels if price not in kept], 0)
         for price in changed:
             del levels[price]
         fresh = [price for price in wanted if price not in levels]
