@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from calib.simulation.box.socket import Sink
-from calib.simulation.fills import Queue
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
 from calib.simulation.records import Execution, Quote, Record, Scribe
@@ -65,8 +64,8 @@ class Account:
             if price >= best.ask if side > 0 else price <= best.bid:
                 self._sink("quotes", self._scribe.quote(quote, opened_us, "cancelled"))
                 continue
-            quote.queue = Queue(self._world.lots_at(side, price), 1.0)
-            self._world.matching.place(str(quote.number), side, price, quote.lots, quote.queue.lots)
+            quote.queue_lots = self._world.lots_at(side, price)
+            self._world.matching.place(str(quote.number), side, price, quote.lots, quote.queue_lots)
             self._resting[side] = quote
         return sent
 
@@ -88,7 +87,7 @@ class Account:
     def _order(self, side: int, price: int, lots: int, seen: Book, sent_us: int, opened_us: int) -> Quote:
         self._orders += 1
         mid_h = self._world.best.mid_h
-        return Quote(self._orders, side, price, lots, seen, mid_h, sent_us, opened_us, Queue(0, 1.0))
+        return Quote(self._orders, side, price, lots, seen, mid_h, sent_us, opened_us)
 
     def _hedge(self, seen: Book, sent_us: int, at_us: int) -> int:
         """Past the limit, take the whole inventory off, level by level."""

@@ -126,7 +126,8 @@ class BoxBot:
 
     def _note_read(self, mid: float | None) -> None:
         """How far what was read is from the truth of this very moment."""
-        truth = self._instrument.half(self._world.best.mid_h)
+        best = self._world.best
+        truth = (self._instrument.price(best.bid) + self._instrument.price(best.ask)) / 2  # as a reader computes it
         self._read_error_bps = None if mid is None else abs(mid - truth) / truth * 1e4
 
     def _wait_s(self, stage: str) -> float:
