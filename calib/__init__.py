@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.simulation`: feeds of an invented market and bot
 - `calib.reports`: datasets summed up for people
 - `calib.features`: live statistics of the bot, per symbol
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it

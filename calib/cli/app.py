@@ -40,5 +40,5 @@ app.command("config", epilog="Example: calib config --output json")(config.confi
 app.command("demo", epilog="Example: calib demo --out /tmp/calib-demo")(demo.demo)
 app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
 app.command(
-    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250102_000000.json"
+    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
 )(summary.summary)

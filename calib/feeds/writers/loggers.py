@@ -51,7 +51,7 @@ class Stats:
     lost
         Of these, records that the disk refused.
     dropped
-        Records not taken: the queue was full under ``when_full="drop"``, or the call raised `SinkFailed`.
+        Records not taken because the queue was full, under ``when_full="drop"``.
     refused
         Records that the schema refused with `BadRecord`.
     sampled_out
