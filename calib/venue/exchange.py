@@ -73,6 +73,7 @@ class SimulatedExchange:
         self._faults = FaultScript() if faults is None else faults
         self._listener: StreamListener | None = None
         self._connected = False
+        self._connection = 0
         self._last_delivery_ns: dict[str | None, int] = {}
 
     def connect(self, listener: StreamListener) -> None:
@@ -85,6 +86,12 @@ class SimulatedExchange:
             loop.call_later(fault.start_s + fault.span_s - self._elapsed_s(), self._restore)
         listener.on_connect()
         loop.call_later(self._alive_s, self._ping)
+
+    def reconnect(self) -> None:
+        """The bot drops the connection and makes a new one: what is still on its way on the old one is lost."""
+        if self._connected:
+            self._drop()
+            self._restore()
 
     def close(self) -> None:
         """Stop streaming."""
@@ -138,14 +145,13 @@ class SimulatedExchange:
             if fault.symbol in (None, symbol) and fault.start_s <= due_s < fault.start_s + fault.span_s:
                 due_ns = self._start_ns + round((fault.start_s + fault.span_s) * NS_PER_S)
         due_ns = self._last_delivery_ns[symbol] = max(due_ns, self._last_delivery_ns.get(symbol, 0))
-        listener = self._listener
-        asyncio.get_running_loop().call_later((due_ns - now_ns) / NS_PER_S, self._arrive, listener, tell)
+        asyncio.get_running_loop().call_later((due_ns - now_ns) / NS_PER_S, self._arrive, self._connection, tell)
 
-    def _arrive(self, listener: StreamListener | None, tell: Callable[[StreamListener], None]) -> None:
-        if listener is None or listener is not self._listener or not self._connected:
+    def _arrive(self, connection: int, tell: Callable[[StreamListener], None]) -> None:
+        if self._listener is None or connection != self._connection or not self._connected:
             self.lost += 1  # on its way when the connection dropped
             return
-        tell(listener)
+        tell(self._listener)
 
     def _ping(self) -> None:
         if self._listener is None:
@@ -156,6 +162,8 @@ class SimulatedExchange:
 
     def _drop(self) -> None:
         self._connected = False
+        self._connection += 1
+        self._last_delivery_ns.clear()
         if self._listener is not None:
             self._listener.on_disconnect()
 

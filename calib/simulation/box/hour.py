@@ -35,6 +35,9 @@ SOCKETS: Final = 2
 """The symbols are spread over so many connections, in turns."""
 ALIVE_MS: Final = 40.0
 """A socket carries other streams too (trades, best prices): something is heard of it at least so often."""
+WATCH_MS: Final = 1_000.0
+RECONNECT_AFTER_MS: Final = 5_000.0
+"""A socket that was silent for so long is replaced."""
 US_PER_S: Final = 1_000_000
 
 
@@ -48,6 +51,14 @@ class _Draws:
     def next_ns(self, now_ns: int) -> int:
         factor = self._bursts.factor(self._start_us + now_ns // 1000)
         return self._model.draw(self._chance, factor) * 1000
+
+
+async def _watch(socket: Socket, venue: SimulatedExchange) -> None:
+    """A bot's watchdog: a socket that says nothing for long is replaced, again and again until it speaks."""
+    while True:
+        await asyncio.sleep(WATCH_MS / 1000)
+        if socket.idle_ms() > RECONNECT_AFTER_MS:
+            venue.reconnect()
 
 
 STREAM_LATENCY: Final = latency.LogNormal(4_000, 0.4, cap_us=60_000)
@@ -140,6 +151,7 @@ class BoxHour:
                 end_us = self._start_us + self._length_us - CLOSE_US
                 bots.append(asyncio.create_task(bot.run(moments, end_us), name=f"bot {traded.name}"))
             venue.connect(socket)
+            worlds.append(asyncio.create_task(_watch(socket, venue), name=f"watchdog {number}"))
         await asyncio.gather(*bots)
         await asyncio.sleep(self._length_us / US_PER_S - clock.monotonic_ns() / NS_PER_S)
         for venue in venues.values():

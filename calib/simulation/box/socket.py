@@ -26,13 +26,14 @@ class Socket:
         Stamps what is recorded.
     """
 
-    __slots__ = ("_cache", "_clock", "_heard_ns", "_last_ids", "_name", "_sinks")
+    __slots__ = ("_cache", "_clock", "_connected_ns", "_heard_ns", "_last_ids", "_name", "_sinks")
 
     def __init__(self, name: str, cache: MDCache | None, clock: Clock) -> None:
         self._name = name
         self._cache = cache
         self._clock = clock
         self._heard_ns: int | None = None
+        self._connected_ns = 0
         self._last_ids: dict[str, int] = {}
         self._sinks: dict[str, Sink] = {}
 
@@ -44,6 +45,11 @@ class Socket:
         """Time since the socket last said anything, ms; None before its first word."""
         return None if self._heard_ns is None else (self._clock.monotonic_ns() - self._heard_ns) / NS_PER_MS
 
+    def idle_ms(self) -> float:
+        """Time since this connection last said anything, or was made, ms."""
+        since_ns = max(self._connected_ns, self._heard_ns or 0)
+        return (self._clock.monotonic_ns() - since_ns) / NS_PER_MS
+
     def record_to(self, symbol: str, sink: Sink | None) -> None:
         """Record from now on what arrives of a symbol; None: no more."""
         if sink is None:
@@ -52,7 +58,7 @@ class Socket:
             self._sinks[symbol] = sink
 
     def on_connect(self) -> None:
-        self._hear()
+        self._connected_ns = self._clock.monotonic_ns()
         if self._cache is not None:
             self._cache.on_connect(self._name)
 
