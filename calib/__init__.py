@@ -25,14 +25,7 @@ if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
     from calib.features import FeatureCollector, SymbolScoreboard
-    from calib.feeds.writers import (
-        BookLogger,
-        CalibrationLoggerManager,
-        FillLogger,
-        PipelineTickLogger,
-        QuoteLogger,
-        TradeLogger,
-    )
+    from calib.feeds.writers import BookLogger, CalibrationLoggerManager, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
     from calib.market.book import OrderBook
     from calib.market.cache import MDCache
     from calib.market.config import MDCacheConfig
