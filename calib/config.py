@@ -202,6 +202,66 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting("aggregate.maker_fee_bps", "float", 0.0, "Fee of a maker fill without fee_bps, bps"),
         Setting("aggregate.taker_fee_bps", "float", 0.0, "Fee of a taker fill without fee_bps, bps"),
         Setting("aggregate.format", "list", ["json"], "Formats of the dataset", choices=FORMATS),
+        Setting(
+            "ab.decision", "str", "seed", "Decision that acts; the other stands beside it", choices=("seed", "sound")
+        ),
+        Setting(
+            "ab.assignment", "str", "hash", "Rule that deals symbols to arms", choices=("hash", "rank", "switchback")
+        ),
+        Setting("ab.salt", "str", "ab", "Name of the experiment; another salt deals anew"),
+        Setting("ab.split", "float", 0.5, "Share of the symbols in B; switchback takes 0.5 only", 0, 1),
+        Setting("ab.whitelist", "list", [], "Symbols that are always in B"),
+        Setting("ab.blacklist", "list", [], "Symbols that are always in A"),
+        Setting("ab.block_s", "float", 60.0, "Length of a block, s", 1, 86_400),
+        Setting(
+            "ab.grace_s", "float", 60.0, "Time after its end in which a block takes fills of its quotes, s", 0, 86_400
+        ),
+        Setting("ab.eval_s", "float", 5.0, "Step of the evaluation grid, s", 0.1, 3600),
+        Setting("ab.lateness_s", "float", 5.0, "Delay of an evaluation behind its grid point, s", 0, 3600),
+        Setting("ab.hold_s", "float", 600.0, "Seed decision: time a gate must be violating, s", 0, 86_400),
+        Setting("ab.window", "int", 1000, "Records kept per arm and kind", 10, 1_000_000),
+        Setting(
+            "ab.window_s", "float", None, "Largest age of a record in a window, s; null for no bound", 1, nullable=True
+        ),
+        Setting("ab.min_fills", "int", 30, "Fills an arm needs for a verdict", 1),
+        Setting("ab.min_ticks", "int", 30, "Tick lines an arm needs for a verdict", 1),
+        Setting("ab.max_gap_fills_s", "float", 300.0, "Longest silence of fills that counts as covered, s", 1, 86_400),
+        Setting("ab.max_gap_ticks_s", "float", 60.0, "Longest silence of ticks that counts as covered, s", 1, 86_400),
+        Setting("ab.min_coverage", "float", 0.5, "Share of a violation's time that data must cover", 0, 1),
+        Setting("ab.slippage_margin_bps", "float", 0.0, "Gate slippage_degradation: tolerated worsening, bps", 0),
+        Setting(
+            "ab.taker_margin", "float", 0.01, "Gate taker_share_increase: tolerated increase; 0.01 is 1 p.p.", 0, 0.5
+        ),
+        Setting(
+            "ab.latency_margin_ratio",
+            "float",
+            0.10,
+            "Gate latency_regression: tolerated rise of p95; 0.1 is +10 %",
+            0,
+            10,
+        ),
+        Setting(
+            "ab.max_deadline_miss_rate",
+            "float",
+            0.02,
+            "Gate deadline_miss_spike: largest share of late ticks",
+            0.0001,
+            0.5,
+        ),
+        Setting("ab.alpha", "float", 0.05, "Sound decision: false rollbacks tolerated, over all gates", 0.0001, 0.5),
+        Setting("ab.warmup_blocks", "int", 5, "Sound decision: blocks that only set the scale", 2, 1000),
+        Setting("ab.horizon_s", "float", 7200.0, "Sound decision: time the tests are tuned for, s", 60),
+        Setting(
+            "ab.nodata", "str", "hold", "What missing data of B leads to, after ab.hold_s", choices=("hold", "rollback")
+        ),
+        Setting(
+            "ab.treatment_from",
+            "float",
+            None,
+            "Persistent arms: when B began to differ, Unix s; before it both ran A",
+            0,
+            nullable=True,
+        ),
     )
 }
 """Every key by its name; rooms further up read their own part of it."""

@@ -16,7 +16,8 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
-    |   `-- NewerSchema             newer-schema
+    |   |-- NewerSchema             newer-schema
+    |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
     |   `-- BadRecord               bad-record
     |-- SinkError               2   a live writer that cannot write
@@ -163,6 +164,12 @@ class NewerSchema(InputError):
     """A file written by a later version of calib than this one."""
 
     name = "newer-schema"
+
+
+class BadState(InputError):
+    """The state of an experiment or a canary that is missing or damaged."""
+
+    name = "bad-state"
 
 
 class RecordError(CalibError):

@@ -1,0 +1,8 @@
+"""Experiments: who runs what, what it did, and whether it must be taken back."""
+
+from calib.experiments.harness import ABHarness
+from calib.experiments.routing import Assignment, RecordedRouter, Router
+from calib.experiments.settings import ABSettings
+from calib.experiments.states import Mode, State
+
+__all__ = ["ABHarness", "ABSettings", "Assignment", "Mode", "RecordedRouter", "Router", "State"]
