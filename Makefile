@@ -37,7 +37,8 @@ bench: ## run every benchmark in an environment of its own
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet uv==$(UV_VERSION)
 	@.venv-bench/bin/uv pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements/bench.lock
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=. .venv-bench/bin/python $$file; done
+	@.venv-bench/bin/uv pip install --quiet --python .venv-bench/bin/python --no-deps --no-build-isolation --editable .
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; .venv-bench/bin/python -m benchmarks.$$(basename $$file .py); done
 
 lock: setup ## resolve the lock files anew
 	for group in run dev bench; do \

@@ -5,6 +5,9 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.files`: the tree of errors, time, how files are written
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
+- `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.reports`: datasets summed up for people
+- `calib.features`: live statistics of the bot, per symbol
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -16,16 +19,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
+    from calib.reports.render import render_summary
+    from calib.features import FeatureCollector, SymbolScoreboard
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Clock": "calib.clock",
+    "FeatureCollector": "calib.features",
+    "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
+    "render_summary": "calib.reports.render",
 }
 
-__all__ = ["Clock", "SystemClock", "VirtualClock", "__version__"]
+__all__ = ["Clock", "SystemClock", "VirtualClock", "__version__", "render_summary"]
+__all__ = [
+    "Clock",
+    "FeatureCollector",
+    "SymbolScoreboard",
+    "SystemClock",
+    "VirtualClock",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,5 @@
 """``python -m calib``: the same as the ``calib`` command."""
 
-from calib.cli import main
+from calib.cli.main import main
 
 main()

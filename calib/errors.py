@@ -6,7 +6,9 @@
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
-    |   `-- DepthError              bad-depth
+    |   |-- DepthError              bad-depth
+    |   |-- BadLatency              bad-latency
+    |   `-- BadFault                bad-fault
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -19,7 +21,8 @@
     |   |-- NewerSchema             newer-schema
     |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
-    |   `-- BadRecord               bad-record
+    |   |-- BadRecord               bad-record
+    |   `-- BadObservation          bad-observation
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -105,6 +108,18 @@ class DepthError(UsageError):
     name = "bad-depth"
 
 
+class BadLatency(UsageError, ValueError):
+    """A latency that is no finite number of milliseconds >= 0."""
+
+    name = "bad-latency"
+
+
+class BadFault(UsageError, ValueError):
+    """A text that spells no fault of the simulated venue."""
+
+    name = "bad-fault"
+
+
 class InputError(CalibError):
     """Input that is missing, or not what it should be."""
 
@@ -183,6 +198,12 @@ class BadRecord(RecordError, ValueError):
     """A record that the feed's schema refuses; ``where`` names the field."""
 
     name = "bad-record"
+
+
+class BadObservation(RecordError, ValueError):
+    """A number given to a feature collector that is NaN, infinite, negative or no number; ``where`` names it."""
+
+    name = "bad-observation"
 
 
 class SinkError(CalibError):

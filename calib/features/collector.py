@@ -1,0 +1,286 @@
+"""The feature collector: what the bot observes goes in, ten features per symbol come out."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from sys import float_info
+from typing import Any, Final, NoReturn
+
+from calib.clock import Clock, SystemClock
+from calib.errors import BadObservation
+from calib.features.base import check_alpha, check_positive
+from calib.features.fill_figures import fill_figures
+from calib.features.rolling_quantile import RollingQuantile
+from calib.features.snapshot import FeatureSnapshot
+from calib.features.symbol import SymbolFeatures
+
+_MAX: Final = float_info.max
+_SIGN: Final = {"buy": 1.0, "sell": -1.0}
+
+
+class FeatureCollector:
+    """Ten live features per symbol; see `FeatureSnapshot` for each with its unit.
+
+    Thread-safe: each symbol has its own lock, so that threads on different symbols do not wait for each other. A
+    number that is NaN, infinite, negative (or zero where a price or quantity must be above it) is refused with
+    `BadObservation`, counted in ``refused``, and leaves every feature as it was.
+
+    Parameters
+    ----------
+    alpha
+        Weight of a new observation, in (0, 1]; per symbol by `configure`.
+    window
+        How many tick durations the 95th percentile looks at, 1 to 10,000.
+    target_bps
+        What ``pnl_dev`` is measured against, bps.
+    clock
+        Where times come from when a call gives none; the machine's by default.
+    max_symbols
+        How many symbols are kept (about 100 KB each at most); the one written to least recently is forgotten first.
+
+    >>> collector = FeatureCollector()
+    >>> collector.record_tick("BTCUSDT", tick_total_ms=12.0)
+    >>> collector.snapshot("BTCUSDT").latency_p95
+    12.0
+    >>> collector.snapshot("BTCUSDT").fill_rate is None
+    True
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.1,
+        window: int = 1000,
+        *,
+        target_bps: float = 0.0,
+        clock: Clock | None = None,
+        max_symbols: int = 1000,
+    ) -> None:
+        self.alpha = check_alpha(alpha)
+        self.window = RollingQuantile(0.95, window).window
+        if not -_MAX <= target_bps <= _MAX:
+            raise ValueError(f"target_bps must be finite, not {target_bps!r}")
+        if max_symbols < 1:
+            raise ValueError(f"max_symbols must be at least 1, not {max_symbols!r}")
+        self.target_bps = float(target_bps)
+        self.max_symbols = max_symbols
+        self._now_ns: Callable[[], int] = (SystemClock() if clock is None else clock).monotonic_ns
+        self._symbols: OrderedDict[str, SymbolFeatures] = OrderedDict()
+        self._settings: dict[str, tuple[float, float | None]] = {}
+        self._lock = threading.Lock()
+        self._refused = 0
+        self._forgotten = 0
+
+    @property
+    def refused(self) -> int:
+        """How many observations were refused."""
+        return self._refused
+
+    @property
+    def forgotten(self) -> int:
+        """How many symbols were forgotten because there were more than ``max_symbols``."""
+        return self._forgotten
+
+    def configure(self, symbol: str, *, alpha: float | None = None, half_life_s: float | None = None) -> None:
+        """Give one symbol its own smoothing, and start its features afresh.
+
+        Parameters
+        ----------
+        alpha
+            Weight of a new observation, in (0, 1].
+        half_life_s
+            Seconds: averages then fade by time instead of by event (``fill_rate`` always fades per quote, by alpha).
+        """
+        chosen = check_alpha(self.alpha if alpha is None else alpha)
+        if half_life_s is not None:
+            check_positive("half_life_s", half_life_s)
+        with self._lock:
+            self._settings[symbol] = (chosen, half_life_s)
+            self._symbols.pop(symbol, None)
+
+    def record_tick(self, symbol: str, tick_total_ms: float, *, now_ns: int | None = None) -> None:
+        """One pipeline tick that took ``tick_total_ms`` (>= 0)."""
+        try:
+            good = 0.0 <= tick_total_ms <= _MAX
+        except TypeError:
+            good = False
+        if not good:
+            self._refuse("tick_total_ms", tick_total_ms, "a finite number >= 0")
+        features = self._of(symbol)
+        with features.lock:
+            features.ticks += 1
+            latency = features.latency
+            latency.update(tick_total_ms)
+            p95 = latency.get()
+            assert p95 is not None  # it was just given a value
+            features.latency_p95.update(p95, self._now_ns() if now_ns is None else now_ns)
+
+    def record_book(
+        self, symbol: str, bid: float, bid_qty: float, ask: float, ask_qty: float, *, now_ns: int | None = None
+    ) -> None:
+        """The best bid and ask (prices > 0, quantities >= 0) at ``now_ns``, monotonic nanoseconds."""
+        try:
+            good = 0.0 < bid <= _MAX and 0.0 < ask <= _MAX and 0.0 <= bid_qty <= _MAX and 0.0 <= ask_qty <= _MAX
+        except TypeError:
+            good = False
+        mid = bid / 2.0 + ask / 2.0 if good else 0.0
+        if not good or not mid > 0.0 or bid_qty + ask_qty > _MAX:
+            self._refuse("book", (bid, bid_qty, ask, ask_qty), "prices > 0 and quantities >= 0, all finite")
+        features = self._of(symbol)
+        moment = self._now_ns() if now_ns is None else now_ns
+        with features.lock:
+            features.volatility.update(mid, moment)
+            features.depth.update(bid_qty + ask_qty, moment)
+
+    def record_quote(self, symbol: str) -> None:
+        """One quote was sent."""
+        features = self._of(symbol)
+        with features.lock:
+            features.fill_rate.tried()
+
+    def record_queue(
+        self, symbol: str, quote_id: str, ahead_qty: float, own_qty: float, *, now_ns: int | None = None
+    ) -> None:
+        """A quote of ours of ``own_qty`` (> 0) sees ``ahead_qty`` (>= 0) ahead of it, base units."""
+        self._check("ahead_qty", ahead_qty)
+        self._check("own_qty", own_qty, positive=True)
+        features = self._of(symbol)
+        moment = self._now_ns() if now_ns is None else now_ns
+        with features.lock:
+            features.absorb.update(quote_id, ahead_qty, moment)
+            features.eta.update(ahead_qty, own_qty, features.absorb.get(), moment)
+
+    def forget_quote(self, symbol: str, quote_id: str) -> None:
+        """A quote is gone: its queue is followed no more."""
+        features = self._symbols.get(symbol)
+        if features is not None:
+            with features.lock:
+                features.absorb.forget(quote_id)
+
+    def record_fill(
+        self,
+        symbol: str,
+        side: str,
+        price: float,
+        liquidity: str,
+        *,
+        quote_price: float | None = None,
+        mid_at_quote: float | None = None,
+        mid_now: float | None = None,
+        fee_bps: float = 0.0,
+        slip_bps: float | None = None,
+        now_ns: int | None = None,
+    ) -> None:
+        """One fill of ours; prices and mids > 0, ``side`` buy or sell, ``liquidity`` maker or taker.
+
+        Figures that need a price which is not known (None) are not updated by this fill.
+        """
+        if side not in _SIGN:
+            self._refuse("side", side, "buy or sell")
+        if liquidity not in ("maker", "taker"):
+            self._refuse("liquidity", liquidity, "maker or taker")
+        self._check("price", price, positive=True)
+        for name, value in (("quote_price", quote_price), ("mid_at_quote", mid_at_quote), ("mid_now", mid_now)):
+            if value is not None:
+                self._check(name, value, positive=True)
+        self._check("fee_bps", fee_bps, signed=True)
+        if slip_bps is not None:
+            self._check("slip_bps", slip_bps, signed=True)
+        figures = fill_figures(
+            _SIGN[side],
+            price,
+            quote_price=quote_price,
+            mid_at_quote=mid_at_quote,
+            mid_now=mid_now,
+            fee_bps=fee_bps,
+            slip_bps=slip_bps,
+        )
+        for name, figure in zip(figures._fields, figures, strict=True):
+            if figure is not None:
+                self._check(name, figure, signed=True)
+        features = self._of(symbol)
+        moment = self._now_ns() if now_ns is None else now_ns
+        is_taker = liquidity == "taker"
+        with features.lock:
+            features.fills_taker += is_taker
+            features.fills_maker += not is_taker
+            features.fill_rate.hit()
+            features.taker.update(1.0 if is_taker else 0.0, moment)
+            if figures.net_bps is not None:
+                features.pnl_dev.update(figures.net_bps - self.target_bps, moment)
+            if figures.slippage_bps is not None:
+                features.slippage.update(figures.slippage_bps, moment)
+            if figures.adverse_move_bps is not None:
+                features.adverse.update(figures.adverse_move_bps, moment)
+
+    def snapshot(self, symbol: str) -> FeatureSnapshot:
+        """What is known of ``symbol`` now; of one never seen, nothing (and it is not remembered)."""
+        features = self._symbols.get(symbol)
+        if features is None:
+            return SymbolFeatures(self.alpha, None, 1).snapshot(symbol)
+        with features.lock:
+            return features.snapshot(symbol)
+
+    def snapshot_all(self) -> dict[str, FeatureSnapshot]:
+        """Every symbol's snapshot, in the order of their names."""
+        with self._lock:
+            symbols = sorted(self._symbols)
+        return {symbol: self.snapshot(symbol) for symbol in symbols}
+
+    def total_ticks(self, symbol: str) -> int:
+        """How many ticks were recorded of ``symbol``."""
+        features = self._symbols.get(symbol)
+        return 0 if features is None else features.ticks
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
+    def _check(self, name: str, value: float, *, positive: bool = False, signed: bool = False) -> None:
+        try:
+            good = (-_MAX if signed else 0.0) <= value <= _MAX and not (positive and value == 0.0)
+        except TypeError:
+            good = False
+        if not good:
+            kind = "a finite number" if signed else f"a finite number {'>' if positive else '>='} 0"
+            self._refuse(name, value, kind)
+
+    def _refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
+        with self._lock:
+            self._refused += 1
+        raise BadObservation(f"{value!r} is not {wanted}", where=name, hint="The features were left as they were")
+
+    def _of(self, symbol: str) -> SymbolFeatures:
+        """The features of a symbol that is about to be written to, now the most recently used.
+
+        A thread that holds them while another symbol pushes them out records into what is being forgotten: the same
+        outcome as if it had come a moment earlier.
+        """
+        try:
+            features = self._symbols[symbol]
+            self._symbols.move_to_end(symbol)
+        except (KeyError, TypeError):
+            return self._admit(symbol)
+        return features
+
+    def _admit(self, symbol: str) -> SymbolFeatures:
+        """The features of a symbol that was not known a moment ago.
+
+        Looked up again under the lock: two threads that both saw it missing must not each make their own, or what one
+        of them records is lost.
+        """
+        if type(symbol) is not str or not symbol:  # a bot without a type checker may send anything
+            self._refuse("symbol", symbol, "a non-empty text")
+        with self._lock:
+            features = self._symbols.get(symbol)
+            if features is None:
+                alpha, half_life_s = self._settings.get(symbol, (self.alpha, None))
+                features = self._symbols[symbol] = SymbolFeatures(alpha, half_life_s, self.window)
+                if len(self._symbols) > self.max_symbols:
+                    self._symbols.popitem(last=False)
+                    self._forgotten += 1
+            return features

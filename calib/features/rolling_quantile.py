@@ -1,0 +1,66 @@
+"""Exact quantile of the last so many observations."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+
+from calib.features.base import Statistic
+
+
+class RollingQuantile(Statistic):
+    """Quantile of the last ``window`` observations, exact, with linear interpolation between ranks.
+
+    With n values in order ``v[0..n-1]`` it lies at rank ``r = q (n - 1)``: ``v[floor r]`` and the next are
+    interpolated (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996; numpy's default).
+
+    The values are kept sorted: O(log window) comparisons an update, and one block move of at most ``8 window`` bytes,
+    which stays below the cost of the comparisons at the usual window of 1000.
+
+    Parameters
+    ----------
+    q
+        Which quantile, in [0, 1].
+    window
+        How many observations, 1 to 10,000.
+
+    >>> p95 = RollingQuantile(0.95, window=10)
+    >>> for x in range(1, 11):
+    ...     p95.update(float(x))
+    >>> round(p95.get(), 2)  # rank 8.55: 9 + 0.55
+    9.55
+    >>> p95.update(0.0)  # the 1 leaves: 0, 2, ..., 10
+    >>> round(p95.get(), 2)
+    9.55
+    """
+
+    MAX_WINDOW = 10_000
+    __slots__ = ("_by_time", "_sorted", "q", "window")
+
+    def __init__(self, q: float, window: int = 1000) -> None:
+        if not 0.0 <= q <= 1.0:
+            raise ValueError(f"q must be in [0, 1], not {q!r}")
+        if not 1 <= window <= self.MAX_WINDOW:
+            raise ValueError(f"window must be 1 to {self.MAX_WINDOW}, not {window!r}")
+        self.q = q
+        self.window = window
+        self._sorted: list[float] = []
+        self._by_time: deque[float] = deque()
+
+    def update(self, x: float) -> None:
+        """Take one observation; the oldest leaves when the window is full."""
+        by_time, ordered = self._by_time, self._sorted
+        if len(by_time) == self.window:
+            del ordered[bisect_left(ordered, by_time.popleft())]
+        by_time.append(x)
+        insort(ordered, x)
+
+    def get(self) -> float | None:
+        ordered = self._sorted
+        if not ordered:
+            return None
+        rank = self.q * (len(ordered) - 1)
+        below = int(rank)
+        share = rank - below
+        low = ordered[below]
+        return low + share * (ordered[below + 1] - low) if share else low

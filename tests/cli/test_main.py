@@ -1,0 +1,128 @@
+"""The edge: exit codes, streams, and no traceback for anybody."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import calib
+from calib.cli.main import run
+from calib.cli.output import printable
+
+CALIB = [sys.executable, "-m", "calib"]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"calib {calib.__version__}\n"
+
+
+@pytest.mark.parametrize("argv", [["--nope"], ["confi"], ["config", "--output", "xml"], ["config", "--config"]])
+def test_usage_errors_say_what_next_and_exit_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(argv) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith("error: ")
+    assert "hint: Try 'calib" in streams.err
+    assert "Traceback" not in streams.err
+
+
+def test_errors_come_as_json_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "--config", "missing.yaml", "--output", "json"]) == 2
+    streams = capsys.readouterr()
+    body = json.loads(streams.out)
+    assert streams.err == ""
+    assert (body["schema"], body["status"], body["exit_code"]) == ("calib.result/1", "error", 2)
+    assert body["errors"][0]["name"] == "bad-config"
+    assert body["errors"][0]["where"] == "missing.yaml"
+
+
+def test_config_shows_each_value_with_its_origin(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CALIB_AGGREGATE_MIN_TICKS", "7")
+    file = tmp_path / "c.yaml"
+    file.write_text("out: there\n")
+    assert run(["config", "--config", str(file), "--output", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert data["aggregate.min_ticks"]["value"] == 7
+    assert data["aggregate.min_ticks"]["origin"] == "env CALIB_AGGREGATE_MIN_TICKS"
+    assert (data["out"]["value"], data["out"]["origin"]) == ("there", str(file))
+    assert (data["feeds"]["value"], data["feeds"]["origin"]) == ("artifacts/edge/feeds", "default")
+
+
+def test_help_loads_none_of_the_heavy_libraries() -> None:
+    script = (
+        "import sys; from calib.cli.main import run; run(['--help']);"
+        "print(sorted({'polars','numpy','jinja2','rich','pyarrow'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "Commands:" in done.stdout
+
+
+def test_every_command_has_a_worked_example_in_its_help() -> None:
+    from calib.cli.app import app
+
+    for command in app.registered_commands:
+        assert command.epilog, command.name
+        assert "Example" in command.epilog
+
+
+def test_an_internal_error_leaves_a_crash_log_and_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(_argv: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("calib.cli.main._invoke", explode)
+    assert run(["config"]) == 4
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    path = Path(said.rsplit("crash log ", 1)[1].strip())
+    assert "RuntimeError: boom" in path.read_text()
+    path.unlink()
+
+
+def test_interrupt_exits_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_argv: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("calib.cli.main._invoke", interrupted)
+    assert run(["config"]) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_sigterm_exits_143() -> None:
+    script = (
+        "import calib.cli.main as m, time, sys\n"
+        "def wait(argv):\n  print('ready', flush=True); time.sleep(60); return 0\n"
+        "m._invoke = wait; sys.exit(m.run(['config']))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        os.kill(child.pid, signal.SIGTERM)
+        _, said = child.communicate(timeout=30)
+    assert (child.returncode, said) == (143, b"error: terminated\n")
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run([*CALIB, "config"], stdout=write_end, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_control_characters_are_spelled_out() -> None:
+    assert printable("a\x1b[31m\nb\u202e\u200b") == "a\\x1b[31m\\nb\\u202e\\u200b"
+    assert printable("[red]ünï[/red]") == "[red]ünï[/red]"
