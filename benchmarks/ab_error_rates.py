@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from calib.experiments.gates import Gate
 from calib.experiments.hold import Hold
 from calib.experiments.routing import rank_rule, switchback_rule
-from calib.experiments.sequential import BoundedMean, Switchback
+from calib.experiments.sequential import BoundedMean, PairedBlocks, Switchback
+from calib.experiments.sequential.switchback import Baseline, difference
 from calib.experiments.settings import ABSettings
 from calib.experiments.sound import plan_of
 
 Floats = NDArray[np.float64]
 BLOCK_S = 60
+DAY_S = 86_400
 EVAL_S = 5
 TICK_EVERY_S = 2.0
 SETTINGS = ABSettings()
@@ -117,14 +119,16 @@ def harmed(world: World, harm: Harm, fill_b: NDArray[np.bool_], tick_b: NDArray[
 # -- the sound decision, all runs at once ------------------------------------------------------------------------------
 
 
-def block_sums(world: World, harm: Harm, salt: str) -> dict[str, Floats]:
+def switchback_arms(world: World, salt: str) -> NDArray[np.bool_]:
+    """``(blocks, symbols)``: who is in B."""
+    names = [f"S{i}" for i in range(world.symbols)]
+    deals = [switchback_rule(salt, names, block) for block in range(int(world.hours * 3600) // BLOCK_S)]
+    return np.array([[name in chosen for name in names] for chosen in deals])
+
+
+def block_sums(world: World, harm: Harm, is_b: NDArray[np.bool_]) -> dict[str, Floats]:
     """Per channel ``(2, blocks, symbols)``: sums and counts; and ``is_b`` ``(blocks, symbols)``."""
-    blocks, n = int(world.hours * 3600) // BLOCK_S, world.symbols
-    names = [f"S{i}" for i in range(n)]
-    is_b = np.zeros((blocks, n), dtype=bool)
-    for block in range(blocks):
-        chosen = switchback_rule(salt, names, block)
-        is_b[block] = [name in chosen for name in names]
+    blocks, n = is_b.shape
     fill_block = np.minimum((world.fill_ts // BLOCK_S).astype(np.int64), blocks - 1)
     tick_block = np.minimum((world.tick_ts // BLOCK_S).astype(np.int64), blocks - 1)
     fill_b, tick_b = is_b[fill_block, world.fill_symbol], is_b[tick_block, world.tick_symbol]
@@ -177,6 +181,42 @@ def _gate_acts(gate: Gate, sums: Floats, counts: Floats, is_b: NDArray[np.bool_]
     return found
 
 
+# -- the sound decision with persistent arms, run by run ---------------------------------------------------------------
+
+
+def persistent_acts(world: World, harm: Harm, salt: str, settings: ABSettings = SETTINGS) -> dict[str, float]:
+    """Per gate: seconds from B's beginning (24 h into the world) until the paired-block test acts."""
+    names = [f"S{i}" for i in range(world.symbols)]
+    chosen = rank_rule(salt, names, 0.5)
+    in_b = np.array([name in chosen for name in names])
+    blocks = int(world.hours * 3600) // BLOCK_S
+    before = DAY_S // BLOCK_S
+    is_b = np.broadcast_to(in_b, (blocks, world.symbols)).copy()
+    calm, ill = block_sums(world, Harm(), is_b), block_sums(world, harm, is_b)
+    acts = {}
+    for gate in settings.gates:
+        if gate.limit is not None:
+            continue
+        data = np.concatenate([calm[gate.channel][:, :before], ill[gate.channel][:, before:]], axis=1)
+        acts[gate.name] = _persistent_acts(gate, data, in_b, before, settings)
+    return acts
+
+
+def _persistent_acts(gate: Gate, data: Floats, in_b: NDArray[np.bool_], before: int, settings: ABSettings) -> float:
+    plan = plan_of(gate, settings)
+    test, baseline = PairedBlocks(plan.alpha, gate.sound_margin, plan.horizon), Baseline((len(in_b),), 1.0)
+    for block in range(data.shape[1]):
+        sums, counts = data[:, block]
+        known = baseline.count > 0
+        d = difference(np.where(known, sums, 0.0), np.where(known, counts, 0.0), in_b, baseline.predict())
+        test.update(float(d), before=block < before)
+        if block < before:
+            baseline.update(sums, counts)
+        elif test.rejected:
+            return float((block + 1 - before) * settings.block_s + settings.grace_s)
+    return math.inf
+
+
 # -- the seed decision, run by run -------------------------------------------------------------------------------------
 
 
@@ -197,9 +237,7 @@ def seed_acts(world: World, harm: Harm, salt: str, settings: ABSettings = SETTIN
     return {gate.name: _held(gate, grid, *columns[gate.name], settings) for gate in settings.gates}
 
 
-def _held(
-    gate: Gate, grid: Floats, ts: Floats, values: Floats, is_b: NDArray[np.bool_], settings: ABSettings
-) -> float:
+def _held(gate: Gate, grid: Floats, ts: Floats, values: Floats, is_b: NDArray[np.bool_], settings: ABSettings) -> float:
     a, n_a, newest_a = _rolling(gate, grid, ts[~is_b], values[~is_b], settings.window)
     b, n_b, newest_b = _rolling(gate, grid, ts[is_b], values[is_b], settings.window)
     newest = np.minimum(newest_a, newest_b) if gate.needs_control else newest_b
@@ -251,13 +289,15 @@ HARMS = (
 )
 
 
-def simulate(symbols: int, harm: Harm, hours: float, sound_runs: int, seed_runs: int, seed: int) -> dict[str, dict[str, Floats]]:
+def simulate(
+    symbols: int, harm: Harm, hours: float, sound_runs: int, seed_runs: int, seed: int
+) -> dict[str, dict[str, Floats]]:
     """Per decision and gate: when it acts, run by run."""
     sums, by_seed = [], []
     for run in range(max(sound_runs, seed_runs)):
         world = make_world(np.random.default_rng([seed, symbols, run]), symbols, hours)
         if run < sound_runs:
-            sums.append(block_sums(world, harm, f"run{run}"))
+            sums.append(block_sums(world, harm, switchback_arms(world, f"run{run}")))
         if run < seed_runs:
             by_seed.append(seed_acts(world, harm, f"run{run}"))
     seed_found = {gate.name: np.array([acts[gate.name] for acts in by_seed]) for gate in SETTINGS.gates}
@@ -283,7 +323,10 @@ def main() -> None:
         for decision, acts in simulate(symbols, Harm(), 24, sound_runs, seed_runs, options.seed).items():
             first = np.min(np.stack(list(acts.values())), axis=0)
             gates = " | ".join(share(found, 24) for found in acts.values())
-            print(f"| {symbols} | {decision} | {gates} | {share(first, 1)} | {share(first, 6)} | {share(first, 24)} |", flush=True)
+            print(
+                f"| {symbols} | {decision} | {gates} | {share(first, 1)} | {share(first, 6)} | {share(first, 24)} |",
+                flush=True,
+            )
     print(f"\nTime until the harm's own gate acts, 10 symbols ({harm_runs} runs sound, {harm_runs // 4} runs seed)\n")
     print("| harm in B | decision | median, min | 90 % quantile, min | found within 1 h | 24 h |")
     print("|---|---|---|---|---|---|")
@@ -295,7 +338,25 @@ def main() -> None:
                 f"| {harm.name} | {decision} | {_minutes(median)} | {_minutes(late)} | {share(found, 1)} | {share(found, 24)} |",
                 flush=True,
             )
+    persistent_table(harm_runs, options.seed + 2)
     print(f"\n{time.perf_counter() - began:.0f} s")
+
+
+def persistent_table(runs: int, seed: int) -> None:
+    """Persistent arms: 24 h in which both run A, then 24 h."""
+    print(f"\nPersistent arms with a pre-period of 24 h, sound decision ({runs} runs)\n")
+    print("| symbols | harm in B | slippage acts within 24 h | taker | latency | median delay of its gate, min |")
+    print("|---|---|---|---|---|---|")
+    for symbols in (10, 30):
+        for harm in (Harm(), HARMS[2], HARMS[4]):
+            rows = []
+            for run in range(runs):
+                world = make_world(np.random.default_rng([seed, symbols, run]), symbols, 48)
+                rows.append(persistent_acts(world, harm, f"run{run}"))
+            found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+            shares = " | ".join(share(times, 24) for times in found.values())
+            median = _minutes(np.quantile(found[harm.gate], 0.5, method="higher") / 60) if harm.gate else ""
+            print(f"| {symbols} | {harm.name} | {shares} | {median} |", flush=True)
 
 
 def _minutes(value: float) -> str:

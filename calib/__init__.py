@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
-    from calib.reports.render import render_summary
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 

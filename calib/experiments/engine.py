@@ -109,7 +109,7 @@ class Engine:
         deaf += self.settings.grace_s + self.settings.block_s
         if grid - self.newest <= deaf:
             return _on_grid(grid + step, step)
-        upcoming = self.pending[position].ts if position < len(self.pending) else math.inf
+        upcoming = self.pending[position].ts if position < len(self.pending) else due
         return _on_grid(max(grid + step, min(math.floor(upcoming / step) * step, due)), step)
 
     def _resume(self) -> None:

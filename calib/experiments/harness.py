@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib.clock import Clock, SystemClock
-from calib.errors import CalibError
+from calib.errors import CalibError, ConfigError
 from calib.experiments import latch
 from calib.experiments.engine import Engine, Step
 from calib.experiments.exposure import ExposureLog
@@ -79,7 +79,7 @@ class ABHarness:
         clock: Clock | None = None,
         router: Router | None = None,
     ) -> None:
-        self.mode = Mode(mode)
+        self.mode = _mode(mode)
         self.settings = settings or ABSettings()
         self.router = router or Router(
             Assignment(self.settings.assignment),
@@ -105,14 +105,16 @@ class ABHarness:
         self._saved: dict[str, Any] = {}
         self.engine = Engine(self.settings, self.router)
         self._restore()
-        self.router.add(symbols)
+        if self.router.add(symbols):
+            self._save()
 
     # -- routing -------------------------------------------------------------------------------------------------------
 
     def assign_symbols(self, symbols: Iterable[str], now: float | None = None) -> dict[str, str]:
         """Let symbols join and give the arm that each is routed to now; who is in B stays there."""
         with self._evaluating:
-            self.router.add(symbols)
+            if self.router.add(symbols):
+                self._save()  # who is in B must still be so after a restart
         moment = self.clock.time() if now is None else now
         return {symbol: self.bucket(symbol, moment) for symbol in self.router.symbols}
 
@@ -402,3 +404,10 @@ class ABHarness:
             with self._recording:
                 self._records = []
             self.rollback = None
+
+
+def _mode(mode: str) -> Mode:
+    try:
+        return Mode(mode)
+    except ValueError:
+        raise ConfigError(f"{mode!r} is no mode", where="mode", hint="Allowed: dry, shadow, online") from None
