@@ -20,27 +20,47 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.writers import (
+        BookLogger,
+        CalibrationLoggerManager,
+        FillLogger,
+        PipelineTickLogger,
+        QuoteLogger,
+        TradeLogger,
+    )
     from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BookLogger": "calib.feeds.writers",
+    "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
+    "FillLogger": "calib.feeds.writers",
+    "PipelineTickLogger": "calib.feeds.writers",
+    "QuoteLogger": "calib.feeds.writers",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
+    "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
     "render_summary": "calib.reports.render",
 }
 
-__all__ = ["Clock", "SystemClock", "VirtualClock", "__version__", "render_summary"]
 __all__ = [
+    "BookLogger",
+    "CalibrationLoggerManager",
     "Clock",
     "FeatureCollector",
+    "FillLogger",
+    "PipelineTickLogger",
+    "QuoteLogger",
     "SymbolScoreboard",
     "SystemClock",
+    "TradeLogger",
     "VirtualClock",
     "__version__",
+    "render_summary",
 ]
 
 

@@ -8,7 +8,8 @@
     |   |-- UnwritableOutput        unwritable-output
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
-    |   `-- BadFault                bad-fault
+    |   |-- BadFault                bad-fault
+    |   `-- ForeignFiles            foreign-files
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -100,6 +101,12 @@ class UnwritableOutput(UsageError):
     """The output directory or file cannot be written."""
 
     name = "unwritable-output"
+
+
+class ForeignFiles(UsageError):
+    """The output directory holds feeds that this command did not write."""
+
+    name = "foreign-files"
 
 
 class DepthError(UsageError):
@@ -220,9 +227,13 @@ class SinkClosed(SinkError):
 
 
 class SinkFailed(SinkError):
-    """The disk refused a write; said once to the owner, the file stays whole."""
+    """The disk refused a write; said once to the owner, the file stays whole.
+
+    ``lines_kept`` lines of the refused write stand in the file, whole.
+    """
 
     name = "sink-failed"
+    lines_kept: int = 0
 
 
 class LockHeld(CalibError):

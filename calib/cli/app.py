@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import config, summary
+from calib.cli import config, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -36,6 +36,7 @@ def root(
 
 
 app.command("config", epilog="Example: calib config --output json")(config.config)
+app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
 app.command(
     "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250102_000000.json"
 )(summary.summary)

@@ -1,6 +1,6 @@
 """What a reader must know first: each rule with its limit, and the alerts that a dataset raises.
 
-A rule is a small function in `RULES`; the table in ``docs/reference/summary.md`` says the same in words.
+A rule is a small function in `RULES`; `MEANINGS` says the same in words, for the reference page.
 """
 
 from __future__ import annotations
@@ -75,7 +75,12 @@ class IntervalRule:
 
 INTERVAL_RULES: Final = (
     IntervalRule(
-        "fill_rate_above_one", "fill_rate", True, 1.0, CRITICAL, "more fills than quotes: the sampling rate is wrong"
+        "fill_rate_above_one",
+        "fill_rate",
+        True,
+        1.0,
+        CRITICAL,
+        "more fills than quotes: the ticks' sampling rate is wrong",
     ),
     IntervalRule("adverse_net", "net_bps", False, -10.0, WARNING, "fills lost more than 10 bps on average"),
     IntervalRule("high_slippage", "slippage_bps", True, 10.0, WARNING, "fills cost more than 10 bps against the quote"),
@@ -173,33 +178,60 @@ RULES: Final[tuple[Callable[[Dataset], Iterator[Alert]], ...]] = (
 )
 
 
-ORDER: Final = (
-    "few_kept",
-    "fill_rate_above_one",
-    "high_reject_ratio",
-    "missing_days",
-    "many_duplicates",
-    "adverse_net",
-    "high_slippage",
-    "high_taker_share",
-    "high_stale_rate",
-    "late_ticks",
-    "long_gap",
-    "symbol_without_intervals",
-    "mostly_null",
-    "thin_symbol",
-)
-"""Rules by what they put at risk: whether the figures are right, then what the fills cost, then how many there are."""
+def _meanings() -> dict[str, tuple[str, str, str]]:
+    interval = {
+        rule.name: (rule.severity, f"`{rule.column}` {'>' if rule.above else '<'} {rule.limit:g}", rule.meaning)
+        for rule in INTERVAL_RULES
+    }
+    rest = {
+        "few_kept": (
+            f"{WARNING}, {CRITICAL} below {KEPT_CRITICAL:g}",
+            f"kept / intervals < {KEPT_WARNING:g}",
+            "the filters dropped a large part",
+        ),
+        "high_reject_ratio": (
+            f"{WARNING}, {CRITICAL} above {REJECT_CRITICAL:g}",
+            f"bad share of a file > {REJECT_WARNING:g}",
+            "the file has many bad lines",
+        ),
+        "missing_days": (WARNING, "days without a file > 0", "days of the range have no file of that kind"),
+        "many_duplicates": (
+            WARNING,
+            f"duplicates / lines of a file > {DUPLICATE_LIMIT:g}",
+            "executions were logged twice; each counts once",
+        ),
+        "symbol_without_intervals": (WARNING, "kept intervals of a symbol < 1", "every row of the symbol was dropped"),
+        "mostly_null": (WARNING, f"null share of a column > {NULL_LIMIT:g}", "the column is mostly unknown"),
+        "thin_symbol": (
+            WARNING,
+            f"kept intervals of a symbol < {THIN_INTERVALS}, or its fills in them < {THIN_FILLS}",
+            "too little to calibrate the symbol on",
+        ),
+    }
+    both = interval | rest
+    order = (
+        *("few_kept", "fill_rate_above_one", "high_reject_ratio", "missing_days", "many_duplicates", "adverse_net"),
+        *("high_slippage", "high_taker_share", "high_stale_rate", "late_ticks", "long_gap"),
+        *("symbol_without_intervals", "mostly_null", "thin_symbol"),
+    )
+    return {name: both[name] for name in order}
+
+
+MEANINGS: Final = _meanings()
+"""Severity, condition and meaning of each rule, in the order in which alerts stand: by what they put at risk, whether
+the figures are right, then what the fills cost, then how many there are."""
+
+_RANK: Final = {name: rank for rank, name in enumerate(MEANINGS)}
 
 
 def alerts(dataset: Dataset) -> list[Alert]:
-    """Every alert, the worst first: critical before warning, then as in `ORDER`, then by how far past the limit."""
+    """Every alert, the worst first: critical before warning, then as in `MEANINGS`, then by how far past the limit."""
     found = [alert for rule in RULES for alert in rule(dataset)]
     return sorted(
         found,
         key=lambda alert: (
             alert.severity != CRITICAL,
-            ORDER.index(alert.rule),
+            _RANK[alert.rule],
             -alert.excess,
             alert.symbol,
             alert.start,

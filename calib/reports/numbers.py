@@ -10,8 +10,8 @@ NONE: Final = "-"
 DIGITS: Final = 4
 
 
-def number(value: float | None) -> str:
-    """Four significant digits, without trailing zeros; scientific below 0.001 and from ten million on.
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """Significant digits (four), without trailing zeros; scientific below 0.001 and from ten million on.
 
     >>> [number(x) for x in (12.3456, 0.1, -1234.56, 1e-7, 0.0, None)]
     ['12.35', '0.1', '-1235', '1e-7', '0', '-']
@@ -21,10 +21,10 @@ def number(value: float | None) -> str:
     if value == 0:
         return "0"
     # Rounded before it is judged: 0.00099999 is 0.001, not 1e-3.
-    mantissa, _, power = f"{value:.{DIGITS - 1}e}".partition("e")
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
     exponent = int(power)
     if -3 <= exponent < 7:
-        text = f"{value:.{max(0, DIGITS - 1 - exponent)}f}"
+        text = f"{value:.{max(0, digits - 1 - exponent)}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
 

@@ -19,26 +19,30 @@ _FLAGS: Final = {"low_ticks": "--min-ticks", "deadline_miss": "--max-deadline-mi
 
 
 def command(dataset: Dataset) -> str:
-    """The shell command that makes the dataset again from the same feeds.
+    """The shell command that makes the dataset again from the same feeds, an option to a line.
 
-    ``--symbols`` is left out past 24 symbols, and where a symbol holds a comma, which the option cannot take.
+    ``--symbols`` is left out past 24 symbols, and where the option could not take one: it splits at commas and strips
+    spaces.
     """
     span, params = dataset.range, dataset.params
-    words = ["calib", "aggregate", "--from", span.from_, "--to", span.to, "--interval-sec", str(span.interval_sec)]
-    if 0 < len(span.symbols) <= SYMBOLS and not any("," in symbol for symbol in span.symbols):
-        words += ["--symbols", ",".join(span.symbols)]
+    options = [("--from", span.from_), ("--to", span.to), ("--interval-sec", str(span.interval_sec))]
+    sayable = not any("," in symbol or symbol != symbol.strip() for symbol in span.symbols)
+    if sayable and 0 < len(span.symbols) <= SYMBOLS:
+        options.append(("--symbols", ",".join(span.symbols)))
     for name in dataset.filters.__struct_fields__:
         limit = getattr(dataset.filters, name)
         if limit is None:
-            words += ["--no-filter", name]
+            options.append(("--no-filter", name))
         elif name in _FLAGS:
-            words += [_FLAGS[name], _plain(limit)]
-    words += ["--tick-sample-rate", str(params.tick_sample_rate)]
-    words += ["--maker-fee-bps", _plain(params.maker_fee_bps), "--taker-fee-bps", _plain(params.taker_fee_bps)]
+            options.append((_FLAGS[name], _plain(limit)))
+    options.append(("--tick-sample-rate", str(params.tick_sample_rate)))
+    options.append(("--maker-fee-bps", _plain(params.maker_fee_bps)))
+    options.append(("--taker-fee-bps", _plain(params.taker_fee_bps)))
     worst = max((reject_ratio(entry) for entry in dataset.inputs), default=0.0)
     if worst > REJECT_CRITICAL:
-        words += ["--max-reject-ratio", _plain(min(1.0, math.ceil(worst * 1000) / 1000))]
-    return " ".join(_quoted(word) for word in words)
+        # Past the default tolerance: the same run was allowed more, and a new one must be too.
+        options.append(("--max-reject-ratio", _plain(min(1.0, math.ceil(worst * 1000) / 1000))))
+    return " \\\n  ".join(["calib aggregate", *(f"{flag} {_quoted(value)}" for flag, value in options)])
 
 
 def _plain(value: float) -> str:
