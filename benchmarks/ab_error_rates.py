@@ -334,10 +334,8 @@ def main() -> None:
         for decision, acts in simulate(10, harm, 24, harm_runs, harm_runs // 4, options.seed + 1).items():
             found = acts[harm.gate]
             median, late = (np.quantile(found, q, method="higher") / 60 for q in (0.5, 0.9))
-            print(
-                f"| {harm.name} | {decision} | {_minutes(median)} | {_minutes(late)} | {share(found, 1)} | {share(found, 24)} |",
-                flush=True,
-            )
+            times = f"{_minutes(median)} | {_minutes(late)}"
+            print(f"| {harm.name} | {decision} | {times} | {share(found, 1)} | {share(found, 24)} |", flush=True)
     persistent_table(harm_runs, options.seed + 2)
     print(f"\n{time.perf_counter() - began:.0f} s")
 

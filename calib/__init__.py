@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.reports`: datasets summed up for people
 - `calib.features`: live statistics of the bot, per symbol
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
+    from calib.experiments import ABHarness
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.writers import (
         BookLogger,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "ABHarness": "calib.experiments",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "Clock": "calib.clock",
@@ -48,6 +51,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ABHarness",
     "BookLogger",
     "CalibrationLoggerManager",
     "Clock",

@@ -13,6 +13,7 @@
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
+    |   |-- NoBuckets               no-buckets
     |   |-- NoSuchSymbol            no-such-symbol
     |   |-- TwoForms                two-forms-of-one-day
     |   |-- UnreadableInput         unreadable-input
@@ -144,6 +145,12 @@ class NoLines(InputError):
     """The feeds hold no usable line within the range."""
 
     name = "no-lines-in-range"
+
+
+class NoBuckets(InputError):
+    """No line of the feeds says which arm of an experiment it belongs to."""
+
+    name = "no-buckets"
 
 
 class NoSuchSymbol(InputError):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import config, simulate, summary
+from calib.cli import ab, config, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -40,3 +40,8 @@ app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 
 app.command(
     "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250102_000000.json"
 )(summary.summary)
+app.add_typer(
+    ab.app,
+    name="ab",
+    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -310,10 +311,10 @@ def features(ticks: list[Line], start: int, end: int) -> dict[str, float | None]
     fetched = [(tick.get("stage_latencies") or {}).get("fetch_md") for tick in ticks]
     stream = [tick["ws_gap_ms"] for tick in ticks if tick.get("ws_gap_ms") is not None]
     moments = [start, *(tick["ts"] for tick in ticks), end]
-    silence = max(float(Fraction(b) - Fraction(a)) for a, b in zip(moments, moments[1:], strict=False))
+    silence = max(float(Fraction(b) - Fraction(a)) for a, b in itertools.pairwise(moments))
     gap = max(stream) / 1000 if stream else silence if ticks else None
     mids = [Decimal(tick["mid"]) for tick in ticks if tick.get("mid") is not None]
-    returns = [_WIDE.subtract(_WIDE.ln(b), _WIDE.ln(a)) for a, b in zip(mids, mids[1:], strict=False)]
+    returns = [_WIDE.subtract(_WIDE.ln(b), _WIDE.ln(a)) for a, b in itertools.pairwise(mids)]
     squares = sum((_WIDE.multiply(r, r) for r in returns), Decimal(0))
     return {
         "latency_p95_ms": quantile(totals, Fraction(95, 100)),

@@ -142,7 +142,9 @@ def test_a_late_line_reaches_back_over_midnight() -> None:
 
 def test_only_what_was_asked_is_summed() -> None:
     base = DAY * DAY_S
-    files = Files({DAY: [_tick(base + 299, s) for s in "AB"] + [_tick(base + n, "A") for n in (300, 599, 600)]}, size=10)
+    files = Files(
+        {DAY: [_tick(base + 299, s) for s in "AB"] + [_tick(base + n, "A") for n in (300, 599, 600)]}, size=10
+    )
     wanted = Wanted(Grid(300), Span(base + 300, base + 600), ("A",))
     table = sum_days(files.days(), wanted, TickSums(300, 10))
     assert [(row["symbol"], row["ticks"]) for row in table.iter_rows(named=True)] == [("A", 2)]
@@ -167,7 +169,9 @@ def test_a_file_that_changed_between_two_readings_is_an_error() -> None:
     readings = iter([before.days()[0].batches, cut.days()[0].batches])
     with pytest.raises(UnreadableInput, match="changed while it was read"):
         sum_days(
-            [DayLines("x", DAY, lambda: next(readings)())], Wanted(Grid(300), Span(base, base + DAY_S)), TickSums(300, 10)
+            [DayLines("x", DAY, lambda: next(readings)())],
+            Wanted(Grid(300), Span(base, base + DAY_S)),
+            TickSums(300, 10),
         )
 
 

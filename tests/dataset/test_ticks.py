@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -116,7 +117,7 @@ def test_lines_are_ordered_by_ts_then_file_then_line() -> None:
         {"ts": 1.0, "mid": 5.0, "file": 0, "line": 8},
     )
     path = [2.0, 5.0, 8.0, 3.0]
-    squares = [math.log(b / a) ** 2 for a, b in zip(path, path[1:], strict=False)]
+    squares = [math.log(b / a) ** 2 for a, b in itertools.pairwise(path)]
     for order in (lines, lines[::-1]):
         assert sum_of_ticks(*order)["vol_realized_bps"] == pytest.approx(1e4 * math.sqrt(sum(squares)), rel=1e-12)
 

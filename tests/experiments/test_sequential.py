@@ -19,7 +19,7 @@ from calib.experiments.sequential.paired import long_run_variance
 
 
 def mixture_by_integration(total: float, variance: float, r: float) -> float:
-    """log of the integral over lambda >= 0 of exp(lambda S - lambda^2 V / 2) under a half-normal prior of precision r."""
+    """log of the integral over lambda >= 0 of exp(lambda S - lambda^2 V / 2) under a half-normal prior."""
     width = 12 / math.sqrt(r + variance) + max(0.0, total) / (variance + r)
     grid = np.linspace(0, width + 12 / math.sqrt(r), 400_001)
     exponent = grid * total - grid**2 * variance / 2 - r * grid**2 / 2

@@ -1,8 +1,8 @@
 """One-sided half-normal mixture: an e-process for differences that are symmetric about at most zero.
 
 With every ``lambda >= 0``, ``prod exp(lambda D - lambda^2 D^2 / 2)`` is a supermartingale where ``D`` is symmetric
-about a point that is not above zero, whatever its moments; mixing over a half-normal prior of ``lambda`` with precision ``r``
-keeps that. Ville's inequality then bounds the chance that it ever reaches ``1 / alpha`` by ``alpha``.
+about a point that is not above zero, whatever its moments; mixing over a half-normal prior of ``lambda`` with precision
+``r`` keeps that. Ville's inequality then bounds the chance that it ever reaches ``1 / alpha`` by ``alpha``.
 
 References
 ----------
