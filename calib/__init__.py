@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
-    from calib.experiments import ABHarness
+    from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.writers import (
         BookLogger,
@@ -38,6 +38,7 @@ _HOME = {
     "ABHarness": "calib.experiments",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
+    "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
     "FillLogger": "calib.feeds.writers",
@@ -54,6 +55,7 @@ __all__ = [
     "ABHarness",
     "BookLogger",
     "CalibrationLoggerManager",
+    "CanaryController",
     "Clock",
     "FeatureCollector",
     "FillLogger",

@@ -262,6 +262,27 @@ SETTINGS: Final[dict[str, Setting]] = {
             0,
             nullable=True,
         ),
+        Setting("canary.steps", "list", ["0.1:600", "0.5:600", "1:1800"], "Schedule: share of the symbols : time, s"),
+        Setting("canary.salt", "str", "canary", "Name of the canary; another salt chooses other symbols first"),
+        Setting("canary.min_hit_ratio", "float", 0.5, "Gate: a lower hit ratio rolls back", 0, 1),
+        Setting("canary.max_fetch_increase", "float", 0.15, "Gate: a higher rise of fetch_md p95 rolls back", 0, 10),
+        Setting("canary.warmup_s", "float", 120.0, "Beginning of a step that is not judged, s", 0, 86_400),
+        Setting("canary.window_s", "float", 600.0, "Time that a step is judged on, s", 10, 86_400),
+        Setting("canary.min_ticks", "int", 100, "Tick lines that a verdict needs", 1),
+        Setting("canary.max_gap_s", "float", 60.0, "Longest silence that counts as covered, s", 1, 86_400),
+        Setting("canary.shadow_s", "float", 3600.0, "Time in shadow before the first step, s", 0, 604_800),
+        Setting("canary.shadow_min_hit_ratio", "float", 0.7, "Shadow: least hit ratio", 0, 1),
+        Setting("canary.shadow_max_fetch_ms", "float", 35.0, "Shadow: largest fetch_md p95, ms", 0),
+        Setting("canary.shadow_max_tick_ms", "float", 150.0, "Shadow: largest tick_total p95, ms", 0),
+        Setting("canary.shadow_max_deadline_miss_rate", "float", 0.02, "Shadow: share of late ticks stays below", 0, 1),
+        Setting(
+            "canary.deadline_ms",
+            "float",
+            None,
+            "The bot's deadline, ms: judges lateness in shadow with the cache in place; null takes it as logged",
+            0,
+            nullable=True,
+        ),
     )
 }
 """Every key by its name; rooms further up read their own part of it."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import ab, config, simulate, summary
+from calib.cli import ab, canary, config, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -45,3 +45,4 @@ app.add_typer(
     name="ab",
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
 )
+app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")

@@ -6,6 +6,7 @@ import glob
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -101,8 +102,11 @@ class ABFeeds:
             Where there is nothing to evaluate.
         """
         survey = Survey()
-        for entry in self.files:
-            survey.add(self.frame(entry, first_time=True))
+        for _, entries in groupby(self.files, key=lambda entry: (entry.file.kind, entry.file.day)):
+            # The files of both arms together: an arm that is said by file changes from file to file.
+            frames = [frame for entry in entries if (frame := self.frame(entry, first_time=True)).height]
+            if frames:
+                survey.add(pl.concat(frames).sort("ts", maintain_order=True))
         if not survey.lines:
             if self.symbols and any(stats.used for stats in self.stats):
                 raise NoSuchSymbol(
@@ -142,8 +146,6 @@ class Survey:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take one file's lines, in time order."""
-        if frame.height == 0:
-            return
         self.lines += frame.height
         for symbol in frame["symbol"].unique().sort():
             self.arms.setdefault(symbol, {})

@@ -184,7 +184,9 @@ def test_bad_input_is_named(
     assert body["errors"][0]["hint"]
 
 
-def test_no_verdict_is_0_with_a_note_and_1_with_strict(calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_verdict_is_0_with_a_note_and_1_with_strict(
+    calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--feeds", str(calm), "--out", str(tmp_path / "out"), "--decision", "sound", "--assign", "x/0.5"]
     code, _, err = call(capsys, *words, "--assignment", "rank")
     assert code == 0
@@ -231,10 +233,14 @@ def test_status_and_reset_of_a_running_experiment(tmp_path: Path, capsys: pytest
     assert audit[1]["reason"] == "mended"
 
 
-def test_text_from_feeds_cannot_break_the_report(calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_from_feeds_cannot_break_the_report(
+    calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, out, _ = call(capsys, "--feeds", str(calm), "--out", str(tmp_path / "out"))
     text = Path(out.splitlines()[0]).read_text()
     assert "`BTC\\|USDT`" in text
     assert all("<b>" not in line.replace("`<b>SOL</b>`", "") for line in text.splitlines())
     rows = [line for line in text.splitlines() if line.startswith("| `")]
-    assert all(math.isclose(len(row.replace("\\|", "").split("|")), len(rows[0].split("|")), abs_tol=20) for row in rows)
+    assert all(
+        math.isclose(len(row.replace("\\|", "").split("|")), len(rows[0].split("|")), abs_tol=20) for row in rows
+    )

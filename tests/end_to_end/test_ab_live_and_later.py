@@ -36,7 +36,7 @@ def live(directory: Path, rule: str, minutes: int) -> dict[str, Any]:
             if kind == "fill":
                 slip = rng.gauss(1.0 if arm == "B" else 0.0, 1.5)
                 sign = -1 if n % 3 else 1
-                fill = {
+                fill: dict[str, Any] = {
                     "symbol": symbol,
                     "ts": ts,
                     "side": "buy" if sign > 0 else "sell",
@@ -54,7 +54,12 @@ def live(directory: Path, rule: str, minutes: int) -> dict[str, Any]:
                 assert loggers.log_fill(**fill)
                 ab.record_fill(**fill)
             else:
-                tick = {"symbol": symbol, "ts": ts, "tick_total_ms": rng.lognormvariate(3, 0.4), "n_quotes": 1}
+                tick: dict[str, Any] = {
+                    "symbol": symbol,
+                    "ts": ts,
+                    "tick_total_ms": rng.lognormvariate(3, 0.4),
+                    "n_quotes": 1,
+                }
                 tick |= {"deadline_miss": rng.random() < 0.01, "bucket": arm}
                 assert loggers.log_tick(cache_hit=True, **tick)
                 ab.record_tick(**tick)
