@@ -7,6 +7,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.dataset`: from feeds to intervals, and datasets on disk
 - `calib.simulation`: feeds of an invented market and bot
+- `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.reports`: datasets summed up for people
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
 - `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
+    from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.writers import BookLogger, CalibrationLoggerManager, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
     from calib.market.book import OrderBook
@@ -40,8 +42,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "ABHarness": "calib.experiments",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
+    "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
@@ -66,8 +70,10 @@ _HOME = {
 }
 
 __all__ = [
+    "ABHarness",
     "BookLogger",
     "CalibrationLoggerManager",
+    "CanaryController",
     "Clock",
     "FeatureCollector",
     "FetchMDStage",

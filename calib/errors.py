@@ -22,7 +22,9 @@
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
     |   |-- NewerSchema             newer-schema
-    |   `-- NotThisFormat           not-this-format
+    |   |-- NotThisFormat           not-this-format
+    |   |-- NoBuckets               no-buckets
+    |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
@@ -162,6 +164,12 @@ class NoLines(InputError):
     name = "no-lines-in-range"
 
 
+class NoBuckets(InputError):
+    """No line of the feeds says which arm of an experiment it belongs to."""
+
+    name = "no-buckets"
+
+
 class NoSuchSymbol(InputError):
     """None of the symbols asked for occurs."""
 
@@ -208,6 +216,12 @@ class NewerSchema(InputError):
     """A file written by a later version of calib than this one."""
 
     name = "newer-schema"
+
+
+class BadState(InputError):
+    """The state of an experiment or a canary that is missing or damaged."""
+
+    name = "bad-state"
 
 
 class RecordError(CalibError):

@@ -8,6 +8,7 @@ import typer
 
 from calib import __version__
 from calib.cli import aggregate, check, config, demo, import_, simulate, summary
+from calib.cli import ab, canary, config, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -45,3 +46,9 @@ app.command(
 )(summary.summary)
 
 app.add_typer(import_.app, name="import")
+app.add_typer(
+    ab.app,
+    name="ab",
+    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
+)
+app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
