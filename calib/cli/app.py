@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import aggregate, check, config, demo, import_, simulate, summary
-from calib.cli import ab, canary, config, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_, simulate, summary
 
 app = typer.Typer(
     name="calib",

@@ -59,14 +59,9 @@ def summary_text(summary: Summary) -> str:
 
 
 @functools.cache
-<<<<<<< HEAD
-def _environment() -> Environment:
-    # Autoescaping is for HTML. Here every text from outside is a code span already (`calib.reports.markdown`).
-=======
 def environment() -> Environment:
     """The templates of this room."""
-    # Autoescaping is for HTML. Here every text from outside is a code span already (`calib.reports.markdown.code`).
->>>>>>> ab
+    # Autoescaping is for HTML. Here every text from outside is a code span already (`calib.reports.markdown`).
     return Environment(
         loader=PackageLoader("calib.reports"),
         undefined=StrictUndefined,
