@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
 - `calib.simulation`: feeds of an invented market and bot
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.reports`: datasets summed up for people
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.replay.run import run_replay
     from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
@@ -74,6 +76,7 @@ _HOME = {
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
     "render_summary": "calib.reports.render",
+    "run_replay": "calib.replay.run",
 }
 
 __all__ = [
@@ -103,6 +106,7 @@ __all__ = [
     "__version__",
     "build_dataset",
     "render_summary",
+    "run_replay",
 ]
 
 
