@@ -150,6 +150,8 @@ class Driver:
                 lines[event.kind.name.lower()] += 1
             handlers[event.kind](event)
             last_us = max(last_us, event.us)
+        if self._next_read_us is not None:
+            await self._reads_until(last_us + 1)
         if self._next_grid_us is not None:
             await self._grid_until(last_us + 1)
         self.recording.last_us = last_us if lines else None
@@ -169,26 +171,28 @@ class Driver:
             self.recording.silences += 1
             self.recording.silent_s += (us - self._heard_us) / US_PER_S
             if self._next_read_us is not None:
+                await self._reads_until(self._heard_us + 1)
                 self._next_read_us = _next(us - 1, self.settings.read_every_us or 1)
         if self._next_read_us is not None:
             # At its own moment a read comes after books and trades, as ticks do.
-            limit_us = us if event.kind <= Kind.TRADES else us + 1
-            while self._next_read_us < limit_us:
-                await self._reads(self._next_read_us)
+            await self._reads_until(us if event.kind <= Kind.TRADES else us + 1)
         if self._next_grid_us is not None and self._next_grid_us < us:
             await self._grid_until(us)
         if event.kind <= Kind.TRADES:
             self._heard_us = us
         await self._until(us)
 
-    async def _reads(self, at_us: int) -> None:
-        if self._next_grid_us is not None and self._next_grid_us < at_us:
-            await self._grid_until(at_us)
-        await self._until(at_us)
-        for symbol in self._readable:
-            self.reader.read(symbol, self.settings.use_case, self._depth(self.settings.depth))
-        assert self.settings.read_every_us is not None
-        self._next_read_us = at_us + self.settings.read_every_us
+    async def _reads_until(self, before_us: int) -> None:
+        settings = self.settings
+        assert settings.read_every_us is not None
+        while self._next_read_us is not None and self._next_read_us < before_us:
+            at_us = self._next_read_us
+            if self._next_grid_us is not None and self._next_grid_us < at_us:
+                await self._grid_until(at_us)
+            await self._until(at_us)
+            for symbol in self._readable:
+                self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
+            self._next_read_us = at_us + settings.read_every_us
 
     async def _grid_until(self, before_us: int) -> None:
         assert self.grid is not None

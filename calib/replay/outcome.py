@@ -226,8 +226,9 @@ def _notes(driver: Driver, sources: Sources) -> list[str]:
     notes = []
     if settings.fill == "stream":
         notes.append(
-            "Books came from the stream: a verified book is as fresh as its connection, so TTLs had no effect on it; "
-            "what staleness there is comes from gaps, silences and resyncs. To weigh TTLs replay with --fill callback."
+            "Books came from the stream, where a verified book is the true one: TTLs had no effect on the prices served, "
+            "only on which of them are called stale while the connection says nothing. Staleness comes from gaps, "
+            "silences and resyncs alone; to weigh TTLs replay with --fill callback."
         )
     if settings.read_every_us is not None:
         notes.append(f"Reads were made every {settings.read_every_us / 1000:g} ms, not at recorded ticks.")
