@@ -17,7 +17,9 @@ def snapshot(at: float, update_id: int | None, bids: Levels, asks: Levels, symbo
     return _book(at, symbol, "snapshot", bids, asks, update_id=update_id, **more)
 
 
-def delta(at: float, update_id: int | None, bids: Levels = (), asks: Levels = (), symbol: str = "X", **more: Any) -> Any:
+def delta(
+    at: float, update_id: int | None, bids: Levels = (), asks: Levels = (), symbol: str = "X", **more: Any
+) -> Any:
     """A delta of Binance spot's kind: it covers one id, unless ``first_update_id`` says otherwise."""
     return _book(at, symbol, "delta", bids, asks, **{"first_update_id": update_id, "update_id": update_id} | more)
 

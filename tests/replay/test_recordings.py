@@ -99,7 +99,14 @@ def test_a_use_case_that_is_not_known_is_counted_and_read_as_pricing(tmp_path: P
 
 
 def test_after_a_gap_of_the_recording_the_truth_is_unknown_until_the_next_snapshot(tmp_path: Path) -> None:
-    book = [OPEN, *steps(10), delta(1.0, 500), snapshot(2.0, 600, [(50, 1)], [(52, 1)]), delta(2.1, 601), delta(7.9, 602)]
+    book = [
+        OPEN,
+        *steps(10),
+        delta(1.0, 500),
+        snapshot(2.0, 600, [(50, 1)], [(52, 1)]),
+        delta(2.1, 601),
+        delta(7.9, 602),
+    ]
     # The last tick lies past the 5 s for which anything cached may be served.
     data = replay(tmp_path, book=book, pipeline_ticks=[tick(0.5), tick(1.5), tick(1.6), tick(8.0)])
     assert data["recording"]["truth"]["X"]["counts"]["ws_gap"] == 1
@@ -120,7 +127,11 @@ def test_a_negative_clock_lag_is_counted_and_said(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_after_the_deltas_is_bridged_to_them(tmp_path: Path) -> None:
-    book = [delta(0.00, 11, bids=[(101, 1)]), delta(0.01, 12, bids=[(101, 2)]), snapshot(0.02, 11, [(101, 1)], [(102, 1)])]
+    book = [
+        delta(0.00, 11, bids=[(101, 1)]),
+        delta(0.01, 12, bids=[(101, 2)]),
+        snapshot(0.02, 11, [(101, 1)], [(102, 1)]),
+    ]
     data = replay(tmp_path, book=[*book, delta(0.03, 13)], pipeline_ticks=[tick(0.1)])
     assert data["overall"]["staleness"]["judged"] == 1
     assert data["recording"]["truth"]["X"]["unknown_s"] == pytest.approx(0.02)

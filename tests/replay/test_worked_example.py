@@ -146,7 +146,12 @@ def test_features_are_those_of_what_was_read_and_filled(tmp_path: Path) -> None:
     assert [round(row["ts"] % 86_400, 3) for row in rows] == [0.2, 0.3, 0.4]  # at 0.1 nothing was read yet
     first, second, _ = rows
     # At 0.120 the first read has its book (top 1 + 1). Its tick: 50 as recorded, with 20 instead of 30 for the read.
-    assert (first["liq_top_depth"], first["latency_p95"], first["fill_rate"], first["fills_total"]) == (2.0, 40.0, 0.0, 0)
+    assert (first["liq_top_depth"], first["latency_p95"], first["fill_rate"], first["fills_total"]) == (
+        2.0,
+        40.0,
+        0.0,
+        0,
+    )
     # The second read is served what is cached at once: 40 - 30 + 0. p95 of (40, 10) is 38.5; smoothed by 0.1.
     assert second["latency_p95"] == pytest.approx(40.0 + 0.1 * (38.5 - 40.0))
     assert (second["fills_total"], second["taker_share"]) == (1, 1.0)
