@@ -35,6 +35,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Clock": "calib.clock",
+    "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "MDCache": "calib.market.cache",
     "MDCacheConfig": "calib.market.config",
@@ -45,8 +46,6 @@ _HOME = {
     "QuoteContext": "calib.pipeline.context",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
-    "FeatureCollector": "calib.features",
-    "OrderBook": "calib.market.book",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "VirtualClock": "calib.clock",
@@ -54,6 +53,7 @@ _HOME = {
 
 __all__ = [
     "Clock",
+    "FeatureCollector",
     "FetchMDStage",
     "MDCache",
     "MDCacheConfig",
@@ -64,8 +64,6 @@ __all__ = [
     "QuoteContext",
     "QuoteStage",
     "StageMetrics",
-    "FeatureCollector",
-    "OrderBook",
     "SymbolScoreboard",
     "SystemClock",
     "VirtualClock",

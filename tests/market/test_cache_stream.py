@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -187,7 +188,7 @@ def test_attempts_back_off_then_fail_and_a_failed_stream_serves_nothing_from_now
         assert state(bench) is StreamState.FAILED
         assert bench.venue.calls == 9  # connecting was the first of ten attempts
         starts = [ms for ms, _ in bench.venue.requests]
-        pauses = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
         # 250 ms doubling to a cap of 30 s, each drawn from its upper half, plus the 20 ms of the failing answer
         for n, pause in enumerate(pauses, start=3):
             whole = min(30_000, 250 * 2 ** (n - 1))
@@ -213,7 +214,12 @@ def test_a_body_that_is_not_newer_confirms_a_live_book_with_the_age_of_its_reque
         await bench.sleep_ms(200)
         book, meta = await bench.cache.get_orderbook("X", use_case="guards")
         assert book is not None
-        assert (meta.status, meta.source, meta.age_ms, book.bids) == ("miss", "stream", 20.0, ((100.0, 1.0), (99.0, 1.0)))
+        assert (meta.status, meta.source, meta.age_ms, book.bids) == (
+            "miss",
+            "stream",
+            20.0,
+            ((100.0, 1.0), (99.0, 1.0)),
+        )
         await bench.sleep_ms(30)
         _, meta = await bench.cache.get_orderbook("X", use_case="guards")
         assert (meta.status, meta.age_ms) == ("fresh", 50.0)
@@ -375,8 +381,8 @@ def test_a_guard_that_timed_out_is_given_the_book_that_came_alive_meanwhile() ->
 
 
 def test_guards_join_only_a_refresh_that_began_within_their_age_else_wait_for_the_next() -> None:
-    """Venue 80 ms. A reads at 0. A guard at 20 joins (20 <= 50) and times out at 70. One at 60 must not join: it waits
-    for the next, which begins at 80 and would end at 160, too late for its 50 ms; with a timeout of 200 it gets id 2."""
+    """Venue 80 ms. A reads at 0. A guard at 20 joins (20 <= 50). One at 60 must not join: it waits
+    for the next, which begins at 80 and ends at 160, within its timeout of 200."""
 
     async def test(bench: Bench) -> None:
         first = asyncio.create_task(bench.cache.get_orderbook("X"))

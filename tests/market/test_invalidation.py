@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from calib.market import Delta, MDCacheInvalidator, Snapshot, StreamState
 from tests.market.cache_venue import Bench
 
-TICKS = {"price_jump_ticks": 4, "tick_sizes": {"X": 0.1}}
+TICKS: dict[str, Any] = {"price_jump_ticks": 4, "tick_sizes": {"X": 0.1}}
 
 
 def test_check_finds_a_silence_without_a_message() -> None:

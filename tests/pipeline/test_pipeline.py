@@ -41,7 +41,7 @@ class Stage:
 
 def build(bench: Bench, metrics: StageMetrics, **options: Any) -> Pipeline:
     fetch = FetchMDStage(bench.cache, bench.venue.fetch, metrics=metrics, clock=bench.clock)
-    stages = [fetch, StalePricingStage(widen_ratio=2.0), Stage("quote", 5, quotes=2)]
+    stages: list[QuoteStage] = [fetch, StalePricingStage(widen_ratio=2.0), Stage("quote", 5, quotes=2)]
     return Pipeline(stages, metrics=metrics, clock=bench.clock, **options)
 
 
@@ -193,8 +193,12 @@ def test_the_record_is_a_line_of_the_pipeline_ticks_feed(settings: dict[str, Any
         fields = {field.name: field for field in PIPELINE_TICKS.fields}
         assert set(tick.record) <= set(fields)
         kinds: dict[Type, tuple[type, ...]] = {
-            Type.STRING: (str,), Type.NUMBER: (int, float), Type.INTEGER: (int,), Type.BOOLEAN: (bool,), Type.STAGES: (dict,)
-        }  # fmt: skip
+            Type.STRING: (str,),
+            Type.NUMBER: (int, float),
+            Type.INTEGER: (int,),
+            Type.BOOLEAN: (bool,),
+            Type.STAGES: (dict,),
+        }
         for name, field in fields.items():
             value = tick.record.get(name)
             if value is None:
