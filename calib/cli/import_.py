@@ -68,6 +68,36 @@ def hummingbot(
     return run(session, HummingbotTrades(chosen), [Path(file) for file in files], replace, {"unknown_liquidity": hint})
 
 
+@app.command(
+    "hftbacktest-collector",
+    epilog="Example: calib import hftbacktest-collector btcusdt_20240808.gz --out artifacts/edge/feeds",
+)
+def hftbacktest_collector(
+    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="The collector's files, plain or .gz.")],
+    out: FeedsOut = None,
+    replace: Replace = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Turn the recordings of hftbacktest's collector into book and trades feeds, one file per UTC day."""
+    from calib.feeds.importers import HftbacktestCollector
+
+    session = options.start(
+        "import hftbacktest-collector",
+        flags={"feeds": out, "max_reject_ratio": max_reject_ratio},
+        config=config_file,
+        output=output,
+        quiet=quiet,
+        verbose=verbose,
+        color=color,
+    )
+    return run(session, HftbacktestCollector(), [Path(file) for file in files], replace, {})
+
+
 def run(session: Session, importer: Importer, files: Sequence[Path], replace: bool, hints: dict[str, str]) -> int:
     """Import and report: what every format's command does once it has its importer."""
     from calib.feeds.importers import collect, store

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-CHUNK: Final = 4 << 20
+CHUNK: Final = 2 << 20
 """Bytes of a chunk, about; only a longer line makes a larger one."""
 MAX_LINE: Final = 256 << 20
 """Bytes past which, about, a line is not held in memory: it is a ``bad_json`` whose beginning is kept."""

@@ -83,3 +83,40 @@ def test_a_foreign_day_is_not_clobbered(tmp_path: Path, trades: Path, capsys: py
     assert "unwritable-output" in capsys.readouterr().err
     assert (out / "fills_20220510.jsonl").read_text() == '{"live": true}\n'
     assert run(["import", "hummingbot", str(trades), "--out", str(out), "--replace"]) == 0
+
+
+def test_the_collectors_recording_becomes_book_and_trades(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording, out = tmp_path / "nexousdt_20240723.dat", tmp_path / "feeds"
+    recording.write_text(
+        '1721749182850494 {"lastUpdateId":7,"bids":[["1.5","2"]],"asks":[["1.6","3.25"]]}\n'
+        '1721749183850494 {"e":"trade","s":"NEXOUSDT","t":12,"p":"1.6","q":"10","T":1721749183040,"m":false}\n'
+        '1721749183850494 {"u":9,"s":"NEXOUSDT","b":"1.4","B":"1","a":"1.6","A":"2"}\n'
+    )
+    assert run(["import", "hftbacktest-collector", str(recording), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == (
+        f"{out}/book_20240723.jsonl  1 lines\n"
+        f"{out}/trades_20240723.jsonl  1 lines\n"
+        f"{recording}: 3 rows, 2 imported; rejected: 1 no_feed (first at line 3)\n"
+    )
+    book = json.loads((out / "book_20240723.jsonl").read_bytes())
+    assert (book["symbol"], book["update_id"], book["bids"]) == ("NEXOUSDT", 7, [[1.5, 2.0]])
+    trade = json.loads((out / "trades_20240723.jsonl").read_bytes())
+    assert (trade["side"], trade["ts"], trade["ts_exchange"]) == ("buy", 1721749183.850494, 1721749183.04)
+
+
+def test_a_real_recording_is_imported_whole_and_twice_the_same(
+    tmp_path: Path, real_feeds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording, out = real_feeds / "hftbacktest_collector" / "spot" / "nexousdt_20240723.dat", tmp_path / "feeds"
+    argv = ["import", "hftbacktest-collector", str(recording), "--out", str(out), "--output", "json"]
+    assert run(argv) == 0
+    first = json.loads(capsys.readouterr().out)["data"]
+    text = recording.read_bytes()
+    counted = {"depth": text.count(b'"depthUpdate"') + 1, "trade": text.count(b'"e":"trade"')}
+    assert {Path(item["file"]).name[:5]: item["lines"] for item in first["written"]} == {
+        "book_": counted["depth"],
+        "trade": counted["trade"],
+    }
+    assert first["sources"][0]["rows"] == text.count(b"\n")
+    assert run(argv) == 0
+    assert not any(item["changed"] for item in json.loads(capsys.readouterr().out)["data"]["written"])

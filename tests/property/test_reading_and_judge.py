@@ -103,7 +103,7 @@ def oracle(kind: str, texts: list[bytes]) -> tuple[list[tuple[int, dict[str, Any
     """Line by line, by the judge alone, with plain code for the day and the duplicates."""
     used: list[tuple[int, dict[str, Any]]] = []
     rejected: dict[str, int] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[Any, Any]] = set()
     for number, text in enumerate(texts, 1):
         if not text.strip(b" \t\r"):
             continue
