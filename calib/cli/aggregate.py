@@ -154,6 +154,9 @@ def _make(session: Session, plan: Plan, root: Path, *, strict: bool, prom: Path 
             note=session.note,
             progress=advance,
         )
+    for item in dataset.inputs:
+        bad = ", ".join(f"{reason} {count}" for reason, count in item.rejected.items())
+        session.detail(f"{item.file}: {item.lines} lines, {item.used} used, rejected: {bad or 'none'}")
     paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"])
     verdict = _verdict(session, dataset, strict=strict)
     exit_code = 1 if verdict else 0
