@@ -94,11 +94,13 @@ class FeedReading:
         if len(repeated) == packed.used:
             return None
         lines = pl.Series(LINE, np.asarray(packed.lines, dtype=np.int64) + first_line)
-        batch = pl.DataFrame([lines, *columns.values()])
+        batch = pl.DataFrame([lines, *(columns[name] for name in self.columns)])
+        times = columns["ts"].to_numpy()
         if repeated:
-            batch = batch.filter(pl.Series(~np.isin(np.arange(batch.height), repeated)))
-        self._ledger.use(batch["ts"].to_numpy())
-        return batch.select(LINE, *self.columns)
+            kept = ~np.isin(np.arange(packed.used), repeated)
+            batch, times = batch.filter(pl.Series(kept)), times[kept]
+        self._ledger.use(times)
+        return batch
 
 
 class RecordReading:
