@@ -6,9 +6,12 @@
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
+    |   |-- ForeignFiles            foreign-files
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
-    |   `-- BadFault                bad-fault
+    |   |-- BadFault                bad-fault
+    |   |-- UseCaseError            bad-use-case
+    |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -18,10 +21,15 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
-    |   `-- NewerSchema             newer-schema
+    |   |-- NewerSchema             newer-schema
+    |   |-- NotThisFormat           not-this-format
+    |   |-- NoBuckets               no-buckets
+    |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
-    |   `-- BadObservation          bad-observation
+    |   |-- BadObservation          bad-observation
+    |   |-- BadLevel                bad-level
+    |   `-- BadBody                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -89,7 +97,7 @@ class BadTime(UsageError):
     name = "bad-time"
 
 
-class ConfigError(UsageError):
+class ConfigError(UsageError, ValueError):
     """An unknown configuration key, or a value outside its range."""
 
     name = "bad-config"
@@ -101,7 +109,13 @@ class UnwritableOutput(UsageError):
     name = "unwritable-output"
 
 
-class DepthError(UsageError):
+class ForeignFiles(UsageError):
+    """The output directory holds feeds that this command did not write."""
+
+    name = "foreign-files"
+
+
+class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
     name = "bad-depth"
@@ -117,6 +131,18 @@ class BadFault(UsageError, ValueError):
     """A text that spells no fault of the simulated venue."""
 
     name = "bad-fault"
+
+
+class UseCaseError(UsageError, ValueError):
+    """A use case of a market-data read that calib does not know."""
+
+    name = "bad-use-case"
+
+
+class MaxAgeError(UsageError, ValueError):
+    """A ``max_age_ms`` that is negative or no number."""
+
+    name = "bad-max-age"
 
 
 class InputError(CalibError):
@@ -136,6 +162,12 @@ class NoLines(InputError):
     """The feeds hold no usable line within the range."""
 
     name = "no-lines-in-range"
+
+
+class NoBuckets(InputError):
+    """No line of the feeds says which arm of an experiment it belongs to."""
+
+    name = "no-buckets"
 
 
 class NoSuchSymbol(InputError):
@@ -174,10 +206,22 @@ class NotADataset(InputError):
     name = "not-a-dataset"
 
 
+class NotThisFormat(InputError):
+    """A file that is not of the foreign format it was given as."""
+
+    name = "not-this-format"
+
+
 class NewerSchema(InputError):
     """A file written by a later version of calib than this one."""
 
     name = "newer-schema"
+
+
+class BadState(InputError):
+    """The state of an experiment or a canary that is missing or damaged."""
+
+    name = "bad-state"
 
 
 class RecordError(CalibError):
@@ -199,6 +243,18 @@ class BadObservation(RecordError, ValueError):
     name = "bad-observation"
 
 
+class BadLevel(RecordError, ValueError):
+    """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
+
+    name = "bad-level"
+
+
+class BadBody(RecordError, ValueError):
+    """What a refresh callback brought is no order book; counted as a failed refresh, never raised to readers."""
+
+    name = "bad-book-body"
+
+
 class SinkError(CalibError):
     """A live writer that can no longer write."""
 
@@ -213,9 +269,13 @@ class SinkClosed(SinkError):
 
 
 class SinkFailed(SinkError):
-    """The disk refused a write; said once to the owner, the file stays whole."""
+    """The disk refused a write; said once to the owner, the file stays whole.
+
+    ``lines_kept`` lines of the refused write stand in the file, whole.
+    """
 
     name = "sink-failed"
+    lines_kept: int = 0
 
 
 class LockHeld(CalibError):

@@ -230,7 +230,10 @@ _RANK: Final = {name: rank for rank, name in enumerate(MEANINGS)}
 
 
 def alerts(dataset: Dataset) -> list[Alert]:
-    """Every alert, the worst first: critical before warning, then as in `MEANINGS`, then by how far past the limit."""
+    """Every alert, the worst first: critical before warning, then as in `MEANINGS`, then by how far past the limit.
+
+    What is equal stays as its rule found it: columns in the order of the dataset, targets before features.
+    """
     found = [alert for rule in RULES for alert in rule(dataset)]
     return sorted(
         found,
@@ -240,6 +243,5 @@ def alerts(dataset: Dataset) -> list[Alert]:
             -alert.excess,
             alert.symbol,
             alert.start,
-            alert.subject,
         ),
     )

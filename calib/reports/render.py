@@ -55,11 +55,12 @@ def render_summary(dataset: Dataset | Path | str, out: Path | str = "artifacts/e
 
 def summary_text(summary: Summary) -> str:
     """The report as Markdown; the same summary gives the same bytes."""
-    return _environment().get_template("summary.md.j2").render(criterion=WORST_CRITERION, **sections(summary))
+    return environment().get_template("summary.md.j2").render(criterion=WORST_CRITERION, **sections(summary))
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of this room."""
     # Autoescaping is for HTML. Here every text from outside is a code span already (`calib.reports.markdown`).
     return Environment(
         loader=PackageLoader("calib.reports"),

@@ -28,7 +28,8 @@ def verdict_line(summary: Summary) -> str:
     """Usable or not, kept of total, symbols, range: in one line, without markup."""
     counts, span = summary.dataset.counts, summary.dataset.range
     word = "USABLE" if summary.verdict.usable else "NOT USABLE"
-    why = f": {summary.verdict.reason}" if summary.verdict.reason else ""
+    lacking = ", ".join(entry.name for entry in summary.distributions[: len(TARGETS)] if not entry.n)
+    why = f": {summary.verdict.reason}" if summary.verdict.reason else f", but without {lacking}" if lacking else ""
     kept = f"{count(counts.kept)} of {count(counts.intervals)} intervals kept"
     share = f" ({percent(counts.kept, counts.intervals)})" if counts.intervals else ""
     return (

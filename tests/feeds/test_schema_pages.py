@@ -84,7 +84,7 @@ def test_the_json_schema_refuses_what_the_judge_refuses(kind: str, text: bytes) 
 
 
 def test_the_reference_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m calib.feeds.reference > docs/reference/feeds.md"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
 def test_the_reference_page_names_every_field_and_reason() -> None:

@@ -218,8 +218,8 @@ def test_the_alerts_of_the_handmade_dataset_stand_worst_first() -> None:
         ("warning", "many_duplicates", "", "", "fills_20250101.jsonl", 0.02, 0.01),
         ("warning", "adverse_net", "BTCUSDT", "2025-01-01T00:20:00Z", "net_bps", -12.0, -10.0),
         ("warning", "symbol_without_intervals", "`<b>`", "", "", 0, 1),
-        ("warning", "mostly_null", "", "", "cache_age_avg_ms", 1.0, 0.5),
         ("warning", "mostly_null", "", "", "fetch_md_p95_ms", 1.0, 0.5),
+        ("warning", "mostly_null", "", "", "cache_age_avg_ms", 1.0, 0.5),
         ("warning", "thin_symbol", "ETH|USDT", "", "intervals", 1, 12),
     ]
 
@@ -268,6 +268,12 @@ def test_no_fill_at_all_is_not_usable() -> None:
     assert not summary.verdict.usable
     assert summary.verdict.reason == "no kept interval holds a fill"
     assert summarise("x", dataset([row("A", 0, fills=1, taker_share=1.0)])).verdict.usable
+
+
+def test_the_verdict_names_the_targets_that_have_no_value() -> None:
+    rows = [row("A", 0, fills=1, taker_share=1.0, taker_share_notional=1.0)]
+    text = summary_text(summarise("x", dataset(rows)))
+    assert "**USABLE, but without net_bps, net_bps_equal, slippage_bps, fill_rate; 1 of 1 intervals kept" in text
 
 
 def test_a_main_target_without_any_value_is_critical() -> None:
