@@ -62,6 +62,8 @@ class FeedReading:
         self._engine, self._jobs = engine, jobs
         needed = ["ts", *(["symbol", "trade_id"] if self._ledger.once_only else []), *self.columns]
         self._plan = Plan(file.kind, file.first_ts, tuple(dict.fromkeys(needed)))
+        self.bytes_read = 0
+        """Stored bytes read so far, to show how far it is."""
 
     @property
     def stats(self) -> FileStats:
@@ -78,6 +80,7 @@ class FeedReading:
             for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote)):
                 batch = self._batch(piece, packed, first_line)
                 first_line += packed.count
+                self.bytes_read = stored.bytes
                 if batch is not None:
                     yield batch
             self._ledger.close(stored)
