@@ -40,7 +40,7 @@ def play(found: list[tuple[float, str, float]], moments: list[float]) -> dict[st
     return ab.export_report()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.integers(0, 1000),
     st.lists(st.sampled_from([0, 30, 100, 400, 700, 5000]), min_size=1, max_size=4),
