@@ -1,7 +1,7 @@
 """Error rates of both AB decisions, by simulation: false rollbacks under A = A, and how fast a harm is found.
 
-    .venv/bin/python benchmarks/ab_error_rates.py            # the table of docs/explanation/ab-decisions.md, minutes
-    .venv/bin/python benchmarks/ab_error_rates.py --quick    # fewer runs, for a look
+    python -m benchmarks.ab_error_rates            # the tables of docs/explanation/ab-decisions.md, about 12 minutes
+    python -m benchmarks.ab_error_rates --quick    # fewer runs, for a look
 
 A run is a simulated market: symbols that differ (level, noise, traffic, speed), levels that wander together and apart,
 market-wide bursts of late ticks. The sound decision is computed by the very classes of `calib.experiments.sequential`,

@@ -77,7 +77,7 @@ def _invoke(argv: Sequence[str]) -> int:
 
 def _wants_json(argv: Sequence[str]) -> bool:
     """Whether ``--output json`` was asked for, also where the line cannot be parsed."""
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    pairs = zip(argv, [*argv[1:], ""], strict=False)  # without any word the second is longer
     return any(word == "--output=json" or (word == "--output" and value == "json") for word, value in pairs)
 
 

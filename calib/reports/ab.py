@@ -79,7 +79,8 @@ def verdict_line(report: dict[str, Any]) -> str:
     states = {gate["gate"]: gate["state"] for gate in report["verdicts"][name]["gates"]}
     said = "; ".join(f"`{gate}` {state}" for gate, state in states.items())
     if report["state"] == "OK":
-        return f"OK: the {name} decision found no gate violated long enough to act ({said})"
+        enough = " long enough to act" if name == "seed" else ""
+        return f"OK: the {name} decision found no gate violated{enough} ({said})"
     if report["state"] == "VIOLATING":
         return f"VIOLATING at the end, not long enough to act, by the {name} decision: {said}"
     return f"NO VERDICT ({report['state']}) by the {name} decision: {said}"

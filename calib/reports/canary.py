@@ -80,8 +80,9 @@ def check_lines(check: Check) -> list[str]:
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:
-    """A status in two lines."""
+    """A status in one line, and a second with the first symbols that use the cache."""
     base = status["baseline"]
     baseline = "no baseline" if base is None else f"baseline {base['name']!r} version {base['version']}"
     enabled = f"{len(status['enabled'])} of {len(status['symbols'])} symbols use the cache"
-    return [f"{status['state']}: {status['phase']}: {enabled}; {baseline}", f"  {', '.join(status['enabled'][:20])}"]
+    names = [f"  {', '.join(status['enabled'][:20])}"] if status["enabled"] else []
+    return [f"{status['state']}: {status['phase']}: {enabled}; {baseline}", *names]

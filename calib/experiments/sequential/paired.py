@@ -44,10 +44,10 @@ def long_run_variance(values: NDArray[np.float64]) -> float:
     if n < 2:
         return float("nan")
     centred = values - values.mean()
-    total = float(centred @ centred) / n
+    total = float((centred**2).sum()) / n
     bandwidth = min(n - 1, int(2 * n ** (1 / 3)))
     for lag in range(1, bandwidth + 1):
-        total += 2 * (1 - lag / (bandwidth + 1)) * float(centred[lag:] @ centred[:-lag]) / n
+        total += 2 * (1 - lag / (bandwidth + 1)) * float((centred[lag:] * centred[:-lag]).sum()) / n
     return max(total, 1e-12)
 
 
