@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock samples clean
+.PHONY: help setup demo test lint bench docs lock samples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,16 @@ bench: ## run every benchmark in an environment of its own
 	@.venv-bench/bin/uv pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements/bench.lock
 	@.venv-bench/bin/uv pip install --quiet --python .venv-bench/bin/python --no-deps --no-build-isolation --editable .
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; .venv-bench/bin/python -m benchmarks.$$(basename $$file .py); done
+
+demo: setup ## from sample_feeds/ to a dataset and its summary
+	$(BIN)/calib demo
+
+samples: setup ## make sample_feeds/ anew: the same lines each time
+	$(BIN)/calib simulate --out sample_feeds --symbols 12 --from 2025-01-01T21:00 --to 2025-01-02T03:00 \
+	  --seed 1655 --hostile --compress 2025-01-02
+
+docs: setup ## fill the generated parts of docs/
+	$(BIN)/python -m tools.generate_docs
 
 lock: setup ## resolve the lock files anew
 	for group in run dev bench; do \

@@ -185,6 +185,15 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting("out", "str", "artifacts/edge", "Root that holds datasets/, rejects/ and reports/"),
         Setting("symbols", "list", [], "Symbols to work on; empty for all"),
         Setting("max_reject_ratio", "float", 0.01, "Share of bad lines in one file past which a run ends", 0, 1),
+        Setting(
+            "jobs",
+            "int",
+            None,
+            "Processes that read feeds; null for one a core, none for small files",
+            1,
+            256,
+            nullable=True,
+        ),
         Setting("aggregate.interval_sec", "int", 300, "Length of an interval, s", 1, 31_536_000),
         Setting("aggregate.min_ticks", "int", 10, "Filter low_ticks: fewest tick lines of an interval", 0),
         Setting(
@@ -201,6 +210,13 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting("aggregate.tick_sample_rate", "int", 10, "Ticks that a line without sample_rate stands for", 1),
         Setting("aggregate.maker_fee_bps", "float", 0.0, "Fee of a maker fill without fee_bps, bps"),
         Setting("aggregate.taker_fee_bps", "float", 0.0, "Fee of a taker fill without fee_bps, bps"),
+        Setting(
+            "import.limit_as",
+            "str",
+            "reject",
+            "What a plain LIMIT order of Hummingbot was",
+            choices=("maker", "taker", "reject"),
+        ),
         Setting("aggregate.format", "list", ["json"], "Formats of the dataset", choices=FORMATS),
         Setting("md_cache.enabled", "bool", False, "Whether the market-data cache is used at all"),
         Setting(
@@ -305,6 +321,87 @@ SETTINGS: Final[dict[str, Setting]] = {
             "contiguous",
             "The venue's rule by which a delta continues the one before",
             choices=("contiguous", "range", "previous"),
+        ),
+        Setting(
+            "ab.decision", "str", "seed", "Decision that acts; the other stands beside it", choices=("seed", "sound")
+        ),
+        Setting(
+            "ab.assignment", "str", "hash", "Rule that deals symbols to arms", choices=("hash", "rank", "switchback")
+        ),
+        Setting("ab.salt", "str", "ab", "Name of the experiment; another salt deals anew"),
+        Setting("ab.split", "float", 0.5, "Share of the symbols in B; switchback takes 0.5 only", 0, 1),
+        Setting("ab.whitelist", "list", [], "Symbols that are always in B"),
+        Setting("ab.blacklist", "list", [], "Symbols that are always in A"),
+        Setting("ab.block_s", "float", 60.0, "Length of a block, s", 1, 86_400),
+        Setting(
+            "ab.grace_s", "float", 60.0, "Time after its end in which a block takes fills of its quotes, s", 0, 86_400
+        ),
+        Setting("ab.eval_s", "float", 5.0, "Step of the evaluation grid, s", 0.1, 3600),
+        Setting("ab.lateness_s", "float", 5.0, "Delay of an evaluation behind its grid point, s", 0, 3600),
+        Setting("ab.hold_s", "float", 600.0, "Seed decision: time a gate must be violating, s", 0, 86_400),
+        Setting("ab.window", "int", 1000, "Records kept per arm and kind", 10, 1_000_000),
+        Setting(
+            "ab.window_s", "float", None, "Largest age of a record in a window, s; null for no bound", 1, nullable=True
+        ),
+        Setting("ab.min_fills", "int", 30, "Fills an arm needs for a verdict", 1),
+        Setting("ab.min_ticks", "int", 30, "Tick lines an arm needs for a verdict", 1),
+        Setting("ab.max_gap_fills_s", "float", 300.0, "Longest silence of fills that counts as covered, s", 1, 86_400),
+        Setting("ab.max_gap_ticks_s", "float", 60.0, "Longest silence of ticks that counts as covered, s", 1, 86_400),
+        Setting("ab.min_coverage", "float", 0.5, "Share of a violation's time that data must cover", 0, 1),
+        Setting("ab.slippage_margin_bps", "float", 0.0, "Gate slippage_degradation: tolerated worsening, bps", 0),
+        Setting(
+            "ab.taker_margin", "float", 0.01, "Gate taker_share_increase: tolerated increase; 0.01 is 1 p.p.", 0, 0.5
+        ),
+        Setting(
+            "ab.latency_margin_ratio",
+            "float",
+            0.10,
+            "Gate latency_regression: tolerated rise of p95; 0.1 is +10 %",
+            0,
+            10,
+        ),
+        Setting(
+            "ab.max_deadline_miss_rate",
+            "float",
+            0.02,
+            "Gate deadline_miss_spike: largest share of late ticks",
+            0.0001,
+            0.5,
+        ),
+        Setting("ab.alpha", "float", 0.05, "Sound decision: false rollbacks tolerated, over all gates", 0.0001, 0.5),
+        Setting("ab.warmup_blocks", "int", 5, "Sound decision: blocks that only set the scale", 2, 1000),
+        Setting("ab.horizon_s", "float", 7200.0, "Sound decision: time the tests are tuned for, s", 60),
+        Setting(
+            "ab.nodata", "str", "hold", "What missing data of B leads to, after ab.hold_s", choices=("hold", "rollback")
+        ),
+        Setting(
+            "ab.treatment_from",
+            "float",
+            None,
+            "Persistent arms: when B began to differ, Unix s; before it both ran A",
+            0,
+            nullable=True,
+        ),
+        Setting("canary.steps", "list", ["0.1:600", "0.5:600", "1:1800"], "Schedule: share of the symbols : time, s"),
+        Setting("canary.salt", "str", "canary", "Name of the canary; another salt chooses other symbols first"),
+        Setting("canary.min_hit_ratio", "float", 0.5, "Gate: a lower hit ratio rolls back", 0, 1),
+        Setting("canary.max_fetch_increase", "float", 0.15, "Gate: a higher rise of fetch_md p95 rolls back", 0, 10),
+        Setting("canary.warmup_s", "float", 120.0, "Beginning of a step that is not judged, s", 0, 86_400),
+        Setting("canary.window_s", "float", 600.0, "Time that a step is judged on, s", 10, 86_400),
+        Setting("canary.min_ticks", "int", 100, "Tick lines that a verdict needs", 1),
+        Setting("canary.max_gap_s", "float", 60.0, "Longest silence that counts as covered, s", 1, 86_400),
+        Setting("canary.shadow_s", "float", 3600.0, "Time in shadow before the first step, s", 0, 604_800),
+        Setting("canary.shadow_min_hit_ratio", "float", 0.7, "Shadow: least hit ratio", 0, 1),
+        Setting("canary.shadow_max_fetch_ms", "float", 35.0, "Shadow: largest fetch_md p95, ms", 0),
+        Setting("canary.shadow_max_tick_ms", "float", 150.0, "Shadow: largest tick_total p95, ms", 0),
+        Setting("canary.shadow_max_deadline_miss_rate", "float", 0.02, "Shadow: share of late ticks stays below", 0, 1),
+        Setting(
+            "canary.deadline_ms",
+            "float",
+            None,
+            "The bot's deadline, ms: judges lateness in shadow with the cache in place; null takes it as logged",
+            0,
+            nullable=True,
         ),
     )
 }

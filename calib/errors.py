@@ -6,11 +6,12 @@
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
+    |   |-- ForeignFiles            foreign-files
     |   |-- DepthError              bad-depth
-    |   |-- UseCaseError            bad-use-case
-    |   |-- MaxAgeError             bad-max-age
     |   |-- BadLatency              bad-latency
-    |   `-- BadFault                bad-fault
+    |   |-- BadFault                bad-fault
+    |   |-- UseCaseError            bad-use-case
+    |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
@@ -20,12 +21,15 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
-    |   `-- NewerSchema             newer-schema
+    |   |-- NewerSchema             newer-schema
+    |   |-- NotThisFormat           not-this-format
+    |   |-- NoBuckets               no-buckets
+    |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
+    |   |-- BadObservation          bad-observation
     |   |-- BadLevel                bad-level
-    |   |-- BadBody                 bad-book-body
-    |   `-- BadObservation          bad-observation
+    |   `-- BadBody                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -105,6 +109,12 @@ class UnwritableOutput(UsageError):
     name = "unwritable-output"
 
 
+class ForeignFiles(UsageError):
+    """The output directory holds feeds that this command did not write."""
+
+    name = "foreign-files"
+
+
 class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
@@ -154,6 +164,12 @@ class NoLines(InputError):
     name = "no-lines-in-range"
 
 
+class NoBuckets(InputError):
+    """No line of the feeds says which arm of an experiment it belongs to."""
+
+    name = "no-buckets"
+
+
 class NoSuchSymbol(InputError):
     """None of the symbols asked for occurs."""
 
@@ -190,10 +206,22 @@ class NotADataset(InputError):
     name = "not-a-dataset"
 
 
+class NotThisFormat(InputError):
+    """A file that is not of the foreign format it was given as."""
+
+    name = "not-this-format"
+
+
 class NewerSchema(InputError):
     """A file written by a later version of calib than this one."""
 
     name = "newer-schema"
+
+
+class BadState(InputError):
+    """The state of an experiment or a canary that is missing or damaged."""
+
+    name = "bad-state"
 
 
 class RecordError(CalibError):
@@ -241,9 +269,13 @@ class SinkClosed(SinkError):
 
 
 class SinkFailed(SinkError):
-    """The disk refused a write; said once to the owner, the file stays whole."""
+    """The disk refused a write; said once to the owner, the file stays whole.
+
+    ``lines_kept`` lines of the refused write stand in the file, whole.
+    """
 
     name = "sink-failed"
+    lines_kept: int = 0
 
 
 class LockHeld(CalibError):

@@ -1,0 +1,274 @@
+"""``calib ab``: an experiment evaluated from its feeds; ``status`` and ``reset`` of one that runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calib.cli import options
+from calib.cli.output import Session
+from calib.cli.times import parse_range, parse_time
+from calib.errors import UsageError
+from calib.files import locked
+
+if TYPE_CHECKING:
+    from calib.experiments.routing import Router
+    from calib.experiments.settings import ABSettings
+    from calib.reports.ab_feeds import ABFeeds, ArmFile, Survey
+
+app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
+
+StateDir = Annotated[
+    str | None, typer.Option("--state", metavar="DIR", help="Directory of the experiment's state [OUT/ab].")
+]
+
+
+@app.callback(invoke_without_command=True)
+def ab(
+    context: typer.Context,
+    feeds: options.Feeds = None,
+    out: options.Out = None,
+    start: options.From = None,
+    end: options.To = None,
+    since: options.Since = None,
+    day: options.Day = None,
+    symbols: options.Symbols = None,
+    decision: Annotated[
+        str | None, typer.Option(metavar="seed|sound", help="The decision that gives the verdict [seed].")
+    ] = None,
+    assignment: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="hash, rank or switchback; for recorded buckets found out by looking."),
+    ] = None,
+    assign: Annotated[
+        str | None,
+        typer.Option(metavar="SALT/SPLIT", help="Deal the symbols afterwards: demo/0.5 or demo/50%."),
+    ] = None,
+    bucket: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARM=FILES", help="Take these files for an arm: A='a/*.jsonl', and once more for B."),
+    ] = None,
+    block_s: Annotated[float | None, typer.Option(metavar="S", help="Length of a block, s [60].")] = None,
+    treatment_from: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Persistent arms: when B began to differ, UTC.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")] = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Judge an experiment from its feeds: B against A, gate by gate, by both decisions.
+
+    Writes reports/ab_run_RANGE.md below --out. Exit 1 where the deciding rules call for a rollback.
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    now = time.time()
+    flags = {
+        "feeds": feeds,
+        "out": out,
+        "symbols": options.split_commas(symbols),
+        "max_reject_ratio": max_reject_ratio,
+        "ab.decision": decision,
+        "ab.assignment": assignment,
+        "ab.block_s": block_s,
+        "ab.treatment_from": parse_time(treatment_from, now) if treatment_from else None,
+    }
+    if flags["symbols"] == []:
+        raise UsageError("--symbols names nothing", hint="Leave it out, or say what you mean")
+    if assign and bucket:
+        raise UsageError("--assign and --bucket say different things", hint="Give one of them")
+    session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
+    asked = parse_range(start=start, end=end, since=since, day=day, now=now)
+    span = (asked.start, asked.end)
+
+    from calib.reports.ab_feeds import choose_files
+
+    files = choose_files(Path(session.config["feeds"]), bucket or [], *span)
+    with locked(Path(session.config["out"])):
+        return _evaluate(session, files, span, assign, strict=strict)
+
+
+def _evaluate(
+    session: Session,
+    files: list[ArmFile],
+    span: tuple[float | None, float | None],
+    assign: str | None,
+    *,
+    strict: bool,
+) -> int:
+    from calib.experiments.recorded import RecordedRun
+    from calib.experiments.settings import ABSettings
+    from calib.reports.ab import other_line, verdict_line, write_report
+    from calib.reports.ab_feeds import ABFeeds
+
+    out = Path(session.config["out"])
+    data = ABFeeds(files, *span, tuple(session.config["symbols"]), out, session.config["max_reject_ratio"])
+    survey = data.survey()
+    settings = ABSettings.from_section(session.config.section("ab"))
+    router = _router(session, settings, survey, assign)
+    settings = dataclasses.replace(settings, assignment=str(router.rule), salt=router.salt)
+    run = RecordedRun(settings, router)
+    with session.progress("judging", survey.lines) as advance:
+        _feed(run, data, session, assigned=bool(assign), advance=advance)
+    if math.isinf(run.last_ts):
+        raise UsageError("no line of the range could be judged", hint="Check the buckets and the records")
+    report = _report(run, data, settings, span, recorded=not assign)
+    if data.without_bucket:
+        session.note(f"{data.without_bucket:,} lines name no bucket; they are left out")
+    path = write_report(report, out)
+    violated = report["first_act"][settings.decision] is not None
+    unknown = not violated and report["state"] in ("NODATA", "INCONCLUSIVE")
+    verdict = verdict_line(report).replace("`", "")
+    if unknown:
+        session.note("no verdict: see why in the report")
+    lines = [str(path), f"  {verdict}", f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
+    failed = violated or (unknown and strict)
+    return session.finish(
+        report | {"report": str(path)}, lines, exit_code=int(failed), verdict=verdict if failed else ""
+    )
+
+
+def _router(session: Session, settings: ABSettings, survey: Survey, assign: str | None) -> Router:
+    from calib.experiments.routing import Assignment
+    from calib.reports.ab_feeds import assigned_router, recorded_router
+
+    rule = Assignment(settings.assignment)
+    if assign:
+        return assigned_router(assign, rule, sorted(survey.arms), settings.block_s)
+    said = session.config.origin("ab.assignment") != "default"
+    return recorded_router(survey, settings.block_s, rule if said else None)
+
+
+def _feed(run: Any, data: ABFeeds, session: Session, *, assigned: bool, advance: Any) -> None:
+    fees = {
+        "maker": session.config["aggregate.maker_fee_bps"],
+        "taker": session.config["aggregate.taker_fee_bps"],
+    }
+    sample_rate = session.config["aggregate.tick_sample_rate"]
+    for kind, row in data.records():
+        advance(1)
+        if assigned:
+            row["bucket"] = None
+        elif row["bucket"] is None:
+            data.without_bucket += 1
+            continue
+        if kind == "fills":
+            if row["fee_bps"] is None:
+                row["fee_bps"] = fees[row["liquidity"]]
+            run.record_fill(**row)
+        else:
+            if row["sample_rate"] is None:
+                row["sample_rate"] = sample_rate
+            run.record_tick(**row)
+
+
+def _report(
+    run: Any, data: ABFeeds, settings: ABSettings, span: tuple[float | None, float | None], *, recorded: bool
+) -> dict[str, Any]:
+    report: dict[str, Any] = run.finish()
+    report["assignment"]["recorded"] = recorded
+    begin = span[0] if span[0] is not None else math.floor(run.first_ts)
+    end = span[1] if span[1] is not None else math.floor(run.last_ts) + 1
+    inputs = [
+        {"file": s.file, "bytes": s.bytes, "sha256": s.sha256, "lines": s.lines, "used": s.used, "rejected": s.rejected}
+        for s in data.stats
+    ]
+    left_out = {"without_bucket": data.without_bucket} if data.without_bucket else {}
+    return report | {
+        "range": {"from": begin, "to": end},
+        "settings": dataclasses.asdict(settings),
+        "inputs": inputs,
+        "counts": report["counts"] | left_out,
+    }
+
+
+def _digest(report: dict[str, Any]) -> str:
+    from calib.reports.ab import signed
+    from calib.reports.numbers import number
+
+    total = report["totals"]["slippage_bps"]
+    n = f"{int(total['n_a']):,} fills in A, {int(total['n_b']):,} in B"
+    return f"slippage {number(total['a'])} in A, {number(total['b'])} in B ({signed(total['delta'])} bps); {n}"
+
+
+@app.command("status", epilog="Example: calib ab status --state artifacts/edge/ab")
+def status(
+    state: StateDir = None,
+    out: options.Out = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Say where a running experiment stands, from its state file. Exit 1 where it is rolled back."""
+    session = options.start("ab status", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
+    from calib.errors import BadState
+    from calib.reports.ab import moment
+
+    store = _store(session, state)
+    found = store.load()
+    if found is None:
+        raise BadState("does not exist", where=str(store.state_path), hint="Check --state: nothing has run there")
+    rollback = found.get("rollback")
+    progress = found.get("progress") or {}
+    router = found.get("router") or {}
+    data = {
+        "state_file": str(store.state_path),
+        "state": "ROLLED_BACK" if rollback else "RUNNING",
+        "rollback": rollback,
+        "evaluated_to": progress.get("grid"),
+        "symbols": router.get("symbols", []),
+        "held_s": {gate: hold["held_s"] for gate, hold in (progress.get("seed") or {}).items()},
+        "settings": found.get("fingerprint"),
+        "resets": found.get("resets", []),
+    }
+    lines = [f"{data['state']}, {len(data['symbols'])} symbols, evaluated to {moment(data['evaluated_to'])} UTC"]
+    lines += [f"  {gate}: violating for {held:.0f} s" for gate, held in data["held_s"].items() if held and not rollback]
+    verdict = ""
+    if rollback:
+        verdict = f"rolled back at {moment(rollback['ts'])} UTC by {rollback['gate']} ({rollback['decision']} decision)"
+        lines.append("  clear it with: calib ab reset --reason '...'")
+    return session.finish(data, lines, exit_code=1 if rollback else 0, verdict=verdict)
+
+
+@app.command("reset", epilog="Example: calib ab reset --reason 'queue model fixed in 1.8.2'")
+def reset(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it may run again; kept in the audit.")],
+    state: StateDir = None,
+    out: options.Out = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Clear a rollback: the only way out of one. A running process sees it at its next evaluation."""
+    session = options.start("ab reset", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
+    if not reason.strip():
+        raise UsageError("--reason is empty", hint="Say why the experiment may run again; it is kept in the audit")
+    from calib.experiments import latch
+    from calib.reports.ab import moment
+
+    store = _store(session, state)
+    cleared = latch.reset(store, reason.strip(), time.time(), by=getpass.getuser())
+    if cleared is None:
+        session.note("nothing is rolled back there; nothing changed")
+        return session.finish({"cleared": None}, ["not rolled back"])
+    line = f"cleared: the rollback of {moment(cleared['ts'])} UTC by {cleared['gate']}; tests and timers begin anew"
+    return session.finish({"cleared": cleared}, [line])
+
+
+def _store(session: Session, state: str | None) -> Any:
+    from calib.experiments.harness import SCHEMA
+    from calib.experiments.latch import Store
+
+    return Store(Path(state) if state else Path(session.config["out"]) / "ab", SCHEMA)

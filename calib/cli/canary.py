@@ -1,0 +1,293 @@
+"""``calib canary``: the cache comes to the symbols step by step; made for cron."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calib.cli import options
+from calib.cli.output import Session
+from calib.cli.times import parse_range, parse_time
+from calib.errors import BadState, NoLines, UsageError
+from calib.files import locked
+
+if TYPE_CHECKING:
+    from calib.experiments.canary import CanaryController
+    from calib.experiments.canary.controller import Check
+
+app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
+
+StateDir = Annotated[
+    str | None, typer.Option("--state", metavar="DIR", help="Directory of the canary's state [OUT/canary].")
+]
+Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Judge as of this time, UTC [now].")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")]
+MAX_TICKS = 5_000_000
+
+
+@app.callback(invoke_without_command=True)
+def canary(context: typer.Context) -> int:
+    """Bring the market-data cache to all symbols step by step, and take it back where it hurts."""
+    if context.invoked_subcommand is None:
+        raise UsageError("calib canary needs a command", hint="check, advance, status, rollback, reset or accept")
+    return 0
+
+
+@app.command("check", epilog="Example: calib canary check --feeds artifacts/edge/feeds --advance --quiet")
+def check(
+    feeds: options.Feeds = None,
+    out: options.Out = None,
+    state: StateDir = None,
+    symbols: options.Symbols = None,
+    now: Now = None,
+    advance: Annotated[bool, typer.Option("--advance", help="Take the next step where this one is done.")] = False,
+    strict: Strict = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Judge the canary from the feeds; a violated gate rolls back. Exit 1 where it is violated or rolled back."""
+    session = _session("check", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
+    moment = _moment(now)
+    with locked(_directory(session, state)):
+        controller = _controller(session, state)
+        _tell(session, controller, moment)
+        found = controller.check(moment)
+        if advance and found.ready and not _at_the_end(controller):
+            found = controller.advance(moment)
+            session.note(f"advanced to {found.phase}")
+    return _finish(session, found, strict=strict)
+
+
+@app.command("advance", epilog="Example: calib canary advance")
+def advance(
+    feeds: options.Feeds = None,
+    out: options.Out = None,
+    state: StateDir = None,
+    symbols: options.Symbols = None,
+    now: Now = None,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Take the next step of the schedule. Exit 1 where the present one is not served and fine."""
+    session = _session("advance", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
+    moment = _moment(now)
+    with locked(_directory(session, state)):
+        controller = _controller(session, state)
+        _tell(session, controller, moment)
+        found = controller.check(moment)
+        if not found.ready:
+            return _finish(session, found, refused="may not advance: ")
+        found = controller.advance(moment)
+    return _finish(session, found)
+
+
+@app.command("status", epilog="Example: calib canary status --output json")
+def status(
+    out: options.Out = None,
+    state: StateDir = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Say where the canary stands, without judging. Exit 1 where it is rolled back."""
+    session = _session("status", None, out, None, None, config, output, quiet, color)
+    from calib.reports.canary import status_lines
+
+    controller = _existing(session, state)
+    data = controller.status()
+    rollback = data["rollback"]
+    verdict = f"rolled back: {rollback['why']}" if rollback else ""
+    return session.finish(data, status_lines(data), exit_code=1 if rollback else 0, verdict=verdict)
+
+
+@app.command("rollback", epilog="Example: calib canary rollback --reason 'venue maintenance'")
+def rollback(
+    reason: Reason,
+    out: options.Out = None,
+    state: StateDir = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Take the cache back from every symbol, now and until a reset."""
+    session = _session("rollback", None, out, None, None, config, output, quiet, color)
+    _must_say(reason)
+    with locked(_directory(session, state)):
+        controller = _existing(session, state)
+        controller.roll_back(reason.strip(), time.time())
+    data = controller.status()
+    return session.finish(data, [f"ROLLED_BACK: {data['rollback']['why']}; no symbol uses the cache"])
+
+
+@app.command("reset", epilog="Example: calib canary reset --reason 'cache fixed in 1.8.2'")
+def reset(
+    reason: Reason,
+    out: options.Out = None,
+    state: StateDir = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Clear a rollback; the canary begins again in shadow."""
+    session = _session("reset", None, out, None, None, config, output, quiet, color)
+    _must_say(reason)
+    with locked(_directory(session, state)):
+        cleared = _existing(session, state).reset(reason.strip(), time.time(), by=getpass.getuser())
+    if cleared is None:
+        session.note("nothing is rolled back there; nothing changed")
+        return session.finish({"cleared": None}, ["not rolled back"])
+    return session.finish({"cleared": cleared}, [f"cleared: {cleared['why']}; the canary begins again in shadow"])
+
+
+@app.command("accept", epilog="Example: calib canary accept --name before-cache --day yesterday")
+def accept(
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the baseline is called.")],
+    feeds: options.Feeds = None,
+    out: options.Out = None,
+    state: StateDir = None,
+    start: options.From = None,
+    end: options.To = None,
+    since: options.Since = None,
+    day: options.Day = None,
+    symbols: options.Symbols = None,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Measure fetch_md over a range without the cache, and make that the baseline; nothing else ever changes it."""
+    session = _session("accept", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
+    if not name.strip():
+        raise UsageError("--name is empty", hint="Say what the baseline is, as in before-cache")
+    now = time.time()
+    asked = parse_range(start=start, end=end, since=since, day=day, now=now)
+
+    from calib.experiments.canary.baseline import load_baseline, next_baseline, save_baseline
+    from calib.experiments.canary.measure import by_symbol_p95, measure
+    from calib.reports.canary import read_ticks
+
+    span = (asked.start or 0.0, now if asked.end is None else asked.end)
+    chosen = tuple(session.config["symbols"])
+    ticks = list(read_ticks(Path(session.config["feeds"]), *span, chosen, session.config["max_reject_ratio"]))
+    found = measure(ticks, None)
+    if found.fetch_md_p95_ms is None or found.ticks < session.config["canary.min_ticks"]:
+        raise NoLines(
+            f"{found.ticks} ticks with a fetch_md time are too few for a baseline",
+            where=session.config["feeds"],
+            hint=f"Give a range with at least {session.config['canary.min_ticks']}",
+        )
+    directory = _directory(session, state)
+    with locked(directory):
+        baseline = next_baseline(
+            load_baseline(directory),
+            name=name.strip(),
+            fetch_md_p95_ms=found.fetch_md_p95_ms,
+            symbols=by_symbol_p95((tick.symbol, tick.fetch_md_ms) for tick in ticks if tick.fetch_md_ms is not None),
+            ticks=found.ticks,
+            start=min(tick.ts for tick in ticks),
+            end=max(tick.ts for tick in ticks),
+            accepted_ts=now,
+            accepted_by=getpass.getuser(),
+        )
+        path = save_baseline(directory, baseline)
+    data = {"path": str(path), "name": baseline.name, "version": baseline.version, "ticks": baseline.ticks}
+    data |= {"fetch_md_p95_ms": baseline.fetch_md_p95_ms, "symbols": baseline.symbols}
+    figure = f"fetch_md p95 {baseline.fetch_md_p95_ms:.4g} ms over {baseline.ticks:,} ticks"
+    symbols_line = f"{len(baseline.symbols)} symbols with a p95 of their own"
+    return session.finish(
+        data, [str(path), f"  baseline {baseline.name!r} version {baseline.version}: {figure}", f"  {symbols_line}"]
+    )
+
+
+def _session(
+    name: str,
+    feeds: str | None,
+    out: str | None,
+    symbols: list[str] | None,
+    max_reject_ratio: float | None,
+    config: str | None,
+    output: options.OutputForm,
+    quiet: bool,
+    color: options.ColorMode,
+) -> Session:
+    chosen = options.split_commas(symbols)
+    if chosen == []:
+        raise UsageError("--symbols names nothing", hint="Leave it out, or say what you mean")
+    flags = {"feeds": feeds, "out": out, "symbols": chosen, "max_reject_ratio": max_reject_ratio}
+    return options.start(f"canary {name}", flags=flags, config=config, output=output, quiet=quiet, color=color)
+
+
+def _moment(now: str | None) -> float:
+    return time.time() if now is None else parse_time(now, time.time())
+
+
+def _must_say(reason: str) -> None:
+    if not reason.strip():
+        raise UsageError("--reason is empty", hint="Say why; it is kept in the audit")
+
+
+def _directory(session: Session, state: str | None) -> Path:
+    return Path(state) if state else Path(session.config["out"]) / "canary"
+
+
+def _controller(session: Session, state: str | None) -> CanaryController:
+    from calib.experiments.canary import CanaryController, CanarySettings
+
+    settings = CanarySettings.from_section(session.config.section("canary"))
+    return CanaryController(
+        _directory(session, state), settings, symbols=session.config["symbols"], max_ticks=MAX_TICKS
+    )
+
+
+def _existing(session: Session, state: str | None) -> CanaryController:
+    controller = _controller(session, state)
+    if controller.store.load() is None:
+        raise BadState(
+            "does not exist", where=str(controller.store.state_path), hint="Check --state; `calib canary check` begins"
+        )
+    return controller
+
+
+def _tell(session: Session, controller: CanaryController, now: float) -> None:
+    """Give the controller the ticks that its check may look at."""
+    from calib.reports.canary import ticks_or_nothing
+
+    settings, progress = controller.settings, controller.progress
+    start = now - max(settings.window_s, settings.shadow_s)
+    counted = progress.newest if progress.newest is not None else progress.since
+    if counted is not None:
+        start = min(start, counted)
+    chosen, limit = tuple(session.config["symbols"]), session.config["max_reject_ratio"]
+    for tick in ticks_or_nothing(Path(session.config["feeds"]), start, now, chosen, limit):
+        controller.recent.add(tick)
+
+
+def _at_the_end(controller: CanaryController) -> bool:
+    return controller.progress.step + 1 >= len(controller.settings.schedule)
+
+
+def _finish(session: Session, found: Check, *, strict: bool = False, refused: str = "") -> int:
+    from calib.reports.canary import check_lines
+
+    bad = found.state in ("VIOLATING", "ROLLED_BACK")
+    unknown = found.state in ("NODATA", "INCONCLUSIVE")
+    if unknown and not refused:
+        session.note(f"no verdict: {found.why}")
+    failed = bad or bool(refused) or (unknown and strict)
+    verdict = f"{refused}{found.state}: {found.phase}: {found.why}" if failed else ""
+    return session.finish(found.to_json(), check_lines(found), exit_code=int(failed), verdict=verdict)

@@ -1,0 +1,107 @@
+"""``calib summary``: a dataset summed up for people, as Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calib.cli import options
+from calib.cli.output import Session
+from calib.errors import UnreadableInput, UsageError
+
+if TYPE_CHECKING:
+    from calib.reports.render import SummaryReport
+
+_READABLE = (".json", ".parquet", ".arrow")
+
+
+def summary(
+    datasets: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
+    ] = None,
+    out: options.Out = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Sum up datasets: verdict, alerts, distributions, missing data, data quality, provenance.
+
+    Writes reports/calib_summary_DATASET.md below --out for each. Exit 1 where one of them is not usable.
+    """
+    session = options.start("summary", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
+    root = Path(session.config["out"])
+    paths = datasets or [_newest(root / "datasets", session)]
+    _refuse_clashes(paths)
+
+    from calib.reports.render import render_summary
+
+    data: list[dict[str, Any]] = []
+    lines: list[str] = []
+    unusable: list[str] = []
+    for path in paths:
+        report = render_summary(path, root)
+        data.append(_data(path, report))
+        lines += _digest(report)
+        if not report.summary.verdict.usable:
+            unusable.append(f"{path}: {report.summary.verdict.reason}")
+    verdict = f"not usable: {'; '.join(unusable)}" if unusable else ""
+    return session.finish({"reports": data}, lines, exit_code=1 if unusable else 0, verdict=verdict)
+
+
+def _newest(directory: Path, session: Session) -> Path:
+    """The dataset that was written last."""
+    try:
+        found = [path for path in directory.iterdir() if path.suffix in _READABLE and not path.name.startswith(".")]
+        newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.stem, path.suffix == ".json"))
+    except (OSError, ValueError):
+        raise UnreadableInput(
+            "holds no dataset",
+            where=str(directory),
+            hint="Make one with `calib aggregate`, or name a dataset",
+        ) from None
+    session.note(f"no dataset named: taking the newest, {newest}")
+    return newest
+
+
+def _refuse_clashes(paths: list[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for path in paths:
+        other = seen.setdefault(path.stem, path)
+        if other is not path:
+            raise UsageError(
+                f"{other} and {path} would be written to one report, calib_summary_{path.stem}.md",
+                hint="Give one of them, or another --out for the second in a run of its own",
+            )
+
+
+def _digest(report: SummaryReport) -> list[str]:
+    from calib.reports.sections import alerts_line, target_line, verdict_line
+
+    summary = report.summary
+    return [str(report.path), *(f"  {line(summary)}" for line in (verdict_line, alerts_line, target_line))]
+
+
+def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
+    import msgspec
+
+    summary = report.summary
+    counts, span = summary.dataset.counts, summary.dataset.range
+    return {
+        "dataset": str(path),
+        "report": str(report.path),
+        "usable": summary.verdict.usable,
+        "reason": summary.verdict.reason,
+        "from": span.from_,
+        "to": span.to,
+        "symbols": len(span.symbols),
+        "intervals": counts.intervals,
+        "kept": counts.kept,
+        "critical": summary.critical,
+        "warnings": summary.warnings,
+        "alerts": msgspec.to_builtins(summary.alerts),
+        "distributions": msgspec.to_builtins(summary.distributions),
+    }

@@ -1,0 +1,68 @@
+"""The one table of a dataset's numbers: every target and feature with unit, direction and meaning.
+
+The model, the stores, the reports and the reference page derive their columns from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Better = Literal["higher", "lower", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One target or feature.
+
+    Parameters
+    ----------
+    name
+        As it stands in the dataset; the unit is its last word where it has one.
+    unit
+        ``bps``, ``ms``, ``s`` or ``ratio`` (0..1 where nothing is wrong).
+    better
+        Which way is good for us; empty where neither is.
+    meaning
+        One sentence.
+    """
+
+    name: str
+    unit: str
+    better: Better
+    meaning: str
+
+
+TARGETS: Final = (
+    Column("net_bps", "bps", "higher", "Gain per notional after fees, against the mid at the fill, weighted by p q"),
+    Column("net_bps_equal", "bps", "higher", "The same gain, every fill counting alike"),
+    Column("slippage_bps", "bps", "lower", "Cost of the fill price against the quoted price, weighted by p q"),
+    Column("fill_rate", "ratio", "", "Filled quotes per quote sent; above 1 the sampling rate is wrong"),
+    Column("taker_share", "ratio", "lower", "Taker fills per fill"),
+    Column("taker_share_notional", "ratio", "lower", "Taker notional per notional"),
+)
+"""What a calibration explains, in the order of the file."""
+
+FEATURES: Final = (
+    Column("latency_p95_ms", "ms", "lower", "95th percentile of the ticks' total time"),
+    Column("latency_p50_ms", "ms", "lower", "Median of the ticks' total time"),
+    Column("latency_p99_ms", "ms", "lower", "99th percentile of the ticks' total time"),
+    Column("fetch_md_p95_ms", "ms", "lower", "95th percentile of the market-data stage"),
+    Column("cache_hit_ratio", "ratio", "higher", "Share of ticks served by the cache"),
+    Column("cache_age_avg_ms", "ms", "lower", "Mean age of the cached book where it is known"),
+    Column("deadline_miss_rate", "ratio", "lower", "Share of ticks that missed their deadline"),
+    Column("stale_rate", "ratio", "lower", "Share of ticks that used a stale book, where it is known"),
+    Column("max_gap_s", "s", "lower", "Longest silence of the stream, else of the ticks"),
+    Column("vol_realized_bps", "bps", "", "Realised volatility of the mid over the interval"),
+)
+"""What it explains them with, in the order of the file."""
+
+COUNTS: Final = (
+    Column("ticks", "lines", "", "Tick lines used"),
+    Column("fills", "fills", "", "Fills used"),
+    Column("quotes", "quotes", "", "Quotes sent, as the tick lines count or stand for them"),
+)
+"""``sample_count``, in the order of the file."""
+
+NUMBERS: Final = TARGETS + FEATURES
+"""Every target and feature."""

@@ -1,0 +1,116 @@
+"""The envelope of a stored dataset: everything but the rows, as the json file and the schema metadata hold it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from calib.dataset.model import (
+    DROPPED,
+    FAMILY,
+    SCHEMA,
+    Counts,
+    Dataset,
+    Dropped,
+    Filters,
+    Input,
+    MissingDays,
+    Params,
+    Range,
+    Record,
+    Tool,
+)
+from calib.errors import NewerSchema, NotADataset
+
+REMAKE = "It was cut short or changed; make it anew with `calib aggregate`"
+
+
+class Envelope(Record, frozen=True, kw_only=True):
+    """Everything of the file but its rows, in the file's key order."""
+
+    schema: str
+    range: Range
+    filters: Filters
+    params: Params
+    inputs: list[Input]
+    missing_days: MissingDays
+    counts: Counts
+    tool: Tool
+
+
+class _Schema(Record, frozen=True, kw_only=True):
+    schema: str
+
+
+def envelope_of(dataset: Dataset) -> Envelope:
+    """The envelope of a dataset."""
+    names = [name for name in Envelope.__struct_fields__ if name != "schema"]
+    return Envelope(schema=SCHEMA, **{name: getattr(dataset, name) for name in names})
+
+
+def assemble(envelope: Envelope, intervals: pl.DataFrame, dropped: pl.DataFrame, where: str) -> Dataset:
+    """The dataset of its parts as they were read.
+
+    Raises
+    ------
+    NotADataset
+        Where the parts contradict each other.
+    """
+    names = [name for name in Envelope.__struct_fields__ if name != "schema"]
+    try:
+        return Dataset(intervals=intervals, dropped=dropped, **{name: getattr(envelope, name) for name in names})
+    except ValueError as error:
+        raise NotADataset(f"contradicts itself: {error}", where=where, hint=REMAKE) from error
+
+
+def check_schema(text: bytes | str, where: str) -> None:
+    """Refuse what is no ``calib.dataset/1``.
+
+    Raises
+    ------
+    NotADataset, NewerSchema
+    """
+    schema = decode(text, _Schema, where).schema
+    if schema == SCHEMA:
+        return
+    version = re.fullmatch(re.escape(FAMILY) + r"(\d{1,9})", schema)
+    if version and int(version[1]) > 1:
+        raise NewerSchema(
+            f"has the schema {schema}, and this calib reads {SCHEMA}", where=where, hint="Upgrade calib, then try again"
+        )
+    raise NotADataset(
+        f"has the schema {schema!r}, not {SCHEMA}", where=where, hint="Give a file that `calib aggregate` wrote"
+    )
+
+
+def decode(text: bytes | str | msgspec.Raw, kind: type[Any], where: str) -> Any:
+    """One JSON text as a record.
+
+    Raises
+    ------
+    NotADataset
+        With the place in the text where it went wrong.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise NotADataset(
+            f"is no calib dataset: {error}", where=where, hint="Give a file that `calib aggregate` wrote"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotADataset(f"is damaged: {error}", where=where, hint=REMAKE) from error
+
+
+def dropped_frame(rows: list[Dropped]) -> pl.DataFrame:
+    """Dropped rows as a frame with the columns `DROPPED`."""
+    return pl.DataFrame(
+        {
+            "symbol": [row.symbol for row in rows],
+            "start_ts": [row.start_ts for row in rows],
+            "reasons": [row.reasons for row in rows],
+        },
+        schema=DROPPED,
+    )

@@ -1,0 +1,122 @@
+"""What an interval's fills add up to: the targets, short of the quotes that only the ticks know.
+
+One place per (symbol, interval): `FillSums` gets all of a group's fills at once, sorts them by (ts, file, line) and
+sums exactly. s is +1 for our buy and -1 for our sell, p the price, q the quantity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import polars as pl
+
+from calib.dataset.exact import sum_lists
+from calib.dataset.ticks import GROUP, ORDER
+
+_SUMS: Final = ("notional", "taker", "netted", "net", "net_equal", "slipped", "slip")
+
+
+@dataclass(frozen=True, slots=True)
+class FillSums:
+    """All fills of some groups -> one row per group.
+
+    Parameters
+    ----------
+    maker_fee_bps, taker_fee_bps
+        Fee of a fill whose record has none, bps of notional; negative is a rebate.
+    """
+
+    maker_fee_bps: float
+    taker_fee_bps: float
+
+    kind: ClassVar[str] = "fills"
+    count: ClassVar[str] = "fills"
+    lines: ClassVar[pl.Schema] = pl.Schema(
+        {
+            "ts": pl.Float64(),
+            "symbol": pl.String(),
+            "side": pl.String(),
+            "price": pl.Float64(),
+            "qty": pl.Float64(),
+            "liquidity": pl.String(),
+            "quote_price": pl.Float64(),
+            "mid_at_quote": pl.Float64(),
+            "mid_now": pl.Float64(),
+            "slip_bps": pl.Float64(),
+            "fee_bps": pl.Float64(),
+            "quote_id": pl.String(),
+        }
+    )
+
+    def __call__(self, lines: pl.DataFrame) -> pl.DataFrame:
+        """The sums.
+
+        Parameters
+        ----------
+        lines
+            Every fill of each group, in any order: the columns `lines` with ``index`` (the interval), ``file`` and
+            ``line``.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``symbol``, ``index``, ``fills``, ``filled_quotes`` and the targets but ``fill_rate``, sorted by
+            (symbol, index). A number may be infinite or NaN where one overflowed.
+        """
+        groups = lines.sort(*GROUP, *ORDER).with_columns(*self._of_each()).group_by(*GROUP, maintain_order=True)
+        lists = groups.agg(
+            pl.len().cast(pl.Int64).alias("fills"),
+            (pl.col("quote_id").drop_nulls().n_unique() + pl.col("quote_id").null_count()).alias("filled_quotes"),
+            pl.col("is_taker").mean().alias("taker_share"),
+            pl.col("notional"),
+            pl.col("notional").filter("is_taker").alias("taker"),
+            *_weighted("gain_bps", weights="netted", products="net"),
+            *_weighted("slippage_bps", weights="slipped", products="slip"),
+            pl.col("gain_bps").drop_nulls().alias("net_equal"),
+            pl.col("gain_bps").count().alias("nets"),
+        )
+        return sum_lists(lists, *_SUMS).select(
+            *GROUP,
+            "fills",
+            pl.col("filled_quotes").cast(pl.Int64),
+            (pl.col("net") / pl.col("netted")).alias("net_bps"),
+            (pl.col("net_equal") / pl.col("nets")).alias("net_bps_equal"),
+            (pl.col("slip") / pl.col("slipped")).alias("slippage_bps"),
+            "taker_share",
+            (pl.col("taker").fill_null(0.0) / pl.col("notional")).alias("taker_share_notional"),
+        )
+
+    def _of_each(self) -> list[pl.Expr]:
+        """What each fill is worth by itself."""
+        is_taker = pl.col("liquidity") == "taker"
+        fee = pl.when(is_taker).then(self.taker_fee_bps).otherwise(self.maker_fee_bps)
+        return [
+            (pl.col("price") * pl.col("qty")).alias("notional"),
+            _gain_bps(pl.coalesce("fee_bps", fee)).alias("gain_bps"),
+            _slippage_bps().alias("slippage_bps"),
+            is_taker.alias("is_taker"),
+        ]
+
+
+def _weighted(values: str, *, weights: str, products: str) -> list[pl.Expr]:
+    """The two lists of a notional-weighted mean; a fill without the value is in neither."""
+    known = pl.col(values).is_not_null()
+    notional = pl.col("notional").filter(known)
+    return [notional.alias(weights), (notional * pl.col(values).filter(known)).alias(products)]
+
+
+def _sign() -> pl.Expr:
+    return pl.when(pl.col("side") == "buy").then(1.0).otherwise(-1.0)
+
+
+def _gain_bps(fee_bps: pl.Expr) -> pl.Expr:
+    """s (mid_now - p) / mid_at_quote x 1e4 - fee; null without ``mid_now``, which also stands in for mid_at_quote."""
+    mid = pl.col("mid_now")
+    return _sign() * (mid - pl.col("price")) / pl.coalesce("mid_at_quote", mid) * 1e4 - fee_bps
+
+
+def _slippage_bps() -> pl.Expr:
+    """s (p - quote_price) / quote_price x 1e4; without ``quote_price`` as the bot logged it."""
+    quoted = pl.col("quote_price")
+    return pl.coalesce(_sign() * (pl.col("price") - quoted) / quoted * 1e4, "slip_bps")

@@ -1,0 +1,190 @@
+"""From lines to rows: each (symbol, interval) summed once, in one place, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import polars as pl
+
+from calib.dataset.grid import DAY_S, INDEX, Grid, Span
+from calib.dataset.holdback import ALLOWANCE_S, GROUP, Holdback
+from calib.dataset.model import INTERVALS
+from calib.dataset.ticks import MAX_QUOTES
+from calib.errors import UnreadableInput
+
+REDO_LINES: Final = 2_000_000
+"""Lines that one more pass over the files may hold; with more late ones there are more passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayLines:
+    """One day file's lines.
+
+    Parameters
+    ----------
+    name
+        For errors.
+    day
+        Days since the epoch; every line's ``ts`` lies within it.
+    batches
+        Starts to read the file anew, and yields its valid lines in line order, as frames of ``line`` and the columns
+        that are summed.
+    """
+
+    name: str
+    day: int
+    batches: Callable[[], Iterable[pl.DataFrame]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines are summed: those within ``span``, and of ``symbols`` where any are named."""
+
+    grid: Grid
+    span: Span
+    symbols: tuple[str, ...] = ()
+
+    def of(self, batch: pl.DataFrame, file: int) -> pl.DataFrame:
+        """The wanted lines of a batch, with their interval's ``index`` and the ``file``'s place in the order."""
+        inside = (pl.col("ts") >= self.span.start) & (pl.col("ts") < self.span.end)
+        if self.symbols:
+            inside &= pl.col("symbol").is_in(self.symbols)
+        return batch.filter(inside).with_columns(self.grid.index_of(), pl.lit(file, pl.Int64).alias("file"))
+
+
+class Summation(Protocol):
+    """How one kind of feed is summed: `TickSums` or `FillSums`."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of the feed."""
+        ...
+
+    @property
+    def lines(self) -> pl.Schema:
+        """The columns that it reads of a line."""
+        ...
+
+    @property
+    def count(self) -> str:
+        """The column of the result that holds the number of lines of a group."""
+        ...
+
+    def __call__(self, lines: pl.DataFrame) -> pl.DataFrame:
+        """All lines of some groups -> one row per group."""
+        ...
+
+
+def sum_days(
+    days: Sequence[DayLines],
+    wanted: Wanted,
+    sums: Summation,
+    *,
+    allowance_s: float = ALLOWANCE_S,
+    redo_lines: int = REDO_LINES,
+) -> pl.DataFrame:
+    """Sum every (symbol, interval) of one kind of feed.
+
+    Parameters
+    ----------
+    days
+        The files, by day.
+    wanted
+        Which lines.
+    sums
+        How.
+    allowance_s, redo_lines
+        See `ALLOWANCE_S` and `REDO_LINES`: they decide the cost, never the result.
+
+    Returns
+    -------
+    polars.DataFrame
+        What ``sums`` gives, sorted by (symbol, index); one row per group, whatever the order of the lines.
+
+    Raises
+    ------
+    UnreadableInput
+        Where a file had to be read again and was no longer the same.
+    """
+    done = [sums(_nothing(sums))]
+    holdback = Holdback(wanted.grid, lambda lines: done.append(sums(lines)), allowance_s)
+    last_lines = [_hold_day(holdback, day, file, wanted) for file, day in enumerate(days)]
+    holdback.end()
+    table, late = pl.concat(done), holdback.late
+    for part in _parts(late, table, sums.count, redo_lines):
+        again = _read_again(days, wanted, part, last_lines)
+        redone = sums(pl.concat([_nothing(sums), *again]))
+        _check_unchanged(redone, part, sums)
+        table = pl.concat([table.join(part, on=list(GROUP), how="anti"), redone])
+    return table.sort(*GROUP)
+
+
+def _nothing(sums: Summation) -> pl.DataFrame:
+    return pl.DataFrame(schema={"line": pl.Int64, **sums.lines, INDEX: pl.Int64, "file": pl.Int64})
+
+
+def _hold_day(holdback: Holdback, day: DayLines, file: int, wanted: Wanted) -> int:
+    """Give one file to the holdback; the number of its last valid line."""
+    last = 0
+    for batch in day.batches():
+        if batch.height:
+            last = int(batch.item(-1, "line"))
+            holdback.add(wanted.of(batch, file))
+    holdback.end_day((day.day + 1) * DAY_S)
+    return last
+
+
+def _parts(late: pl.DataFrame, table: pl.DataFrame, count: str, redo_lines: int) -> list[pl.DataFrame]:
+    """The late intervals, by time, in parts of at most ``redo_lines`` lines where one interval is not larger alone."""
+    met = table.select(*GROUP, count)
+    expected = late.join(met, on=list(GROUP), how="left").with_columns(pl.col("lines") + pl.col(count).fill_null(0))
+    ordered = expected.drop(count).sort(INDEX, "symbol")
+    return ordered.with_columns(part=pl.col("lines").cum_sum() // redo_lines).partition_by("part", include_key=False)
+
+
+def _read_again(
+    days: Sequence[DayLines], wanted: Wanted, part: pl.DataFrame, last_lines: Sequence[int]
+) -> Iterator[pl.DataFrame]:
+    """Every line of the late intervals, from the files that hold them, no further than these were read before."""
+    touched = Span(
+        int(part[INDEX].min()) * wanted.grid.interval_sec,  # type: ignore[arg-type]  # a part is never empty
+        (int(part[INDEX].max()) + 1) * wanted.grid.interval_sec,  # type: ignore[arg-type]
+    ).days()
+    for file, day in enumerate(days):
+        if day.day in touched:
+            for batch in day.batches():
+                before = batch.filter(pl.col("line") <= last_lines[file])
+                yield wanted.of(before, file).join(part, on=list(GROUP), how="semi")
+
+
+def _check_unchanged(redone: pl.DataFrame, part: pl.DataFrame, sums: Summation) -> None:
+    found = part.join(redone.select(*GROUP, sums.count), on=list(GROUP), how="left")
+    if not found.filter(pl.col("lines").ne_missing(pl.col(sums.count))).is_empty():
+        raise UnreadableInput(
+            f"a {sums.kind} file changed while it was read",
+            hint="Run again when nothing rewrites the feeds; appending to them is fine",
+        )
+
+
+def join_kinds(ticks: pl.DataFrame, fills: pl.DataFrame, grid: Grid) -> pl.DataFrame:
+    """The rows of the dataset, before the filters, from what the ticks and the fills gave.
+
+    Columns as `INTERVALS`, sorted by (symbol, start_ts). A count of quotes past 63 bits makes the fill rate NaN, so
+    that `non_finite` speaks of it.
+    """
+    quotes = pl.col("quotes")
+    rate = pl.when(quotes == MAX_QUOTES).then(float("nan")).when(quotes > 0).then(pl.col("filled_quotes") / quotes)
+    counts = ("ticks", "fills", "quotes", "filled_quotes")
+    return (
+        ticks.join(fills, on=list(GROUP), how="full", coalesce=True)
+        .with_columns(pl.col(*counts).fill_null(0))
+        .with_columns(
+            (pl.col(INDEX) * grid.interval_sec).alias("start_ts"),
+            ((pl.col(INDEX) + 1) * grid.interval_sec).alias("end_ts"),
+            rate.alias("fill_rate"),
+        )
+        .select(INTERVALS.names())
+        .sort("symbol", "start_ts")
+    )

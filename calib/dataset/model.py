@@ -1,0 +1,279 @@
+"""The dataset as values: the envelope ``calib.dataset/1`` and its two tables.
+
+The small parts of the envelope are records in the file's key order. The intervals and the dropped rows are polars
+frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, which as objects would cost 5 GB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+import polars as pl
+
+from calib import __version__
+from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS
+
+FAMILY: Final = "calib.dataset/"
+SCHEMA: Final = f"{FAMILY}1"
+
+INTERVALS: Final = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "start_ts": pl.Int64(),
+        "end_ts": pl.Int64(),
+        **{column.name: pl.Int64() for column in COUNTS},
+        **{column.name: pl.Float64() for column in NUMBERS},
+    }
+)
+"""Columns of `Dataset.intervals`; targets and features may be null, the rest may not."""
+
+DROPPED: Final = pl.Schema({"symbol": pl.String(), "start_ts": pl.Int64(), "reasons": pl.List(pl.String())})
+"""Columns of `Dataset.dropped`; ``reasons`` in the order of the filters."""
+
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A count, or Unix seconds: what a 64-bit column holds."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the envelope; keys that a reader does not know are ignored."""
+
+
+class Range(Record, frozen=True, kw_only=True):
+    """``[from, to)`` on the interval grid, ISO 8601 UTC, and the symbols that have a row, sorted."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    interval_sec: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    symbols: list[str]
+
+    @property
+    def from_ts(self) -> int:
+        """``from`` in Unix seconds; `ValueError` where it is no time."""
+        return _seconds(self.from_)
+
+    @property
+    def to_ts(self) -> int:
+        """``to`` in Unix seconds; `ValueError` where it is no time."""
+        return _seconds(self.to)
+
+
+class Filters(Record, frozen=True, kw_only=True):
+    """Limit of each sanity filter; None where it was off."""
+
+    low_ticks: int | None
+    deadline_miss: float | None
+    ws_gap: float | None
+    non_finite: bool | None
+
+
+class Params(Record, frozen=True, kw_only=True):
+    """What else the numbers depend on."""
+
+    tick_sample_rate: Whole
+    maker_fee_bps: float
+    taker_fee_bps: float
+
+
+class Input(Record, frozen=True, kw_only=True):
+    """One feed file: ``file`` is a base name, ``lines`` = ``used`` + all of ``rejected`` (reason -> count)."""
+
+    file: str
+    bytes: Whole
+    sha256: str
+    lines: Whole
+    used: Whole
+    rejected: dict[str, Whole]
+
+
+class MissingDays(Record, frozen=True, kw_only=True):
+    """Days of the range without a file, ``YYYY-MM-DD``, by kind of feed."""
+
+    fills: list[str]
+    pipeline_ticks: list[str]
+
+
+class Counts(Record, frozen=True, kw_only=True):
+    """Rows before the filters, rows kept, and rows dropped by reason (a row may fail several)."""
+
+    intervals: Whole
+    kept: Whole
+    dropped: dict[str, Whole]
+
+
+class SampleCount(Record, frozen=True, kw_only=True):
+    """What stands behind an interval's numbers."""
+
+    ticks: Whole
+    fills: Whole
+    quotes: Whole
+
+
+class Targets(Record, frozen=True, kw_only=True):
+    """What a calibration explains; see `calib.dataset.columns.TARGETS`."""
+
+    net_bps: float | None
+    net_bps_equal: float | None
+    slippage_bps: float | None
+    fill_rate: float | None
+    taker_share: float | None
+    taker_share_notional: float | None
+
+
+class Features(Record, frozen=True, kw_only=True):
+    """What it explains them with; see `calib.dataset.columns.FEATURES`."""
+
+    latency_p95_ms: float | None
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+    fetch_md_p95_ms: float | None
+    cache_hit_ratio: float | None
+    cache_age_avg_ms: float | None
+    deadline_miss_rate: float | None
+    stale_rate: float | None
+    max_gap_s: float | None
+    vol_realized_bps: float | None
+
+
+class Interval(Record, frozen=True, kw_only=True):
+    """One kept row; ``start`` is ``start_ts`` as ISO 8601 UTC."""
+
+    symbol: str
+    start: str
+    start_ts: Whole
+    end_ts: Whole
+    sample_count: SampleCount
+    targets: Targets
+    features: Features
+
+
+class Dropped(Record, frozen=True, kw_only=True):
+    """One row that failed at least one filter."""
+
+    symbol: str
+    start: str
+    start_ts: Whole
+    reasons: list[str]
+
+
+class Tool(Record, frozen=True, kw_only=True):
+    """Who wrote the file."""
+
+    name: str = "calib"
+    version: str = __version__
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """One dataset, whole.
+
+    Parameters
+    ----------
+    intervals
+        The kept rows, columns as `INTERVALS`, sorted by (symbol, start_ts).
+    dropped
+        The dropped rows, columns as `DROPPED`, sorted alike.
+
+    Raises
+    ------
+    ValueError
+        Where the tables have other columns, hold NaN or infinity, are out of order, or disagree with ``counts``: no
+        such dataset may be written or summed up.
+    """
+
+    range: Range
+    filters: Filters
+    params: Params
+    inputs: list[Input]
+    missing_days: MissingDays
+    counts: Counts
+    intervals: pl.DataFrame
+    dropped: pl.DataFrame
+    tool: Tool = field(default_factory=Tool)
+
+    def __post_init__(self) -> None:
+        if self.range.from_ts >= self.range.to_ts:
+            raise ValueError(f"range is empty: {self.range.from_} to {self.range.to}, {self.range.interval_sec} s")
+        _check_columns("intervals", self.intervals, INTERVALS)
+        _check_columns("dropped", self.dropped, DROPPED)
+        _check_values(self.intervals)
+        for frame in (self.intervals, self.dropped):
+            if not frame["start_ts"].is_between(self.range.from_ts, self.range.to_ts, closed="left").all():
+                raise ValueError("a row starts outside the range")
+        if self.counts.kept != self.intervals.height:
+            raise ValueError(f"counts.kept is {self.counts.kept}, but there are {self.intervals.height} intervals")
+        if self.counts.intervals != self.intervals.height + self.dropped.height:
+            raise ValueError(
+                f"counts.intervals is {self.counts.intervals}, but {self.intervals.height} intervals were kept "
+                f"and {self.dropped.height} dropped"
+            )
+        symbols = pl.concat([self.intervals["symbol"], self.dropped["symbol"]]).unique().sort().to_list()
+        if self.range.symbols != symbols:
+            raise ValueError("range.symbols are not those of the rows")
+
+    def rows(self) -> Iterator[Interval]:
+        """The kept rows as records, in order."""
+        return interval_rows(self.intervals)
+
+    def same_as(self, other: Dataset) -> bool:
+        """Whether every part and every row are equal."""
+        small = ("range", "filters", "params", "inputs", "missing_days", "counts", "tool")
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in small)
+            and self.intervals.equals(other.intervals)
+            and self.dropped.equals(other.dropped)
+        )
+
+
+def interval_rows(frame: pl.DataFrame) -> Iterator[Interval]:
+    """The rows of a frame with the columns `INTERVALS` as records, in order."""
+    for row in frame.iter_rows(named=True):
+        yield Interval(
+            symbol=row["symbol"],
+            start=iso(row["start_ts"]),
+            start_ts=row["start_ts"],
+            end_ts=row["end_ts"],
+            sample_count=SampleCount(**{column.name: row[column.name] for column in COUNTS}),
+            targets=Targets(**{column.name: row[column.name] for column in TARGETS}),
+            features=Features(**{column.name: row[column.name] for column in FEATURES}),
+        )
+
+
+def iso(ts: int) -> str:
+    """Unix seconds as the envelope writes them.
+
+    >>> iso(1735689600)
+    '2025-01-01T00:00:00Z'
+    """
+    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return int(moment.timestamp())
+
+
+def _check_columns(name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
+    if frame.schema != schema:
+        raise ValueError(f"{name} has the columns {dict(frame.schema)}, not {dict(schema)}")
+    symbol, start = pl.col("symbol"), pl.col("start_ts")
+    same = symbol == symbol.shift()
+    # Polars compares strings by their UTF-8 bytes, which is the order of their code points, as Python's is.
+    ordered = (symbol > symbol.shift()) | (same & (start > start.shift()))
+    if not frame.select(ordered.slice(1).all()).item():
+        raise ValueError(f"{name} is not sorted by (symbol, start_ts), or holds a row twice")
+
+
+def _check_values(intervals: pl.DataFrame) -> None:
+    fixed = [name for name in INTERVALS if name not in {column.name for column in NUMBERS}]
+    if any(intervals[name].null_count() for name in fixed):
+        raise ValueError("intervals holds a row without its symbol, times or counts")
+    for column in NUMBERS:
+        if not intervals[column.name].is_finite().all():
+            raise ValueError(f"intervals holds a number in {column.name} that is NaN or infinite")

@@ -1,0 +1,115 @@
+"""What the cache did, or would have done, over some ticks."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from calib.experiments.canary.baseline import MIN_TICKS_SYMBOL, Baseline
+from calib.experiments.windows import p95
+
+
+class CanaryTick(NamedTuple):
+    """One tick, as a canary needs it; None where the line does not say."""
+
+    ts: float
+    symbol: str
+    cache_hit: bool
+    tick_total_ms: float
+    deadline_miss: bool
+    fetch_md_ms: float | None
+    fetch_md_cache_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Figures over a window; None where there is nothing to measure, never a pass."""
+
+    ticks: int
+    newest: float | None
+    hit_ratio: float | None
+    fetch_md_p95_ms: float | None
+    tick_total_p95_ms: float | None
+    deadline_miss_rate: float | None
+    fetch_ratio: float | None
+    """``fetch_md`` p95 over the baseline's: the geometric mean over symbols of each one's own ratio."""
+
+
+def measure(ticks: Iterable[CanaryTick], baseline: Baseline | None) -> Measures:
+    """What the cache did: the ticks ran with it."""
+    rows = list(ticks)
+    fetch = [(tick.symbol, tick.fetch_md_ms) for tick in rows if tick.fetch_md_ms is not None]
+    totals = [tick.tick_total_ms for tick in rows]
+    late = sum(tick.deadline_miss for tick in rows)
+    return _measures(rows, fetch, totals, late, baseline)
+
+
+def measure_shadow(ticks: Iterable[CanaryTick], deadline_ms: float | None) -> Measures:
+    """What the cache would have done: its own time in place of the direct fetch's, in ticks that say both."""
+    rows = [tick for tick in ticks if tick.fetch_md_cache_ms is not None and tick.fetch_md_ms is not None]
+    fetch = [(tick.symbol, tick.fetch_md_cache_ms or 0.0) for tick in rows]
+    totals = [tick.tick_total_ms - (tick.fetch_md_ms or 0.0) + (tick.fetch_md_cache_ms or 0.0) for tick in rows]
+    if deadline_ms is None:
+        late = sum(tick.deadline_miss for tick in rows)
+    else:
+        late = sum(total > deadline_ms for total in totals)
+    return _measures(rows, fetch, totals, late, None)
+
+
+def _measures(
+    rows: list[CanaryTick],
+    fetch: list[tuple[str, float]],
+    totals: list[float],
+    late: int,
+    baseline: Baseline | None,
+) -> Measures:
+    n = len(rows)
+    return Measures(
+        ticks=n,
+        newest=max((tick.ts for tick in rows), default=None),
+        hit_ratio=sum(tick.cache_hit for tick in rows) / n if n else None,
+        fetch_md_p95_ms=p95(np.array([ms for _, ms in fetch])) if fetch else None,
+        tick_total_p95_ms=p95(np.array(totals)) if n else None,
+        deadline_miss_rate=late / n if n else None,
+        fetch_ratio=_fetch_ratio(fetch, baseline) if baseline is not None else None,
+    )
+
+
+def by_symbol_p95(fetch: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Each symbol's own p95 of ``fetch_md``, where it has enough ticks; by symbol, sorted."""
+    values: dict[str, list[float]] = {}
+    for symbol, ms in fetch:
+        values.setdefault(symbol, []).append(ms)
+    return {
+        symbol: p95(np.array(values[symbol])) for symbol in sorted(values) if len(values[symbol]) >= MIN_TICKS_SYMBOL
+    }
+
+
+def _fetch_ratio(fetch: list[tuple[str, float]], baseline: Baseline) -> float | None:
+    logs = []
+    for symbol, value in by_symbol_p95(fetch).items():
+        known = baseline.symbols.get(symbol, baseline.fetch_md_p95_ms)
+        if value > 0 and known > 0:
+            logs.append(math.log(value / known))
+    return math.exp(sum(logs) / len(logs)) if logs else None
+
+
+class Recent:
+    """The newest ticks, bounded by number; the oldest go first."""
+
+    __slots__ = ("_ticks",)
+
+    def __init__(self, limit: int) -> None:
+        self._ticks: deque[CanaryTick] = deque(maxlen=limit)
+
+    def add(self, tick: CanaryTick) -> None:
+        self._ticks.append(tick)
+
+    def since(self, ts: float) -> list[CanaryTick]:
+        """The kept ticks from ``ts`` on, in time order."""
+        return sorted(tick for tick in list(self._ticks) if tick.ts >= ts)

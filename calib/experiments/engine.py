@@ -1,0 +1,206 @@
+"""The evaluation itself: records in, verdicts on an event-time grid out; no clock, no file, no lock.
+
+The live harness and the evaluation of recorded feeds both run this code, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from calib.experiments.blocks import OpenBlocks
+from calib.experiments.hold import Hold
+from calib.experiments.records import Fill, Tick
+from calib.experiments.routing import A, Assignment, B, Router, block_of
+from calib.experiments.seed import SeedDecision
+from calib.experiments.sound import SoundDecision
+from calib.experiments.states import State
+from calib.experiments.timeline import Series, Timeline
+from calib.experiments.verdict import GateVerdict, Verdict
+from calib.experiments.windows import ArmMetrics, ArmWindow
+
+if TYPE_CHECKING:
+    from calib.experiments.settings import ABSettings
+
+_BY_TIME = itemgetter(0)
+DECISIONS = ("seed", "sound")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One evaluated grid point."""
+
+    ts: float
+    seed: Verdict
+    sound: Verdict
+    nodata: GateVerdict | None
+    """Set where the nodata policy calls for a rollback."""
+
+    def acting(self, decision: str) -> GateVerdict | None:
+        """The gate that calls for a rollback under ``decision``."""
+        return (self.seed if decision == "seed" else self.sound).acting or self.nodata
+
+
+class Engine:
+    """Windows, blocks, both decisions and their timelines.
+
+    Parameters
+    ----------
+    settings
+        What the experiment holds to.
+    router
+        Who is in which arm; asked for the lists and the expected split.
+    """
+
+    def __init__(self, settings: ABSettings, router: Router) -> None:
+        self.settings, self.router = settings, router
+        self.arms = {arm: ArmWindow(settings.window, settings.window_s) for arm in (A, B)}
+        self.blocks = OpenBlocks(settings.block_s, settings.grace_s)
+        self.seed = SeedDecision(settings)
+        self.sound = SoundDecision(settings, switchback=router.rule is Assignment.SWITCHBACK)
+        self.absent_b = Hold(settings.hold_s, settings.max_gap_ticks_s, settings.min_coverage)
+        self.grid: float | None = None
+        """The newest grid point that was evaluated."""
+        self.newest = -math.inf
+        self.pending: list[Fill | Tick] = []
+        self.counts: Counter[str] = Counter()
+        self.metrics: dict[str, ArmMetrics] = {}
+        self.timelines = {(d, gate.name): Timeline() for d in DECISIONS for gate in settings.gates}
+        self.series = {gate.name: Series() for gate in settings.gates}
+        self.last: Step | None = None
+        self._resumed = False
+
+    def take(self, records: list[Fill | Tick]) -> None:
+        """Hand over records, in any order; those before the newest grid point are late, counted and left out."""
+        grid = self.grid
+        if grid is not None:
+            timely = [record for record in records if record.ts >= grid]
+            self.counts["late"] += len(records) - len(timely)
+            records = timely
+        self.pending.extend(records)
+
+    def advance(self, now: float) -> Iterator[Step]:
+        """Evaluate every grid point up to ``now`` less the allowed lateness."""
+        step = self.settings.eval_s
+        due = math.floor((now - self.settings.lateness_s) / step) * step
+        self.pending.sort(key=_BY_TIME)
+        if self.grid is None:
+            if not self.pending or self.pending[0].ts >= due:
+                return
+            self.grid = math.floor(self.pending[0].ts / step) * step
+        self._resume()
+        position = 0
+        try:
+            while self.grid + step <= due:
+                self.grid = self._next(position, step, due)
+                position = self._drain(position, self.grid)
+                yield self._judge(self.grid)
+        finally:
+            del self.pending[:position]
+
+    @property
+    def _deaf(self) -> bool:
+        """Whether the silence has lasted so long that no gate can change before the next record."""
+        settings = self.settings
+        longest = max(settings.max_gap_fills_s, settings.max_gap_ticks_s)
+        return (self.grid or 0.0) - self.newest > longest + settings.grace_s + 2 * settings.block_s
+
+    def _next(self, position: int, step: float, due: float) -> float:
+        """The next grid point; long silences are passed over in one step."""
+        grid = self.grid or 0.0
+        if not self._deaf:
+            return _on_grid(grid + step, step)
+        upcoming = self.pending[position].ts if position < len(self.pending) else due
+        return _on_grid(max(grid + step, min(math.floor(upcoming / step) * step, due)), step)
+
+    def _resume(self) -> None:
+        """After a restart the block under way was seen in part only: it counts for neither arm."""
+        if self._resumed and self.pending:
+            self.blocks.drop(block_of(self.pending[0].ts, self.settings.block_s))
+            self._resumed = False
+
+    def _drain(self, position: int, until: float) -> int:
+        pending, arms, blocks, router = self.pending, self.arms, self.blocks, self.router
+        while position < len(pending) and pending[position].ts < until:
+            record = pending[position]
+            position += 1
+            if isinstance(record, Tick):
+                arms[record.bucket].add_tick(record)
+                if not router.listed(record.symbol):
+                    blocks.add_tick(record)
+            else:
+                arms[record.bucket].add_fill(record)
+                if not router.listed(record.symbol):
+                    blocks.add_fill(record)
+            self.newest = record.ts
+        return position
+
+    def _judge(self, now: float) -> Step:
+        closed = self.blocks.close(now)
+        for block in closed:
+            self.sound.take(block, self.router.due())
+        a, b = self.arms[A].metrics(now), self.arms[B].metrics(now)
+        self.metrics = {A: a, B: b}
+        step = Step(now, self.seed.judge(now, a, b), self.sound.judge(now), self._judge_absence(now, a, b))
+        for decision, verdict in (("seed", step.seed), ("sound", step.sound)):
+            for gate in verdict.gates:
+                self.timelines[decision, gate.gate].add(now, gate.state, gate.act, counted=not self._deaf)
+        if closed:
+            self._plot(now, step)
+        self.last = step
+        return step
+
+    def _plot(self, now: float, step: Step) -> None:
+        for seed, sound in zip(step.seed.gates, step.sound.gates, strict=True):
+            b, bound = seed.evidence["b"], seed.evidence["bound"]
+            excess = b - bound if b is not None and bound is not None else math.nan
+            self.series[seed.gate].add((now, excess, sound.evidence["p"]))
+
+    def _judge_absence(self, now: float, a: ArmMetrics, b: ArmMetrics) -> GateVerdict | None:
+        newest_a = max(a.newest_fill, a.newest_tick)
+        newest_b = max(b.newest_fill, b.newest_tick)
+        gap = self.settings.max_gap_ticks_s
+        absent = now - newest_b > gap if now - newest_a <= gap else None
+        state = self.absent_b.update(absent, newest_a)
+        if self.settings.nodata == "rollback" and self.absent_b.expired and state is State.VIOLATING:
+            evidence = {"held_s": self.absent_b.held_s, "why": "A has data, B has none"}
+            return GateVerdict("nodata", State.VIOLATING, True, evidence)
+        return None
+
+    def rebase(self, now: float) -> None:
+        """Event time went back by more than any gap allows: begin the grid anew, with no time held."""
+        self.grid = None
+        self.newest = -math.inf
+        self.seed.restart()
+        self.absent_b.restart()
+        self.arms = {arm: ArmWindow(self.settings.window, self.settings.window_s) for arm in (A, B)}
+        self.pending = [record for record in self.pending if record.ts <= now]
+        closed = block_of(now, self.settings.block_s)
+        self.blocks = OpenBlocks(self.settings.block_s, self.settings.grace_s)
+        self.blocks.drop(closed)
+        self.counts["rebased"] += 1
+
+    def to_state(self) -> dict[str, Any]:
+        """What a restart must not lose: grid, timers and tests. Windows fill anew; until then a gate has no data."""
+        return {
+            "grid": self.grid,
+            "seed": self.seed.to_state(),
+            "sound": self.sound.to_state(),
+            "absent_b": self.absent_b.to_state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.grid = state["grid"]
+        self.seed.load_state(state["seed"])
+        self.sound.load_state(state["sound"])
+        self.absent_b.load_state(state["absent_b"])
+        self._resumed = True
+
+
+def _on_grid(ts: float, step: float) -> float:
+    """The nearest multiple of the step: repeated sums of a step such as 0.1 drift."""
+    return round(ts / step) * step

@@ -1,0 +1,8 @@
+"""Anytime-valid tests, numpy only: each may be looked at after every block without spending its error rate."""
+
+from calib.experiments.sequential.bounded_mean import BoundedMean
+from calib.experiments.sequential.paired import PairedBlocks
+from calib.experiments.sequential.srm import SampleRatio
+from calib.experiments.sequential.switchback import Plan, Switchback
+
+__all__ = ["BoundedMean", "PairedBlocks", "Plan", "SampleRatio", "Switchback"]

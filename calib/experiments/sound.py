@@ -1,0 +1,166 @@
+"""The sound decision: anytime-valid tests on blocks, the error rate split over the gates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calib.experiments.blocks import CHANNEL_OF, SCALE_FLOOR, Block, observe
+from calib.experiments.persistent import PersistentArms
+from calib.experiments.sequential import BoundedMean, Plan, SampleRatio, Switchback
+from calib.experiments.states import State
+from calib.experiments.verdict import GateVerdict, Verdict, finite
+
+if TYPE_CHECKING:
+    from calib.experiments.gates import Gate
+    from calib.experiments.settings import ABSettings
+
+MIN_DEADLINE_BLOCK_S = 60.0
+"""On shorter blocks a burst of late ticks breaks the conditional mean that the bounded-mean test rests on."""
+
+
+def plan_of(gate: Gate, settings: ABSettings) -> Plan:
+    """What is fixed of a gate's switchback test before its first block."""
+    return _plan(gate.sound_margin, gate.channel, settings)
+
+
+def _plan(margin: float, channel: str, settings: ABSettings) -> Plan:
+    horizon = max(1, round(settings.horizon_s / settings.block_s))
+    alpha = settings.alpha / len(settings.gates)
+    return Plan(alpha, margin, settings.warmup_blocks, horizon, floor=SCALE_FLOOR[channel])
+
+
+class SoundDecision:
+    """The tests of every gate, fed block by block.
+
+    Parameters
+    ----------
+    settings
+        Thresholds, alpha and the tuning.
+    switchback
+        Whether symbols change their arm from block to block; else the arms are persistent.
+    """
+
+    def __init__(self, settings: ABSettings, *, switchback: bool) -> None:
+        self.settings, self.switchback = settings, switchback
+        self.gates = settings.gates
+        self.symbols: list[str] = []
+        self.alpha = settings.alpha / len(self.gates)
+        horizon = max(1, round(settings.horizon_s / settings.block_s))
+        self.tests = {gate.name: Switchback(plan_of(gate, settings), (0,)) for gate in self.gates}
+        self.effects = {name: Switchback(_plan(0.0, name, settings), (0,)) for name in CHANNEL_OF.values()}
+        """The same process for each of the six metrics, for the intervals of a report."""
+        self.limits = {
+            gate.name: BoundedMean(self.alpha, gate.limit, settings.warmup_blocks)
+            for gate in self.gates
+            if gate.limit is not None
+        }
+        self.persistent = PersistentArms(settings, self.alpha, horizon)
+        self.units_a = self.units_b = 0
+        self.due_a = self.due_b = 0.0
+        self.last_block: dict[str, int] = {}
+        """By gate: the newest block with data in both arms."""
+        self.newest_block = -1
+        self.last_difference: dict[str, float] = {}
+
+    def take(self, block: Block, due: tuple[float, float]) -> None:
+        """Take one closed block; ``due`` is how many symbols the assignment put into each arm, for the ratio check."""
+        self.newest_block = max(self.newest_block, block.index)
+        known = set(self.symbols)
+        self.symbols += sorted(s for s in block.symbols if s not in known)
+        counted = [sums for sums in block.symbols.values() if not sums.mixed]
+        in_b = sum(sums.bucket == "B" for sums in counted)
+        self.units_a += len(counted) - in_b
+        self.units_b += in_b
+        self.due_a += due[0]
+        self.due_b += due[1]
+        if self.switchback:
+            self._switchback(block)
+        else:
+            self.persistent.take(block, self.symbols)
+
+    def _switchback(self, block: Block) -> None:
+        for name, effect in self.effects.items():
+            seen = observe(block, self.symbols, name)
+            effect.grow(len(self.symbols))
+            effect.update(seen.sums, seen.counts, seen.is_b)
+        for gate in self.gates:
+            seen = observe(block, self.symbols, gate.channel)
+            test = self.tests[gate.name]
+            test.grow(len(self.symbols))
+            d = float(test.update(seen.sums, seen.counts, seen.is_b))
+            if d == d:
+                self.last_block[gate.name] = block.index
+                self.last_difference[gate.name] = d
+            limit = self.limits.get(gate.name)
+            ticks_b = seen.counts[seen.is_b].sum()
+            if limit is not None and ticks_b > 0 and self.settings.block_s >= MIN_DEADLINE_BLOCK_S:
+                limit.update(seen.sums[seen.is_b].sum() / ticks_b)
+
+    @property
+    def sample_ratio(self) -> SampleRatio:
+        """Units with data in each arm against what the assignment expects."""
+        due = self.due_a + self.due_b
+        return SampleRatio(self.units_a, self.units_b, self.due_b / due if due else 0.5)
+
+    def judge(self, now: float) -> Verdict:
+        """The verdict after the blocks taken so far."""
+        if not self.switchback:
+            return Verdict("sound", tuple(self.persistent.judge(gate) for gate in self.gates))
+        return Verdict("sound", tuple(self._judge(gate, now) for gate in self.gates))
+
+    def _judge(self, gate: Gate, now: float) -> GateVerdict:
+        test, limit = self.tests[gate.name], self.limits.get(gate.name)
+        rejected = bool(test.rejected) and (limit is None or bool(limit.rejected))
+        state, why = self._state(gate, rejected, now)
+        evidence: dict[str, Any] = {
+            "p": float(test.p_value),
+            "alpha": self.alpha,
+            "blocks": int(test.count),
+            "margin": gate.sound_margin,
+            "effect": finite(float(test.total / test.count)) if test.count else None,
+            "why": why,
+        }
+        if limit is not None:
+            evidence |= {"p_limit": float(limit.p_value), "limit": limit.limit, "blocks_limit": int(limit.seen)}
+        return GateVerdict(gate.name, state, state is State.VIOLATING, evidence)
+
+    def _state(self, gate: Gate, rejected: bool, now: float) -> tuple[State, str]:
+        if self.sample_ratio.mismatch:
+            return State.INCONCLUSIVE, "sample-ratio mismatch: the units with data are not split as assigned"
+        if rejected:
+            return State.VIOLATING, "the e-process reached 1 / alpha"
+        if gate.limit is not None and self.settings.block_s < MIN_DEADLINE_BLOCK_S:
+            return State.INCONCLUSIVE, "blocks shorter than 60 s: bursts would break the test of the limit"
+        last = self.last_block.get(gate.name)
+        stale_s = self.settings.max_gap_s(gate.kind) + self.settings.grace_s + self.settings.block_s
+        if last is None or now - (last + 1) * self.settings.block_s > stale_s:
+            return State.NODATA, "no block with data in both arms lately"
+        if self.tests[gate.name].count == 0:
+            return State.INCONCLUSIVE, "warm-up: the scale is being measured"
+        return State.OK, "not shown to be worse than the margin"
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "switchback": self.switchback,
+            "symbols": self.symbols,
+            "tests": {name: test.to_state() for name, test in self.tests.items()},
+            "effects": {name: test.to_state() for name, test in self.effects.items()},
+            "limits": {name: test.to_state() for name, test in self.limits.items()},
+            "persistent": self.persistent.to_state(),
+            "units": [self.units_a, self.units_b, self.due_a, self.due_b],
+            "last_block": self.last_block,
+            "newest_block": self.newest_block,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.symbols = list(state["symbols"])
+        for part, tests in (("tests", self.tests), ("effects", self.effects)):
+            for name, test in tests.items():
+                test.load_state(state[part][name])
+        for name, limit in self.limits.items():
+            limit.load_state(state["limits"][name])
+        self.persistent.load_state(state["persistent"])
+        self.units_a, self.units_b = (int(n) for n in state["units"][:2])
+        self.due_a, self.due_b = (float(n) for n in state["units"][2:])
+        self.last_block = {name: int(index) for name, index in state["last_block"].items()}
+        self.newest_block = int(state["newest_block"])

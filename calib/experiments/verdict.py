@@ -1,0 +1,60 @@
+"""What a decision says at one moment, gate by gate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from calib.experiments.states import State, worst
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """One gate under one decision.
+
+    Parameters
+    ----------
+    gate
+        Its name.
+    state
+        OK, VIOLATING, NODATA or INCONCLUSIVE.
+    act
+        Whether this alone calls for a rollback now.
+    evidence
+        The numbers behind it, in words that an audit keeps; missing ones are None.
+    """
+
+    gate: str
+    state: State
+    act: bool
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"gate": self.gate, "state": str(self.state), "act": self.act, "evidence": self.evidence}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One decision over all its gates."""
+
+    decision: str
+    gates: tuple[GateVerdict, ...]
+
+    @property
+    def state(self) -> State:
+        """The state that speaks for all gates."""
+        return worst([gate.state for gate in self.gates])
+
+    @property
+    def acting(self) -> GateVerdict | None:
+        """The first gate that calls for a rollback."""
+        return next((gate for gate in self.gates if gate.act), None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"decision": self.decision, "state": str(self.state), "gates": [gate.to_json() for gate in self.gates]}
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is NaN or infinite: JSON has no such numbers."""
+    return None if value is None or not math.isfinite(value) else float(value)

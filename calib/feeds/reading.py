@@ -1,0 +1,261 @@
+"""Reading one feed file: every line is used or counted as a reject, in bounded memory, whatever the file's size.
+
+The way of a line: stored bytes -> content -> chunks of whole lines -> rows (by workers where asked) -> columns; then,
+in line order, duplicates, the order of time and the counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from calib.feeds import chunks
+from calib.feeds.columns import schema, series
+from calib.feeds.compression import BLOCK, StoredFile, contents
+from calib.feeds.days import DayFile, Form
+from calib.feeds.decoding import RowDecoder, Rows
+from calib.feeds.judge import Reason
+from calib.feeds.packing import Packed, Plan
+from calib.feeds.rejects import Reject, RejectWriter, clipped
+from calib.feeds.stats import FileStats, Tally
+from calib.feeds.workers import Engine, InProcess, Piece, Workers
+
+_Key = tuple[str, str | None]
+LINE: Final = "line"
+"""Name of the column that holds a row's line number."""
+
+
+class FeedReading:
+    """The batches of one file, to be iterated once; `stats` stands when they are exhausted.
+
+    Iterating gives `polars.DataFrame` in line order, each of bounded size with at least one row: ``line`` (Int64, from
+    1) and the columns asked for.
+
+    Raises
+    ------
+    UnreadableInput
+        Where the file cannot be opened or read.
+    TruncatedInput
+        Where a compressed file ends too early or is damaged.
+    """
+
+    def __init__(
+        self,
+        file: DayFile,
+        columns: Sequence[str],
+        *,
+        newest: bool,
+        engine: Engine | None = None,
+        jobs: int = 1,
+        rejects: RejectWriter | None = None,
+        chunk_bytes: int = chunks.CHUNK,
+        max_line_bytes: int = chunks.MAX_LINE,
+    ) -> None:
+        self.file = file
+        self.columns = tuple(dict.fromkeys(columns))
+        self._ledger = _Ledger(file, newest, rejects)
+        self._limits = chunk_bytes, max_line_bytes
+        self._engine, self._jobs = engine, jobs
+        needed = ["ts", *(["symbol", "trade_id"] if self._ledger.once_only else []), *self.columns]
+        self._plan = Plan(file.kind, file.first_ts, tuple(dict.fromkeys(needed)))
+        self.bytes_read = 0
+        """Stored bytes read so far, to show how far it is."""
+
+    @property
+    def stats(self) -> FileStats:
+        """The facts of the file; `RuntimeError` before the batches are exhausted."""
+        return self._ledger.stats
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        with contextlib.ExitStack() as stack:
+            engine = self._engine
+            if engine is None:
+                engine = stack.enter_context(Workers(self._jobs)) if self._jobs > 1 else InProcess()
+            stored = stack.enter_context(StoredFile(self.file.path))
+            first_line = 1
+            for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote)):
+                batch = self._batch(piece, packed, first_line)
+                first_line += packed.count
+                self.bytes_read = stored.bytes
+                if batch is not None:
+                    yield batch
+            self._ledger.close(stored)
+
+    def _batch(self, piece: Piece, packed: Packed, first_line: int) -> pl.DataFrame | None:
+        columns = {name: series(name, column, packed.used) for name, column in packed.columns.items()}
+        keys: list[_Key] = []
+        if self._ledger.once_only and packed.used:
+            keys = list(zip(columns["symbol"].to_list(), columns["trade_id"].to_list(), strict=True))
+        repeated = self._ledger.settle(piece, first_line, packed, keys)
+        if len(repeated) == packed.used:
+            return None
+        lines = pl.Series(LINE, np.asarray(packed.lines, dtype=np.int64) + first_line)
+        batch = pl.DataFrame([lines, *(columns[name] for name in self.columns)])
+        times = columns["ts"].to_numpy()
+        if repeated:
+            kept = ~np.isin(np.arange(packed.used), repeated)
+            batch, times = batch.filter(pl.Series(kept)), times[kept]
+        self._ledger.use(times)
+        return batch
+
+
+class RecordReading:
+    """The records of one file, one by one; iterate once, then `stats` stands.
+
+    Iterating gives ``(line, record)`` in line order: the line's number from 1, and a `calib.feeds.types.Record` with
+    one attribute per field, None where the field is absent or null. Errors are those of `FeedReading`.
+    """
+
+    def __init__(
+        self,
+        file: DayFile,
+        *,
+        newest: bool,
+        rejects: RejectWriter | None = None,
+        chunk_bytes: int = chunks.CHUNK,
+        max_line_bytes: int = chunks.MAX_LINE,
+    ) -> None:
+        self.file = file
+        self._ledger = _Ledger(file, newest, rejects)
+        self._limits = chunk_bytes, max_line_bytes
+
+    @property
+    def stats(self) -> FileStats:
+        """The facts of the file; `RuntimeError` before the records are exhausted."""
+        return self._ledger.stats
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        decoder = RowDecoder(self.file.kind, self.file.first_ts, None)
+        with StoredFile(self.file.path) as stored:
+            first_line = 1
+            for piece in _pieces(self.file, stored, self._limits, by_reference=False):
+                data = piece.content()
+                found = decoder.oversized(data) if piece.oversized else decoder.decode(data)
+                yield from self._usable(piece, found, first_line)
+                first_line += found.count
+            self._ledger.close(stored)
+
+    def _usable(self, piece: Piece, found: Rows, first_line: int) -> Iterator[tuple[int, Any]]:
+        keys: list[_Key] = [(row.symbol, row.trade_id) for row in found.rows] if self._ledger.once_only else []
+        repeated = set(self._ledger.settle(piece, first_line, found, keys))
+        numbered = enumerate(zip(found.lines, found.rows, strict=True))
+        usable = [(number + first_line, row) for position, (number, row) in numbered if position not in repeated]
+        if usable:
+            self._ledger.use(np.array([row.ts for _, row in usable]))
+        yield from usable
+
+
+def read_batches(
+    file: DayFile,
+    columns: Sequence[str],
+    *,
+    newest: bool,
+    jobs: int = 1,
+    engine: Engine | None = None,
+    rejects: RejectWriter | None = None,
+) -> FeedReading:
+    """Read a feed file as polars batches.
+
+    Parameters
+    ----------
+    file
+        From `calib.feeds.days.find_days`.
+    columns
+        Names of flat fields; ``field.stage`` for one stage, as in ``stage_latencies.fetch_md``. `ValueError` for
+        another.
+    newest
+        Whether it is the newest day of its kind: a writer may still be at its last line.
+    jobs
+        Processes that decode, 1 for none but this one; the result does not depend on it.
+    engine
+        Workers shared by several readings (`calib.feeds.workers.Workers`); then ``jobs`` is not looked at.
+    rejects
+        Where the rejects go; None to count them only.
+    """
+    return FeedReading(file, columns, newest=newest, jobs=jobs, engine=engine, rejects=rejects)
+
+
+def read_records(file: DayFile, *, newest: bool, rejects: RejectWriter | None = None) -> RecordReading:
+    """Read a feed file record by record; parameters as in `read_batches`, the same lines are used and rejected."""
+    return RecordReading(file, newest=newest, rejects=rejects)
+
+
+def _pieces(file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool) -> Iterator[Piece]:
+    """The file's chunks; ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself."""
+    by_reference = by_reference and file.form is Form.PLAIN
+    for chunk in chunks.cut(contents(stored, file.form, min(BLOCK, limits[0])), *limits):
+        if by_reference and not chunk.oversized:
+            yield Piece(None, False, file.path, stored.identity, chunk.offset, len(chunk.data), chunk.unended)
+        else:
+            yield Piece(chunk.data, chunk.oversized, unended=chunk.unended)
+
+
+class _Ledger:
+    """What is decided in line order over the whole file."""
+
+    def __init__(self, file: DayFile, newest: bool, rejects: RejectWriter | None) -> None:
+        self.once_only = file.kind == "fills"
+        self.tally = Tally()
+        self._file, self._newest, self._rejects = file, newest, rejects
+        self._stats: FileStats | None = None
+
+    @property
+    def stats(self) -> FileStats:
+        if self._stats is None:
+            raise RuntimeError(f"{self._file.name} is not read to its end yet")
+        return self._stats
+
+    def settle(self, piece: Piece, first_line: int, found: Rows | Packed, keys: list[_Key]) -> list[int]:
+        """Count a chunk's rejects and find its duplicates.
+
+        Parameters
+        ----------
+        keys
+            Of each valid line (symbol, trade_id); empty for a feed that knows no duplicates.
+
+        Returns
+        -------
+        list of int
+            Positions of the valid lines that are duplicates.
+        """
+        self.tally.note_unknown(found.unknown)
+        repeated = self.tally.repeated(keys)
+        rejects = found.rejects
+        if repeated:
+            texts = piece.lines()
+            numbers = [found.lines[position] for position in repeated]
+            again = [Reject(number, Reason.DUPLICATE, "trade_id", clipped(texts[number])) for number in numbers]
+            rejects = sorted([*rejects, *again], key=lambda reject: reject.line)
+        for reject in rejects:
+            tail = piece.unended and self._newest and reject.reason is Reason.BAD_JSON
+            reason = Reason.PARTIAL_TAIL if tail else reject.reason
+            self._refuse(Reject(reject.line + first_line, reason, reject.field, reject.text))
+        return repeated
+
+    def use(self, times: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+        """Count used lines by their ``ts``."""
+        steps_back = int((times[1:] < times[:-1]).sum())
+        self.tally.use(
+            len(times), float(times[0]), float(times[-1]), float(times.min()), float(times.max()), steps_back
+        )
+
+    def close(self, stored: StoredFile) -> None:
+        self._stats = self.tally.finish(
+            file=self._file.name,
+            path=str(self._file.path),
+            kind=self._file.kind,
+            bytes=stored.bytes,
+            sha256=stored.sha256,
+        )
+
+    def _refuse(self, reject: Reject) -> None:
+        self.tally.reject(reject.reason, reject.line)
+        if self._rejects is not None:
+            self._rejects.add(reject)
+
+
+__all__ = ["LINE", "FeedReading", "RecordReading", "read_batches", "read_records", "schema"]

@@ -1,0 +1,209 @@
+"""Worker processes that decode chunks, in order, with a bounded number of them in flight.
+
+They are plain child processes with pipes: they start quickly, import no polars, and never run the caller's main module
+again. A worker that dies (killed for its memory, say) costs time only: its chunk is decoded here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Protocol
+
+from calib.feeds.compression import read_again
+from calib.feeds.decoding import RowDecoder
+from calib.feeds.packing import Packed, Plan, pack
+
+_LENGTH: Final = struct.Struct("<Q")
+_IN_FLIGHT_PER_WORKER: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The bytes of one chunk, or where to read them again."""
+
+    data: bytes | None
+    oversized: bool = False
+    path: Path | None = None
+    identity: tuple[int, int] = (0, 0)
+    offset: int = 0
+    size: int = 0
+    unended: bool = False
+
+    def content(self) -> bytes:
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        return read_again(self.path, self.identity, self.offset, self.size)
+
+    def lines(self) -> list[bytes]:
+        return self.content().split(b"\n")
+
+
+class Engine(Protocol):
+    """What decodes the pieces of a file: this process, or workers."""
+
+    remote: bool
+    """Whether other processes do it, so that sending them the bytes of a plain file can be spared."""
+
+    def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
+        """Each piece with what it came to, in the order given."""
+        ...
+
+
+class InProcess:
+    """Decodes here, one piece after the other."""
+
+    remote = False
+
+    def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
+        decoder = plan.decoder()
+        for piece in pieces:
+            yield piece, _decode(plan, decoder, piece)
+
+
+class Workers:
+    """A context in which several processes decode; one may serve many files.
+
+    Parameters
+    ----------
+    jobs
+        Number of worker processes, >= 1.
+    """
+
+    remote = True
+
+    def __init__(self, jobs: int) -> None:
+        if jobs < 1:
+            raise ValueError(f"jobs must be >= 1, not {jobs}")
+        self.jobs = jobs
+        self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="calib-read")
+
+    def __enter__(self) -> Workers:
+        for _ in range(self.jobs):
+            worker = _start()
+            self.processes.append(worker)
+            self._idle.put(worker)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            for worker in self.processes:
+                worker.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for worker in self.processes:
+            _stop(worker)
+
+    def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
+        waiting: deque[tuple[Piece, Future[Packed]]] = deque()
+        try:
+            for piece in pieces:
+                waiting.append((piece, self._threads.submit(self._ask, plan, piece)))
+                if len(waiting) >= _IN_FLIGHT_PER_WORKER * self.jobs:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _ask(self, plan: Plan, piece: Piece) -> Packed:
+        """Send one piece to an idle worker and wait for its answer; runs in a thread."""
+        worker = self._idle.get()
+        try:
+            if worker is not None:
+                assert worker.stdin is not None
+                assert worker.stdout is not None
+                _send(worker.stdin, (plan, piece))
+                answer = _receive(worker.stdout)
+                if isinstance(answer, Exception):
+                    raise answer
+                if isinstance(answer, Packed):
+                    return answer
+                worker = None  # it died: this thread does its work from now on
+        except (BrokenPipeError, ConnectionResetError):
+            worker = None
+        finally:
+            self._idle.put(worker)
+        return _decode(plan, plan.decoder(), piece)
+
+
+def _decode(plan: Plan, decoder: RowDecoder, piece: Piece) -> Packed:
+    data = piece.content()
+    return pack(plan, decoder, decoder.oversized(data) if piece.oversized else decoder.decode(data))
+
+
+def _start() -> subprocess.Popen[bytes]:
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+    return subprocess.Popen(
+        [sys.executable, "-c", "from calib.feeds.workers import serve; serve()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
+
+
+def _stop(worker: subprocess.Popen[bytes]) -> None:
+    for stream in (worker.stdin, worker.stdout):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+    worker.wait()
+
+
+def _send(stream: BinaryIO | Any, message: object) -> None:
+    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    stream.write(_LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def _receive(stream: BinaryIO | Any) -> Any:
+    """The next message; None at the end of the stream."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (size,) = _LENGTH.unpack(head)
+    data = stream.read(size)
+    return pickle.loads(data) if len(data) == size else None
+
+
+def serve() -> None:
+    """The life of a worker: decode what comes, until the pipe closes."""
+    # Ctrl-C reaches the whole process group; the parent decides, and its end closes our pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a stray print must not end up between the answers
+    gc.disable()  # rows are no part of any cycle; what is (types, exceptions) goes with each new file
+    plan: Plan | None = None
+    decoder: RowDecoder | None = None
+    with requests, answers, contextlib.suppress(BrokenPipeError):
+        while (request := _receive(requests)) is not None:
+            wanted, piece = request
+            try:
+                if decoder is None or wanted != plan:
+                    plan, decoder = wanted, wanted.decoder()
+                    gc.collect()
+                answer: object = _decode(wanted, decoder, piece)
+            except Exception as error:
+                answer = error
+            _send(answers, answer)

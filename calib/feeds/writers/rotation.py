@@ -1,0 +1,160 @@
+"""Which file a line belongs to: one per feed and UTC day, by the record's own time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from calib.errors import SinkFailed
+from calib.feeds.writers.encoding import DAY_S, Line
+from calib.feeds.writers.sink import DayFile
+from calib.feeds.writers.tail import Repair
+
+FsyncPolicy = Literal["never", "interval", "always"]
+FSYNC_INTERVAL_NS: Final = 1_000_000_000
+_OPEN_DAYS: Final = 2
+
+
+class Sink(Protocol):
+    """Where a logger's lines go."""
+
+    @property
+    def repairs(self) -> list[Repair]:
+        """What was mended so far."""
+        ...
+
+    def write(self, lines: Sequence[Line]) -> None:
+        """Take all the lines, or raise `SinkFailed` with the number that were taken, the first ones."""
+        ...
+
+    def sync(self) -> None:
+        """Make durable what was taken, unless the policy is ``never``."""
+        ...
+
+    def sync_if_due(self) -> None:
+        """The same where the policy says that it is time; called after each write and now and then."""
+        ...
+
+    def close(self) -> None:
+        """Sync and let go of every file; writing again opens them again."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go without a word: this is the copy of a forked child, the files belong to the parent."""
+        ...
+
+
+class MemorySink:
+    """A sink for tests: keeps the lines in a list."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.repairs: list[Repair] = []
+
+    def write(self, lines: Sequence[Line]) -> None:
+        self.lines.extend(lines)
+
+    def sync(self) -> None: ...
+
+    def sync_if_due(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> None:
+        self.lines = []
+
+
+class DayFiles:
+    """The sink that writes ``<kind>_YYYYMMDD.jsonl``.
+
+    A line goes to the file of its own UTC day, so a record of 23:59:59.9 that is written after midnight lands where
+    the readers look for it. At most two days are open at a time.
+
+    Parameters
+    ----------
+    directory
+        The feed directory.
+    kind
+        The feed's file prefix.
+    fsync
+        ``never``: the system decides. ``interval``: at most once a second while there is something to sync, and when
+        a file is closed. ``always``: after each write.
+    """
+
+    def __init__(self, directory: Path, kind: str, fsync: FsyncPolicy) -> None:
+        self._directory = directory
+        self._kind = kind
+        self._fsync = fsync
+        self._files: dict[int, DayFile] = {}
+        self._unsynced: set[int] = set()
+        self._synced_ns = time.monotonic_ns()
+        self.repairs: list[Repair] = []
+
+    def write(self, lines: Sequence[Line]) -> None:
+        written = 0
+        try:
+            for day, run in itertools.groupby(lines, key=itemgetter(0)):
+                texts = [text for _, text in run]
+                self._append(day, texts)
+                written += len(texts)
+        except SinkFailed as error:
+            error.lines_kept += written
+            raise
+
+    def sync(self) -> None:
+        if self._fsync == "never":
+            return
+        for day in sorted(self._unsynced):
+            self._files[day].sync()
+            self._unsynced.discard(day)
+        self._synced_ns = time.monotonic_ns()
+
+    def sync_if_due(self) -> None:
+        if not self._unsynced or self._fsync == "never":
+            return
+        if self._fsync == "always" or time.monotonic_ns() - self._synced_ns >= FSYNC_INTERVAL_NS:
+            self.sync()
+
+    def close(self) -> None:
+        try:
+            self.sync()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+        self._unsynced.clear()
+
+    def _append(self, day: int, texts: list[bytes]) -> None:
+        file = self._files.get(day) or self._open(day)
+        file.append(texts)
+        self._unsynced.add(day)
+        while file.repairs:
+            done = file.repairs.pop(0)
+            self.repairs.append(done)
+
+    def _open(self, day: int) -> DayFile:
+        if len(self._files) >= _OPEN_DAYS:
+            oldest = next(iter(self._files))
+            if oldest in self._unsynced and self._fsync != "never":
+                self._files[oldest].sync()
+            self._unsynced.discard(oldest)
+            self._files.pop(oldest).close()
+        file = self._files[day] = DayFile(self._directory / file_name(self._kind, day))
+        return file
+
+
+def file_name(kind: str, day: int) -> str:
+    """Name of the feed file of a UTC day.
+
+    >>> file_name("fills", 20089)
+    'fills_20250101.jsonl'
+    """
+    return f"{kind}_{datetime.fromtimestamp(day * DAY_S, UTC):%Y%m%d}.jsonl"

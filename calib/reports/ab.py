@@ -1,0 +1,338 @@
+"""The AB report: the plain data of an evaluation as Markdown, verdict first."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from calib import __version__
+from calib.files import write_atomic
+from calib.reports.markdown import code, table
+from calib.reports.numbers import NONE, count, duration, number
+from calib.reports.render import environment
+
+BINS: Final = 60
+"""Characters of a timeline."""
+MARKS: Final = {"OK": "·", "VIOLATING": "▲", "INCONCLUSIVE": "?", "NODATA": " ", "ROLLED_BACK": "✕"}
+_WORST: Final = ("ROLLED_BACK", "VIOLATING", "INCONCLUSIVE", "OK", "NODATA")
+GATE_OF: Final = {
+    "slippage_bps": "slippage_degradation",
+    "taker_share": "taker_share_increase",
+    "tick_total_p95": "latency_regression",
+    "deadline_miss_rate": "deadline_miss_spike",
+}
+MAX_ROWS: Final = 200
+"""Symbols that a table shows; the JSON holds them all."""
+
+
+def write_report(report: dict[str, Any], out: Path) -> Path:
+    """Write ``out/reports/ab_run_<range>.md`` and give its path."""
+    stamps = "_".join(
+        datetime.fromtimestamp(report["range"][end], UTC).strftime("%Y%m%d_%H%M%S") for end in ("from", "to")
+    )
+    target = out / "reports" / f"ab_run_{stamps}.md"
+    write_atomic(target, report_text(report).encode())
+    return target
+
+
+def report_text(report: dict[str, Any]) -> str:
+    """The report as Markdown; the same evaluation gives the same bytes."""
+    return (
+        environment()
+        .get_template("ab.md.j2")
+        .render(
+            title=f"{moment(report['range']['from'])} to {moment(report['range']['to'])} UTC",
+            verdict=verdict_line(report),
+            other=other_line(report),
+            metrics=metrics_table(report),
+            seed=seed_table(report),
+            sound=sound_table(report),
+            srm=srm_line(report),
+            symbols=symbol_table(report),
+            timelines=timelines(report),
+            legend=", ".join(f"`{mark}` {state}" for state, mark in MARKS.items() if state != "ROLLED_BACK"),
+            assignment=assignment_table(report),
+            rule=rule_line(report),
+            settings=settings_table(report),
+            inputs=inputs_table(report),
+            left_out=left_out(report),
+            shortened=len(report["by_symbol"]) > MAX_ROWS,
+            max_rows=MAX_ROWS,
+            version=__version__,
+        )
+    )
+
+
+def moment(ts: float | None) -> str:
+    """Unix seconds for reading, to the second."""
+    return NONE if ts is None else datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def verdict_line(report: dict[str, Any]) -> str:
+    """The deciding decision in one sentence."""
+    name = report["decision"]
+    act = report["first_act"][name]
+    if act is not None:
+        when = duration(act["ts"] - report["range"]["from"])
+        return f"VIOLATED: the {name} decision calls for a rollback at {moment(act['ts'])} ({when} in): `{act['gate']}`"
+    states = {gate["gate"]: gate["state"] for gate in report["verdicts"][name]["gates"]}
+    said = "; ".join(f"`{gate}` {state}" for gate, state in states.items())
+    if report["state"] == "OK":
+        enough = " long enough to act" if name == "seed" else ""
+        return f"OK: the {name} decision found no gate violated{enough} ({said})"
+    if report["state"] == "VIOLATING":
+        return f"VIOLATING at the end, not long enough to act, by the {name} decision: {said}"
+    return f"NO VERDICT ({report['state']}) by the {name} decision: {said}"
+
+
+def other_line(report: dict[str, Any]) -> str:
+    """What the other decision says."""
+    name = "sound" if report["decision"] == "seed" else "seed"
+    act = report["first_act"][name]
+    if act is not None:
+        return f"The {name} decision would have rolled back at {moment(act['ts'])}: `{act['gate']}`."
+    states = sorted({gate["state"] for gate in report["verdicts"][name]["gates"]})
+    return f"The {name} decision would not have rolled back (its gates end as {', '.join(states)})."
+
+
+def metrics_table(report: dict[str, Any]) -> str:
+    """The six metrics over the whole run."""
+    rows = []
+    for name, entry in report["totals"].items():
+        effect = report["effects"][name]
+        gate = GATE_OF.get(name)
+        rows.append(
+            [
+                f"{name}{', ' + entry['unit'] if entry['unit'] else ''}",
+                number(entry["a"]),
+                number(entry["b"]),
+                signed(entry["delta"]),
+                interval(effect),
+                count(int(entry["n_a"])),
+                count(int(entry["n_b"])),
+                entry["direction"],
+                NONE if gate is None else pass_fail(report, gate),
+            ]
+        )
+    header = ["metric", "A", "B", "B - A", "interval of the effect", "n A", "n B", "B is", "gate"]
+    return table(header, rows, "lrrrrrrll")
+
+
+def signed(value: float | None) -> str:
+    """A number with its sign.
+
+    >>> signed(0.25), signed(-1.0), signed(None)
+    ('+0.25', '-1', '-')
+    """
+    return number(value) if value is None or value <= 0 else f"+{number(value)}"
+
+
+def interval(effect: dict[str, Any] | None) -> str:
+    """An effect's interval; a ratio in percent."""
+    if effect is None:
+        return NONE
+    if effect["unit"] == "ratio":
+        ends = [None if effect[end] is None else 100 * effect[end] for end in ("low", "high")]
+        unit = " %"
+    else:
+        ends, unit = [effect["low"], effect["high"]], ""
+    low, high = ("-inf" if ends[0] is None else signed(ends[0])), ("inf" if ends[1] is None else signed(ends[1]))
+    return f"{low} .. {high}{unit}"
+
+
+def pass_fail(report: dict[str, Any], gate: str) -> str:
+    """Whether a gate passes under the deciding decision."""
+    line = report["timelines"][gate][report["decision"]]
+    if line["first_act"] is not None:
+        return "FAIL"
+    state: str = next(g["state"] for g in report["verdicts"][report["decision"]]["gates"] if g["gate"] == gate)
+    return {"OK": "pass", "VIOLATING": "violating", "NODATA": "no data"}.get(state, state.lower())
+
+
+def seed_table(report: dict[str, Any]) -> str:
+    """The gates under the seed decision: thresholds, times and counts."""
+    rows = []
+    for gate in report["verdicts"]["seed"]["gates"]:
+        line, evidence = report["timelines"][gate["gate"]]["seed"], gate["evidence"]
+        counts = line["evaluations"]
+        rows.append(
+            [
+                f"`{gate['gate']}`",
+                threshold(report, gate["gate"]),
+                gate["state"],
+                count(sum(counts.values())),
+                count(counts.get("VIOLATING", 0)),
+                count(counts.get("NODATA", 0)),
+                count(evidence["violations"]),
+                moment(line["first_violation"]),
+                f"{evidence['held_s']:.0f}",
+                moment(line["first_act"]),
+            ]
+        )
+    header = ["gate", "B passes up to", "at the end", "evaluations", "violating", "no data", "violations"]
+    return table([*header, "first violation", "held at the end, s", "acts at"], rows, "lllrrrrlrl")
+
+
+def threshold(report: dict[str, Any], gate: str) -> str:
+    """A gate's rule in words."""
+    settings = report["settings"]
+    return {
+        "slippage_degradation": f"A + {number(settings['slippage_margin_bps'])} bps",
+        "taker_share_increase": f"A + {number(100 * settings['taker_margin'])} p.p.",
+        "latency_regression": f"A + {number(100 * settings['latency_margin_ratio'])} %",
+        "deadline_miss_spike": f"{number(100 * settings['max_deadline_miss_rate'])} %",
+    }[gate]
+
+
+def sound_table(report: dict[str, Any]) -> str:
+    """The gates under the sound decision: p-values against their share of alpha."""
+    rows = []
+    for gate in report["verdicts"]["sound"]["gates"]:
+        line, evidence = report["timelines"][gate["gate"]]["sound"], gate["evidence"]
+        p = number(evidence["p"])
+        if "p_limit" in evidence:
+            p += f" (limit: {number(evidence['p_limit'])})"
+        rows.append(
+            [
+                f"`{gate['gate']}`",
+                gate["state"],
+                p,
+                number(evidence["alpha"]),
+                count(evidence["blocks"]),
+                signed(evidence["effect"]),
+                number(evidence["margin"]),
+                moment(line["first_act"]),
+                evidence["why"],
+            ]
+        )
+    header = ["gate", "at the end", "p", "acts below", "blocks", "effect", "margin", "acts at", "why"]
+    return table(header, rows, "llrrrrrll")
+
+
+def srm_line(report: dict[str, Any]) -> str:
+    """The sample-ratio check in one sentence."""
+    srm = report["srm"]
+    if srm["p"] is None:
+        return "Not checked: no complete block."
+    verdict = "MISMATCH: the comparison cannot be trusted" if srm["mismatch"] else "as assigned"
+    units = f"{count(srm['units_a'])} units with data in A, {count(srm['units_b'])} in B"
+    due = f"expected in B {100 * srm['expected_b']:.1f} %"
+    test = f"chi-square {number(srm['chi_square'])}, p {number(srm['p'])} (mismatch below 0.001)"
+    return f"{units}, {due}; {test}: {verdict}."
+
+
+def symbol_table(report: dict[str, Any]) -> str:
+    """Each symbol's own B - A, where it was in both arms, else its level."""
+    rows = []
+    for symbol, entry in list(report["by_symbol"].items())[:MAX_ROWS]:
+        cells = [f"{count(entry['fills'].get(arm, 0))} / {count(entry['ticks'].get(arm, 0))}" for arm in "AB"]
+        rows.append(
+            [code(symbol), entry["arms"] or NONE, *cells, *(_symbol_cell(entry[name]) for name in report["totals"])]
+        )
+    header = ["symbol", "arms", "fills / ticks A", "fills / ticks B", *report["totals"]]
+    return table(header, rows, "llrr" + "r" * len(report["totals"]))
+
+
+def _symbol_cell(values: dict[str, Any]) -> str:
+    if values["delta"] is not None:
+        return signed(values["delta"])
+    level = values["a"] if values["b"] is None else values["b"]
+    return NONE if level is None else f"({number(level)})"
+
+
+def timelines(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Per gate: the two strips, and the spans in which it was violating."""
+    return [
+        {
+            "gate": gate,
+            "strips": "\n".join(
+                f"{decision:<5} |{strip(lines[decision]['spans'], report['range']['from'], report['evaluated_to'])}|"
+                for decision in ("seed", "sound")
+            ),
+            "spans": spans(lines, report["evaluated_to"]),
+        }
+        for gate, lines in report["timelines"].items()
+    ]
+
+
+def strip(found: list[list[Any]], begin: float, end: float, bins: int = BINS) -> str:
+    """States over time, one character per bin: the worst that held within it.
+
+    >>> strip([[0, "OK"], [50, "VIOLATING"], [60, "OK"]], 0, 100, bins=10)
+    '·····▲▲···'
+    """
+    width = max((end - begin) / bins, 1e-9)
+    ends = [following[0] for following in found[1:]] + [end]
+    cells = []
+    for i in range(bins):
+        low, high = begin + i * width, begin + (i + 1) * width
+        seen = {state for (ts, state), until in zip(found, ends, strict=True) if ts < high and until >= low}
+        cells.append(MARKS[next((state for state in _WORST if state in seen), "NODATA")])
+    return "".join(cells)
+
+
+def spans(lines: dict[str, Any], end: float, limit: int = 12) -> str:
+    """The longest violating spans of both decisions, in time order."""
+    rows = []
+    for decision in ("seed", "sound"):
+        found = lines[decision]["spans"]
+        ends = [following[0] for following in found[1:]] + [end]
+        rows += [
+            (ts, decision, until - ts) for (ts, state), until in zip(found, ends, strict=True) if state == "VIOLATING"
+        ]
+    longest = sorted(sorted(rows, key=lambda row: -row[2])[:limit])
+    if not longest:
+        return ""
+    cells = [[moment(ts), decision, duration(length)] for ts, decision, length in longest]
+    return table(["violating from", "decision", "for"], cells, "llr")
+
+
+def assignment_table(report: dict[str, Any]) -> str:
+    """Which symbol is in which arm at the end."""
+    from calib.experiments.routing import hash_unit
+
+    assignment = report["assignment"]
+    rows = []
+    for symbol, arm in list(assignment["symbols"].items())[:MAX_ROWS]:
+        unit = NONE if assignment["recorded"] else f"{hash_unit(assignment['salt'], symbol):.4f}"
+        rows.append([code(symbol), arm, unit])
+    return table(["symbol", "arm at the end", "hash"], rows, "llr")
+
+
+def rule_line(report: dict[str, Any]) -> str:
+    """How the symbols were dealt."""
+    assignment = report["assignment"]
+    block = f", blocks of {duration(assignment['block_s'])}" if assignment["rule"] == "switchback" else ""
+    if assignment["recorded"]:
+        kind = "a switchback" if assignment["rule"] == "switchback" else "persistent arms"
+        return f"As recorded: {kind}{block}."
+    split = f"{100 * assignment['split']:g} % of the symbols in B"
+    return f"Assigned afterwards by `{assignment['rule']}`, salt {code(assignment['salt'])}, {split}{block}."
+
+
+def settings_table(report: dict[str, Any]) -> str:
+    """The settings that the evaluation held to."""
+    rows = [[f"`ab.{name}`", NONE if value is None else str(value)] for name, value in report["settings"].items()]
+    return table(["setting", "value"], rows, "ll")
+
+
+def inputs_table(report: dict[str, Any]) -> str:
+    """The feed files with what was used of them."""
+    rows = [
+        [
+            code(entry["file"]),
+            entry["sha256"][:12],
+            count(entry["lines"]),
+            count(entry["used"]),
+            ", ".join(f"{reason} {count(n)}" for reason, n in entry["rejected"].items()) or NONE,
+        ]
+        for entry in report["inputs"]
+    ]
+    return table(["file", "sha256", "lines", "used", "rejected"], rows, "llrrl")
+
+
+def left_out(report: dict[str, Any]) -> str:
+    """What was read but not judged."""
+    rows = [[name, count(n)] for name, n in report["counts"].items() if n]
+    return table(["left out", "lines"], rows, "lr") if rows else ""

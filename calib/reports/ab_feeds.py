@@ -1,0 +1,242 @@
+"""Feeds with arms, as an experiment evaluated afterwards wants them: which arm each line is in, in time order."""
+
+from __future__ import annotations
+
+import glob
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from calib.errors import NoBuckets, NoFeeds, NoLines, NoSuchSymbol, UsageError
+from calib.experiments.records import FILL_FIELDS, TICK_FIELDS
+from calib.experiments.routing import Assignment, RecordedRouter, Router
+from calib.feeds.days import DayFile, find_days, in_order, named_file, newest_days
+from calib.feeds.reading import read_batches
+from calib.feeds.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.stats import FileStats
+
+DAY_S: Final = 86_400
+COLUMNS: Final = {"fills": FILL_FIELDS, "pipeline_ticks": TICK_FIELDS}
+SWITCHES: Final = 3
+"""Changes of arm per symbol, on average, from which on a recording is taken for a switchback."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmFile:
+    """A feed file; ``arm`` where the file's name says the arm of all its lines, else None."""
+
+    file: DayFile
+    arm: str | None
+
+
+@dataclass(slots=True)
+class ABFeeds:
+    """The files of one evaluation and what is asked of them.
+
+    Parameters
+    ----------
+    files
+        Of the kinds ``fills`` and ``pipeline_ticks``.
+    start, end
+        The range [start, end) in Unix seconds; None where that side is open.
+    symbols
+        Only these; empty for all.
+    out
+        The root below which rejects are written; None writes none.
+    max_reject_ratio
+        See `calib.feeds.rejects.check_ratio`.
+    """
+
+    files: list[ArmFile]
+    start: float | None
+    end: float | None
+    symbols: tuple[str, ...] = ()
+    out: Path | None = None
+    max_reject_ratio: float = 0.01
+    stats: list[FileStats] = field(default_factory=list)
+    without_bucket: int = 0
+    """Lines of the range that name no arm; they are left out."""
+
+    def frame(self, entry: ArmFile, *, first_time: bool) -> pl.DataFrame:
+        """One file's lines of the range, in time order; the first time its rejects are written and judged."""
+        name = entry.file.name if entry.arm is None else f"{entry.arm}.{entry.file.name}"
+        columns = COLUMNS[entry.file.kind]
+        newest = entry.file in newest_days(known.file for known in self.files)
+        if first_time and self.out is not None:
+            with RejectWriter(rejects_path(self.out, name)) as rejects:
+                reading = read_batches(entry.file, columns, newest=newest, rejects=rejects)
+                frames = [self._cut(batch) for batch in reading]
+        else:
+            reading = read_batches(entry.file, columns, newest=newest)
+            frames = [self._cut(batch) for batch in reading]
+        if first_time:
+            self.stats.append(reading.stats)
+            check_ratio(reading.stats, self.max_reject_ratio)
+        frame = pl.concat(frames) if frames else pl.DataFrame()
+        if entry.arm is not None and frame.height:
+            frame = frame.with_columns(pl.lit(entry.arm).alias("bucket"))
+        return frame.sort("ts", maintain_order=True) if frame.height else frame
+
+    def _cut(self, batch: pl.DataFrame) -> pl.DataFrame:
+        keep = pl.lit(value=True)
+        if self.start is not None:
+            keep &= pl.col("ts") >= self.start
+        if self.end is not None:
+            keep &= pl.col("ts") < self.end
+        if self.symbols:
+            keep &= pl.col("symbol").is_in(list(self.symbols))
+        return batch.filter(keep)
+
+    def survey(self) -> Survey:
+        """One look at all files: who is in which arm, how often that changes, which symbols there are.
+
+        Raises
+        ------
+        NoLines, NoSuchSymbol, TooManyRejects
+            Where there is nothing to evaluate.
+        """
+        survey = Survey()
+        for _, entries in groupby(self.files, key=lambda entry: (entry.file.kind, entry.file.day)):
+            # The files of both arms together: an arm that is said by file changes from file to file.
+            frames = [frame for entry in entries if (frame := self.frame(entry, first_time=True)).height]
+            if frames:
+                survey.add(pl.concat(frames).sort("ts", maintain_order=True))
+        if not survey.lines:
+            if self.symbols and any(stats.used for stats in self.stats):
+                raise NoSuchSymbol(
+                    f"no line of {', '.join(self.symbols[:5])} in the range", hint="Check --symbols and the range"
+                )
+            raise NoLines("the feeds hold no usable line in the range", hint="Check --from and --to, or --feeds")
+        return survey
+
+    def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """``(kind, line)`` in time order, day by day; lines of one time in the order of their files."""
+        days = sorted({entry.file.day for entry in self.files})
+        for day in days:
+            frames = [
+                (entry.file.kind, self.frame(entry, first_time=False)) for entry in self.files if entry.file.day == day
+            ]
+            streams = [_rows(kind, frame) for kind, frame in frames if frame.height]
+            for _, kind, row in heapq.merge(*streams, key=itemgetter(0)):
+                yield kind, row
+
+
+def _rows(kind: str, frame: pl.DataFrame) -> Iterator[tuple[float, str, dict[str, Any]]]:
+    for row in frame.drop("line").iter_rows(named=True):
+        yield row["ts"], kind, row
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the arms of a recording look like."""
+
+    lines: int = 0
+    bucketed: int = 0
+    changes: int = 0
+    arms: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By symbol: lines in each arm."""
+    first: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """By symbol: time and arm of its first line."""
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take one file's lines, in time order."""
+        self.lines += frame.height
+        for symbol in frame["symbol"].unique().sort():
+            self.arms.setdefault(symbol, {})
+        known = frame.filter(pl.col("bucket").is_not_null()).select("symbol", "ts", "bucket")
+        self.bucketed += known.height
+        changed = known.select((pl.col("bucket") != pl.col("bucket").shift().over("symbol")).fill_null(value=False))
+        self.changes = max(self.changes, int(changed.to_series().sum()))
+        for symbol, arm, count in known.group_by("symbol", "bucket").len().sort("symbol", "bucket").iter_rows():
+            self.arms[symbol][arm] = self.arms[symbol].get(arm, 0) + count
+        first = known.group_by("symbol").agg(pl.col("ts").first(), pl.col("bucket").first()).sort("symbol")
+        for symbol, ts, arm in first.iter_rows():
+            if symbol not in self.first or ts < self.first[symbol][0]:
+                self.first[symbol] = (ts, arm)
+
+    @property
+    def looks_like_switchback(self) -> bool:
+        """Whether symbols change their arm again and again; a ramp or a rollback moves each but once."""
+        return self.changes >= SWITCHES * max(1, len(self.arms))
+
+
+def choose_files(directory: Path, buckets: list[str], start: float | None, end: float | None) -> list[ArmFile]:
+    """The files to read: those of the directory, or those that ``A=GLOB`` and ``B=GLOB`` name.
+
+    Raises
+    ------
+    UsageError
+        Where a text is no ``A=GLOB`` or only one arm is named.
+    NoFeeds
+        Where a glob matches nothing.
+    """
+    if not buckets:
+        return [ArmFile(file, None) for file in find_days(directory, COLUMNS) if _touches(file, start, end)]
+    found: list[ArmFile] = []
+    arms = set()
+    for text in buckets:
+        arm, equals, pattern = text.partition("=")
+        if arm not in ("A", "B") or not equals or not pattern:
+            raise UsageError(f"--bucket {text!r} is not A=FILES or B=FILES", hint="Example: --bucket 'A=a/*.jsonl'")
+        paths = sorted(glob.glob(pattern))  # noqa: PTH207 - the user's pattern may be absolute
+        if not paths:
+            raise NoFeeds(f"--bucket {text}: no file matches", where=pattern, hint="Quote the pattern; check the path")
+        arms.add(arm)
+        files = in_order([named_file(Path(path)) for path in paths])
+        found += [ArmFile(file, arm) for file in files if file.kind in COLUMNS and _touches(file, start, end)]
+    if arms != {"A", "B"}:
+        raise UsageError(
+            f"--bucket names {' and '.join(sorted(arms))} only", hint="Name both: --bucket A=... --bucket B=..."
+        )
+    return sorted(found, key=lambda entry: (entry.file.kind, entry.file.day, entry.arm or "", str(entry.file.path)))
+
+
+def _touches(file: DayFile, start: float | None, end: float | None) -> bool:
+    return (start is None or file.first_ts + DAY_S > start) and (end is None or file.first_ts < end)
+
+
+def recorded_router(survey: Survey, block_s: float, rule: Assignment | None) -> RecordedRouter:
+    """The arms as recorded; ``rule`` None decides between persistent arms and a switchback by looking.
+
+    Raises
+    ------
+    NoBuckets
+        Where no line names an arm.
+    """
+    if not survey.bucketed:
+        raise NoBuckets(
+            "no line of the range names its bucket",
+            hint="Log `bucket` with each line, or say who was in B with --assign SALT/SPLIT or --bucket ARM=FILES",
+        )
+    if rule is None:
+        rule = Assignment.SWITCHBACK if survey.looks_like_switchback else Assignment.HASH
+    return RecordedRouter(rule, {symbol: arm for symbol, (_, arm) in sorted(survey.first.items())}, block_s=block_s)
+
+
+def assigned_router(text: str, rule: Assignment, symbols: list[str], block_s: float) -> Router:
+    """The router of ``--assign SALT/SPLIT``: a fraction (0.5) or percent (50%).
+
+    Raises
+    ------
+    UsageError
+        Where the text is neither.
+    """
+    salt, slash, share = text.rpartition("/")
+    number = share.removesuffix("%")
+    try:
+        split = float(number) / (100 if share.endswith("%") else 1)
+    except ValueError:
+        split = -1.0
+    if not slash or not 0 <= split <= 1:
+        raise UsageError(
+            f"--assign {text!r} is not SALT/SPLIT", hint="The split is a fraction or percent: demo/0.5 or demo/50%"
+        )
+    router = Router(rule, salt, split, block_s=block_s)
+    router.add(symbols)
+    return router

@@ -1,0 +1,43 @@
+"""Histograms of one line: ``▂▄█▅▁▂``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+BARS: Final = "▁▂▃▄▅▆▇█"
+BINS: Final = 16
+
+
+def sparkline(amounts: Sequence[int]) -> str:
+    """One bar for each amount, the largest full; ``▁`` only where there is nothing.
+
+    >>> sparkline([0, 1, 50, 100])
+    '▁▂▅█'
+    """
+    top = max(amounts, default=0)
+    if top == 0:
+        return BARS[0] * len(amounts)
+    steps = len(BARS) - 1
+    return "".join(BARS[-(-amount * steps // top)] for amount in amounts)
+
+
+def histogram(values: npt.NDArray[np.float64], bins: int = BINS) -> str:
+    """The values' distribution in ``bins`` equal bins from the least to the largest; one bar where all are equal.
+
+    >>> histogram(np.array([1.0, 1.0, 2.0, 4.0]), bins=3)
+    '█▅▅'
+    """
+    if values.size == 0:
+        return ""
+    low, high = float(values.min()), float(values.max())
+    # Halved before the difference is taken: that of the two largest doubles would overflow.
+    half = high / 2 - low / 2
+    if half <= 0:
+        return BARS[-1]
+    place = np.floor((values / 2 - low / 2) / half * bins).astype(np.int64)
+    amounts = np.bincount(np.clip(place, 0, bins - 1), minlength=bins)
+    return sparkline([int(amount) for amount in amounts])

@@ -1,0 +1,207 @@
+"""The summary of a dataset as values; `calib.reports.sections` puts them into words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from calib.dataset.columns import NUMBERS
+from calib.dataset.model import Dataset, Interval, interval_rows
+from calib.reports.alerts import CRITICAL, Alert, alerts
+from calib.reports.distribution import Distribution, distribution
+
+WORST: Final = 10
+WORST_CRITERION: Final = "the lowest `net_bps`; among equals the one with more fills"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a calibration can rest on the dataset.
+
+    Parameters
+    ----------
+    usable
+        False where no interval was kept, or those kept hold no fill.
+    reason
+        Why not; empty where it is usable.
+    """
+
+    usable: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRow:
+    """What became of one symbol's intervals.
+
+    Parameters
+    ----------
+    absent
+        Intervals of the range in which it had neither tick nor fill.
+    dropped_by
+        Dropped rows by reason; a row may have several.
+    """
+
+    symbol: str
+    kept: int
+    dropped: int
+    absent: int
+    ticks: int
+    fills: int
+    quotes: int
+    net_median_bps: float | None
+    dropped_by: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRow:
+    """What one filter dropped: ``alone`` counts the rows that no other filter would have dropped."""
+
+    reason: str
+    rows: int
+    alone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything that the report says.
+
+    Parameters
+    ----------
+    null_shares
+        By symbol and column, the share of the symbol's kept intervals without a value.
+    overlaps
+        Sets of reasons as they occurred together, with their number of rows, the most frequent first.
+    widest_gaps
+        Kept intervals with the longest silences, (symbol, start_ts, seconds), the longest first.
+    """
+
+    name: str
+    dataset: Dataset
+    verdict: Verdict
+    alerts: list[Alert]
+    distributions: list[Distribution]
+    null_shares: dict[str, dict[str, float]]
+    symbols: list[SymbolRow]
+    reasons: list[ReasonRow]
+    overlaps: list[tuple[tuple[str, ...], int]]
+    widest_gaps: list[tuple[str, int, float]]
+    worst: list[Interval]
+
+    @property
+    def critical(self) -> int:
+        """Number of critical alerts."""
+        return sum(alert.severity == CRITICAL for alert in self.alerts)
+
+    @property
+    def warnings(self) -> int:
+        """Number of the other alerts."""
+        return len(self.alerts) - self.critical
+
+
+def summarise(name: str, dataset: Dataset) -> Summary:
+    """Sum up a dataset.
+
+    Parameters
+    ----------
+    name
+        How the report calls it: the file's name without its suffix.
+    """
+    kept = dataset.intervals
+    return Summary(
+        name=name,
+        dataset=dataset,
+        verdict=_verdict(dataset),
+        alerts=alerts(dataset),
+        distributions=[distribution(column.name, column.unit, kept[column.name]) for column in NUMBERS],
+        null_shares=_null_shares(kept),
+        symbols=_symbols(dataset),
+        reasons=_reasons(dataset),
+        overlaps=_overlaps(dataset),
+        widest_gaps=_widest_gaps(kept),
+        worst=_worst(dataset),
+    )
+
+
+def _verdict(dataset: Dataset) -> Verdict:
+    if not dataset.counts.kept:
+        dropped = dataset.counts.intervals
+        return Verdict(False, f"all {dropped} intervals were dropped" if dropped else "there is no interval")
+    if not dataset.intervals["fills"].sum():
+        return Verdict(False, "no kept interval holds a fill")
+    return Verdict(True)
+
+
+def _null_shares(kept: pl.DataFrame) -> dict[str, dict[str, float]]:
+    names = [column.name for column in NUMBERS]
+    shares = kept.group_by("symbol").agg(pl.col(names).is_null().mean()).sort("symbol")
+    return {row.pop("symbol"): row for row in shares.iter_rows(named=True)}
+
+
+def _symbols(dataset: Dataset) -> list[SymbolRow]:
+    kept = dataset.intervals.group_by("symbol").agg(
+        pl.len().alias("kept"),
+        pl.col("ticks", "fills", "quotes").sum(),
+        pl.col("net_bps").median(),
+    )
+    by_symbol = {row["symbol"]: row for row in kept.iter_rows(named=True)}
+    dropped = Counter(dataset.dropped["symbol"].to_list())
+    reasons: dict[str, Counter[str]] = {}
+    for symbol, reason in dataset.dropped.select("symbol", "reasons").explode("reasons").iter_rows():
+        reasons.setdefault(symbol, Counter())[reason] += 1
+    span = dataset.range
+    slots = (span.to_ts - span.from_ts) // span.interval_sec
+    nothing = {"kept": 0, "ticks": 0, "fills": 0, "quotes": 0, "net_bps": None}
+    rows = []
+    for symbol in span.symbols:
+        sums = by_symbol.get(symbol, nothing)
+        rows.append(
+            SymbolRow(
+                symbol=symbol,
+                kept=sums["kept"],
+                dropped=dropped[symbol],
+                absent=slots - sums["kept"] - dropped[symbol],
+                ticks=sums["ticks"],
+                fills=sums["fills"],
+                quotes=sums["quotes"],
+                net_median_bps=sums["net_bps"],
+                dropped_by=dict(reasons.get(symbol, {})),
+            )
+        )
+    return sorted(rows, key=lambda row: (row.kept / max(1, row.kept + row.dropped), row.symbol))
+
+
+def _combinations(dataset: Dataset) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(reasons) for reasons in dataset.dropped["reasons"].to_list())
+
+
+def _reasons(dataset: Dataset) -> list[ReasonRow]:
+    combinations = _combinations(dataset)
+    names = list(dict.fromkeys([*dataset.counts.dropped, *(name for group in sorted(combinations) for name in group)]))
+    return [
+        ReasonRow(
+            reason=name,
+            rows=sum(amount for group, amount in combinations.items() if name in group),
+            alone=combinations[name,],
+        )
+        for name in names
+    ]
+
+
+def _overlaps(dataset: Dataset) -> list[tuple[tuple[str, ...], int]]:
+    return sorted(_combinations(dataset).items(), key=lambda item: (-item[1], item[0]))
+
+
+def _widest_gaps(kept: pl.DataFrame) -> list[tuple[str, int, float]]:
+    order = ["max_gap_s", "symbol", "start_ts"]
+    widest = kept.drop_nulls("max_gap_s").sort(order, descending=[True, False, False]).head(3)
+    return widest.select("symbol", "start_ts", "max_gap_s").rows()
+
+
+def _worst(dataset: Dataset) -> list[Interval]:
+    order = ["net_bps", "fills", "symbol", "start_ts"]
+    worst = dataset.intervals.drop_nulls("net_bps").sort(order, descending=[False, True, False, False]).head(WORST)
+    return list(interval_rows(worst))

@@ -1,0 +1,252 @@
+"""Charts as SVG that stand alone: lines and points over two axes.
+
+Read aloud they say their numbers (``role="img"``, ``<title>``, ``<desc>``); they follow the reader's light or dark
+mode; and no series is told by colour alone: each has a marker and a dash of its own, and its name beside its last
+point. The palette is that of Okabe and Ito (2008), which is safe for the colour-blind.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from calib.reports.markdown import visible
+from calib.reports.numbers import DIGITS, count, number
+
+_NAMESPACE: Final = "http://www.w3.org/2000/svg"
+WIDTH: Final = 640
+HEIGHT: Final = 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 150, 40, 50
+_TOLD: Final = 12
+"""Points of a series that the description spells out; of a longer one it gives the extremes and the last."""
+
+_STYLES: Final = (
+    ("#0072b2", "#56b4e9", "", "circle"),
+    ("#d55e00", "#e69f00", "6 3", "square"),
+    ("#009e73", "#4fd6a9", "2 3", "triangle"),
+    ("#a0527e", "#cc79a7", "8 3 2 3", "diamond"),
+)
+"""Light colour, dark colour, dash and marker of each series in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one kind, in the order in which a line joins them.
+
+    Parameters
+    ----------
+    name
+        Said beside the last point and in the description.
+    points
+        ``(x, y)``, all finite.
+    joined
+        Whether a line joins them.
+    """
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    joined: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A vertical line at ``x`` with its name: a limit, a moment."""
+
+    x: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What is to be drawn.
+
+    Parameters
+    ----------
+    title
+        One line.
+    x_label, y_label
+        With their units.
+    x_text
+        How a value of x is written; default four significant digits.
+
+    Raises
+    ------
+    ValueError
+        For a chart without a point, a point that is not finite, or more series than there are styles.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    marks: tuple[Mark, ...] = ()
+    x_text: Callable[[float], str] = number
+
+    def __post_init__(self) -> None:
+        points = [point for series in self.series for point in series.points]
+        if not points or not all(math.isfinite(value) for point in points for value in point):
+            raise ValueError("a chart needs at least one point, and finite ones")
+        if len(self.series) > len(_STYLES):
+            raise ValueError(f"a chart tells at most {len(_STYLES)} series apart")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Maps ``[low, high]`` to the pixels ``[start, end]``.
+
+    >>> Scale(0.0, 10.0, 100.0, 200.0)(2.5)
+    125.0
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 2)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round values (1, 2 or 5 times a power of ten) that enclose ``[low, high]``.
+
+    >>> ticks(0.0, 9.3)
+    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    """
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-300):
+        around = max(abs(low), abs(high))
+        half = around / 2 if around > 1e-300 else 0.5
+        low, high = low - half, high + half
+    raw = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
+
+
+def svg(chart: Chart) -> str:
+    """The chart as an SVG document; the same chart gives the same bytes."""
+    points = [point for series in chart.series for point in series.points]
+    xs = [x for x, _ in points] + [mark.x for mark in chart.marks]
+    x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(y for _, y in points), max(y for _, y in points))
+    x_labels = _labels(x_ticks) if chart.x_text is number else [chart.x_text(value) for value in x_ticks]
+    x = Scale(x_ticks[0], x_ticks[-1], _LEFT, WIDTH - _RIGHT)
+    y = Scale(y_ticks[0], y_ticks[-1], HEIGHT - _BOTTOM, _TOP)
+    # Several charts may stand in one page: their ids must differ.
+    key = f"c{zlib.crc32((chart.title + description(chart)).encode()):08x}"
+    body = [
+        *(_grid_x(x(value), label) for value, label in zip(x_ticks, x_labels, strict=True)),
+        *(_grid_y(y(value), label) for value, label in zip(y_ticks, _labels(y_ticks), strict=True)),
+        _text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 10, chart.x_label, "middle"),
+        f'<g transform="rotate(-90 16 {HEIGHT / 2:g})">{_text(16, HEIGHT / 2, chart.y_label, "middle")}</g>',
+        _text(WIDTH / 2, 20, chart.title, "middle", "title"),
+        *(_mark(x(mark.x), mark.name) for mark in chart.marks),
+        *(_series(index, series, x, y) for index, series in enumerate(chart.series)),
+    ]
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    return "\n".join(
+        [
+            f'<svg xmlns="{_NAMESPACE}" {size} role="img" aria-labelledby="{key}-t {key}-d" id="{key}">',
+            f'<title id="{key}-t">{_safe(chart.title)}</title>',
+            f'<desc id="{key}-d">{_safe(description(chart))}</desc>',
+            f"<style>{_css(key)}</style>",
+            *body,
+            "</svg>\n",
+        ]
+    )
+
+
+def description(chart: Chart) -> str:
+    """The chart in words, with its numbers."""
+    parts = [f"{chart.y_label} over {chart.x_label}."]
+    for series in chart.series:
+        if not series.points:
+            parts.append(f"{series.name}: no points.")
+        elif len(series.points) <= _TOLD:
+            told = "; ".join(f"{number(y)} at {chart.x_text(x)}" for x, y in series.points)
+            parts.append(f"{series.name}: {told}.")
+        else:
+            low, high = min(series.points, key=lambda p: p[1]), max(series.points, key=lambda p: p[1])
+            named = (("lowest", low), ("highest", high), ("last", series.points[-1]))
+            told = "; ".join(f"{word} {number(y)} at {chart.x_text(x)}" for word, (x, y) in named)
+            parts.append(f"{series.name}: {count(len(series.points))} points; {told}.")
+    parts += [f"Marked: {mark.name} at {chart.x_text(mark.x)}." for mark in chart.marks]
+    return " ".join(parts)
+
+
+def _labels(values: Sequence[float]) -> list[str]:
+    """The ticks' numbers, with as many digits as tell them apart."""
+    for digits in range(DIGITS, 13):
+        labels = [number(value, digits) for value in values]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _css(key: str) -> str:
+    def rules(place: int) -> str:
+        return "".join(f"#{key} .s{index}{{color:{style[place]}}}" for index, style in enumerate(_STYLES))
+
+    return (
+        f"#{key}{{color:#222;background:#fff;font:12px system-ui,sans-serif}}#{key} text{{fill:currentColor}}"
+        f"#{key} .title{{font-weight:600}}#{key} .grid{{stroke:currentColor;opacity:.15}}"
+        f"#{key} .mark{{stroke:currentColor;stroke-dasharray:1 4}}#{key} .line{{fill:none;stroke:currentColor;"
+        f"stroke-width:2}}#{key} .point{{fill:currentColor}}{rules(0)}"
+        f"@media(prefers-color-scheme:dark){{#{key}{{color:#ddd;background:#111}}{rules(1)}}}"
+    )
+
+
+def _grid_x(at: float, label: str) -> str:
+    line = f'<line class="grid" x1="{at:g}" x2="{at:g}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
+    return line + _text(at, HEIGHT - _BOTTOM + 16, label, "middle")
+
+
+def _grid_y(at: float, label: str) -> str:
+    line = f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:g}" y2="{at:g}"/>'
+    return line + _text(_LEFT - 6, at + 4, label, "end")
+
+
+def _mark(at: float, name: str) -> str:
+    line = f'<line class="mark" x1="{at:g}" x2="{at:g}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
+    return line + _text(at + 4, _TOP + 10, name, "start")
+
+
+def _series(index: int, series: Series, x: Scale, y: Scale) -> str:
+    _, _, dash, marker = _STYLES[index]
+    places = [(x(one), y(other)) for one, other in series.points]
+    parts = []
+    if series.joined and len(places) > 1:
+        path = " ".join(f"{one:g},{other:g}" for one, other in places)
+        dashed = f' stroke-dasharray="{dash}"' if dash else ""
+        parts.append(f'<polyline class="line"{dashed} points="{path}"/>')
+    # A marker on each point of a long line would hide the line; the last one is enough to tell the series.
+    marked = places if len(places) <= 3 * _TOLD or not series.joined else places[-1:]
+    parts += [_marker(marker, *place) for place in marked]
+    if places:
+        parts.append(_text(places[-1][0] + 8, places[-1][1] + 4, series.name, "start"))
+    return f'<g class="s{index}">{"".join(parts)}</g>'
+
+
+def _marker(shape: str, at_x: float, at_y: float) -> str:
+    if shape == "circle":
+        return f'<circle class="point" cx="{at_x:g}" cy="{at_y:g}" r="4"/>'
+    corners: dict[str, Sequence[tuple[int, int]]] = {
+        "square": ((-4, -4), (4, -4), (4, 4), (-4, 4)),
+        "triangle": ((0, -5), (5, 4), (-5, 4)),
+        "diamond": ((0, -5), (5, 0), (0, 5), (-5, 0)),
+    }
+    path = " ".join(f"{at_x + one:g},{at_y + other:g}" for one, other in corners[shape])
+    return f'<polygon class="point" points="{path}"/>'
+
+
+def _text(at_x: float, at_y: float, text: str, anchor: str, kind: str = "") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f'<text{named} x="{at_x:g}" y="{at_y:g}" text-anchor="{anchor}">{_safe(text)}</text>'
+
+
+def _safe(text: str) -> str:
+    return escape(visible(text))

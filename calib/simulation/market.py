@@ -1,0 +1,116 @@
+"""The market: a mid that walks in half ticks through regimes of volatility, and a spread around it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from calib.simulation.chance import Chance
+from calib.simulation.instruments import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """A mood of the market.
+
+    Parameters
+    ----------
+    name
+        ``calm``, ``busy`` or ``storm``.
+    vol_factor
+        Times the instrument's calm volatility.
+    spread_factor
+        Times its usual spread.
+    mean_s
+        Mean stay, s; stays are geometric on the market's steps.
+    after
+        Names of the regimes that may follow, each as likely as its number of entries.
+    """
+
+    name: str
+    vol_factor: float
+    spread_factor: float
+    mean_s: float
+    after: tuple[str, ...]
+
+
+REGIMES: Final = {
+    regime.name: regime
+    for regime in (
+        Regime("calm", 1.0, 1.0, 600.0, ("busy", "busy", "busy", "storm")),
+        Regime("busy", 1.8, 1.3, 240.0, ("calm", "calm", "calm", "storm")),
+        Regime("storm", 4.0, 2.2, 60.0, ("busy", "busy", "calm")),
+    )
+}
+
+
+class Book(NamedTuple):
+    """The top of the book in whole ticks; the mid in half ticks."""
+
+    bid: int
+    ask: int
+    update_id: int
+
+    @property
+    def mid_h(self) -> int:
+        """The mid in half ticks."""
+        return self.bid + self.ask
+
+
+class Market:
+    """The market of one instrument, moved step by step.
+
+    Each step of dt seconds the mid moves by ``round(sigma sqrt(dt) z)`` half ticks, z standard normal: the variance of
+    a step is ``sigma^2 dt + 1/12`` half ticks squared (Sheppard's correction, very nearly exact from a standard
+    deviation of 0.7 half ticks upwards).
+
+    Parameters
+    ----------
+    instrument
+        Whose market it is.
+    chance
+        Its own stream of draws.
+    step_s
+        Length of a step, s, > 0.
+    """
+
+    __slots__ = ("_chance", "_instrument", "_mid_h", "_sd", "_step_s", "_update_id", "book", "regime")
+
+    def __init__(self, instrument: Instrument, chance: Chance, step_s: float) -> None:
+        self._instrument = instrument
+        self._chance = chance
+        self._step_s = step_s
+        calm = instrument.vol_bps * instrument.half_ticks_per_bps * math.sqrt(step_s)
+        self._sd = {name: calm * regime.vol_factor for name, regime in REGIMES.items()}
+        self.regime = REGIMES["calm"]
+        self._mid_h = 2 * instrument.start_ticks
+        self._update_id = 1_000_000
+        self.book = self._quote()
+
+    def step(self) -> Book:
+        """Move the market by one step and give its book."""
+        if self._chance.happens(self._step_s / self.regime.mean_s):
+            after = self.regime.after
+            self.regime = REGIMES[after[self._chance.below(len(after))]]
+        self._mid_h = self._bounded(self._mid_h + round(self._sd[self.regime.name] * self._chance.normal()))
+        self._update_id += 1 + self._chance.below(round(40 * self._step_s) + 1)
+        self.book = self._quote()
+        return self.book
+
+    def push(self, half_ticks: int) -> None:
+        """Move the mid for good, as a trade does; the spread stays."""
+        self._mid_h = self._bounded(self._mid_h + half_ticks)
+        self._update_id += 1
+        self.book = self._quote()
+
+    def _bounded(self, mid_h: int) -> int:
+        """Within half and twice the starting price, so that no path ends at a price of nothing."""
+        start = self._instrument.start_ticks
+        return min(max(mid_h, start), 4 * start)
+
+    def _quote(self) -> Book:
+        usual = self._instrument.spread_bps * self._instrument.half_ticks_per_bps / 2
+        spread = max(1, round(usual * self.regime.spread_factor))
+        spread += (spread ^ self._mid_h) & 1  # bid and ask are whole ticks only where spread and mid have one parity
+        return Book((self._mid_h - spread) // 2, (self._mid_h + spread) // 2, self._update_id)

@@ -1,0 +1,102 @@
+"""From a plan to feed files in an empty directory, through the loggers that a live bot uses."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import zstandard
+
+from calib.feeds.writers import BookLogger, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
+from calib.simulation.box.hour import BoxHour
+from calib.simulation.hostile import choose_hostile
+from calib.simulation.plan import Plan, day_of
+from calib.simulation.records import Record
+
+SPOILED: Final = ("fills", "pipeline_ticks", "quotes")
+"""Feeds that get hostile lines; recorded market data stay as they are, for replay."""
+GZIP_LEVEL: Final = 9
+ZSTD_LEVEL: Final = 12
+
+
+def write_feeds(plan: Plan, directory: Path, progress: Callable[[float], None] = lambda _: None) -> None:
+    """Write the plan's feeds, hour by hour.
+
+    Parameters
+    ----------
+    plan
+        What to write.
+    directory
+        An empty directory.
+    progress
+        Told the number of symbols times hours done since the last call.
+    """
+    for hour in plan.hours():
+        paths = {kind: directory / feed_name(kind, day_of(hour)) for kind in plan.kinds()}
+        begins = {kind: path.stat().st_size if path.exists() else 0 for kind, path in paths.items()}
+        _write_hour(plan, hour, directory)
+        for kind, path in paths.items():
+            if plan.hostile and kind in SPOILED and path.exists():
+                _spoil(path, begins[kind], kind, hour)
+        progress(len(plan.symbols))
+    for day in plan.days():
+        form = plan.form(day)
+        if form is not None:
+            for kind in plan.kinds():
+                _compress(directory / feed_name(kind, day), form)
+
+
+def feed_name(kind: str, day: str) -> str:
+    """Name of a feed file.
+
+    >>> feed_name("fills", "20250101")
+    'fills_20250101.jsonl'
+    """
+    return f"{kind}_{day}.jsonl"
+
+
+def _write_hour(plan: Plan, hour: int, directory: Path) -> None:
+    """One hour through loggers of its own: their sampling then starts afresh, so that an hour depends on no other."""
+    kinds = set(plan.kinds())
+    settings = plan.box if hour == plan.hours()[0] else replace(plan.box, record=())
+    with contextlib.ExitStack() as stack:
+        log: dict[str, Callable[[Record], object]] = {}
+        for logger in (FillLogger, QuoteLogger, BookLogger, TradeLogger):
+            if logger.feed.kind in kinds:
+                log[logger.feed.kind] = stack.enter_context(logger(directory, background=False, fsync="never")).log
+        ticks = PipelineTickLogger(directory, sample_rate=plan.sample_rate, background=False, fsync="never")
+        log["pipeline_ticks"] = stack.enter_context(ticks).log
+
+        def sink(kind: str, record: Record) -> None:
+            if kind in log and plan.start_s <= record["ts"] < plan.end_s:
+                log[kind](record)
+
+        BoxHour(plan.seed, plan.symbols, hour, settings, sink, incidents=plan.incidents).run()
+
+
+def _spoil(path: Path, begin: int, kind: str, hour: int) -> None:
+    """Append the hostile lines of the hour that begins at that offset of the file; they are made from its last one."""
+    with path.open("r+b") as handle:
+        handle.seek(begin)
+        good = handle.read().splitlines()
+        ways = choose_hostile(kind, hour, len(good))
+        handle.writelines(way.spoil(json.loads(good[-1])) + b"\n" for way in ways)
+
+
+def _compress(path: Path, form: str) -> None:
+    if not path.exists():
+        return
+    target = path.with_name(f"{path.name}.{form}")
+    with path.open("rb") as source, target.open("wb") as packed:
+        if form == "gz":
+            with gzip.GzipFile("", "wb", GZIP_LEVEL, packed, mtime=0) as writer:
+                shutil.copyfileobj(source, writer)
+        else:
+            zstandard.ZstdCompressor(level=ZSTD_LEVEL).copy_stream(source, packed, size=path.stat().st_size)
+    path.unlink()

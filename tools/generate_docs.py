@@ -1,0 +1,151 @@
+"""Fill the generated parts of the documentation from the code that they describe.
+
+A few pages are generated whole (`PAGES`). Any other page may hold ``<!-- generated: NAME -->`` ...
+``<!-- end: NAME -->``; what stands between is replaced. ``--check`` changes nothing and ends with 1 where a page is not
+current.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import typer.main
+
+from calib.cli.app import app
+from calib.config import SETTINGS
+from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
+from calib.errors import CalibError, all_errors
+from calib.feeds import reference
+from calib.reports.alerts import MEANINGS
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
+_WIDTH: Final = 110
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def alerts() -> str:
+    """Rules of the summary."""
+    rows = [[f"`{name}`", *words] for name, words in MEANINGS.items()]
+    return _table(("alert", "severity", "raised where", "meaning"), rows)
+
+
+def columns() -> str:
+    """Targets, features and counts of a dataset."""
+    kinds: tuple[tuple[str, tuple[Column, ...]], ...] = (("target", TARGETS), ("feature", FEATURES), ("count", COUNTS))
+    rows = [
+        [f"`{column.name}`", kind, column.unit, column.better or "-", column.meaning]
+        for kind, each in kinds
+        for column in each
+    ]
+    return _table(("column", "kind", "unit", "better", "meaning"), rows)
+
+
+def errors() -> str:
+    """Every error with its stable name and exit code."""
+    # Only the tree's own: a class that some other module adds for itself is no part of the contract.
+    kinds = [kind for kind in all_errors() if kind is not CalibError and kind.__module__ == CalibError.__module__]
+    rows = [[f"`{kind.name}`", str(kind.exit_code), f"`{kind.__name__}`", _first_line(kind)] for kind in kinds]
+    return _table(("name", "exit code", "class", "meaning"), sorted(rows, key=lambda row: (int(row[1]), row[0])))
+
+
+def _first_line(kind: type[CalibError]) -> str:
+    """The first paragraph of the class's docstring, as Markdown."""
+    paragraph = " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split())
+    return paragraph.replace("``", "`").rstrip(".")
+
+
+def configuration() -> str:
+    """Every key of the configuration."""
+    rows = [
+        [f"`{key}`", _default(setting.default), setting.allowed, f"`{setting.variable}`", setting.meaning]
+        for key, setting in SETTINGS.items()
+    ]
+    return _table(("key", "default", "allowed", "environment variable", "meaning"), rows)
+
+
+def _default(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(map(str, value)) or "(empty)"
+        case dict():
+            return ", ".join(f"{name}={number}" for name, number in value.items()) or "(empty)"
+        case _:
+            return str(value)
+
+
+def commands() -> str:
+    """The help of every command, as the terminal shows it."""
+    parts = []
+    for name, command in _commands(typer.main.get_command(app), "calib"):
+        context = typer.Context(command, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH)
+        text = "\n".join(line.rstrip() for line in command.get_help(context).split("\n"))
+        parts.append(f"## {name}\n\n```text\n{text}\n```")
+    return "\n\n".join(parts)
+
+
+def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every command below a group with its full name, a group before its own."""
+    table = getattr(group, "commands", {})
+    for name in sorted(table):
+        yield f"{prefix} {name}", table[name]
+        yield from _commands(table[name], f"{prefix} {name}")
+
+
+GENERATORS: Final[dict[str, Callable[[], str]]] = {
+    "alerts": alerts,
+    "columns": columns,
+    "commands": commands,
+    "configuration": configuration,
+    "errors": errors,
+}
+"""Each block's maker by the name that its markers carry."""
+
+PAGES: Final[dict[str, Callable[[], str]]] = {"docs/reference/feeds.md": reference.page}
+"""Makers of whole pages."""
+
+
+def filled(page: str) -> str:
+    """The page with every generated part made anew; `KeyError` where nothing makes one."""
+    return _BLOCK.sub(lambda match: f"{match[1]}\n{GENERATORS[match['name']]()}\n\n{match[3]}", page)
+
+
+def current(page: Path, root: Path = ROOT) -> str:
+    """What the page should say."""
+    whole = PAGES.get(page.relative_to(root).as_posix())
+    return whole() if whole else filled(_read(page))
+
+
+def stale(root: Path = ROOT) -> list[Path]:
+    """Pages below ``docs/`` whose generated parts are not current."""
+    return [page for page in sorted(root.glob("docs/**/*.md")) if current(page, root) != _read(page)]
+
+
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fill every page, or with ``--check`` name those that are not current."""
+    pages = stale()
+    for page in pages:
+        print(page.relative_to(ROOT))
+        if "--check" not in arguments:
+            page.write_text(current(page), encoding="utf-8")
+    return 1 if pages and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
