@@ -31,6 +31,7 @@ def main() -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and give its exit code; nothing but the exit code leaves this function."""
+    argv = argv or ["--help"]
     as_json = _wants_json(argv)
     command = next((word for word in argv if not word.startswith("-")), "")
     try:

@@ -13,10 +13,10 @@ from calib.venue.faults import Fault
 
 CACHE_MODES: Final = ("off", "shadow", "on")
 FILLS: Final = ("stream", "callback")
-TICK_US: Final = 1_500_000
-"""The bot ticks every 1.5 s."""
-STEP_US: Final = 200_000
-"""The market moves five times a second."""
+TICK_US: Final = 2_000_000
+"""The bot ticks every 2 s."""
+STEP_US: Final = 250_000
+"""The market moves four times a second."""
 DEADLINE_MS: Final = 150.0
 """A tick that takes longer has missed its deadline."""
 
