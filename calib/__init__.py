@@ -6,8 +6,12 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.simulation`: feeds of an invented market and bot
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.reports`: datasets summed up for people
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
+- `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
+- `calib.market`: the live order book: levels, sequence rules, the stream that builds it
 - `calib.features`: live statistics of the bot, per symbol
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
+    from calib.dataset.build import build_dataset
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.writers import (
@@ -30,6 +35,15 @@ if TYPE_CHECKING:
         QuoteLogger,
         TradeLogger,
     )
+    from calib.market.book import OrderBook
+    from calib.market.cache import MDCache
+    from calib.market.config import MDCacheConfig
+    from calib.market.entry import MDCacheEntry
+    from calib.market.invalidation import MDCacheInvalidator
+    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.metrics import StageMetrics
+    from calib.pipeline.stage import QuoteStage
     from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
@@ -41,13 +55,24 @@ _HOME = {
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
     "FeatureCollector": "calib.features",
+    "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
+    "MDCache": "calib.market.cache",
+    "MDCacheConfig": "calib.market.config",
+    "MDCacheEntry": "calib.market.entry",
+    "MDCacheInvalidator": "calib.market.invalidation",
+    "MarketData": "calib.pipeline.context",
+    "OrderBook": "calib.market.book",
     "PipelineTickLogger": "calib.feeds.writers",
+    "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",
+    "QuoteStage": "calib.pipeline.stage",
+    "StageMetrics": "calib.pipeline.metrics",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
+    "build_dataset": "calib.dataset.build",
     "render_summary": "calib.reports.render",
 }
 
@@ -58,14 +83,25 @@ __all__ = [
     "CanaryController",
     "Clock",
     "FeatureCollector",
+    "FetchMDStage",
     "FillLogger",
+    "MDCache",
+    "MDCacheConfig",
+    "MDCacheEntry",
+    "MDCacheInvalidator",
+    "MarketData",
+    "OrderBook",
     "PipelineTickLogger",
+    "QuoteContext",
     "QuoteLogger",
+    "QuoteStage",
+    "StageMetrics",
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",
     "VirtualClock",
     "__version__",
+    "build_dataset",
     "render_summary",
 ]
 

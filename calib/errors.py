@@ -6,14 +6,15 @@
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
+    |   |-- ForeignFiles            foreign-files
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   |-- BadFault                bad-fault
-    |   `-- ForeignFiles            foreign-files
+    |   |-- UseCaseError            bad-use-case
+    |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
-    |   |-- NoBuckets               no-buckets
     |   |-- NoSuchSymbol            no-such-symbol
     |   |-- TwoForms                two-forms-of-one-day
     |   |-- UnreadableInput         unreadable-input
@@ -21,10 +22,14 @@
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
     |   |-- NewerSchema             newer-schema
+    |   |-- NotThisFormat           not-this-format
+    |   |-- NoBuckets               no-buckets
     |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
-    |   `-- BadObservation          bad-observation
+    |   |-- BadObservation          bad-observation
+    |   |-- BadLevel                bad-level
+    |   `-- BadBody                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -92,7 +97,7 @@ class BadTime(UsageError):
     name = "bad-time"
 
 
-class ConfigError(UsageError):
+class ConfigError(UsageError, ValueError):
     """An unknown configuration key, or a value outside its range."""
 
     name = "bad-config"
@@ -110,7 +115,7 @@ class ForeignFiles(UsageError):
     name = "foreign-files"
 
 
-class DepthError(UsageError):
+class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
     name = "bad-depth"
@@ -126,6 +131,18 @@ class BadFault(UsageError, ValueError):
     """A text that spells no fault of the simulated venue."""
 
     name = "bad-fault"
+
+
+class UseCaseError(UsageError, ValueError):
+    """A use case of a market-data read that calib does not know."""
+
+    name = "bad-use-case"
+
+
+class MaxAgeError(UsageError, ValueError):
+    """A ``max_age_ms`` that is negative or no number."""
+
+    name = "bad-max-age"
 
 
 class InputError(CalibError):
@@ -189,6 +206,12 @@ class NotADataset(InputError):
     name = "not-a-dataset"
 
 
+class NotThisFormat(InputError):
+    """A file that is not of the foreign format it was given as."""
+
+    name = "not-this-format"
+
+
 class NewerSchema(InputError):
     """A file written by a later version of calib than this one."""
 
@@ -218,6 +241,18 @@ class BadObservation(RecordError, ValueError):
     """A number given to a feature collector that is NaN, infinite, negative or no number; ``where`` names it."""
 
     name = "bad-observation"
+
+
+class BadLevel(RecordError, ValueError):
+    """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
+
+    name = "bad-level"
+
+
+class BadBody(RecordError, ValueError):
+    """What a refresh callback brought is no order book; counted as a failed refresh, never raised to readers."""
+
+    name = "bad-book-body"
 
 
 class SinkError(CalibError):

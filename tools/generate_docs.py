@@ -1,7 +1,8 @@
 """Fill the generated parts of the documentation from the code that they describe.
 
-A page holds ``<!-- generated: NAME -->`` ... ``<!-- end: NAME -->``; what stands between is replaced. ``--check``
-changes nothing and ends with 1 where a page is not current.
+A few pages are generated whole (`PAGES`). Any other page may hold ``<!-- generated: NAME -->`` ...
+``<!-- end: NAME -->``; what stands between is replaced. ``--check`` changes nothing and ends with 1 where a page is not
+current.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from calib.cli.app import app
 from calib.config import SETTINGS
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
+from calib.feeds import reference
 from calib.reports.alerts import MEANINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -111,15 +113,24 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
 }
 """Each block's maker by the name that its markers carry."""
 
+PAGES: Final[dict[str, Callable[[], str]]] = {"docs/reference/feeds.md": reference.page}
+"""Makers of whole pages."""
+
 
 def filled(page: str) -> str:
     """The page with every generated part made anew; `KeyError` where nothing makes one."""
     return _BLOCK.sub(lambda match: f"{match[1]}\n{GENERATORS[match['name']]()}\n\n{match[3]}", page)
 
 
+def current(page: Path, root: Path = ROOT) -> str:
+    """What the page should say."""
+    whole = PAGES.get(page.relative_to(root).as_posix())
+    return whole() if whole else filled(_read(page))
+
+
 def stale(root: Path = ROOT) -> list[Path]:
     """Pages below ``docs/`` whose generated parts are not current."""
-    return [page for page in sorted(root.glob("docs/**/*.md")) if filled(_read(page)) != _read(page)]
+    return [page for page in sorted(root.glob("docs/**/*.md")) if current(page, root) != _read(page)]
 
 
 def _read(page: Path) -> str:
@@ -132,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
     for page in pages:
         print(page.relative_to(ROOT))
         if "--check" not in arguments:
-            page.write_text(filled(_read(page)), encoding="utf-8")
+            page.write_text(current(page), encoding="utf-8")
     return 1 if pages and "--check" in arguments else 0
 
 

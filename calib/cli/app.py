@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import ab, canary, config, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -35,11 +35,16 @@ def root(
     """Turn a market-making bot's live feeds into trustworthy calibration datasets."""
 
 
+app.command("aggregate", epilog="Example: calib aggregate --day yesterday --format json,parquet")(aggregate.aggregate)
+app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 app.command("config", epilog="Example: calib config --output json")(config.config)
+app.command("demo", epilog="Example: calib demo --out /tmp/calib-demo")(demo.demo)
 app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
 app.command(
-    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250102_000000.json"
+    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
 )(summary.summary)
+
+app.add_typer(import_.app, name="import")
 app.add_typer(
     ab.app,
     name="ab",

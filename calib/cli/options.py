@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from calib.cli.output import Session
-from calib.config import Config, find_file
+from calib.config import SETTINGS, Config, find_file
+from calib.errors import ConfigError
 
 
 class OutputForm(enum.StrEnum):
@@ -76,3 +77,21 @@ def split_commas(values: list[str] | None) -> list[str] | None:
         return None
     parts = (part.strip() for value in values for part in value.split(","))
     return list(dict.fromkeys(part for part in parts if part))
+
+
+def parse_settings(texts: list[str] | None) -> dict[str, Any]:
+    """``["md_cache.ttl_ms=60"]`` as settings by key.
+
+    Raises
+    ------
+    ConfigError
+        For a text without ``=``, an unknown key, or a value out of its range.
+    """
+    chosen: dict[str, Any] = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        setting = SETTINGS.get(key.strip())
+        if not equals or setting is None:
+            raise ConfigError(f"--set {text!r} names no setting", hint="Form: KEY=VALUE; `calib config` lists the keys")
+        chosen[setting.key] = setting.parse(value, f"--set {setting.key}")
+    return chosen

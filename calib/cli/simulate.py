@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calib.cli import options
+from calib.cli.output import Session
 from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
 
+if TYPE_CHECKING:
+    from calib.simulation.plan import Plan
+
 DEFAULT_START = "2025-01-01"
+
+
+class CacheChoice(enum.StrEnum):
+    """How the simulated bot reads its market data."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    ON = "on"
+
+
+class FillChoice(enum.StrEnum):
+    """What fills the simulated bot's cache."""
+
+    STREAM = "stream"
+    CALLBACK = "callback"
+
+
 LONGEST_S = 3_660 * DAY_S
 
 
@@ -33,13 +55,41 @@ def simulate(
     minutes: Annotated[float | None, typer.Option("--minutes", metavar="M", help="Length of the range.")] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give equal feeds.")] = 1,
     sample_rate: Annotated[int, typer.Option("--sample-rate", metavar="N", help="Log one tick in N.")] = 10,
-    incidents: Annotated[bool, typer.Option(help="Outages, silences of the stream, bad deploys.")] = True,
+    incidents: Annotated[
+        bool | None,
+        typer.Option("--incidents/--no-incidents", help="Outages, silences, bad deploys [on; with --compare off]."),
+    ] = None,
     hostile: Annotated[bool, typer.Option("--hostile", help="Add a few hostile lines to each feed.")] = False,
     quotes: Annotated[bool, typer.Option("--quotes", help="Write the quotes feed too (large).")] = False,
     compress: Annotated[
         list[str] | None,
         typer.Option("--compress", metavar="DAY|all[:gz|zst]", help="Compress that day's files; repeat or use commas."),
     ] = None,
+    cache: Annotated[CacheChoice, typer.Option("--cache", help="The bot's market-data cache.")] = CacheChoice.ON,
+    fill: Annotated[FillChoice, typer.Option("--fill", help="What fills the cache.")] = FillChoice.STREAM,
+    latency: Annotated[
+        str | None,
+        typer.Option("--latency", metavar="MS[,SIGMA]", help="Venue's latency: median ms, sigma of its log [36,0.25]."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="KIND@S[+S][:SYM]", help="A fault in every hour, e.g. silence@600+5; repeat."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. md_cache.ttl_ms=60; repeat."),
+    ] = None,
+    record: Annotated[
+        list[str] | None,
+        typer.Option("--record", metavar="SYM[,SYM]", help="Record the book and trades of these from the start."),
+    ] = None,
+    record_minutes: Annotated[
+        float, typer.Option("--record-minutes", metavar="M", help="For how long, up to 60.")
+    ] = 10.0,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write nothing: run the market with the cache off and on, and compare.")
+    ] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="With --compare: exit 1 when the cache misses a limit.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace feeds that no simulation wrote.")] = False,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -47,12 +97,15 @@ def simulate(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Write feeds of a simulated market and bot, through the loggers that a live bot uses."""
+    from calib.market import MDCacheConfig
+    from calib.simulation.box.settings import BoxSettings
     from calib.simulation.output import simulate as run
     from calib.simulation.plan import Plan
 
-    session = options.start(
-        "simulate", flags={"feeds": out}, config=config_file, output=output, quiet=quiet, color=color
-    )
+    flags = {"feeds": out, **options.parse_settings(setting)}
+    session = options.start("simulate", flags=flags, config=config_file, output=output, quiet=quiet, color=color)
+    if gate and not compare:
+        raise UsageError("--gate judges a comparison", hint="Add --compare")
     begin, stop = _range(start, end, hours, minutes)
     plan = Plan(
         symbols=tuple(_names(symbols)),
@@ -60,11 +113,21 @@ def simulate(
         end_s=stop,
         seed=seed,
         sample_rate=sample_rate,
-        incidents=incidents,
+        incidents=not compare if incidents is None else incidents,
         hostile=hostile,
         quotes=quotes,
         compress=_forms(compress),
+        box=BoxSettings(
+            cache=cache.value,
+            fill=fill.value,
+            md_cache=MDCacheConfig.from_config(session.config),
+            record=tuple(options.split_commas(record) or ()),
+            record_s=record_minutes * 60,
+            **_venue(latency, fault),
+        ),
     )
+    if compare:
+        return _compare(session, plan, judged=gate)
     with session.progress("simulating", len(plan.symbols) * len(plan.hours())) as advance:
         done = run(plan, Path(session.config["feeds"]), force=force, progress=advance)
     for name in done.removed:
@@ -85,6 +148,66 @@ def simulate(
     state = f"{len(done.changed)} of {len(done.files)} files changed" if done.changed else "nothing changed"
     paths = [str(done.directory / file.file) for file in done.files]
     return session.finish(data, [*paths, what, counts, state])
+
+
+def _venue(latency: str | None, faults: list[str] | None) -> dict[str, Any]:
+    """What was chosen of the venue."""
+    from calib.simulation.latency import LogNormal
+    from calib.venue.faults import Fault
+
+    chosen: dict[str, Any] = {"faults": tuple(Fault.parse(text) for text in faults or ())}
+    if latency is not None:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?", latency.strip())
+        if match is None or not 0 < float(match[1]) <= 2_000 or float(match[2] or 0) > 3:
+            raise UsageError(
+                f"--latency {latency!r} is none",
+                hint="A median of more than 0 and up to 2000 ms, and a sigma from 0 to 3, e.g. 36,0.25",
+            )
+        chosen["venue_latency"] = LogNormal(round(float(match[1]) * 1000), float(match[2] or 0.0))
+    return chosen
+
+
+def _compare(session: Session, plan: Plan, *, judged: bool) -> int:
+    """Before and after as a table, and the gate's verdict."""
+    from calib.simulation.box.compare import compare
+
+    with session.progress("simulating", 2 * len(plan.symbols) * len(plan.hours())) as advance:
+        done = compare(plan, advance)
+    before, after = asdict(done.before), asdict(done.after)
+    lines = [f"{'figure':<24}{'cache off':>12}{'cache ' + plan.box.cache:>14}"]
+    lines += [f"{name:<24}{_shown(before[name]):>12}{_shown(after[name]):>14}" for name in before]
+    lines += ["", f"{'gate':<24}{'limit':>12}{'value':>14}"]
+    lines += [
+        f"{rule.limit.name:<24}{f'{rule.limit.sign} {rule.limit.limit:g}':>12}{_shown(rule.value):>14}"
+        f"  {'pass' if rule.passed else 'FAIL'}"
+        for rule in done.gate
+    ]
+    data = {
+        "plan": plan.described(),
+        "before": before,
+        "after": after,
+        "gate": [
+            {
+                "name": rule.limit.name,
+                "sign": rule.limit.sign,
+                "limit": rule.limit.limit,
+                "value": rule.value,
+                "passed": rule.passed,
+            }
+            for rule in done.gate
+        ],
+        "passed": done.passed,
+    }
+    if judged and not done.passed:
+        failed = ", ".join(rule.limit.name for rule in done.gate if not rule.passed)
+        return session.finish(data, lines, exit_code=1, verdict=f"the cache fails the gate: {failed}")
+    return session.finish(data, lines)
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
 def _range(start: str, end: str | None, hours: float | None, minutes: float | None) -> tuple[float, float]:

@@ -28,7 +28,10 @@ def exact_sum(values: Sequence[float]) -> float:
         return math.fsum(values)
     except ValueError:
         return math.nan
-    except OverflowError:  # on the way, perhaps not in the end: scaled down there is room for 2**64 values
+    except OverflowError:  # on the way, perhaps not in the end
+        if endless := [value for value in values if not math.isfinite(value)]:
+            return sum(endless)
+        # Scaled down there is room for 2**64 values.
         return math.fsum(value * _DOWN for value in values) * _UP
 
 

@@ -29,7 +29,8 @@ class DayLines:
     day
         Days since the epoch; every line's ``ts`` lies within it.
     batches
-        Starts to read the file anew, and yields its valid lines as frames in line order, with ``line``.
+        Starts to read the file anew, and yields its valid lines in line order, as frames of ``line`` and the columns
+        that are summed.
     """
 
     name: str
@@ -121,7 +122,7 @@ def sum_days(
 
 
 def _nothing(sums: Summation) -> pl.DataFrame:
-    return pl.DataFrame(schema={**sums.lines, "line": pl.Int64, INDEX: pl.Int64, "file": pl.Int64})
+    return pl.DataFrame(schema={"line": pl.Int64, **sums.lines, INDEX: pl.Int64, "file": pl.Int64})
 
 
 def _hold_day(holdback: Holdback, day: DayLines, file: int, wanted: Wanted) -> int:

@@ -211,6 +211,9 @@ class Dataset:
                 f"counts.intervals is {self.counts.intervals}, but {self.intervals.height} intervals were kept "
                 f"and {self.dropped.height} dropped"
             )
+        symbols = pl.concat([self.intervals["symbol"], self.dropped["symbol"]]).unique().sort().to_list()
+        if self.range.symbols != symbols:
+            raise ValueError("range.symbols are not those of the rows")
 
     def rows(self) -> Iterator[Interval]:
         """The kept rows as records, in order."""

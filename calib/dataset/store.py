@@ -98,6 +98,8 @@ def read_dataset(path: Path) -> Dataset:
 def _head(path: Path) -> bytes:
     if path.is_dir():
         raise UnreadableInput("is a directory, not a dataset", where=str(path), hint="Give the files in it by name")
+    if path.exists() and not path.is_file():
+        raise UnreadableInput("is no regular file", where=str(path), hint="Save it as a file first: it is read twice")
     try:
         with path.open("rb") as handle:
             return handle.read(64)

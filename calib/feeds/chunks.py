@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-CHUNK: Final = 4 << 20
+CHUNK: Final = 2 << 20
 """Bytes of a chunk, about; only a longer line makes a larger one."""
 MAX_LINE: Final = 256 << 20
-"""Bytes past which a line is not held in memory: it is a ``bad_json`` whose beginning is kept."""
+"""Bytes past which, about, a line is not held in memory: it is a ``bad_json`` whose beginning is kept."""
 _BOM: Final = b"\xef\xbb\xbf"
 _HEAD: Final = 4096
 

@@ -80,8 +80,13 @@ class StoredFile:
         )
 
 
-def contents(stored: StoredFile, form: Form) -> Iterator[bytes]:
+def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[bytes]:
     """The file's content in blocks, decompressed where need be; concatenated members and frames are one content.
+
+    Parameters
+    ----------
+    block
+        Bytes of a block, about; of a plain file at most.
 
     Raises
     ------
@@ -90,16 +95,16 @@ def contents(stored: StoredFile, form: Form) -> Iterator[bytes]:
     """
     match form:
         case Form.PLAIN:
-            return _plain(stored)
+            return _plain(stored, block)
         case Form.GZIP:
-            return _decompressed(stored, "gzip", _gzip_member)
+            return _decompressed(stored, "gzip", _gzip_member, block)
         case Form.ZSTD:
-            return _decompressed(stored, "zstd", _zstd_frame)
+            return _decompressed(stored, "zstd", _zstd_frame, block)
 
 
-def _plain(stored: StoredFile) -> Iterator[bytes]:
-    while block := stored.read(BLOCK):
-        yield block
+def _plain(stored: StoredFile, block: int) -> Iterator[bytes]:
+    while piece := stored.read(block):
+        yield piece
 
 
 def _gzip_member() -> Any:
@@ -110,7 +115,7 @@ def _zstd_frame() -> Any:
     return zstandard.ZstdDecompressor().decompressobj()
 
 
-def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any]) -> Iterator[bytes]:
+def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], block: int) -> Iterator[bytes]:
     """Decompress member after member.
 
     Neither library bounds its output in the same way, so the input is: the better the file compresses, the smaller
@@ -135,7 +140,7 @@ def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any]) -> I
                 given += len(content)
                 if content:
                     yield content
-            bite = max(1024, min(_STORED_BLOCK, int(len(stored_block) * BLOCK / max(given, 1)), 4 * bite))
+            bite = max(1024, min(_STORED_BLOCK, int(len(stored_block) * block / max(given, 1)), 4 * bite))
     except (zlib.error, zstandard.ZstdError) as error:
         raise TruncatedInput(
             f"is damaged: {name} says {error}", where=str(stored.path), hint="Fetch it again from where it was recorded"

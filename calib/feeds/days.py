@@ -125,6 +125,12 @@ def newest_days(files: Iterable[DayFile]) -> frozenset[DayFile]:
     return frozenset(newest.values())
 
 
+def is_newest(file: DayFile) -> bool:
+    """Whether no file in its directory holds a later day of its kind: a writer may still be at it."""
+    others = (DayFile.of(file.path.parent / name) for name in _list(file.path.parent))
+    return all(other.day <= file.day for other in others if other is not None and other.kind == file.kind)
+
+
 def days_missing(files: Iterable[DayFile], kind: str, first: date, last: date) -> list[date]:
     """The days from ``first`` to ``last``, both included, for which there is no file of this kind.
 

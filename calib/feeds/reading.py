@@ -15,7 +15,7 @@ import polars as pl
 
 from calib.feeds import chunks
 from calib.feeds.columns import schema, series
-from calib.feeds.compression import StoredFile, contents
+from calib.feeds.compression import BLOCK, StoredFile, contents
 from calib.feeds.days import DayFile, Form
 from calib.feeds.decoding import RowDecoder, Rows
 from calib.feeds.judge import Reason
@@ -75,7 +75,7 @@ class FeedReading:
                 engine = stack.enter_context(Workers(self._jobs)) if self._jobs > 1 else InProcess()
             stored = stack.enter_context(StoredFile(self.file.path))
             first_line = 1
-            for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.jobs > 1)):
+            for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote)):
                 batch = self._batch(piece, packed, first_line)
                 first_line += packed.count
                 if batch is not None:
@@ -182,7 +182,7 @@ def read_records(file: DayFile, *, newest: bool, rejects: RejectWriter | None = 
 def _pieces(file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool) -> Iterator[Piece]:
     """The file's chunks; ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself."""
     by_reference = by_reference and file.form is Form.PLAIN
-    for chunk in chunks.cut(contents(stored, file.form), *limits):
+    for chunk in chunks.cut(contents(stored, file.form, min(BLOCK, limits[0])), *limits):
         if by_reference and not chunk.oversized:
             yield Piece(None, False, file.path, stored.identity, chunk.offset, len(chunk.data), chunk.unended)
         else:

@@ -56,7 +56,8 @@ class Piece:
 class Engine(Protocol):
     """What decodes the pieces of a file: this process, or workers."""
 
-    jobs: int
+    remote: bool
+    """Whether other processes do it, so that sending them the bytes of a plain file can be spared."""
 
     def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
         """Each piece with what it came to, in the order given."""
@@ -66,7 +67,7 @@ class Engine(Protocol):
 class InProcess:
     """Decodes here, one piece after the other."""
 
-    jobs = 1
+    remote = False
 
     def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
         decoder = plan.decoder()
@@ -83,18 +84,20 @@ class Workers:
         Number of worker processes, >= 1.
     """
 
+    remote = True
+
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise ValueError(f"jobs must be >= 1, not {jobs}")
         self.jobs = jobs
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
-        self._all: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="calib-read")
 
     def __enter__(self) -> Workers:
         for _ in range(self.jobs):
             worker = _start()
-            self._all.append(worker)
+            self.processes.append(worker)
             self._idle.put(worker)
         return self
 
@@ -102,10 +105,10 @@ class Workers:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            for worker in self._all:
+            for worker in self.processes:
                 worker.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for worker in self._all:
+        for worker in self.processes:
             _stop(worker)
 
     def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:

@@ -137,7 +137,8 @@ def missing_values(dataset: Dataset) -> Iterator[Alert]:
     for column in NUMBERS:
         share = dataset.intervals[column.name].null_count() / height if height else 0
         if share > NULL_LIMIT:
-            yield Alert("mostly_null", WARNING, share, NULL_LIMIT, subject=column.name)
+            main = column.name == "net_bps" and share == 1
+            yield Alert("mostly_null", CRITICAL if main else WARNING, share, NULL_LIMIT, subject=column.name)
 
 
 def missing_days(dataset: Dataset) -> Iterator[Alert]:
@@ -201,7 +202,11 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
             "executions were logged twice; each counts once",
         ),
         "symbol_without_intervals": (WARNING, "kept intervals of a symbol < 1", "every row of the symbol was dropped"),
-        "mostly_null": (WARNING, f"null share of a column > {NULL_LIMIT:g}", "the column is mostly unknown"),
+        "mostly_null": (
+            f"{WARNING}, {CRITICAL} where `net_bps` has no value at all",
+            f"null share of a column > {NULL_LIMIT:g}",
+            "the column is mostly unknown",
+        ),
         "thin_symbol": (
             WARNING,
             f"kept intervals of a symbol < {THIN_INTERVALS}, or its fills in them < {THIN_FILLS}",
@@ -225,7 +230,10 @@ _RANK: Final = {name: rank for rank, name in enumerate(MEANINGS)}
 
 
 def alerts(dataset: Dataset) -> list[Alert]:
-    """Every alert, the worst first: critical before warning, then as in `MEANINGS`, then by how far past the limit."""
+    """Every alert, the worst first: critical before warning, then as in `MEANINGS`, then by how far past the limit.
+
+    What is equal stays as its rule found it: columns in the order of the dataset, targets before features.
+    """
     found = [alert for rule in RULES for alert in rule(dataset)]
     return sorted(
         found,
@@ -235,6 +243,5 @@ def alerts(dataset: Dataset) -> list[Alert]:
             -alert.excess,
             alert.symbol,
             alert.start,
-            alert.subject,
         ),
     )

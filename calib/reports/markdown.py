@@ -1,7 +1,7 @@
 """Markdown that no text from a feed can break, and tables that read well unrendered.
 
-Text that calib did not write itself (symbols, file names) goes through `code`: a code span, in which Markdown and HTML
-mean nothing. What a span cannot hold safely is spelled out.
+Text that calib did not write itself (symbols, file names) goes through `code` or `cell`: a code span, in which Markdown
+and HTML mean nothing. What a span cannot hold safely is spelled out.
 """
 
 from __future__ import annotations
@@ -39,15 +39,24 @@ def _spell(char: str) -> str:
 
 
 def code(text: str) -> str:
-    """The text as a code span, safe within a table and without.
+    """The text as a code span; in a table use `cell`.
 
-    >>> print(code("BTC-USDT"), code("a|b"), code("tick`ed"))
-    `BTC-USDT` `a\\|b` ``tick`ed``
+    >>> print(code("BTC-USDT"), code("tick`ed"))
+    `BTC-USDT` ``tick`ed``
     """
     shown = visible(text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     pad = " " if not shown.strip() or shown[0] in "` " or shown[-1] in "` " else ""
-    return f"{fence}{pad}{shown}{pad}{fence}".replace("|", "\\|")
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def cell(text: str) -> str:
+    """The text as a code span within a table, where even there a bar would end the cell.
+
+    >>> print(cell("a|b"))
+    `a\\|b`
+    """
+    return code(text).replace("|", "\\|")
 
 
 def block(text: str) -> str:
@@ -62,7 +71,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> s
     Parameters
     ----------
     header, rows
-        Cells; what came from outside went through `code`.
+        Cells; what came from outside went through `cell`.
     align
         ``l`` or ``r`` for each column.
 
@@ -71,7 +80,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> s
     ValueError
         Where a row has another number of cells.
     """
-    widths = [max(3, *(width(cell) for cell in column)) for column in zip(header, *rows, strict=True)]
+    widths = [max(3, *(width(text) for text in column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * (wide - 1) + ":" if side == "r" else "-" * wide for side, wide in zip(align, widths, strict=True)]
     lines = [header, rule, *rows]
     return "\n".join(
@@ -90,6 +99,6 @@ def width(text: str) -> int:
     )
 
 
-def _pad(cell: str, side: str, wide: int) -> str:
-    space = " " * (wide - width(cell))
-    return space + cell if side == "r" else cell + space
+def _pad(text: str, side: str, wide: int) -> str:
+    space = " " * (wide - width(text))
+    return space + text if side == "r" else text + space

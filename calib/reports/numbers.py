@@ -11,7 +11,7 @@ DIGITS: Final = 4
 
 
 def number(value: float | None, digits: int = DIGITS) -> str:
-    """Significant digits (four), without trailing zeros; scientific below 0.001 and from ten million on.
+    """Significant digits (four), without trailing zeros; scientific below 0.0001 and from ten million on.
 
     >>> [number(x) for x in (12.3456, 0.1, -1234.56, 1e-7, 0.0, None)]
     ['12.35', '0.1', '-1235', '1e-7', '0', '-']
@@ -20,10 +20,10 @@ def number(value: float | None, digits: int = DIGITS) -> str:
         return NONE
     if value == 0:
         return "0"
-    # Rounded before it is judged: 0.00099999 is 0.001, not 1e-3.
+    # Rounded before it is judged: 0.000099999 is 0.0001, not 1e-4.
     mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
     exponent = int(power)
-    if -3 <= exponent < 7:
+    if -4 <= exponent < 7:
         text = f"{value:.{max(0, digits - 1 - exponent)}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
@@ -54,20 +54,18 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.1f} %".replace(".0 %", " %")
 
 
-def duration(seconds: float) -> str:
-    """A length of time in its two largest units.
+def duration(seconds: int) -> str:
+    """A length of time in whole units, exactly.
 
-    >>> duration(5400), duration(90000), duration(45)
-    ('1 h 30 min', '1 d 1 h', '45 s')
+    >>> duration(5400), duration(90001), duration(45)
+    ('1 h 30 min', '1 d 1 h 1 s', '45 s')
     """
-    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-    parts: list[str] = []
-    rest = int(seconds)
-    for size, name in units:
-        amount, rest = divmod(rest, size)
-        if amount or (parts and len(parts) < 2):
-            parts.append(f"{amount} {name}" if amount else "")
-    return " ".join([part for part in parts if part][:2]) or "0 s"
+    parts = []
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        amount, seconds = divmod(seconds, size)
+        if amount:
+            parts.append(f"{amount} {name}")
+    return " ".join(parts) or "0 s"
 
 
 def moment(iso: str) -> str:

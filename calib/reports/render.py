@@ -61,7 +61,7 @@ def summary_text(summary: Summary) -> str:
 @functools.cache
 def environment() -> Environment:
     """The templates of this room."""
-    # Autoescaping is for HTML. Here every text from outside is a code span already (`calib.reports.markdown.code`).
+    # Autoescaping is for HTML. Here every text from outside is a code span already (`calib.reports.markdown`).
     return Environment(
         loader=PackageLoader("calib.reports"),
         undefined=StrictUndefined,

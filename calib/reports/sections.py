@@ -10,7 +10,7 @@ from calib.dataset.columns import FEATURES, TARGETS, Column
 from calib.dataset.model import iso
 from calib.reports.alerts import Alert, reject_ratio
 from calib.reports.distribution import QUANTILES, Distribution
-from calib.reports.markdown import block, code, table
+from calib.reports.markdown import block, cell, code, table
 from calib.reports.numbers import NONE, count, duration, moment, number, percent
 from calib.reports.reproduce import command
 
@@ -28,7 +28,8 @@ def verdict_line(summary: Summary) -> str:
     """Usable or not, kept of total, symbols, range: in one line, without markup."""
     counts, span = summary.dataset.counts, summary.dataset.range
     word = "USABLE" if summary.verdict.usable else "NOT USABLE"
-    why = f": {summary.verdict.reason}" if summary.verdict.reason else ""
+    lacking = ", ".join(entry.name for entry in summary.distributions[: len(TARGETS)] if not entry.n)
+    why = f": {summary.verdict.reason}" if summary.verdict.reason else f", but without {lacking}" if lacking else ""
     kept = f"{count(counts.kept)} of {count(counts.intervals)} intervals kept"
     share = f" ({percent(counts.kept, counts.intervals)})" if counts.intervals else ""
     return (
@@ -114,9 +115,9 @@ def _alert_row(alert: Alert) -> list[str]:
     return [
         alert.severity,
         alert.rule,
-        code(alert.symbol) if alert.symbol else NONE,
+        cell(alert.symbol) if alert.symbol else NONE,
         moment(alert.start) if alert.start else NONE,
-        code(alert.subject) if alert.subject else NONE,
+        cell(alert.subject) if alert.subject else NONE,
         number(alert.value),
         number(alert.limit),
     ]
@@ -143,7 +144,7 @@ def _missing(summary: Summary, columns: tuple[Column, ...]) -> str:
     lacking.sort(key=lambda symbol: (-sum(shares[symbol][name] for name in names), symbol))
     if not lacking:
         return ""
-    rows = [[code(symbol), *(percent(shares[symbol][name], 1) for name in names)] for symbol in lacking]
+    rows = [[cell(symbol), *(percent(shares[symbol][name], 1) for name in names)] for symbol in lacking]
     return _capped(rows, ["symbol", *names], "l" + "r" * len(names), "the nulls of the dataset's own rows")
 
 
@@ -152,7 +153,7 @@ def _symbols(summary: Summary) -> str:
     header = ["symbol", "kept", "dropped", "absent", "kept share", "ticks", "fills", "quotes", "net_bps median"]
     rows = [
         [
-            code(row.symbol),
+            cell(row.symbol),
             *map(count, (row.kept, row.dropped, row.absent)),
             percent(row.kept, row.kept + row.dropped),
             *map(count, (row.ticks, row.fills, row.quotes)),
@@ -163,7 +164,7 @@ def _symbols(summary: Summary) -> str:
     ]
     where = "the symbols with the smallest kept share stand above; the dataset's rows hold the rest"
     return (
-        _capped(rows, [*header, *map(code, reasons)], "l" + "r" * (len(header) - 1 + len(reasons)), where)
+        _capped(rows, [*header, *map(cell, reasons)], "l" + "r" * (len(header) - 1 + len(reasons)), where)
         if rows
         else ""
     )
@@ -174,7 +175,7 @@ def _reasons(summary: Summary) -> str:
     total = summary.dataset.counts.intervals
     rows = [
         [
-            code(row.reason),
+            cell(row.reason),
             _limit(limits.get(row.reason)),
             count(row.rows),
             percent(row.rows, total),
@@ -194,7 +195,7 @@ def _limit(value: float | bool | None) -> str:
 def _overlaps(summary: Summary) -> str:
     total = len(summary.dataset.dropped)
     rows = [
-        [" + ".join(code(reason) for reason in reasons), count(amount), percent(amount, total)]
+        [" + ".join(cell(reason) for reason in reasons), count(amount), percent(amount, total)]
         for reasons, amount in summary.overlaps
     ]
     where = "`dropped` in the dataset holds every row with its reasons"
@@ -205,7 +206,7 @@ def _rejects(summary: Summary) -> str:
     reasons = sorted({reason for entry in summary.dataset.inputs for reason in entry.rejected})
     rows = [
         [
-            code(entry.file),
+            cell(entry.file),
             count(entry.lines),
             count(entry.used),
             *(count(entry.rejected.get(reason, 0)) for reason in reasons),
@@ -213,12 +214,12 @@ def _rejects(summary: Summary) -> str:
         ]
         for entry in sorted(summary.dataset.inputs, key=lambda entry: (-reject_ratio(entry), entry.file))
     ]
-    header = ["file", "lines", "used", *map(code, reasons), "bad share"]
+    header = ["file", "lines", "used", *map(cell, reasons), "bad share"]
     return _capped(rows, header, "l" + "r" * (len(header) - 1), "`inputs` in the dataset") if rows else ""
 
 
 def _gaps(summary: Summary) -> str:
-    rows = [[code(symbol), moment(iso(start_ts)), number(seconds)] for symbol, start_ts, seconds in summary.widest_gaps]
+    rows = [[cell(symbol), moment(iso(start_ts)), number(seconds)] for symbol, start_ts, seconds in summary.widest_gaps]
     return table(("symbol", "interval from", "max_gap_s"), rows, "llr") if rows else ""
 
 
@@ -237,7 +238,7 @@ def _missing_days(summary: Summary) -> str:
 def _worst(summary: Summary) -> str:
     rows = [
         [
-            code(row.symbol),
+            cell(row.symbol),
             moment(row.start),
             number(row.targets.net_bps),
             number(row.targets.slippage_bps),
@@ -264,5 +265,5 @@ def _settings(summary: Summary) -> str:
 
 
 def _inputs(summary: Summary) -> str:
-    rows = [[code(entry.file), count(entry.bytes), code(entry.sha256)] for entry in summary.dataset.inputs]
+    rows = [[cell(entry.file), count(entry.bytes), cell(entry.sha256)] for entry in summary.dataset.inputs]
     return _capped(rows, ("file", "bytes", "sha256"), "lrl", "`inputs` in the dataset", 400) if rows else ""

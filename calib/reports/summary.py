@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from calib.dataset.columns import NUMBERS, TARGETS
+from calib.dataset.columns import NUMBERS
 from calib.dataset.model import Dataset, Interval, interval_rows
 from calib.reports.alerts import CRITICAL, Alert, alerts
 from calib.reports.distribution import Distribution, distribution
@@ -24,7 +24,7 @@ class Verdict:
     Parameters
     ----------
     usable
-        False where no interval was kept, or none of those kept has a single target.
+        False where no interval was kept, or those kept hold no fill.
     reason
         Why not; empty where it is usable.
     """
@@ -130,8 +130,8 @@ def _verdict(dataset: Dataset) -> Verdict:
     if not dataset.counts.kept:
         dropped = dataset.counts.intervals
         return Verdict(False, f"all {dropped} intervals were dropped" if dropped else "there is no interval")
-    if all(target.null_count() == len(target) for target in dataset.intervals[[column.name for column in TARGETS]]):
-        return Verdict(False, "no kept interval has a target: there are no fills behind it")
+    if not dataset.intervals["fills"].sum():
+        return Verdict(False, "no kept interval holds a fill")
     return Verdict(True)
 
 

@@ -34,7 +34,7 @@ class LogNormal:
 
 CACHE_READ: Final = LogNormal(180, 0.4)
 """Market data read from the bot's own cache."""
-VENUE_READ: Final = LogNormal(38_000, 0.25)
+VENUE_READ: Final = LogNormal(36_000, 0.25)
 """Market data asked of the venue (REST), there and back."""
 FILL_REPORT: Final = LogNormal(9_000, 0.5, cap_us=400_000)
 """From the venue's match to our receipt of the fill."""
@@ -42,7 +42,7 @@ STAGES: Final = {
     "features": LogNormal(700, 0.35),
     "strategy": LogNormal(2_100, 0.35),
     "risk": LogNormal(450, 0.3),
-    "quote": LogNormal(14_000, 0.3),
+    "quote": LogNormal(50_000, 0.35),
 }
 """The stages after ``fetch_md``, in their order; ``quote`` is the order's way to the venue and its acknowledgement."""
 

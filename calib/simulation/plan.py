@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from calib.errors import BadRange, UsageError
 from calib.feeds.schema import EARLIEST_TS, LATEST_TS, MAX_SYMBOL
+from calib.simulation.box.settings import BoxSettings
 from calib.simulation.incidents import HOUR_S
 
 FORMS: Final = ("gz", "zst")
@@ -40,6 +41,8 @@ class Plan:
         Whether the quotes feed is written too (it is large).
     compress
         Form (``gz`` or ``zst``) by day ``YYYYMMDD``, or ``all``.
+    box
+        How the bot is set up: its cache, what fills it, what goes wrong, what is recorded.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Plan:
     hostile: bool = False
     quotes: bool = False
     compress: Mapping[str, str] = field(default_factory=dict)
+    box: BoxSettings = field(default_factory=BoxSettings)
 
     def __post_init__(self) -> None:
         if not EARLIEST_TS <= self.start_s < self.end_s <= LATEST_TS:
@@ -101,6 +105,8 @@ class Plan:
         yield from ("fills", "pipeline_ticks")
         if self.quotes:
             yield "quotes"
+        if self.box.record:
+            yield from ("book", "trades")
 
     def form(self, day: str) -> str | None:
         """How that day is compressed, or None."""
@@ -118,6 +124,7 @@ class Plan:
             "hostile": self.hostile,
             "quotes": self.quotes,
             "compress": dict(sorted(self.compress.items())),
+            **self.box.described(),
         }
 
 

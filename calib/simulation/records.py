@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from calib.simulation.fills import Queue
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
-from calib.simulation.reads import Read
 
 Record = dict[str, Any]
 
@@ -31,8 +29,8 @@ class Quote:
         The market's own mid when the quote came to rest, half ticks.
     sent_us, opened_us
         When it was sent and when the venue had it, Unix microseconds.
-    queue
-        What stood ahead of it.
+    queue_lots
+        What stood ahead of it when it came to rest.
     filled_lots
         How much of it was filled.
     """
@@ -45,7 +43,7 @@ class Quote:
     mid_open_h: int
     sent_us: int
     opened_us: int
-    queue: Queue
+    queue_lots: int = 0
     filled_lots: int = 0
 
 
@@ -90,7 +88,7 @@ class Scribe:
             "price": scale.price(done.price),
             "qty": scale.qty(done.lots),
             "liquidity": "taker" if done.taker else "maker",
-            "queue_pos_est": scale.qty(quote.queue.lots),
+            "queue_pos_est": scale.qty(quote.queue_lots),
             "quote_price": scale.price(quote.price),
             "mid_at_quote": scale.half(quote.seen.mid_h),
             "mid_now": scale.half(done.mid_h),
@@ -119,42 +117,8 @@ class Scribe:
             "ts_close": closed_us / 1e6,
             "close_reason": reason,
             "qty_filled": scale.qty(quote.filled_lots),
-            "queue_ahead_open": scale.qty(quote.queue.lots),
+            "queue_ahead_open": scale.qty(quote.queue_lots),
             "mid_open": scale.half(quote.mid_open_h),
-        }
-
-    def tick(
-        self,
-        at_us: int,
-        stages: dict[str, int],
-        p95s: dict[str, int],
-        read: Read,
-        seen: Book,
-        n_quotes: int,
-        deadline_us: int,
-    ) -> Record:
-        """A line of the pipeline_ticks feed; durations in whole microseconds."""
-        scale, total_us = self._instrument, sum(stages.values())
-        return {
-            "ts": at_us / 1e6,
-            "symbol": scale.name,
-            "stage_latencies": {stage: us / 1e3 for stage, us in stages.items()},
-            "stage_p95_ms": {stage: us / 1e3 for stage, us in p95s.items()},
-            "tick_total_ms": total_us / 1e3,
-            "cache_hit": read.hit,
-            "deadline_miss": total_us > deadline_us,
-            "cache_age_ms": read.age_us / 1e3,
-            "used_stale": read.stale,
-            "n_quotes": n_quotes,
-            "bid": scale.price(seen.bid),
-            "ask": scale.price(seen.ask),
-            "mid": scale.half(seen.mid_h),
-            "update_id": seen.update_id,
-            "depth": 20,
-            "use_case": "pricing",
-            "source": read.source,
-            "status": read.status,
-            "ws_gap_ms": read.ws_gap_us / 1e3,
         }
 
     def _quote_id(self, quote: Quote) -> str:

@@ -7,16 +7,20 @@ import gzip
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import zstandard
 
-from calib.feeds.writers import FillLogger, PipelineTickLogger, QuoteLogger
+from calib.feeds.writers import BookLogger, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
+from calib.simulation.box.hour import BoxHour
 from calib.simulation.hostile import choose_hostile
-from calib.simulation.hours import hour_lines
 from calib.simulation.plan import Plan, day_of
+from calib.simulation.records import Record
 
+SPOILED: Final = ("fills", "pipeline_ticks", "quotes")
+"""Feeds that get hostile lines; recorded market data stay as they are, for replay."""
 GZIP_LEVEL: Final = 9
 ZSTD_LEVEL: Final = 12
 
@@ -38,7 +42,7 @@ def write_feeds(plan: Plan, directory: Path, progress: Callable[[float], None] =
         begins = {kind: path.stat().st_size if path.exists() else 0 for kind, path in paths.items()}
         _write_hour(plan, hour, directory)
         for kind, path in paths.items():
-            if plan.hostile and path.exists():
+            if plan.hostile and kind in SPOILED and path.exists():
                 _spoil(path, begins[kind], kind, hour)
         progress(len(plan.symbols))
     for day in plan.days():
@@ -59,17 +63,21 @@ def feed_name(kind: str, day: str) -> str:
 
 def _write_hour(plan: Plan, hour: int, directory: Path) -> None:
     """One hour through loggers of its own: their sampling then starts afresh, so that an hour depends on no other."""
+    kinds = set(plan.kinds())
+    settings = plan.box if hour == plan.hours()[0] else replace(plan.box, record=())
     with contextlib.ExitStack() as stack:
-        fills = stack.enter_context(FillLogger(directory, background=False, fsync="never"))
-        ticks = stack.enter_context(
-            PipelineTickLogger(directory, sample_rate=plan.sample_rate, background=False, fsync="never")
-        )
-        log = {"fills": fills.log, "pipeline_ticks": ticks.log}
-        if plan.quotes:
-            log["quotes"] = stack.enter_context(QuoteLogger(directory, background=False, fsync="never")).log
-        for kind, record in hour_lines(plan.seed, plan.symbols, hour, incidents=plan.incidents):
+        log: dict[str, Callable[[Record], object]] = {}
+        for logger in (FillLogger, QuoteLogger, BookLogger, TradeLogger):
+            if logger.feed.kind in kinds:
+                log[logger.feed.kind] = stack.enter_context(logger(directory, background=False, fsync="never")).log
+        ticks = PipelineTickLogger(directory, sample_rate=plan.sample_rate, background=False, fsync="never")
+        log["pipeline_ticks"] = stack.enter_context(ticks).log
+
+        def sink(kind: str, record: Record) -> None:
             if kind in log and plan.start_s <= record["ts"] < plan.end_s:
                 log[kind](record)
+
+        BoxHour(plan.seed, plan.symbols, hour, settings, sink, incidents=plan.incidents).run()
 
 
 def _spoil(path: Path, begin: int, kind: str, hour: int) -> None:

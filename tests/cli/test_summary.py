@@ -27,6 +27,7 @@ def made(kept: int, dropped: int = 1, day: int = 1) -> Dataset:
         numbers
         | {"symbol": "BTCUSDT", "start_ts": start + 300 * n, "end_ts": start + 300 * (n + 1)}
         | {"ticks": 30, "fills": 5, "quotes": 50, "net_bps": float(n)}
+        | dict.fromkeys(("net_bps_equal", "slippage_bps", "fill_rate", "taker_share", "taker_share_notional"), 0.5)
         for n in range(kept)
     ]
     gone = [

@@ -10,6 +10,7 @@ import pytest
 import calib.errors
 from calib.errors import CalibError, all_errors
 from tools.generate_docs import GENERATORS, ROOT, errors, filled, stale
+from tools.generate_docs import PAGES as WHOLE
 
 PAGES = sorted(ROOT.glob("docs/**/*.md"))
 
@@ -21,6 +22,7 @@ def test_every_generated_part_is_current() -> None:
 def test_every_generator_has_its_place() -> None:
     named = {name for page in PAGES for name in re.findall(r"<!-- generated: ([\w-]+) -->", page.read_text("utf-8"))}
     assert named == set(GENERATORS)
+    assert all((ROOT / page).is_file() for page in WHOLE)
 
 
 def test_a_stale_part_is_seen(tmp_path: Path) -> None:

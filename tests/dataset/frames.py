@@ -9,7 +9,7 @@ import polars as pl
 from calib.dataset.fills import FillSums
 from calib.dataset.ticks import TickSums
 
-_EXTRA = {"index": pl.Int64(), "file": pl.Int64(), "line": pl.Int64()}
+_EXTRA = {"index": pl.Int64(), "file": pl.Int64()}
 
 
 def ticks(*lines: dict[str, Any]) -> pl.DataFrame:
@@ -28,7 +28,7 @@ def ticks(*lines: dict[str, Any]) -> pl.DataFrame:
         }
         for number, line in enumerate(lines, 1)
     ]
-    return pl.DataFrame(whole, schema={**TickSums.lines, **_EXTRA})
+    return pl.DataFrame(whole, schema={"line": pl.Int64(), **TickSums.lines, **_EXTRA})
 
 
 def fills(*lines: dict[str, Any]) -> pl.DataFrame:
@@ -47,7 +47,7 @@ def fills(*lines: dict[str, Any]) -> pl.DataFrame:
         }
         for number, line in enumerate(lines, 1)
     ]
-    return pl.DataFrame(whole, schema={**FillSums.lines, **_EXTRA})
+    return pl.DataFrame(whole, schema={"line": pl.Int64(), **FillSums.lines, **_EXTRA})
 
 
 def sum_of_ticks(*lines: dict[str, Any], interval_sec: int = 300, tick_sample_rate: int = 10) -> dict[str, Any]:

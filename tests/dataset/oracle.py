@@ -286,7 +286,7 @@ def targets(fills: list[Line], quotes: int, maker_fee: float, taker_fee: float) 
         price, mid, quote = fill["price"], fill.get("mid_now"), fill.get("quote_price")
         if mid is not None:
             fee = fill.get("fee_bps", taker_fee if fill["liquidity"] == "taker" else maker_fee)
-            gains.append((weight, over(sign * (mid - price), fill.get("mid_at_quote", mid)) * 1e4 - fee))
+            gains.append((weight, over(sign * (mid - price), fill.get("mid_at_quote") or mid) * 1e4 - fee))
         if quote is not None:
             slips.append((weight, over(sign * (price - quote), quote) * 1e4))
         elif fill.get("slip_bps") is not None:

@@ -27,6 +27,9 @@ def test_not_a_number_and_infinities() -> None:
     assert math.isnan(exact_sum([math.nan, 1.0]))
     assert exact_sum([math.inf, 1e308, 1e308]) == math.inf
     assert math.isnan(exact_sum([math.inf, -math.inf]))
+    assert exact_sum([1e308, 1e308, -math.inf]) == -math.inf
+    assert math.isnan(exact_sum([1e308, 1e308, math.inf, -math.inf]))
+    assert math.isnan(exact_sum([1e308, 1e308, math.nan]))
 
 
 def test_an_empty_list_has_no_sum() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -30,7 +31,7 @@ class Files:
         self.readings = 0
 
     def days(self) -> list[DayLines]:
-        return [DayLines(str(day), day, lambda day=day: self._batches(day)) for day in sorted(self.frames)]
+        return [DayLines(str(day), day, partial(self._batches, day)) for day in sorted(self.frames)]
 
     def _batches(self, day: int) -> Iterator[pl.DataFrame]:
         self.readings += 1
@@ -69,7 +70,7 @@ def _feeds(draw: st.DrawFn) -> dict[int, list[dict[str, Any]]]:
     st.sampled_from([0.0, 900.0]),
     st.integers(1, 50),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_way_of_cutting_the_lines_changes_a_bit(
     feeds: dict[int, list[dict[str, Any]]], size: int, interval_sec: int, allowance_s: float, redo_lines: int
 ) -> None:
@@ -191,7 +192,7 @@ def test_a_row_exists_where_there_is_a_tick_or_a_fill() -> None:
 
 def test_fill_rate_is_filled_quotes_over_quotes() -> None:
     # 10 + 10 quotes; q1 twice and one fill without an id: 2 of 20
-    parts = [{"price": 1.0, "quote_id": "q1"}, {"price": 1.0, "quote_id": "q1"}, {"price": 1.0}]
+    parts: list[dict[str, Any]] = [{"price": 1.0, "quote_id": "q1"}, {"price": 1.0, "quote_id": "q1"}, {"price": 1.0}]
     assert _rows([{"ts": 1.0}, {"ts": 2.0}], parts)[0]["fill_rate"] == 0.1
 
 

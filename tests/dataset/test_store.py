@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -29,6 +30,7 @@ from calib.dataset.model import (
     Params,
     Range,
     Targets,
+    Tool,
 )
 from calib.dataset.store import dataset_name, read_dataset, write_dataset
 from calib.errors import CalibError, NewerSchema, NotADataset, UnreadableInput, UnwritableOutput
@@ -105,6 +107,7 @@ def example() -> Dataset:
         dropped=pl.DataFrame(
             [{"symbol": "BTCUSDT", "start_ts": T0 + 300, "reasons": ["low_ticks", "ws_gap"]}], schema=DROPPED
         ),
+        tool=Tool(version="1.2.3"),
     )
 
 
@@ -191,7 +194,7 @@ def test_many_batches_and_chunks_come_back_in_order(tmp_path: Path) -> None:
     )
     base = example()
     dataset = Dataset(
-        range=base.range,
+        range=Range(from_=base.range.from_, to=base.range.to, interval_sec=300, symbols=["BTCUSDT"]),
         filters=base.filters,
         params=base.params,
         inputs=[],
@@ -303,6 +306,7 @@ def test_a_dataset_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
         ("dropped", [], "counts.intervals is 3"),
         ("intervals", list(reversed(tree["intervals"])), "not sorted"),  # type: ignore[call-overload]
         ("range", {"from": "2025-01-02T00:00:00Z", "to": "2025-01-01T00:00:00Z", "interval_sec": 1, "symbols": []}, ""),
+        ("range", {**tree["range"], "symbols": ["BTCUSDT"]}, "range.symbols"),  # type: ignore[dict-item]
         ("range", {"from": "yesterday", "to": "2025-01-01T00:00:00Z", "interval_sec": 1, "symbols": []}, "yesterday"),
     ):
         path.write_text(json.dumps({**tree, key: value}), "utf-8")
@@ -338,6 +342,11 @@ def test_what_cannot_be_opened_is_unreadable(tmp_path: Path) -> None:
     assert "is a directory" in directory.what
     (tmp_path / "file").write_text("x")
     assert "Not a directory" in _raised(tmp_path / "file" / "below.json").what
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _raised(tmp_path / "pipe").what == "is no regular file"
 
 
 def test_an_output_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:

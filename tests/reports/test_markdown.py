@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from calib.reports.markdown import block, code, table, visible, width
+from calib.reports.markdown import block, cell, code, table, visible, width
 
 HOSTILE = [
     "a|b",
@@ -63,16 +63,28 @@ def _tokens(text: str) -> list[list[tuple[str, str]]]:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(anything, min_size=3, max_size=3), min_size=1, max_size=4))
 def test_no_text_breaks_a_table(rows: list[list[str]]) -> None:
-    text = table(["a", "b", "c"], [[code(cell) for cell in row] for row in rows], "lrl")
+    text = table(["a", "b", "c"], [[cell(text) for text in row] for row in rows], "lrl")
     lines = _cells(text)
     assert len(lines) == len(rows) + 2
     assert {len(line) for line in lines} == {3}
     read = _tokens(text)
     assert len(read) == 3 * (len(rows) + 1)
-    for cell, source in zip(read[3:], [cell for row in rows for cell in row], strict=True):
-        assert [kind for kind, _ in cell] == ["code_inline"], source
+    for found, source in zip(read[3:], [text for row in rows for text in row], strict=True):
+        assert [kind for kind, _ in found] == ["code_inline"], source
         # CommonMark turns nothing else within a span; what it holds is the text with the unseeable spelled out.
-        assert cell[0][1].strip() == visible(source).strip()
+        assert found[0][1].strip() == visible(source).strip()
+
+
+@settings(max_examples=100, deadline=None)
+@given(anything)
+def test_no_text_leaves_its_span_in_a_heading(text: str) -> None:
+    read = MarkdownIt("commonmark", {"html": True}).parse(f"# Summary: {code(text)}\n\nafter\n")
+    assert [token.type for token in read] == [
+        *("heading_open", "inline", "heading_close", "paragraph_open", "inline", "paragraph_close")
+    ]
+    children = read[1].children or []
+    assert [child.type for child in children] == ["text", "code_inline"]
+    assert children[1].content.strip() == visible(text).strip()
 
 
 @given(anything)

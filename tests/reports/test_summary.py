@@ -26,6 +26,7 @@ from calib.dataset.model import (
     MissingDays,
     Params,
     Range,
+    Tool,
 )
 from calib.dataset.store import write_dataset
 from calib.reports.alerts import INTERVAL_RULES, MEANINGS, alerts
@@ -75,6 +76,7 @@ def dataset(rows: list[dict[str, Any]], dropped: list[tuple[str, int, list[str]]
         ),
         "intervals": pl.DataFrame(rows, schema=INTERVALS),
         "dropped": pl.DataFrame(gone, schema=DROPPED),
+        "tool": Tool(version="1.2.3"),
     }
     return Dataset(**base | parts)
 
@@ -216,8 +218,8 @@ def test_the_alerts_of_the_handmade_dataset_stand_worst_first() -> None:
         ("warning", "many_duplicates", "", "", "fills_20250101.jsonl", 0.02, 0.01),
         ("warning", "adverse_net", "BTCUSDT", "2025-01-01T00:20:00Z", "net_bps", -12.0, -10.0),
         ("warning", "symbol_without_intervals", "`<b>`", "", "", 0, 1),
-        ("warning", "mostly_null", "", "", "cache_age_avg_ms", 1.0, 0.5),
         ("warning", "mostly_null", "", "", "fetch_md_p95_ms", 1.0, 0.5),
+        ("warning", "mostly_null", "", "", "cache_age_avg_ms", 1.0, 0.5),
         ("warning", "thin_symbol", "ETH|USDT", "", "intervals", 1, 12),
     ]
 
@@ -260,11 +262,28 @@ def test_nothing_kept_is_not_usable() -> None:
     assert "**NOT USABLE: there is no interval; 0 of 0 intervals kept, 0 symbols, " in empty
 
 
-def test_no_target_at_all_is_not_usable() -> None:
-    summary = summarise("x", dataset([row("A", 0, ticks=20, latency_p95_ms=4.0)]))
+def test_no_fill_at_all_is_not_usable() -> None:
+    """Ticks alone give a fill rate of 0 and nothing to learn from."""
+    summary = summarise("x", dataset([row("A", 0, ticks=20, quotes=20, fill_rate=0.0)]))
     assert not summary.verdict.usable
-    assert "no fills" in summary.verdict.reason
-    assert summarise("x", dataset([row("A", 0, taker_share=1.0)])).verdict.usable
+    assert summary.verdict.reason == "no kept interval holds a fill"
+    assert summarise("x", dataset([row("A", 0, fills=1, taker_share=1.0)])).verdict.usable
+
+
+def test_the_verdict_names_the_targets_that_have_no_value() -> None:
+    rows = [row("A", 0, fills=1, taker_share=1.0, taker_share_notional=1.0)]
+    text = summary_text(summarise("x", dataset(rows)))
+    assert "**USABLE, but without net_bps, net_bps_equal, slippage_bps, fill_rate; 1 of 1 intervals kept" in text
+
+
+def test_a_main_target_without_any_value_is_critical() -> None:
+    def severity(*nets: float | None) -> list[str]:
+        made = dataset([row("A", slot, fills=1, net_bps=net) for slot, net in enumerate(nets)])
+        return [a.severity for a in alerts(made) if a.rule == "mostly_null" and a.subject == "net_bps"]
+
+    assert severity(None, None, None) == ["critical"]
+    assert severity(1.0, None, None) == ["warning"]
+    assert severity(1.0, None) == []
 
 
 def test_the_report_is_the_golden_one() -> None:
@@ -388,8 +407,8 @@ def test_the_command_carries_every_setting() -> None:
         (0.0, "0"),
         (-0.0, "0"),
         (99999.6, "100000"),
-        (0.00099999, "0.001"),
-        (0.000999, "9.99e-4"),
+        (0.000099999, "0.0001"),
+        (0.0000999, "9.99e-5"),
         (9.99996, "10"),
         (9999999.9, "1e7"),
         (9994999.9, "9995000"),

@@ -1,18 +1,14 @@
-"""Durations against the lognormal law, bursts against theirs, and the rolling p95 against numpy."""
+"""Durations against the lognormal law, and bursts against theirs."""
 
 from __future__ import annotations
 
 import math
 import statistics
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from calib.simulation import latency
 from calib.simulation.chance import Chance
-from calib.simulation.rolling import RollingP95
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.95, 0.99])
@@ -37,11 +33,3 @@ def test_bursts_take_their_share_of_the_time() -> None:
     # 5,000 cycles; the share's standard error is share (1 - share) sqrt(2 / cycles).
     assert abs(share - 10 / 40) < 4 * 0.25 * 0.75 * math.sqrt(2 / 5_000)
     assert set(factors) == {1.0, 2.0}
-
-
-@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=60), st.integers(1, 20))
-def test_rolling_p95_is_numpys_of_the_last_window(durations: list[int], window: int) -> None:
-    p95 = RollingP95(window)
-    for us in durations:
-        p95.add(us)
-    assert p95.us == pytest.approx(float(np.percentile(durations[-window:], 95)), abs=0.5001)

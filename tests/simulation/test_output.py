@@ -6,13 +6,14 @@ import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
 
 from calib.errors import BadRange, ForeignFiles, LockHeld, UnwritableOutput, UsageError
 from calib.files import locked
-from calib.simulation.hours import hour_lines
+from calib.simulation.box.hour import BoxHour
 from calib.simulation.output import simulate
 from calib.simulation.plan import Plan
 
@@ -40,9 +41,12 @@ def test_the_same_plan_gives_the_same_bytes_and_changes_nothing_the_second_time(
 
 def test_one_tick_in_ten_is_logged_and_every_fill(tmp_path: Path) -> None:
     simulate(SMALL, tmp_path)
-    lines = list(hour_lines(3, SMALL.symbols, START, incidents=False))
-    ticks = [line.record for line in lines if line.kind == "pipeline_ticks" and line.record["ts"] < START + 1_800]
-    fills = [line.record for line in lines if line.kind == "fills" and line.record["ts"] < START + 1_800]
+    lines: list[tuple[str, dict[str, Any]]] = []
+    BoxHour(
+        3, SMALL.symbols, START, SMALL.box, lambda kind, record: lines.append((kind, record)), incidents=False
+    ).run()
+    ticks = [record for kind, record in lines if kind == "pipeline_ticks" and record["ts"] < START + 1_800]
+    fills = [record for kind, record in lines if kind == "fills" and record["ts"] < START + 1_800]
     logged = [json.loads(line) for line in (tmp_path / "pipeline_ticks_20250101.jsonl").read_bytes().splitlines()]
     for symbol in SMALL.symbols:
         mine = [tick["ts"] for tick in ticks if tick["symbol"] == symbol]

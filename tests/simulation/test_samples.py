@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from calib.feeds.days import find_days
 from calib.feeds.judge import judge_line
+from calib.feeds.reading import read_batches
 from calib.feeds.schema import FEEDS
 from calib.simulation.output import simulate
 from calib.simulation.plan import Plan
@@ -93,6 +95,18 @@ def test_every_line_is_valid_but_the_hostile_ones(kind: str, day: str) -> None:
             ids.add(name)
     assert dict(+found) == HOSTILE_LINES[kind]
     assert found.total() < 0.005 * len(lines)
+
+
+def test_the_reader_counts_them_so(record: dict[str, Any]) -> None:
+    listed = {file["file"]: file["lines"] for file in record["files"]}
+    files = find_days(SAMPLES)
+    assert {file.name for file in files} == set(listed)
+    for file in files:
+        reading = read_batches(file, ("symbol",), newest=False, jobs=1)
+        symbols = {symbol for batch in reading for symbol in batch["symbol"].unique()}
+        assert dict(reading.stats.rejected) == HOSTILE_LINES[file.kind]
+        assert reading.stats.lines == listed[file.name]
+        assert symbols == set(record["symbols"])
 
 
 def test_they_are_twelve_symbols_and_small(record: dict[str, Any]) -> None:

@@ -20,6 +20,11 @@ class Filter(Protocol):
         """The stable name under which a dropped row is recorded."""
         ...
 
+    @property
+    def limit(self) -> float:
+        """What the dataset records of it: the limit, or true where it has none."""
+        ...
+
     def drops(self) -> pl.Expr:
         """Whether a row is dropped: true or false for each, never null."""
         ...

@@ -21,5 +21,9 @@ class DeadlineMiss:
     max_rate: float
     reason: ClassVar[str] = "deadline_miss"
 
+    @property
+    def limit(self) -> float:
+        return self.max_rate
+
     def drops(self) -> pl.Expr:
         return (pl.col("deadline_miss_rate") > self.max_rate).fill_null(value=False)

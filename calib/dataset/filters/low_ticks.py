@@ -21,5 +21,9 @@ class LowTicks:
     min_ticks: int
     reason: ClassVar[str] = "low_ticks"
 
+    @property
+    def limit(self) -> int:
+        return self.min_ticks
+
     def drops(self) -> pl.Expr:
         return pl.col("ticks") < self.min_ticks

@@ -16,6 +16,10 @@ class NonFinite:
 
     reason: ClassVar[str] = "non_finite"
 
+    @property
+    def limit(self) -> bool:
+        return True
+
     def drops(self) -> pl.Expr:
         broken = [pl.col(column.name).is_finite().not_().fill_null(value=False) for column in NUMBERS]
         return pl.any_horizontal(broken)

@@ -21,5 +21,9 @@ class WsGap:
     max_gap_s: float
     reason: ClassVar[str] = "ws_gap"
 
+    @property
+    def limit(self) -> float:
+        return self.max_gap_s
+
     def drops(self) -> pl.Expr:
         return (pl.col("max_gap_s") > self.max_gap_s).fill_null(value=False)

@@ -7,6 +7,7 @@ writer for the lock, and the lock for the handler to return.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -19,11 +20,14 @@ from typing import Final, Literal
 from calib.errors import SinkClosed, SinkFailed
 from calib.feeds.writers.encoding import Line
 from calib.feeds.writers.rotation import Sink
+from calib.feeds.writers.tail import Repair
 
 WhenFull = Literal["block", "drop"]
 OnError = Callable[[SinkFailed], None]
 _BATCH_LINES: Final = 4096
 _FULL_WAIT_S: Final = 0.0005
+_Request = tuple[Callable[[], None], SimpleQueue[None]] | None
+"""Something for the writer to do and to answer; None only wakes it."""
 _log: Final = logging.getLogger("calib.feeds")
 
 
@@ -40,7 +44,7 @@ class Counts:
     lost
         Of these, lines that the disk refused.
     dropped
-        Lines that were not taken: the queue was full, or that very call raised `SinkFailed`.
+        Lines that were not taken because the queue was full.
     """
 
     accepted: int
@@ -69,7 +73,7 @@ class Channel:
         self._closed = False
         self._written = self._lost = self._dropped = 0
         self._failing = False
-        self._unsaid: SinkFailed | None = None
+        self._news: list[SinkFailed | Repair] = []
         self.renew()
 
     def renew(self) -> None:
@@ -85,12 +89,12 @@ class Channel:
         SinkClosed
             After `close`.
         SinkFailed
-            Once, where the disk refused; this line was not taken.
+            Once, where the disk refused this line; it is counted as lost.
         """
         with self._io:
             self._check_open()
             self._write([line])
-            self._complain()
+        self._tell()
         return True
 
     def flush(self) -> None:
@@ -102,7 +106,7 @@ class Channel:
             Once, where the disk refused.
         """
         self._guarded(self._sink.sync)
-        self._complain()
+        self._tell()
 
     def close(self) -> None:
         """Flush, then take no more. A second call does nothing.
@@ -115,12 +119,13 @@ class Channel:
         with self._io:
             self._closed = True
             self._guarded(self._sink.close)
-        self._complain()
+        self._tell()
 
     def after_fork(self) -> None:
         """In the child: forget what the parent will write, and open files of one's own."""
         self._sink.abandon()
-        self._failing, self._unsaid = False, None
+        self._failing = False
+        self._news.clear()
         self._written = self._lost = self._dropped = 0
         self.renew()
 
@@ -131,10 +136,7 @@ class Channel:
     @property
     def counts(self) -> Counts:
         with self._io:
-            return Counts(self._written + self._lost + self._waiting(), self._written, self._lost, self._dropped)
-
-    def _waiting(self) -> int:
-        return 0
+            return Counts(self._written + self._lost, self._written, self._lost, self._dropped)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -142,6 +144,7 @@ class Channel:
 
     def _write(self, lines: list[Line]) -> None:
         """Write under the io lock; a refusal is counted and kept to be said."""
+        mended = len(self._sink.repairs)
         try:
             self._sink.write(lines)
         except SinkFailed as error:
@@ -152,6 +155,7 @@ class Channel:
             self._written += len(lines)
             self._failing = False
             self._guarded(self._sink.sync_if_due)
+        self._news += self._sink.repairs[mended:]
 
     def _guarded(self, step: Callable[[], None]) -> None:
         with self._io:
@@ -164,18 +168,24 @@ class Channel:
         if self._failing:
             return
         self._failing = True
-        _log.error("%s", error)
         if self._on_error is None:
-            self._unsaid = error
+            self._news.append(error)
         else:
             self._on_error(error)
 
-    def _complain(self) -> None:
-        if self._unsaid is not None:
-            with self._counting:  # two threads may see it; only one says it
-                error, self._unsaid = self._unsaid, None
-            if error is not None:
-                raise error
+    def _tell(self) -> None:
+        """Say what happened since the last call, in the thread of the caller.
+
+        Not from the writer thread: it would wait for the locks of `logging`, which the thread that a signal handler
+        interrupted may hold while the handler waits for the writer.
+        """
+        while self._news:
+            with self._counting:  # two threads may see the news; only one says it
+                news = self._news.pop(0) if self._news else None
+            if isinstance(news, SinkFailed):
+                raise news
+            if news is not None:
+                _log.warning("%s", news)
 
 
 class BackgroundChannel(Channel):
@@ -206,7 +216,8 @@ class BackgroundChannel(Channel):
     def renew(self) -> None:
         super().renew()
         self._queue.clear()
-        self._wake: SimpleQueue[SimpleQueue[None] | None] = SimpleQueue()
+        self._wake: SimpleQueue[_Request] = SimpleQueue()
+        self._in_flight = 0
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self._finished = False
@@ -214,9 +225,8 @@ class BackgroundChannel(Channel):
     def put(self, line: Line) -> bool:
         if self._closed:
             self._check_open()
-        if self._unsaid is not None:
-            self._count_drop()
-            self._complain()
+        if self._news:
+            self._tell()
         queue = self._queue
         waiting = len(queue)
         if waiting >= self._wake_at:
@@ -227,25 +237,23 @@ class BackgroundChannel(Channel):
         if self._thread is None:
             self._start()
         if self._finished:  # closed between the check above and the append: nobody else would write it
-            self._drain()
+            self._close_now()
         return True
 
     def flush(self) -> None:
-        self._ask_writer()
-        super().flush()
+        self._ask_writer(self._flush_now)
+        self._tell()
 
     def close(self) -> None:
         self._closed = True
-        self._ask_writer()
-        self._finished = True
-        with self._io:
-            self._drain()
-            self._guarded(self._sink.close)
-        self._wake.put(None)
-        self._complain()
+        self._ask_writer(self._close_now)
+        self._tell()
 
-    def _waiting(self) -> int:
-        return len(self._queue)
+    @property
+    def counts(self) -> Counts:
+        # Without the io lock, see the module's docstring; exact once the queue is empty.
+        accepted = self._written + self._lost + self._in_flight + len(self._queue)
+        return Counts(accepted, self._written, self._lost, self._dropped)
 
     def _make_room(self) -> bool:
         if self._when_full == "drop":
@@ -273,45 +281,51 @@ class BackgroundChannel(Channel):
                 else:
                     self._thread = thread
 
-    def _ask_writer(self) -> None:
-        """Have the writer drain the queue, and wait for it.
+    def _flush_now(self) -> None:
+        self._drain()
+        self._guarded(self._sink.sync)
 
-        Not done by the calling thread: a signal handler on it could find lines that were taken out and not yet
-        written, and end the process over them.
+    def _close_now(self) -> None:
+        self._finished = True  # before the last drain, see `put`
+        self._drain()
+        self._guarded(self._sink.close)
+
+    def _ask_writer(self, step: Callable[[], None]) -> None:
+        """Have the writer thread do ``step``, and wait for it.
+
+        The calling thread does not do it itself: a signal handler on it could find lines that were taken out of the
+        queue and not yet written, and end the process over them.
         """
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            self._drain()
-            return
         answer: SimpleQueue[None] = SimpleQueue()
-        self._wake.put(answer)
-        while thread.is_alive():
-            try:
-                answer.get(timeout=0.1)
-            except Empty:
-                continue
-            return
-        self._drain()
+        self._wake.put((step, answer))
+        while thread is not None and thread.is_alive():
+            with contextlib.suppress(Empty):
+                return answer.get(timeout=0.1)
+        if answer.empty():  # nobody there: nothing was logged yet, or closed already
+            step()
+        return None
 
     def _run(self) -> None:
-        while True:
-            answers = []
-            try:
-                answer = self._wake.get(timeout=self._interval_s)
+        while not self._finished:
+            asked: list[_Request] = []
+            with contextlib.suppress(Empty):
+                asked.append(self._wake.get(timeout=self._interval_s))
                 while True:
-                    if answer is not None:
-                        answers.append(answer)
-                    answer = self._wake.get_nowait()
-            except Empty:
-                pass
+                    asked.append(self._wake.get_nowait())
             self._drain()
             self._guarded(self._sink.sync_if_due)
-            for one in answers:
-                one.put(None)
-            if self._finished:
-                return
+            for request in asked:
+                if request is not None:
+                    step, answer = request
+                    step()
+                    answer.put(None)
 
     def _drain(self) -> None:
+        queue = self._queue
         with self._io:
-            for _ in range(-(-len(self._queue) // _BATCH_LINES)):
-                self._write([self._queue.popleft() for _ in range(min(_BATCH_LINES, len(self._queue)))])
+            for _ in range(-(-len(queue) // _BATCH_LINES)):
+                lines = [queue.popleft() for _ in range(min(_BATCH_LINES, len(queue)))]
+                self._in_flight = len(lines)
+                self._write(lines)
+                self._in_flight = 0

@@ -11,7 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import orjson
@@ -22,17 +22,16 @@ from calib.errors import BadRecord
 from calib.feeds.schema import Feed, Field, Presence, Type
 
 DAY_S: Final = 86_400
+_DAY_US: Final = DAY_S * 1_000_000
 _LARGEST: Final = sys.float_info.max
 _INT64: Final = 2**63
 _SYMBOLS_KEPT: Final = 10_000
+_SHAPES_KEPT: Final = 256
 _PATH: Final = re.compile(r"at `\$\.([A-Za-z0-9_]+)")
 
 
-class Line(NamedTuple):
-    """One encoded record: its UTC day (days since the epoch) and its bytes, newline included."""
-
-    day: int
-    text: bytes
+Line = tuple[int, bytes]
+"""One encoded record: its UTC day (days since the epoch) and its bytes, newline included."""
 
 
 class Encoder:
@@ -49,7 +48,7 @@ class Encoder:
         Stamps a record that has no `ts`.
     """
 
-    __slots__ = ("_clock", "_feed", "_second", "_stamped", "_symbols", "_type")
+    __slots__ = ("_clock", "_feed", "_second", "_shapes", "_stamped", "_symbols", "_type")
 
     def __init__(self, feed: Feed, clock: Clock) -> None:
         self._feed = feed
@@ -57,6 +56,7 @@ class Encoder:
         self._type: Any = record_type(feed)
         self._stamped = any(field.name == "ts_iso" for field in feed.fields)
         self._symbols: set[str] = set()
+        self._shapes: dict[tuple[str, ...], dict[str, None]] = {}
         self._second = (-1, "")
 
     def encode(self, record: Mapping[str, Any]) -> Line:
@@ -70,26 +70,40 @@ class Encoder:
         try:
             row = msgspec.convert(record, self._type)
         except (ValidationError, TypeError):
-            row = self._second_look(record)
-        symbol = row.symbol
-        if symbol not in self._symbols:
-            self._learn(symbol)
-        ts = row.ts = round(self._clock.time() if row.ts is None else row.ts, 6)
+            record, row = self._second_look(record)
+        if row.symbol not in self._symbols:
+            self._learn(row.symbol)
+        shape = tuple(record)
+        line: dict[str, Any] = (self._shapes.get(shape) or self._shape(shape)).copy()
+        line.update(record)
+        # Whole microseconds: the quotient is the double nearest to the decimal that will be printed.
+        micros = int((self._clock.time() if row.ts is None else row.ts) * 1e6 + 0.5)
+        line["ts"] = micros / 1e6
         if self._stamped:
-            row.ts_iso = self._iso(ts)
+            line["ts_iso"] = self._iso(micros)
         try:
-            text = orjson.dumps(msgspec.to_builtins(row), option=orjson.OPT_APPEND_NEWLINE)
+            return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError as error:  # all that is left to go wrong: text that is no Unicode
             raise self._no_unicode(record) from error
-        return Line(int(ts // DAY_S), text)
 
-    def _iso(self, ts: float) -> str:
-        second = int(ts // 1)
+    def _shape(self, names: tuple[str, ...]) -> dict[str, None]:
+        """The keys of a line in the table's order, all null, for a record with these fields."""
+        if len(self._shapes) >= _SHAPES_KEPT:
+            self._shapes.clear()
+        shape = self._shapes[names] = {
+            field.name: None
+            for field in self._feed.fields
+            if field.presence is not Presence.OPTIONAL or field.name in names
+        }
+        return shape
+
+    def _iso(self, micros: int) -> str:
+        second, micro = divmod(micros, 1_000_000)
         known, prefix = self._second  # one tuple, so that another thread never sees half of it
         if known != second:
             prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = (second, prefix)
-        return f"{prefix}.{round((ts - second) * 1e6):06d}Z"
+        return f"{prefix}.{micro:06d}Z"
 
     def _learn(self, symbol: str) -> None:
         if any(unicodedata.category(char) == "Cc" for char in symbol):
@@ -98,13 +112,13 @@ class Encoder:
             self._symbols.clear()
         self._symbols.add(symbol)
 
-    def _second_look(self, record: Mapping[str, Any]) -> Any:
+    def _second_look(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         """Take subclasses of float, int, str (numpy's float64, string enums) for what they are; refuse the rest."""
         if not isinstance(record, Mapping):
             raise no_mapping(self._feed, record)
         plain = _plain(dict(record))
         try:
-            return msgspec.convert(plain, self._type)
+            return plain, msgspec.convert(plain, self._type)
         except ValidationError as error:
             raise _explained(self._feed, plain, error) from error
 

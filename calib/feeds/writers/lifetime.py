@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
+import logging
 import os
 import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from calib.errors import SinkError
+
+_log: Final = logging.getLogger("calib.feeds")
 
 
 class Closable(Protocol):
@@ -74,9 +78,10 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
 
 
 def _quietly(step: Any) -> None:
-    # A failure was logged when it happened; the others must still be closed.
-    with contextlib.suppress(Exception):
+    try:
         step()
+    except SinkError as error:  # nobody is left to raise it to; the others must still be closed
+        _log.error("%s", error)
 
 
 def _after_fork() -> None:

@@ -51,7 +51,7 @@ class Stats:
     lost
         Of these, records that the disk refused.
     dropped
-        Records not taken: the queue was full under ``when_full="drop"``, or the call raised `SinkFailed`.
+        Records not taken because the queue was full, under ``when_full="drop"``.
     refused
         Records that the schema refused with `BadRecord`.
     sampled_out
@@ -152,7 +152,8 @@ class FeedLogger:
         BadRecord
             Where the schema refuses the record; the message names the field. It is counted and not written.
         SinkFailed
-            Once, where the disk refused earlier records; this one was not accepted.
+            Once, where the disk refused. In the background it refused earlier records, and this one was not taken;
+            with ``background=False`` this one is the first that is counted as lost.
         SinkClosed
             After `close`.
         """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -18,11 +18,15 @@ from calib.feeds.writers.tail import Repair
 FsyncPolicy = Literal["never", "interval", "always"]
 FSYNC_INTERVAL_NS: Final = 1_000_000_000
 _OPEN_DAYS: Final = 2
-_log: Final = logging.getLogger("calib.feeds")
 
 
 class Sink(Protocol):
     """Where a logger's lines go."""
+
+    @property
+    def repairs(self) -> list[Repair]:
+        """What was mended so far."""
+        ...
 
     def write(self, lines: Sequence[Line]) -> None:
         """Take all the lines, or raise `SinkFailed` with the number that were taken, the first ones."""
@@ -50,6 +54,7 @@ class MemorySink:
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
+        self.repairs: list[Repair] = []
 
     def write(self, lines: Sequence[Line]) -> None:
         self.lines.extend(lines)
@@ -93,8 +98,8 @@ class DayFiles:
     def write(self, lines: Sequence[Line]) -> None:
         written = 0
         try:
-            for day, run in itertools.groupby(lines, key=_day):
-                texts = [line.text for line in run]
+            for day, run in itertools.groupby(lines, key=itemgetter(0)):
+                texts = [text for _, text in run]
                 self._append(day, texts)
                 written += len(texts)
         except SinkFailed as error:
@@ -134,7 +139,6 @@ class DayFiles:
         while file.repairs:
             done = file.repairs.pop(0)
             self.repairs.append(done)
-            _log.warning("%s", done)
 
     def _open(self, day: int) -> DayFile:
         if len(self._files) >= _OPEN_DAYS:
@@ -154,7 +158,3 @@ def file_name(kind: str, day: int) -> str:
     'fills_20250101.jsonl'
     """
     return f"{kind}_{datetime.fromtimestamp(day * DAY_S, UTC):%Y%m%d}.jsonl"
-
-
-def _day(line: Line) -> int:
-    return line.day

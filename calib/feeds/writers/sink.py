@@ -59,9 +59,16 @@ class DayFile:
         """
         if self._descriptor < 0:
             self._open()
-        with self._refusals(), self._locked():
-            self._settle()
-            self._write(b"".join(lines))
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                self._settle()
+                self._write(b"".join(lines))
+            finally:
+                if self._descriptor >= 0:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        except OSError as error:
+            raise self._refused(error, 0) from error
 
     def sync(self) -> None:
         """Have the disk hold what was appended (``fsync``)."""
@@ -109,15 +116,6 @@ class DayFile:
                 self._end = begin + whole
             raise self._refused(error, text.count(b"\n", 0, whole)) from error
         self._end = begin + done
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            if self._descriptor >= 0:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:

@@ -34,7 +34,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("background", [True, False])
 def test_a_fill_is_one_line_with_its_keys_in_the_order_of_the_table(tmp_path: Path, background: bool) -> None:
     with FillLogger(tmp_path, background=background) as fills:
-        assert fills.log({**FILL, "trade_id": "t1", "fee_bps": -0.5, "latency_ms": 3})
+        assert fills.log({**FILL, "trade_id": "t1", "fee_bps": -0.5, "latency_ms": 3.0})
     assert (tmp_path / "fills_20250101.jsonl").read_text() == (
         '{"ts":1735689600.25,"ts_iso":"2025-01-01T00:00:00.250000Z","symbol":"BTCUSDT","side":"buy","price":94000.5,'
         '"qty":0.01,"liquidity":"maker","queue_pos_est":null,"quote_price":null,"mid_at_quote":null,"mid_now":null,'

@@ -1,0 +1,74 @@
+"""The whole of ``calib aggregate`` on a day of 50 symbols: wall and CPU seconds, peak memory with its workers.
+
+    python -m benchmarks.bench_aggregate --hours 24     # 1.9 GB: the size that the goals speak of
+    python -m benchmarks.bench_aggregate                # two hours
+
+The peak is the largest sum of the resident sets of all its processes, sampled: pages that they share count more than
+once, so it is an upper bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.bench_reading import make_feeds
+
+
+def _resident_mb(pid: int) -> float:
+    """Resident set of a process and its children, MB."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (OSError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 + sum(_resident_mb(int(child)) for child in children)
+
+
+def measure(feeds: Path, out: Path) -> tuple[float, float, float]:
+    """Wall s, CPU s, peak MB of one run."""
+    command = [sys.executable, "-m", "calib", "aggregate", "--feeds", str(feeds), "--out", str(out), "--quiet"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.perf_counter()
+    peak = 0.0
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            peak = max(peak, _resident_mb(process.pid))
+            time.sleep(0.05)
+    wall = time.perf_counter() - begin
+    if process.returncode:
+        raise SystemExit(f"calib aggregate ended with {process.returncode}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--bad", type=float, default=0.0, help="share of bad lines")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--feeds", type=Path, help="feeds that are there already")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        feeds = given.feeds or Path(name) / "feeds"
+        if given.feeds is None:
+            feeds.mkdir()
+            make_feeds(feeds, given.hours, given.bad)
+        size = sum(path.stat().st_size for path in feeds.iterdir())
+        print(
+            f"{size / 1e9:.2f} GB of feeds, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the first run"
+        )
+        figures = [measure(feeds, Path(name) / "out") for _ in range(given.repeats)]
+        wall, cpu, peak = (statistics.median(column) for column in zip(*figures, strict=True))
+        print(f"calib aggregate  {wall:6.2f} s  {cpu:6.2f} s CPU  {peak:5.0f} MB   (medians of {given.repeats})")
+
+
+if __name__ == "__main__":
+    main()

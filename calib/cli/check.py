@@ -1,0 +1,201 @@
+"""``calib check``: the health of feed files, and the schema that they follow."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from calib.cli import options
+from calib.cli.output import Session
+from calib.cli.times import parse_duration
+from calib.errors import UsageError
+
+
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Feed files or directories; default --feeds.")
+    ] = None,
+    feeds: options.Feeds = None,
+    out: options.Out = None,
+    max_age: Annotated[
+        str | None,
+        typer.Option("--max-age", metavar="DURATION", help="Exit 1 where the newest line is older, such as 2h."),
+    ] = None,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Write the bad lines to rejects/ below --out.")] = False,
+    schema: Annotated[
+        str | None, typer.Option("--schema", metavar="KIND", help="Print the JSON Schema of a feed, and nothing else.")
+    ] = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Say what is in the feeds and what is wrong with them: rejects, missing days, order, silences, lag, freshness.
+
+    Writes nothing unless --rejects is given.
+    """
+    flags = {"feeds": feeds, "out": out, "max_reject_ratio": max_reject_ratio}
+    session = options.start("check", flags=flags, config=config_file, output=output, quiet=quiet, color=color)
+    if schema is not None:
+        return _print_schema(session, schema)
+    max_age_s = None if max_age is None else parse_duration(max_age)
+    return _check(session, paths or [Path(session.config["feeds"])], max_age_s, time.time(), rejects)
+
+
+def _print_schema(session: Session, kind: str) -> int:
+    import json
+
+    from calib.feeds.jsonschema import json_schema
+    from calib.feeds.schema import FEEDS
+
+    if kind not in FEEDS:
+        raise UsageError(f"there is no feed {kind!r}", where="--schema", hint=f"One of {', '.join(FEEDS)}")
+    made = json_schema(FEEDS[kind])
+    return session.finish(made, json.dumps(made, indent=2).splitlines())
+
+
+def _check(session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool) -> int:
+    from calib.feeds import checkup, days
+    from calib.feeds.reading import FeedReading
+
+    files, near = _files(paths)
+    for name in near:
+        session.note(f"{name} is ignored: feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.zst")
+    found = []
+    with session.progress("reading", float(sum(file.path.stat().st_size for file in files))) as advance:
+        for file in files:
+            with _rejects(session, file, keep) as sink:
+                reading = FeedReading(
+                    file, checkup.columns_needed(file.kind), newest=days.is_newest(file), rejects=sink
+                )
+                found.append(checkup.examine(reading))
+            advance(float(reading.stats.bytes))
+    freshness = checkup.Freshness(now, checkup.newest_by_kind(found))
+    missing = checkup.missing_by_kind(files)
+    verdict = _verdict(session, found, freshness, max_age_s)
+    data = {
+        "schema": checkup.SCHEMA,
+        "files": [checkup.as_data(health) for health in found],
+        "missing_days": {kind: [str(day) for day in gone] for kind, gone in missing.items()},
+        "ignored": near,
+        "newest": {kind: checkup.iso(ts) for kind, ts in freshness.newest_ts.items()},
+        "age_s": None if freshness.age_s is None else round(freshness.age_s, 3),
+        "max_age_s": max_age_s,
+    }
+    lines = [line for health in found for line in [*_describe(health), ""]]
+    lines += _days(missing)
+    lines.append(_age(freshness))
+    return session.finish(data, lines, exit_code=1 if verdict else 0, verdict=verdict)
+
+
+def _files(paths: list[Path]) -> tuple[list[Any], list[str]]:
+    """The feed files that the paths mean, in order, and the names nearly meant."""
+    from calib.feeds import days
+
+    chosen: dict[Path, Any] = {}
+    near: list[str] = []
+    for path in paths:
+        if (path.is_dir() and days.DayFile.of(path) is None) or not path.exists():
+            chosen |= {file.path: file for file in days.find_days(path)}
+            near += days.near_misses(path)
+        else:
+            chosen[path] = days.named_file(path)
+    return days.in_order(chosen.values()), near
+
+
+@contextlib.contextmanager
+def _rejects(session: Session, file: Any, keep: bool) -> Iterator[Any]:
+    if not keep:
+        yield None
+        return
+    from calib.feeds.rejects import RejectWriter, rejects_path
+
+    with RejectWriter(rejects_path(Path(session.config["out"]), file.name)) as sink:
+        yield sink
+
+
+def _verdict(session: Session, found: list[Any], freshness: Any, max_age_s: float | None) -> str:
+    limit = session.config["max_reject_ratio"]
+    faults = [
+        f"{health.stats.file}: {health.bad} of {health.stats.lines} lines are bad (tolerated are {limit:.2%})"
+        for health in found
+        if health.too_bad(limit)
+    ]
+    if max_age_s is not None and freshness.too_old(max_age_s):
+        age = "there is no usable line" if freshness.age_s is None else f"is {_length(freshness.age_s)} old"
+        faults.append(f"the newest line {age}; --max-age allows {_length(max_age_s)}")
+    return "; ".join(faults)
+
+
+def _describe(health: Any) -> list[str]:
+    from calib.feeds.checkup import iso
+
+    stats = health.stats
+    rejected = stats.lines - stats.used
+    share = f" ({rejected / stats.lines:.2%})" if rejected else ""
+    lines = [f"{stats.file}: {stats.lines} lines, {stats.used} used, {rejected} rejected{share}"]
+    for reason, count in stats.rejected.items():
+        lines.append(f"  {reason:<14} {count}, first at line {stats.first_line[reason]}")
+    if stats.used:
+        lines.append(f"  {'time':<14} {iso(stats.min_ts)} to {iso(stats.max_ts)}, {stats.out_of_order} out of order")
+    if health.silence is not None:
+        lines.append(f"  {'silence':<14} {_length(health.silence.duration_s)} from {iso(health.silence.start_ts)}")
+    if health.by_symbol:
+        worst = ", ".join(f"{gap.symbol} {_length(gap.duration_s)}" for gap in health.by_symbol)
+        lines.append(f"  {'by symbol':<14} {health.symbols} symbols, longest silences: {worst}")
+    if (lag := health.lag) is not None:
+        spread = f"p50 {lag.p50_ms:g}, p95 {lag.p95_ms:g}, min {lag.min_ms:g}, max {lag.max_ms:g} ms"
+        lines.append(f"  {'clock lag':<14} ts - ts_exchange of {lag.lines} lines: {spread}")
+    if stats.unknown_fields:
+        lines.append(f"  {'unknown fields':<14} {', '.join(stats.unknown_fields)}")
+    return lines
+
+
+def _days(missing: dict[str, list[date]]) -> list[str]:
+    return [f"days missing, {kind}: {_spans(gone)}" for kind, gone in missing.items() if gone]
+
+
+def _spans(days: list[date]) -> str:
+    """Days as spans: ``2025-01-02, 2025-01-04 to 2025-01-09 (6 days)``."""
+    spans: list[list[date]] = []
+    for day in days:
+        if spans and day - spans[-1][-1] == timedelta(days=1):
+            spans[-1].append(day)
+        else:
+            spans.append([day])
+    return ", ".join(
+        str(span[0]) if len(span) == 1 else f"{span[0]} to {span[-1]} ({len(span)} days)" for span in spans
+    )
+
+
+def _age(freshness: Any) -> str:
+    from calib.feeds.checkup import iso
+
+    if freshness.age_s is None:
+        return "newest line: none"
+    newest = max(ts for ts in freshness.newest_ts.values() if ts is not None)
+    if freshness.age_s < 0:
+        return f"newest line: {iso(newest)}, {_length(-freshness.age_s)} in the future"
+    return f"newest line: {iso(newest)}, {_length(freshness.age_s)} old"
+
+
+def _length(seconds: float) -> str:
+    """A duration as people read it: ``850 ms``, ``12.5 s``, ``3 h 5 min``, ``2 d 4 h``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min" if seconds >= 600 else f"{int(seconds // 60)} min {seconds % 60:.0f} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"

@@ -1,0 +1,158 @@
+"""``calib import FORMAT FILES...``: foreign recordings into feed files."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calib.cli import options
+from calib.cli.output import Session
+
+if TYPE_CHECKING:
+    from calib.feeds.importers import Import, Importer, LimitAs, Rejected
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Turn recordings of other tools into feed files.",
+    epilog="Example: calib import hummingbot trades_*.csv --out artifacts/edge/feeds",
+)
+
+
+class Limit(enum.StrEnum):
+    """What a plain LIMIT order was."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+    REJECT = "reject"
+
+
+FeedsOut = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The feed directory [the setting feeds].")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace day files that hold other lines.")]
+
+
+@app.command(
+    "hummingbot", epilog="Example: calib import hummingbot trades_*.csv --out artifacts/edge/feeds --limit-as taker"
+)
+def hummingbot(
+    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Hummingbot's trades_*.csv files.")],
+    out: FeedsOut = None,
+    limit_as: Annotated[
+        Limit | None, typer.Option("--limit-as", help="What a plain LIMIT order was; the file does not say [reject].")
+    ] = None,
+    replace: Replace = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Turn Hummingbot's trade files into a fills feed, one file per UTC day."""
+    from calib.feeds.importers import HummingbotTrades
+
+    session = options.start(
+        "import hummingbot",
+        flags={"feeds": out, "max_reject_ratio": max_reject_ratio, "import.limit_as": limit_as and limit_as.value},
+        config=config_file,
+        output=output,
+        quiet=quiet,
+        verbose=verbose,
+        color=color,
+    )
+    chosen: LimitAs = session.config["import.limit_as"]
+    hint = "a plain LIMIT order may have rested or crossed, say which with --limit-as"
+    return run(session, HummingbotTrades(chosen), [Path(file) for file in files], replace, {"unknown_liquidity": hint})
+
+
+@app.command(
+    "hftbacktest-collector",
+    epilog="Example: calib import hftbacktest-collector btcusdt_20240808.gz --out artifacts/edge/feeds",
+)
+def hftbacktest_collector(
+    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="The collector's files, plain or .gz.")],
+    out: FeedsOut = None,
+    replace: Replace = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Turn the recordings of hftbacktest's collector into book and trades feeds, one file per UTC day."""
+    from calib.feeds.importers import HftbacktestCollector
+
+    session = options.start(
+        "import hftbacktest-collector",
+        flags={"feeds": out, "max_reject_ratio": max_reject_ratio},
+        config=config_file,
+        output=output,
+        quiet=quiet,
+        verbose=verbose,
+        color=color,
+    )
+    return run(session, HftbacktestCollector(), [Path(file) for file in files], replace, {})
+
+
+def run(session: Session, importer: Importer, files: Sequence[Path], replace: bool, hints: dict[str, str]) -> int:
+    """Import and report: what every format's command does once it has its importer."""
+    from calib.feeds.importers import collect, store
+
+    def on_reject(path: Path, row: Rejected) -> None:
+        session.detail(f"{path}:{row.line}: {row.reason} {row.field}: {row.text[:120]}")
+
+    with session.progress(f"importing {importer.name}", len(files)) as advance:
+        found = collect(
+            importer,
+            files,
+            max_reject_ratio=session.config["max_reject_ratio"],
+            on_reject=on_reject,
+            on_file=lambda _: advance(1),
+        )
+    written = store(found, Path(session.config["feeds"]), replace=replace)
+    for reason, hint in hints.items():
+        if count := sum(source.rejected[reason] for source in found.sources):
+            session.note(f"{count} {'row' if count == 1 else 'rows'} rejected as {reason}: {hint}")
+    verdict = "" if found.used else "no row became a record: nothing was written"
+    return session.finish(
+        _data(found, written), _lines(found, written), exit_code=0 if found.used else 1, verdict=verdict
+    )
+
+
+def _data(found: Import, written: list[tuple[Path, bool]]) -> dict[str, Any]:
+    return {
+        "sources": [
+            {
+                "file": str(source.path),
+                "rows": source.rows,
+                "used": source.used,
+                "rejected": {
+                    reason: {"count": source.rejected[reason], "first_line": source.first_line[reason]}
+                    for reason in sorted(source.rejected)
+                },
+            }
+            for source in found.sources
+        ],
+        "written": [
+            {"file": str(path), "lines": len(found.days[path.name]), "changed": changed} for path, changed in written
+        ],
+    }
+
+
+def _lines(found: Import, written: list[tuple[Path, bool]]) -> list[str]:
+    lines = []
+    for path, changed in written:
+        lines.append(f"{path}  {len(found.days[path.name])} lines{'' if changed else ', unchanged'}")
+    for source in found.sources:
+        reasons = ", ".join(
+            f"{source.rejected[reason]} {reason} (first at line {source.first_line[reason]})"
+            for reason in sorted(source.rejected)
+        )
+        lines.append(
+            f"{source.path}: {source.rows} rows, {source.used} imported{f'; rejected: {reasons}' if reasons else ''}"
+        )
+    return lines

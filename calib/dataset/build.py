@@ -1,0 +1,267 @@
+"""From a feed directory to a dataset: plan, read, sum, filter."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from calib.dataset.fills import FillSums
+from calib.dataset.filters import DeadlineMiss, Filter, LowTicks, NonFinite, WsGap, apply_filters
+from calib.dataset.grid import DAY_S
+from calib.dataset.intervals import DayLines, Summation, Wanted, join_kinds, sum_days
+from calib.dataset.model import Counts, Dataset, Filters, Input, MissingDays, Params
+from calib.dataset.plan import Plan, plan_dataset
+from calib.dataset.ticks import TickSums
+from calib.errors import NoLines, NoSuchSymbol
+from calib.feeds.days import DayFile
+from calib.feeds.reading import read_batches
+from calib.feeds.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.stats import FileStats
+from calib.feeds.workers import Engine, InProcess, Workers
+
+DEFAULT_FILTERS: Final[tuple[Filter, ...]] = (LowTicks(10), DeadlineMiss(0.05), WsGap(60.0), NonFinite())
+"""The sanity filters with their usual limits, in the order in which reasons are recorded."""
+_WORTH_WORKERS: Final = 32 << 20
+_GATHERED_LINES: Final = 50_000
+REASONS: Final = tuple(rule.reason for rule in DEFAULT_FILTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is asked of a dataset beside its range; defaults as `build_dataset`."""
+
+    symbols: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = DEFAULT_FILTERS
+    tick_sample_rate: int = 10
+    maker_fee_bps: float = 0.0
+    taker_fee_bps: float = 0.0
+    max_reject_ratio: float = 0.01
+
+
+def _silent(_: object) -> None:
+    """The listener where nobody listens."""
+
+
+def build_dataset(
+    feeds: Path | str,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    interval_sec: int = 300,
+    symbols: Sequence[str] = (),
+    filters: Sequence[Filter] = DEFAULT_FILTERS,
+    tick_sample_rate: int = 10,
+    maker_fee_bps: float = 0.0,
+    taker_fee_bps: float = 0.0,
+    max_reject_ratio: float = 0.01,
+    out: Path | str | None = None,
+    jobs: int | None = None,
+    note: Callable[[str], None] = _silent,
+) -> Dataset:
+    """Cut feeds into one row per (symbol, interval) and drop the rows that are not fit to learn from.
+
+    Parameters
+    ----------
+    feeds
+        Directory of the feed files.
+    start, end
+        ``[start, end)``, Unix seconds, widened outward to the interval grid; None: all days found.
+    interval_sec
+        Length of an interval, s, at least 1.
+    symbols
+        Only these; empty for all.
+    filters
+        The sanity filters that are on.
+    tick_sample_rate
+        Ticks that a tick line without ``sample_rate`` stands for.
+    maker_fee_bps, taker_fee_bps
+        Fee of a fill without ``fee_bps``, bps of notional; negative is a rebate.
+    max_reject_ratio
+        Share of bad lines in one file past which the run ends, 0..1.
+    out
+        Root below which ``rejects/`` is written; None: the bad lines are counted only.
+    jobs
+        Processes that read; None: as many as there are cores. It never changes the result.
+    note
+        Gets what the user should know, one sentence at a time.
+
+    Returns
+    -------
+    Dataset
+        The same for the same files and parameters, to the last bit. It may hold no interval at all: see ``counts``.
+
+    Raises
+    ------
+    InputError
+        One of its kinds: no feeds, nothing in range, symbols that match nothing, a damaged file, too many bad lines.
+    BadRange
+        Where the range is none.
+    """
+    plan = plan_dataset(Path(feeds), start=start, end=end, interval_sec=interval_sec)
+    for sentence in plan.notes:
+        note(sentence)
+    recipe = Recipe(tuple(symbols), tuple(filters), tick_sample_rate, maker_fee_bps, taker_fee_bps, max_reject_ratio)
+    return build_from_plan(plan, recipe, out=None if out is None else Path(out), jobs=jobs, note=note)
+
+
+def build_from_plan(
+    plan: Plan,
+    recipe: Recipe,
+    *,
+    out: Path | None = None,
+    jobs: int | None = None,
+    note: Callable[[str], None] = _silent,
+    progress: Callable[[float], None] = _silent,
+) -> Dataset:
+    """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
+    tick_sums = TickSums(plan.grid.interval_sec, recipe.tick_sample_rate)
+    fill_sums = FillSums(recipe.maker_fee_bps, recipe.taker_fee_bps)
+    wanted = Wanted(plan.grid, plan.span, recipe.symbols)
+    with _engine(plan, jobs) as engine:
+        reader = _Reader(plan, out, engine, progress)
+        # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
+        ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
+    found = [reader.stats[file] for file in plan.files]
+    for stats in found:
+        check_ratio(stats, recipe.max_reject_ratio)
+    rows = join_kinds(ticks, fills, plan.grid)
+    for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
+        note(sentence)
+    kept, dropped = apply_filters(rows, recipe.filters)
+    return Dataset(
+        range=plan.range(rows["symbol"].unique().sort().to_list()),
+        filters=_limits(recipe.filters),
+        params=Params(
+            tick_sample_rate=recipe.tick_sample_rate,
+            maker_fee_bps=recipe.maker_fee_bps,
+            taker_fee_bps=recipe.taker_fee_bps,
+        ),
+        inputs=[_input(stats) for stats in found],
+        missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
+        counts=_counts(rows, kept, dropped),
+        intervals=kept,
+        dropped=dropped,
+    )
+
+
+def _engine(plan: Plan, jobs: int | None) -> contextlib.AbstractContextManager[Engine]:
+    """What decodes the lines: for small files starting workers would take longer than the work."""
+    cores = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
+    return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
+
+
+def stored_size(file: DayFile) -> int:
+    """Bytes of a file as it lies on disk; 0 where it has gone, of which its reading will speak."""
+    try:
+        return file.path.stat().st_size
+    except OSError:
+        return 0
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads the plan's files, and keeps what was found in them: the first reading counts, later ones repeat it."""
+
+    plan: Plan
+    out: Path | None
+    engine: Engine
+    progress: Callable[[float], None]
+    stats: dict[DayFile, FileStats] = field(default_factory=dict)
+    symbols: set[str] = field(default_factory=set)
+    """Every symbol in the files, whatever range was asked."""
+
+    def days(self, sums: Summation) -> list[DayLines]:
+        """The files of one kind."""
+        return [
+            DayLines(file.name, file.first_ts // DAY_S, partial(self._batches, file, tuple(sums.lines)))
+            for file in self.plan.files
+            if file.kind == sums.kind
+        ]
+
+    def _batches(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        newest = file in self.plan.newest
+        if file in self.stats:
+            yield from _gathered(read_batches(file, columns, newest=newest, engine=self.engine))
+            return
+        with contextlib.ExitStack() as stack:
+            path = None if self.out is None else rejects_path(self.out, file.name)
+            rejects = None if path is None else stack.enter_context(RejectWriter(path))
+            reading = read_batches(file, columns, newest=newest, engine=self.engine, rejects=rejects)
+            for batch in _gathered(reading):
+                self.symbols.update(batch["symbol"].unique())
+                yield batch
+            self.stats[file] = reading.stats
+            self.progress(stored_size(file))
+
+
+def _gathered(batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The batches in larger pieces: each query of polars costs as much as some thousand lines do."""
+    held: list[pl.DataFrame] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(frame.height for frame in held) >= _GATHERED_LINES:
+            yield pl.concat(held, rechunk=True)
+            held = []
+    if held:
+        yield pl.concat(held, rechunk=True)
+
+
+def _limits(filters: Sequence[Filter]) -> Filters:
+    """The limits as the envelope gives them; a filter that is not in the list is off."""
+    limits: dict[str, Any] = {rule.reason: rule.limit for rule in filters}
+    return Filters(**{reason: limits.get(reason) for reason in REASONS})
+
+
+def _input(stats: FileStats) -> Input:
+    return Input(
+        file=stats.file,
+        bytes=stats.bytes,
+        sha256=stats.sha256,
+        lines=stats.lines,
+        used=stats.used,
+        rejected=dict(stats.rejected),
+    )
+
+
+def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:
+    by_reason = dict(dropped["reasons"].explode().value_counts().iter_rows())
+    return Counts(
+        intervals=rows.height, kept=kept.height, dropped={reason: by_reason.get(reason, 0) for reason in REASONS}
+    )
+
+
+def _check_found(plan: Plan, asked: Sequence[str], present: set[str], rows: pl.DataFrame) -> list[str]:
+    """Notes on symbols that do not occur.
+
+    Raises
+    ------
+    NoSuchSymbol
+        Where none of those asked for does.
+    NoLines
+        Where no usable line lies in the range.
+    """
+    absent = [symbol for symbol in asked if symbol not in present]
+    if asked and present and len(absent) == len(asked):
+        there = sorted(present)
+        more = f" and {len(there) - 10} more" if len(there) > 10 else ""
+        raise NoSuchSymbol(
+            f"none of the symbols asked for occurs: {', '.join(absent)}",
+            where=str(plan.directory),
+            hint=f"The feeds hold {', '.join(there[:10])}{more}",
+        )
+    if rows.is_empty():
+        span = plan.range([])
+        raise NoLines(
+            f"no usable line from {span.from_} to {span.to}",
+            where=str(plan.directory),
+            hint="Widen --from and --to; `calib check` shows what each file holds",
+        )
+    return [f"symbol {symbol} does not occur in the feeds of this range" for symbol in absent]

@@ -1,0 +1,128 @@
+"""Which files a dataset is made from, and over which range: what is known before a line is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+from calib.dataset.grid import DAY_S, Grid, Span
+from calib.dataset.model import Range, iso
+from calib.dataset.store import dataset_name
+from calib.errors import NoLines
+from calib.feeds.days import DayFile, days_missing, find_days, newest_days
+
+KINDS: Final = ("fills", "pipeline_ticks")
+"""The kinds of feed that a dataset is made from, in the order of the file."""
+_EPOCH: Final = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The range on the grid, and what lies there for it.
+
+    Parameters
+    ----------
+    directory
+        Where the files lie.
+    grid, span
+        The intervals.
+    files
+        The day files of both kinds that the span touches, by kind and day.
+    newest
+        The newest file of each kind in the whole directory: a writer may still be at it.
+    missing
+        Days of the span without a file, by kind.
+    notes
+        What the user should know: that the range was widened, that the intervals do not divide a day.
+    """
+
+    directory: Path
+    grid: Grid
+    span: Span
+    files: tuple[DayFile, ...]
+    newest: frozenset[DayFile]
+    missing: Mapping[str, tuple[date, ...]]
+    notes: tuple[str, ...]
+
+    @property
+    def intervals(self) -> int:
+        """Intervals of the span, for each symbol."""
+        return (self.span.end - self.span.start) // self.grid.interval_sec
+
+    def range(self, symbols: list[str]) -> Range:
+        """The dataset's range."""
+        return Range(
+            from_=iso(self.span.start), to=iso(self.span.end), interval_sec=self.grid.interval_sec, symbols=symbols
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset, without a suffix."""
+        return dataset_name(self.range([]))
+
+
+def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interval_sec: int) -> Plan:
+    """Find the files of a range and put the range on the grid.
+
+    Parameters
+    ----------
+    feeds
+        Directory of the feed files.
+    start, end
+        ``[start, end)``, Unix seconds; None: from the first, to the last day found.
+    interval_sec
+        Length of an interval, s.
+
+    Raises
+    ------
+    BadRange
+        Where the range is empty, or leaves the years 1970 to 9999.
+    NoFeeds
+        Where the directory is missing or holds neither fills nor pipeline_ticks.
+    NoLines
+        Where it holds some, but none of a day that the range touches.
+    TwoForms, UnreadableInput
+        Where a day lies there twice, or a feed file's name belongs to something else.
+    """
+    grid = Grid(interval_sec)
+    found = find_days(feeds, KINDS)
+    first, last = min(file.day for file in found), max(file.day for file in found)
+    asked = (
+        float(_number(first) * DAY_S) if start is None else start,
+        float((_number(last) + 1) * DAY_S) if end is None else end,
+    )
+    if asked[0] >= asked[1] and (start is None or end is None):
+        raise _no_days(feeds, first, last)
+    span = grid.widen(*asked)
+    from_day, to_day = (_EPOCH + timedelta(days=number) for number in (span.days()[0], span.days()[-1]))
+    files = tuple(file for file in found if from_day <= file.day <= to_day)
+    if not files:
+        raise _no_days(feeds, first, last)
+    missing = {kind: tuple(days_missing(files, kind, from_day, to_day)) for kind in KINDS}
+    return Plan(feeds, grid, span, files, newest_days(found), missing, _notes(grid, span, asked))
+
+
+def _number(day: date) -> int:
+    return (day - _EPOCH).days
+
+
+def _no_days(feeds: Path, first: date, last: date) -> NoLines:
+    return NoLines(
+        "no file of a day within the range",
+        where=str(feeds),
+        hint=f"The feeds there are of {first.isoformat()} to {last.isoformat()}",
+    )
+
+
+def _notes(grid: Grid, span: Span, asked: tuple[float, float]) -> tuple[str, ...]:
+    notes = []
+    if not grid.divides_a_day:
+        notes.append(
+            f"intervals of {grid.interval_sec} s do not divide a day: their boundaries fall elsewhere on each day"
+        )
+    if (span.start, span.end) != asked:
+        notes.append(f"range widened to whole intervals of {grid.interval_sec} s: {iso(span.start)} to {iso(span.end)}")
+    return tuple(notes)

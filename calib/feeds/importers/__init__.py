@@ -1,0 +1,19 @@
+"""Foreign recordings made feeds: one format per file, all behind the `Importer` protocol."""
+
+from calib.feeds.importers.base import Imported, Importer, Rejected
+from calib.feeds.importers.hftbacktest_collector import HftbacktestCollector
+from calib.feeds.importers.hummingbot import HummingbotTrades, LimitAs
+from calib.feeds.importers.store import Import, Source, collect, store
+
+__all__ = [
+    "HftbacktestCollector",
+    "HummingbotTrades",
+    "Import",
+    "Imported",
+    "Importer",
+    "LimitAs",
+    "Rejected",
+    "Source",
+    "collect",
+    "store",
+]

@@ -1,0 +1,134 @@
+"""The stage that reads the market: through the cache, beside it, or around it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from calib.clock import NS_PER_MS, Clock
+from calib.errors import CalibError
+from calib.market import BookView, MDCacheMeta
+from calib.market.body import read_body
+from calib.market.freshness import Source
+from calib.pipeline.context import MarketData, QuoteContext, ShadowAnswer
+
+if TYPE_CHECKING:
+    from calib.market import MDCache
+    from calib.market.refresh import RefreshCallback
+    from calib.pipeline.metrics import StageMetrics
+
+
+class FetchMDStage:
+    """Fills the tick's market data.
+
+    With the cache on, a guard's tick reads by the rules of guards and any other by those of pricing; the stream's
+    update id goes with the question and the cache's metadata with the answer. The cache records its own hits, misses
+    and ages: this stage does not record them again.
+
+    Parameters
+    ----------
+    cache
+        The cache. Its configuration says whether it is used: ``enabled``, and ``mode`` on or shadow.
+    direct_fetch
+        ``async (symbol, depth) -> body``: what the bot did before it had a cache. Its errors are the bot's own and are
+        raised, as they were then.
+    metrics
+        Told how the shadow's answers compare; may be None.
+    clock
+        Default: the machine's.
+
+    In shadow mode both are asked at once and both are awaited, so that no slow answer of the cache is missing from the
+    record; the direct one is used.
+    """
+
+    name = "fetch_md"
+
+    __slots__ = ("_cache", "_direct_fetch", "_metrics", "_now_ns", "_shadow")
+
+    def __init__(
+        self,
+        cache: MDCache,
+        direct_fetch: RefreshCallback,
+        *,
+        metrics: StageMetrics | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._cache = cache
+        self._direct_fetch = direct_fetch
+        self._metrics = metrics
+        self._now_ns = time.monotonic_ns if clock is None else clock.monotonic_ns
+        self._shadow = cache.config.mode == "shadow"
+
+    async def run(self, context: QuoteContext) -> QuoteContext:
+        """The tick with its market data; without any where the cache has none that this tick may have."""
+        if not self._cache.enabled:
+            book, meta = await self._direct(context)
+            return context.with_market_data(MarketData.of(book), meta)
+        if self._shadow:
+            return await self._beside(context)
+        cached, meta = await self._ask(context)
+        return context.with_market_data(None if cached is None else MarketData.of(cached), meta)
+
+    async def _direct(self, context: QuoteContext) -> tuple[BookView, MDCacheMeta]:
+        began_ns = self._now_ns()
+        body: Any = await self._direct_fetch(context.symbol, context.depth)
+        book, source = read_body(context.symbol, body, context.depth, Source.REST)
+        age_ms = self._since_ms(began_ns)
+        return book, MDCacheMeta(False, age_ms, False, False, False, "direct", source.value, book.update_id, None)
+
+    async def _ask(self, context: QuoteContext) -> tuple[BookView | None, MDCacheMeta]:
+        return await self._cache.get_orderbook(
+            context.symbol,
+            context.depth,
+            context.max_age_ms,
+            expected_update_id=context.expected_update_id,
+            use_case=context.use_case,
+        )
+
+    async def _beside(self, context: QuoteContext) -> QuoteContext:
+        shadow = asyncio.create_task(self._ask_timed(context), name=f"calib shadow {context.symbol}")
+        try:
+            book, meta = await self._direct(context)
+        except BaseException:
+            shadow.cancel()
+            await asyncio.gather(shadow, return_exceptions=True)
+            raise
+        cached, cached_meta, took_ms = await shadow
+        answer = compare(book, cached, cached_meta, took_ms)
+        if self._metrics is not None:
+            self._metrics.record_md_cache_shadow(answer)
+        return context.with_market_data(MarketData.of(book), meta, answer)
+
+    async def _ask_timed(self, context: QuoteContext) -> tuple[BookView | None, MDCacheMeta | None, float]:
+        began_ns = self._now_ns()
+        try:
+            book, meta = await self._ask(context)
+        except CalibError:  # a question that makes no sense: the shadow must not end the tick
+            return (
+                None,
+                None,
+                self._since_ms(began_ns),
+            )
+        return book, meta, self._since_ms(began_ns)
+
+    def _since_ms(self, began_ns: int) -> float:
+        return (self._now_ns() - began_ns) / NS_PER_MS
+
+
+def compare(direct: BookView, cached: BookView | None, meta: MDCacheMeta | None, took_ms: float) -> ShadowAnswer:
+    """How the cache's answer compares with the direct one.
+
+    >>> book = BookView("X", ((99.0, 1.0),), ((101.0, 1.0),), 7, 1)
+    >>> moved = BookView("X", ((99.1, 1.0),), ((101.1, 1.0),), 9, 1)
+    >>> answer = compare(moved, book, None, 0.1)
+    >>> round(answer.mid_error_bps, 4), answer.same_top
+    (9.99, False)
+    """
+    if cached is None:
+        return ShadowAnswer(meta, took_ms, None, None)
+    error_bps = None
+    if direct.mid is not None and cached.mid is not None:
+        error_bps = abs(cached.mid - direct.mid) / direct.mid * 1e4
+    same_top = (cached.best_bid, cached.best_ask) == (direct.best_bid, direct.best_ask)
+    return ShadowAnswer(meta, took_ms, error_bps, same_top)

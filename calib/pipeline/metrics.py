@@ -1,0 +1,215 @@
+"""What the pipeline and its cache measure of themselves; bounded, and ready to be exported."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from calib.pipeline.window import QuantileWindow
+
+if TYPE_CHECKING:
+    from calib.pipeline.context import ShadowAnswer
+
+_LABELS: Final = 256
+"""Distinct labels kept of a kind; the rest is counted under ``other``."""
+
+
+class _Symbol:
+    """What is measured of one symbol's cache."""
+
+    __slots__ = ("age", "hits", "misses", "refresh")
+
+    def __init__(self, window: int) -> None:
+        self.hits = 0
+        self.misses = 0
+        self.age = QuantileWindow(window)
+        self.refresh = QuantileWindow(window)
+
+
+class StageMetrics:
+    """Latencies of stages and ticks, and what the cache records; it is an `calib.market.CacheMetrics`.
+
+    One event loop writes; every count only grows, every window and map is bounded.
+
+    Parameters
+    ----------
+    window
+        Latest observations that a quantile looks at.
+    max_symbols
+        Symbols kept; the one heard of longest ago goes first, its counts stay in the totals.
+
+    >>> metrics = StageMetrics()
+    >>> metrics.get_md_cache_hit_ratio("X") is None
+    True
+    >>> for _ in range(3):
+    ...     metrics.record_md_cache_hit("X")
+    >>> metrics.record_md_cache_miss("X")
+    >>> metrics.get_md_cache_hit_ratio("X")
+    0.75
+    """
+
+    def __init__(self, window: int = 1000, max_symbols: int = 1000) -> None:
+        self._window = window
+        self._max_symbols = max_symbols
+        self._stages: dict[str, QuantileWindow] = {}
+        self._symbols: OrderedDict[str, _Symbol] = OrderedDict()
+        self._pricing_on_stale: dict[str, int] = {}
+        self._invalidations: dict[str, int] = {}
+        self._depth_misses: dict[tuple[int, int] | str, int] = {}
+        self._stage_errors: dict[str, int] = {}
+        self._shadow_error_bps = QuantileWindow(window)
+        self._shadow_took_ms = QuantileWindow(window)
+        self._tick = QuantileWindow(window)
+        self.hits = 0
+        self.misses = 0
+        self.ticks = 0
+        self.deadline_misses = 0
+        self.shadow_reads = 0
+        self.shadow_disagreements = 0
+
+    # --- stages and ticks
+
+    def record_stage(self, stage: str, latency_ms: float) -> None:
+        """A stage ran."""
+        window = self._stages.get(stage)
+        if window is None:
+            if len(self._stages) >= _LABELS:
+                stage = "other"
+            window = self._stages.setdefault(stage, QuantileWindow(self._window))
+        window.add(latency_ms)
+
+    def record_stage_error(self, stage: str) -> None:
+        """A stage raised."""
+        _count(self._stage_errors, stage)
+
+    def record_tick(self, total_ms: float, *, deadline_miss: bool) -> None:
+        """A tick ended."""
+        self.ticks += 1
+        self.deadline_misses += deadline_miss
+        self._tick.add(total_ms)
+
+    def get_stage_p95_ms(self, stage: str) -> float | None:
+        """Rolling 95th percentile of a stage, ms; None before its first run."""
+        window = self._stages.get(stage)
+        return None if window is None else window.quantile(0.95)
+
+    def stage_latencies(self) -> dict[str, dict[str, float | None]]:
+        """p50, p95 and p99 of each stage over its latest runs, ms."""
+        return {stage: _quantiles(window) for stage, window in sorted(self._stages.items())}
+
+    # --- the cache
+
+    def record_md_cache_hit(self, symbol: str) -> None:
+        """A read was answered from the cache, fresh or stale."""
+        self.hits += 1
+        self._symbol(symbol).hits += 1
+
+    def record_md_cache_miss(self, symbol: str) -> None:
+        """A read was not."""
+        self.misses += 1
+        self._symbol(symbol).misses += 1
+
+    def record_md_cache_age(self, symbol: str, age_ms: float) -> None:
+        """Age of a book that was served, ms."""
+        self._symbol(symbol).age.add(age_ms)
+
+    def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None:
+        """Duration of a refresh that brought a book, ms."""
+        self._symbol(symbol).refresh.add(latency_ms)
+
+    def get_md_cache_hit_ratio(self, symbol: str | None = None) -> float | None:
+        """hits / (hits + misses), of a symbol or of all; None without reads."""
+        if symbol is None:
+            return _ratio(self.hits, self.misses)
+        kept = self._symbols.get(symbol)
+        return None if kept is None else _ratio(kept.hits, kept.misses)
+
+    def record_pricing_on_stale(self, reason: str) -> None:
+        """An old book was used: ``pricing_threshold``, or ``guard_block`` (a guard's last resort)."""
+        _count(self._pricing_on_stale, reason)
+
+    def record_md_cache_invalidation(self, reason: str) -> None:
+        """A cached book was dropped: ``ws_gap``, ``rewind``, ``price_jump``, ``reconnect``, ``manual``."""
+        _count(self._invalidations, reason)
+
+    def record_md_cache_depth_miss(self, requested: int, have: int) -> None:
+        """A cached book was too shallow."""
+        _count(self._depth_misses, (requested, have))
+
+    def record_md_cache_shadow(self, answer: ShadowAnswer) -> None:
+        """How the cache's answer compared with the direct one that was used."""
+        self.shadow_reads += 1
+        self.shadow_disagreements += answer.same_top is False
+        self._shadow_took_ms.add(answer.took_ms)
+        if answer.mid_error_bps is not None:
+            self._shadow_error_bps.add(answer.mid_error_bps)
+
+    # --- all of it
+
+    def summary(self) -> dict[str, Any]:
+        """Everything, as a new dict of plain values with sorted keys."""
+        return {
+            "ticks": self.ticks,
+            "deadline_misses": self.deadline_misses,
+            "tick_total_ms": _quantiles(self._tick),
+            "stages_ms": self.stage_latencies(),
+            "stage_errors": _sorted(self._stage_errors),
+            "md_cache": {
+                "hits": self.hits,
+                "misses": self.misses,
+                "hit_ratio": self.get_md_cache_hit_ratio(),
+                "pricing_on_stale": _sorted(self._pricing_on_stale),
+                "invalidations": _sorted(self._invalidations),
+                "depth_misses": _sorted(
+                    {key if isinstance(key, str) else f"{key[0]}:{key[1]}": n for key, n in self._depth_misses.items()}
+                ),
+                "symbols": {symbol: _symbol_summary(kept) for symbol, kept in sorted(self._symbols.items())},
+            },
+            "shadow": {
+                "reads": self.shadow_reads,
+                "disagreements": self.shadow_disagreements,
+                "mid_error_bps": _quantiles(self._shadow_error_bps),
+                "fetch_md_cache_ms": _quantiles(self._shadow_took_ms),
+            },
+        }
+
+    def depth_misses(self) -> dict[tuple[int, int] | str, int]:
+        """Depth misses by (requested, have); past 256 pairs the rest stands under ``other``."""
+        return dict(self._depth_misses)
+
+    def _symbol(self, symbol: str) -> _Symbol:
+        kept = self._symbols.get(symbol)
+        if kept is None:
+            kept = self._symbols[symbol] = _Symbol(self._window)
+            if len(self._symbols) > self._max_symbols:
+                self._symbols.popitem(last=False)
+        else:
+            self._symbols.move_to_end(symbol)
+        return kept
+
+
+def _count(counts: dict[Any, int], label: object) -> None:
+    name = label if label in counts or len(counts) < _LABELS else "other"
+    counts[name] = counts.get(name, 0) + 1
+
+
+def _ratio(hits: int, misses: int) -> float | None:
+    return hits / (hits + misses) if hits + misses else None
+
+
+def _quantiles(window: QuantileWindow) -> dict[str, float | None]:
+    return {"p50": window.quantile(0.50), "p95": window.quantile(0.95), "p99": window.quantile(0.99)}
+
+
+def _sorted(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def _symbol_summary(kept: _Symbol) -> dict[str, Any]:
+    return {
+        "hits": kept.hits,
+        "misses": kept.misses,
+        "hit_ratio": _ratio(kept.hits, kept.misses),
+        "age_ms": _quantiles(kept.age),
+        "refresh_ms": _quantiles(kept.refresh),
+    }

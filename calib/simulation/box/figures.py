@@ -1,0 +1,137 @@
+"""The figures of a run of the box, and the gate that judges a cache by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from calib.simulation.box.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one run measured; quantiles are linear, None where there was nothing to measure.
+
+    Parameters
+    ----------
+    ticks
+        Ticks that came to be.
+    fetch_md_p50_ms, fetch_md_p95_ms, fetch_md_p99_ms, tick_total_p95_ms
+        Durations, ms.
+    hit_ratio, pricing_on_stale_ratio, deadline_miss_ratio, without_book_ratio
+        Shares of the ticks: read from the cache, on a book past its freshness, late, without any book.
+    stale_error_p50_bps, stale_error_p95_bps, stale_error_max_bps
+        |mid that was read - true mid at that moment|, bps.
+    """
+
+    ticks: int
+    fetch_md_p50_ms: float | None
+    fetch_md_p95_ms: float | None
+    fetch_md_p99_ms: float | None
+    tick_total_p95_ms: float | None
+    hit_ratio: float | None
+    pricing_on_stale_ratio: float | None
+    deadline_miss_ratio: float | None
+    without_book_ratio: float | None
+    stale_error_p50_bps: float | None
+    stale_error_p95_bps: float | None
+    stale_error_max_bps: float | None
+
+    @classmethod
+    def of(cls, tally: Tally) -> Figures:
+        """The figures of a tally."""
+        fetch, total, error = sorted(tally.fetch_ms), sorted(tally.total_ms), sorted(tally.error_bps)
+        return cls(
+            ticks=tally.ticks,
+            fetch_md_p50_ms=quantile(fetch, 0.50),
+            fetch_md_p95_ms=quantile(fetch, 0.95),
+            fetch_md_p99_ms=quantile(fetch, 0.99),
+            tick_total_p95_ms=quantile(total, 0.95),
+            hit_ratio=_share(tally.hits, tally),
+            pricing_on_stale_ratio=_share(tally.stale, tally),
+            deadline_miss_ratio=_share(tally.late, tally),
+            without_book_ratio=_share(tally.without_book, tally),
+            stale_error_p50_bps=quantile(error, 0.50),
+            stale_error_p95_bps=quantile(error, 0.95),
+            stale_error_max_bps=error[-1] if error else None,
+        )
+
+
+def quantile(ordered: Sequence[float], q: float) -> float | None:
+    """The linear quantile of sorted values; None of none.
+
+    >>> quantile([1.0, 2.0, 4.0], 0.75)
+    3.0
+    """
+    if not ordered:
+        return None
+    rank = q * (len(ordered) - 1)
+    below = int(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (rank - below) * (ordered[above] - ordered[below])
+
+
+def _share(count: int, tally: Tally) -> float | None:
+    return count / tally.ticks if tally.ticks else None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One condition of the gate.
+
+    Parameters
+    ----------
+    name
+        What is judged.
+    sign
+        ``>=``, ``<=`` or ``<``: how the value must stand to the limit.
+    limit
+        In the unit that the name says.
+    """
+
+    name: str
+    sign: str
+    limit: float
+
+    def holds(self, value: float | None) -> bool:
+        """Whether a value passes; one that could not be measured does not."""
+        if value is None:
+            return False
+        return {">=": value >= self.limit, "<=": value <= self.limit, "<": value < self.limit}[self.sign]
+
+
+GATE: Final = (
+    Limit("hit_ratio", ">=", 0.7),
+    Limit("fetch_md_p95_ms", "<=", 35.0),
+    Limit("fetch_md_p95_gain_ms", ">=", 20.0),
+    Limit("tick_total_p95_ms", "<=", 130.0),
+    Limit("pricing_on_stale_ratio", "<", 0.05),
+    Limit("deadline_miss_ratio", "<", 0.02),
+)
+"""What a cache must reach; the gain is measured against `BASELINE_MS`."""
+BASELINE_MS: Final = 55.0
+"""fetch_md p95 without a cache, which the venue's latency is set to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One condition with the value that it met."""
+
+    limit: Limit
+    value: float | None
+    passed: bool
+
+
+def judge(after: Figures) -> list[Judged]:
+    """The gate's verdict on a run with the cache."""
+    p95 = after.fetch_md_p95_ms
+    values = {
+        "hit_ratio": after.hit_ratio,
+        "fetch_md_p95_ms": p95,
+        "fetch_md_p95_gain_ms": None if p95 is None else BASELINE_MS - p95,
+        "tick_total_p95_ms": after.tick_total_p95_ms,
+        "pricing_on_stale_ratio": after.pricing_on_stale_ratio,
+        "deadline_miss_ratio": after.deadline_miss_ratio,
+    }
+    return [Judged(limit, values[limit.name], limit.holds(values[limit.name])) for limit in GATE]

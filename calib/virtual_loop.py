@@ -1,0 +1,251 @@
+"""An asyncio event loop in virtual time: whole days of sleeping run in no time, and twice in the same order.
+
+Nothing waits: when no callback is ready the loop moves its `calib.clock.VirtualClock` to the next timer. Timers due
+at the same nanosecond run in the order in which they were scheduled (asyncio's own heap compares floats alone, so its
+ties fall as the heap happens to lie). There is no selector: no sockets, no threads. For replay, simulation and tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import weakref
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+from calib.clock import NS_PER_S, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor
+    from contextvars import Context
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class VirtualLoopError(RuntimeError):
+    """The code that ran on the loop is at fault; the kinds below say how."""
+
+
+class Deadlock(VirtualLoopError):
+    """Nothing is scheduled, and the main task is not done: on a real loop it would hang for ever."""
+
+
+class LeakedTasks(VirtualLoopError):
+    """The main task ended and left tasks running."""
+
+
+class UnretrievedException(VirtualLoopError):
+    """A task or future failed and nobody asked for its exception; ``__cause__`` is that exception."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """The loop.
+
+    Parameters
+    ----------
+    clock
+        The clock to move; default: a new one at zero. Code under test reads the same clock. It may also be advanced
+        from inside a callback: timers that fell due run next, in order of their times.
+
+    Notes
+    -----
+    Times are integer nanoseconds inside. ``call_later`` (hence ``asyncio.sleep``) is exact over any span; ``call_at``
+    with a float from ``time()`` is exact to the nanosecond up to 52 days, where a double of seconds runs out of bits.
+
+    >>> import asyncio
+    >>> async def three_days() -> float:
+    ...     await asyncio.sleep(3 * 86_400)
+    ...     return asyncio.get_running_loop().time()
+    >>> run(three_days())
+    259200.0
+    """
+
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        super().__init__()
+        self.clock = VirtualClock() if clock is None else clock
+        self.problems: list[dict[str, Any]] = []
+        self._due: list[tuple[int, int, asyncio.TimerHandle]] = []
+        self._soon: list[asyncio.Handle] = []
+        self._scheduled_count = 0
+        # Weak: a week of virtual time makes millions of futures. Those that died unasked have reported themselves.
+        self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
+        self.set_exception_handler(lambda _, context: self.problems.append(context))
+
+    def time(self) -> float:
+        """The clock's monotonic time in seconds."""
+        return self.clock.monotonic_ns() / NS_PER_S
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Run ``callback`` in the next round, after those that were scheduled before it."""
+        self._check_open()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._soon.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Run ``callback`` after ``delay`` seconds, rounded to the nanosecond; exact over any span."""
+        return self._schedule(self.clock.monotonic_ns() + _nanoseconds(delay), callback, args, context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Run ``callback`` when ``time()`` reaches ``when``."""
+        return self._schedule(_nanoseconds(when), callback, args, context)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = super().create_future()
+        self._futures.add(future)
+        return future
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = super().create_task(coro, **options)
+        self._futures.add(task)
+        return task
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Refused: a thread lives in real time."""
+        raise NotImplementedError("a virtual loop has no threads: their real time has no place in virtual time")
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Refused, as `run_in_executor` is."""
+        raise NotImplementedError("a virtual loop has no threads: call call_soon")
+
+    def unretrieved(self) -> list[BaseException]:
+        """The exceptions nobody asked for: of futures still alive, then of those reported when they died."""
+        # _log_traceback is how asyncio itself remembers it; reading exception() would mark it as retrieved.
+        alive = [future for future in self._futures if future.done() and future._log_traceback]
+        found = [error for future in alive if (error := future.exception()) is not None]
+        found.sort(key=repr)  # a WeakSet has no order of its own
+        reported = [context["exception"] for context in self.problems if "exception" in context]
+        return found + reported
+
+    def _schedule(
+        self, due_ns: int, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> asyncio.TimerHandle:
+        self._check_open()
+        handle = asyncio.TimerHandle(due_ns / NS_PER_S, callback, args, self, context)
+        self._scheduled_count += 1
+        heapq.heappush(self._due, (due_ns, self._scheduled_count, handle))
+        return handle
+
+    def _check_open(self) -> None:
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
+
+    def _run_once(self) -> None:
+        """One round, the step that asyncio's run_forever repeats: due timers, then everything that was ready."""
+        due = self._due
+        while due and due[0][2].cancelled():
+            heapq.heappop(due)
+        if not self._soon and not self._stopping:
+            if not due:
+                raise Deadlock(f"nothing is scheduled, and not done: {_names(asyncio.all_tasks(self))}")
+            self.clock.advance_ns(max(0, due[0][0] - self.clock.monotonic_ns()))
+        now = self.clock.monotonic_ns()
+        while due and due[0][0] <= now:
+            self._soon.append(heapq.heappop(due)[2])
+        ready, self._soon = self._soon, []
+        for handle in ready:
+            if not handle.cancelled():
+                handle._run()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """asyncio's hook: drop cancelled timers once they are the greater part, or each timeout leaves one behind."""
+        self._cancelled_count += 1
+        if self._cancelled_count * 2 > len(self._due) > 64:
+            self._due = [entry for entry in self._due if not entry[2].cancelled()]
+            heapq.heapify(self._due)
+            self._cancelled_count = 0
+
+    _cancelled_count = 0
+    _stopping: bool
+
+    def _process_events(self, event_list: Any) -> None:
+        """Nothing comes from outside."""
+
+    def _write_to_self(self) -> None:
+        """Nobody sleeps, so nobody is to be woken."""
+
+
+def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T:
+    """Run a coroutine to its end in virtual time, and leave nothing behind.
+
+    Parameters
+    ----------
+    main
+        The coroutine.
+    clock
+        The clock to move; default: a new one at zero.
+
+    Raises
+    ------
+    Deadlock
+        Where nothing is left that could finish ``main``.
+    LeakedTasks
+        Where ``main`` ended and tasks were still pending (they are cancelled first).
+    UnretrievedException
+        Where a task or future failed and nobody asked.
+    """
+    loop = VirtualLoop(clock)
+    try:
+        try:
+            result = loop.run_until_complete(main)
+        finally:
+            leaked = _cancel_all(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        if leaked:
+            raise LeakedTasks(f"the main task ended and left running: {leaked}")
+        _raise_problems(loop)
+        return result
+    finally:
+        loop.close()
+
+
+def _cancel_all(loop: VirtualLoop) -> str:
+    tasks = {task for task in asyncio.all_tasks(loop) if not task.done()}
+    if not tasks:
+        return ""
+    names = _names(tasks)
+    for task in sorted(tasks, key=_name):
+        task.cancel()
+    loop.run_until_complete(_settle(tasks))
+    return names
+
+
+async def _settle(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.gather(*sorted(tasks, key=_name), return_exceptions=True)
+
+
+def _raise_problems(loop: VirtualLoop) -> None:
+    errors = loop.unretrieved()
+    if errors:
+        raise UnretrievedException(f"nobody asked for: {errors!r}") from errors[0]
+    if loop.problems:
+        raise VirtualLoopError("; ".join(str(context.get("message")) for context in loop.problems))
+
+
+def _nanoseconds(seconds: float) -> int:
+    """Exactly rounded: the product of two doubles would be off by a nanosecond from 26 days on.
+
+    >>> _nanoseconds(0.1), _nanoseconds(2**21 + 0.000_000_001)
+    (100000000, 2097152000000001)
+    """
+    if isinstance(seconds, int):
+        return seconds * NS_PER_S
+    return round(seconds * NS_PER_S) if abs(seconds) < 2**20 else round(Fraction(seconds) * NS_PER_S)
+
+
+def _name(task: asyncio.Task[Any]) -> tuple[int, str]:
+    return len(task.get_name()), task.get_name()  # Task-2 before Task-10
+
+
+def _names(tasks: set[asyncio.Task[Any]]) -> str:
+    return ", ".join(sorted(f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})" for task in tasks))

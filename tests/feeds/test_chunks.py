@@ -1,0 +1,39 @@
+"""Chunks: the bytes come through whole, each chunk ends a line."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calib.feeds.chunks import cut
+
+BYTES = st.lists(
+    st.sampled_from([b"a", b"bc", b"\n", b"\r\n", b"long line " * 3, b"\xef\xbb\xbf", b""]), max_size=30
+).map(b"".join)
+
+
+@given(BYTES, st.integers(1, 40), st.integers(1, 40))
+def test_chunks_are_the_content_cut_at_line_ends(content: bytes, block: int, size: int) -> None:
+    blocks = [content[at : at + block] for at in range(0, len(content), block)]
+    chunks = list(cut(blocks, size))
+    expected = content.removeprefix(b"\xef\xbb\xbf")
+    assert b"".join(chunk.data for chunk in chunks) == expected
+    offset = len(content) - len(expected)
+    for chunk in chunks:
+        assert chunk.offset == offset
+        assert not chunk.oversized
+        assert chunk.unended == (not chunk.data.endswith(b"\n"))
+        assert not chunk.unended or b"\n" not in chunk.data
+        offset += len(chunk.data)
+
+
+@given(BYTES, st.integers(1, 9), st.integers(1, 9))
+def test_memory_stays_bounded_by_size_block_and_limit(content: bytes, block: int, size: int) -> None:
+    blocks = [content[at : at + block] for at in range(0, len(content), block)]
+    chunks = list(cut(blocks, size, max_line=12))
+    # What is held never exceeds a limit's worth, a chunk's worth and a block.
+    assert all(len(chunk.data) <= 12 + size + 2 * block for chunk in chunks)
+    # No newline is lost, nor is one invented.
+    kept = sum(chunk.data.count(b"\n") for chunk in chunks if not chunk.oversized)
+    ended = sum(chunk.oversized and not chunk.unended for chunk in chunks)
+    assert kept + ended == content.count(b"\n")

@@ -1,0 +1,218 @@
+"""The virtual-time loop: order, exactness, and what it refuses to leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calib.clock import VirtualClock
+from calib.virtual_loop import Deadlock, LeakedTasks, UnretrievedException, VirtualLoop, VirtualLoopError, run
+
+
+@given(st.lists(st.integers(0, 3), max_size=40), st.lists(st.integers(0, 39), max_size=10))
+@settings(max_examples=60, deadline=None)
+def test_timers_due_at_once_run_in_the_order_of_scheduling(delays: list[int], cancelled: list[int]) -> None:
+    async def main() -> list[int]:
+        loop, order = asyncio.get_running_loop(), []  # type: ignore[var-annotated]
+        handles = [loop.call_later(delay / 10, order.append, index) for index, delay in enumerate(delays)]
+        for index in cancelled:
+            if index < len(handles):
+                handles[index].cancel()
+        await asyncio.sleep(1)
+        return order
+
+    kept = [index for index in range(len(delays)) if index not in cancelled]
+    assert run(main()) == sorted(kept, key=lambda index: (delays[index], index))
+
+
+def test_sleeping_for_a_year_is_exact_and_takes_no_time() -> None:
+    clock = VirtualClock(1_735_689_600.0)
+
+    async def main() -> None:
+        for _ in range(365):
+            await asyncio.sleep(86_400.000_000_001)
+
+    begin = time.monotonic()
+    run(main(), clock=clock)
+    assert clock.monotonic_ns() == 365 * 86_400_000_000_001
+    assert clock.time() == pytest.approx(1_735_689_600.0 + 365 * 86_400)
+    assert time.monotonic() - begin < 60
+
+
+@given(st.integers(0, 52 * 86_400 * 10**9), st.integers(0, 10**9))
+@settings(max_examples=100, deadline=None)
+def test_call_at_with_a_float_is_exact_to_the_nanosecond_for_52_days(start_ns: int, later_ns: int) -> None:
+    clock = VirtualClock()
+    clock.advance_ns(start_ns)
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        loop.call_at(loop.time(), lambda: done.set_result(clock.monotonic_ns()))
+        loop.call_later(later_ns / 1e9, lambda: None)
+        reached: int = await done
+        return reached
+
+    assert run(main(), clock=clock) == start_ns
+
+
+def test_timeout_and_wait_for_end_at_their_moment() -> None:
+    async def main() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.25):
+                await asyncio.sleep(10)
+        first = loop.time()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(loop.create_future(), 0.5)
+        return first, loop.time()
+
+    assert run(main()) == (0.25, 0.75)
+
+
+def test_gather_and_task_group_run_side_by_side() -> None:
+    async def worker(delay: float, name: str) -> str:
+        await asyncio.sleep(delay)
+        return name
+
+    async def main() -> tuple[list[str], float]:
+        first = await asyncio.gather(worker(3, "a"), worker(1, "b"))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(worker(2, "c")), group.create_task(worker(1, "d"))]
+        return [*first, *(task.result() for task in tasks)], asyncio.get_running_loop().time()
+
+    assert run(main()) == (["a", "b", "c", "d"], 5.0)
+
+
+def test_a_clock_advanced_from_inside_makes_timers_due_in_their_order() -> None:
+    clock = VirtualClock()
+
+    async def main() -> list[str]:
+        loop, order = asyncio.get_running_loop(), []  # type: ignore[var-annotated]
+        loop.call_later(2, order.append, "two")
+        loop.call_later(1, order.append, "one")
+        clock.advance_ms(5_000)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return order
+
+    assert run(main(), clock=clock) == ["one", "two"]
+    assert clock.monotonic_ns() == 5_000_000_000
+
+
+def test_waiting_for_nothing_is_a_deadlock_that_names_the_task() -> None:
+    async def waits_for_ever() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(Deadlock, match="waits_for_ever"):
+        run(waits_for_ever())
+
+
+def test_a_task_left_running_is_an_error_and_is_cancelled() -> None:
+    ended: list[str] = []
+
+    async def forgotten() -> None:
+        try:
+            await asyncio.sleep(1_000)
+        finally:
+            ended.append("cancelled")
+
+    async def main() -> None:
+        kept.append(asyncio.create_task(forgotten()))
+        await asyncio.sleep(1)
+
+    kept: list[asyncio.Task[None]] = []
+    with pytest.raises(LeakedTasks, match="forgotten"):
+        run(main())
+    assert ended == ["cancelled"]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_exception_nobody_asked_for_is_an_error(keep: bool) -> None:
+    async def fails() -> None:
+        raise KeyError("lost")
+
+    kept: list[asyncio.Task[None]] = []
+
+    async def main() -> None:
+        task = asyncio.create_task(fails())
+        if keep:
+            kept.append(task)
+        del task
+        await asyncio.sleep(1)
+
+    with pytest.raises(UnretrievedException, match="lost") as caught:
+        run(main())
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_an_exception_in_a_callback_is_an_error() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0)
+
+    with pytest.raises(VirtualLoopError, match="division"):
+        run(main())
+
+
+def test_the_main_tasks_own_error_comes_through_unchanged() -> None:
+    async def main() -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        run(main())
+
+
+def test_a_swallowed_and_retrieved_failure_is_no_error() -> None:
+    async def fails() -> None:
+        raise ValueError
+
+    async def main() -> list[object]:
+        return list(await asyncio.gather(fails(), fails(), return_exceptions=True))
+
+    assert [type(result) for result in run(main())] == [ValueError, ValueError]
+
+
+def test_cancelled_timers_do_not_pile_up() -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        for _ in range(10_000):
+            async with asyncio.timeout(3_600):
+                await asyncio.sleep(0)
+        return len(loop._due)
+
+    assert run(main()) < 200
+
+
+def test_threads_are_refused() -> None:
+    async def main() -> None:
+        await asyncio.to_thread(time.monotonic)
+
+    with pytest.raises(NotImplementedError, match="no threads"):
+        run(main())
+
+
+def test_async_generators_are_closed() -> None:
+    closed: list[bool] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        stream = numbers()
+        kept.append(stream)
+        assert await anext(stream) == 1
+
+    kept: list[object] = []
+    run(main())
+    assert closed == [True]
