@@ -387,8 +387,13 @@ class MDCache:
         self, state: SymbolState, request: Request, decision: Decision, have: int | None, *, behind: bool = False
     ) -> Answer:
         """The refresh failed, was late, or brought what the reader may not have."""
-        entry, now_ns = self._entries.get(state.symbol), self._now_ns()
-        if request.as_guard and entry is not None and last_resort(entry.facts(now_ns), request, self._limits):
+        now_ns = self._now_ns()
+        entry = self._ingest.look(state, now_ns)
+        facts = None if entry is None else entry.facts(now_ns)
+        if entry is not None and decide(facts, request, self._limits).action is Action.FRESH:
+            # The stream brought what the refresh did not.
+            return self._answer(state, entry.view(request.depth), entry, now_ns, "fresh", decision, have)
+        if entry is not None and request.as_guard and last_resort(facts, request, self._limits):
             self._ledger.stale_use("guard_block")
             return self._answer(state, entry.view(request.depth), entry, now_ns, "stale", decision, have)
         self._ledger.read(state.symbol, state.ledger, "unavailable", None)
