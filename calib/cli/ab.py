@@ -48,7 +48,7 @@ def ab(
     ] = None,
     assign: Annotated[
         str | None,
-        typer.Option(metavar="SALT/SPLIT", help="Deal the symbols afterwards: demo/0.5 or demo/50%."),
+        typer.Option(metavar="SALT[/SPLIT]", help="Deal the symbols afterwards: demo/0.5 or demo/50% [50%]."),
     ] = None,
     bucket: Annotated[
         list[str] | None,
@@ -144,7 +144,7 @@ def _router(session: Session, settings: ABSettings, survey: Survey, assign: str 
 
     rule = Assignment(settings.assignment)
     if assign:
-        return assigned_router(assign, rule, sorted(survey.arms), settings.block_s)
+        return assigned_router(assign, rule, sorted(survey.arms), session.config.section("ab"))
     said = session.config.origin("ab.assignment") != "default"
     return recorded_router(survey, settings.block_s, rule if said else None)
 

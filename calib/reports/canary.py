@@ -74,7 +74,9 @@ def check_lines(check: Check) -> list[str]:
     ]
     if found.fetch_ratio is not None:
         figures.append(f"fetch_md {100 * (found.fetch_ratio - 1):+.1f} % of the baseline")
-    served = f"{duration(check.covered_s)} of {duration(check.needed_s)} served" if check.needed_s else NONE
+    served = (
+        f"{duration(round(check.covered_s))} of {duration(round(check.needed_s))} served" if check.needed_s else NONE
+    )
     ready = "; ready to advance" if check.ready else ""
     return [f"{check.state}: {check.phase}: {check.why}", f"  {', '.join(figures)}", f"  {served}{ready}"]
 
