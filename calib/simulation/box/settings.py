@@ -17,7 +17,7 @@ TICK_US: Final = 2_000_000
 """The bot ticks every 2 s."""
 STEP_US: Final = 250_000
 """The market moves four times a second."""
-DEADLINE_MS: Final = 150.0
+DEADLINE_MS: Final = 200.0
 """A tick that takes longer has missed its deadline."""
 
 

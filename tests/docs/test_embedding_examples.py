@@ -1,4 +1,4 @@
-"""The how-to's example runs as it stands and prints what the page says."""
+"""The how-tos' complete examples run as they stand and print what the page says."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/embed-the-cache.md"
+import pytest
+
+HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 
 
-def test_the_example_runs_and_prints_what_the_page_says(tmp_path: Path) -> None:
-    text = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["embed-the-cache.md", "embed-in-a-bot.md"])
+def test_the_example_runs_and_prints_what_the_page_says(page: str, tmp_path: Path) -> None:
+    text = (HOW_TO / page).read_text(encoding="utf-8")
     program = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     printed = re.search(r"```text\n(.*?)```", text, re.DOTALL)
     assert program is not None
