@@ -63,7 +63,7 @@ def _invoke(argv: Sequence[str]) -> int:
     from calib.cli.app import app
 
     try:
-        result: Any = app(list(argv) or ["--help"], standalone_mode=False, prog_name="calib")
+        result: Any = app(list(argv), standalone_mode=False, prog_name="calib")
     except Exit as stop:
         return int(stop.exit_code)
     except Abort as error:
