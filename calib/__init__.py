@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from calib.dataset.build import build_dataset
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
-    from calib.feeds.writers import BookLogger, CalibrationLoggerManager, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
+    from calib.feeds.writers import (
+        BookLogger,
+        CalibrationLoggerManager,
+        FillLogger,
+        PipelineTickLogger,
+        QuoteLogger,
+        TradeLogger,
+    )
     from calib.market.book import OrderBook
     from calib.market.cache import MDCache
     from calib.market.config import MDCacheConfig

@@ -76,5 +76,8 @@ class BoxSettings:
             enabled=self.cache != "off",
             mode="shadow" if self.cache == "shadow" else "on",
             sequence_rule="range",
+            # The tick names the id that its stream showed before it began to wait; by the time the cache is asked a
+            # newer one may be in it, which is no rewind.
+            sequence_mode="ranged",
             tick_sizes=tick_sizes | dict(self.md_cache.tick_sizes),
         )

@@ -14,8 +14,9 @@ import pytest
 from calib.feeds.judge import judge_record
 from calib.feeds.schema import FEEDS
 from calib.market import BookStream, Connection, Delta, Snapshot, StreamSettings
+from calib.market.quantile import quantile
 from calib.simulation.box.compare import compare
-from calib.simulation.box.figures import GATE, Figures, Limit, judge, quantile
+from calib.simulation.box.figures import GATE, Figures, Limit, judge
 from calib.simulation.box.hour import BoxHour
 from calib.simulation.box.settings import BoxSettings
 from calib.simulation.box.tally import Tally
@@ -122,7 +123,8 @@ def test_a_silence_is_measured_the_socket_replaced_and_fresh_books_return() -> N
 def test_a_venue_that_refuses_costs_ticks_only_where_there_is_no_cache() -> None:
     _, without, _ = _run(cache="off", faults=("rest-error@20+20",))
     _, through, _ = _run(faults=("rest-error@20+20",))
-    assert through.ticks > without.ticks + 40
+    # 20 s of four symbols that tick every 2 s, but for those that ask just before or after
+    assert through.ticks >= without.ticks + 36
 
 
 def test_a_price_jump_is_in_the_books_that_are_read() -> None:
