@@ -1,7 +1,7 @@
 """Error rates of both AB decisions, by simulation: false rollbacks under A = A, and how fast a harm is found.
 
-    .venv/bin/python benchmarks/ab_error_rates.py            # the table of docs/explanation/ab-decisions.md, minutes
-    .venv/bin/python benchmarks/ab_error_rates.py --quick    # fewer runs, for a look
+    python -m benchmarks.ab_error_rates            # the tables of docs/explanation/ab-decisions.md, about 12 minutes
+    python -m benchmarks.ab_error_rates --quick    # fewer runs, for a look
 
 A run is a simulated market: symbols that differ (level, noise, traffic, speed), levels that wander together and apart,
 market-wide bursts of late ticks. The sound decision is computed by the very classes of `calib.experiments.sequential`,
@@ -340,12 +340,12 @@ def main() -> None:
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 
-def persistent_table(runs: int, seed: int) -> None:
+def persistent_table(runs: int, seed: int, sizes: tuple[int, ...] = (10, 30)) -> None:
     """Persistent arms: 24 h in which both run A, then 24 h."""
     print(f"\nPersistent arms with a pre-period of 24 h, sound decision ({runs} runs)\n")
     print("| symbols | harm in B | slippage acts within 24 h | taker | latency | median delay of its gate, min |")
     print("|---|---|---|---|---|---|")
-    for symbols in (10, 30):
+    for symbols in sizes:
         for harm in (Harm(), HARMS[2], HARMS[4]):
             rows = []
             for run in range(runs):

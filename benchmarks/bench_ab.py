@@ -1,11 +1,10 @@
-"""What a record and an evaluation of the AB harness cost: ``.venv/bin/python benchmarks/bench_ab.py``."""
+"""What a record and an evaluation of the AB harness cost: ``.venv/bin/python -m benchmarks.bench_ab``."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from timing import interleaved, table
-
+from benchmarks.timing import interleaved, table
 from calib.experiments import ABHarness, ABSettings
 
 T0 = 1_750_000_020.0

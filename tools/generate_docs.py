@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer.main
 
@@ -88,14 +88,20 @@ def _default(value: object) -> str:
 
 def commands() -> str:
     """The help of every command, as the terminal shows it."""
-    group = typer.main.get_command(app)
-    table = getattr(group, "commands", {})
     parts = []
-    for name in sorted(table):
-        context = typer.Context(table[name], info_name=f"calib {name}", terminal_width=_WIDTH, max_content_width=_WIDTH)
-        text = "\n".join(line.rstrip() for line in table[name].get_help(context).split("\n"))
-        parts.append(f"## calib {name}\n\n```text\n{text}\n```")
+    for name, command in _commands(typer.main.get_command(app), "calib"):
+        context = typer.Context(command, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH)
+        text = "\n".join(line.rstrip() for line in command.get_help(context).split("\n"))
+        parts.append(f"## {name}\n\n```text\n{text}\n```")
     return "\n\n".join(parts)
+
+
+def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every command below a group with its full name, a group before its own."""
+    table = getattr(group, "commands", {})
+    for name in sorted(table):
+        yield f"{prefix} {name}", table[name]
+        yield from _commands(table[name], f"{prefix} {name}")
 
 
 GENERATORS: Final[dict[str, Callable[[], str]]] = {

@@ -20,7 +20,7 @@ from calib.files import locked
 if TYPE_CHECKING:
     from calib.experiments.routing import Router
     from calib.experiments.settings import ABSettings
-    from calib.reports.ab_feeds import ABFeeds, Survey
+    from calib.reports.ab_feeds import ABFeeds, ArmFile, Survey
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
@@ -48,7 +48,7 @@ def ab(
     ] = None,
     assign: Annotated[
         str | None,
-        typer.Option(metavar="SALT/SPLIT", help="Deal the symbols afterwards: demo/0.5 or demo/50%."),
+        typer.Option(metavar="SALT[/SPLIT]", help="Deal the symbols afterwards: demo/0.5 or demo/50% [50%]."),
     ] = None,
     bucket: Annotated[
         list[str] | None,
@@ -89,20 +89,29 @@ def ab(
         raise UsageError("--assign and --bucket say different things", hint="Give one of them")
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
+    span = (asked.start, asked.end)
+
+    from calib.reports.ab_feeds import choose_files
+
+    files = choose_files(Path(session.config["feeds"]), bucket or [], *span)
     with locked(Path(session.config["out"])):
-        return _evaluate(session, (asked.start, asked.end), assign, bucket or [], strict=strict)
+        return _evaluate(session, files, span, assign, strict=strict)
 
 
 def _evaluate(
-    session: Session, span: tuple[float | None, float | None], assign: str | None, bucket: list[str], *, strict: bool
+    session: Session,
+    files: list[ArmFile],
+    span: tuple[float | None, float | None],
+    assign: str | None,
+    *,
+    strict: bool,
 ) -> int:
     from calib.experiments.recorded import RecordedRun
     from calib.experiments.settings import ABSettings
     from calib.reports.ab import other_line, verdict_line, write_report
-    from calib.reports.ab_feeds import ABFeeds, choose_files
+    from calib.reports.ab_feeds import ABFeeds
 
     out = Path(session.config["out"])
-    files = choose_files(Path(session.config["feeds"]), bucket, *span)
     data = ABFeeds(files, *span, tuple(session.config["symbols"]), out, session.config["max_reject_ratio"])
     survey = data.survey()
     settings = ABSettings.from_section(session.config.section("ab"))
@@ -135,7 +144,7 @@ def _router(session: Session, settings: ABSettings, survey: Survey, assign: str 
 
     rule = Assignment(settings.assignment)
     if assign:
-        return assigned_router(assign, rule, sorted(survey.arms), settings.block_s)
+        return assigned_router(assign, rule, sorted(survey.arms), session.config.section("ab"))
     said = session.config.origin("ab.assignment") != "default"
     return recorded_router(survey, settings.block_s, rule if said else None)
 

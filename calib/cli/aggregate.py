@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options, success
+from calib.cli import options, signals, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range
 from calib.errors import UsageError
@@ -146,14 +146,23 @@ def _make(session: Session, plan: Plan, root: Path, *, strict: bool, prom: Path 
     make_directory(root / "datasets")
     total = sum(stored_size(file) for file in plan.files)
     with session.progress("aggregate", total) as advance:
+
+        def tell(amount: float) -> None:
+            signals.check()
+            advance(amount)
+
         dataset = build_from_plan(
             plan,
             _recipe(session),
             out=root,
             jobs=session.config["jobs"],
             note=session.note,
-            progress=advance,
+            progress=tell,
         )
+    signals.check()
+    for item in dataset.inputs:
+        bad = ", ".join(f"{reason} {count}" for reason, count in item.rejected.items())
+        session.detail(f"{item.file}: {item.lines} lines, {item.used} used, rejected: {bad or 'none'}")
     paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"])
     verdict = _verdict(session, dataset, strict=strict)
     exit_code = 1 if verdict else 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from calib.experiments.canary import CanaryController
     from calib.experiments.canary.controller import Check
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
 StateDir = Annotated[
     str | None, typer.Option("--state", metavar="DIR", help="Directory of the canary's state [OUT/canary].")
@@ -30,9 +30,12 @@ Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 also where there 
 MAX_TICKS = 5_000_000
 
 
-@app.callback()
-def canary() -> None:
+@app.callback(invoke_without_command=True)
+def canary(context: typer.Context) -> int:
     """Bring the market-data cache to all symbols step by step, and take it back where it hurts."""
+    if context.invoked_subcommand is None:
+        raise UsageError("calib canary needs a command", hint="check, advance, status, rollback, reset or accept")
+    return 0
 
 
 @app.command("check", epilog="Example: calib canary check --feeds artifacts/edge/feeds --advance --quiet")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,6 +16,10 @@ from calib.cli import options
 from calib.cli.output import Session
 from calib.cli.times import parse_duration
 from calib.errors import UsageError
+
+_MOST_JOBS: Final = 4
+_WORTH_WORKERS: Final = 64 << 20
+"""Bytes below which starting workers costs more than they save."""
 
 
 def check(
@@ -64,16 +69,19 @@ def _print_schema(session: Session, kind: str) -> int:
 def _check(session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool) -> int:
     from calib.feeds import checkup, days
     from calib.feeds.reading import FeedReading
+    from calib.feeds.workers import Workers
 
     files, near = _files(paths)
     for name in near:
         session.note(f"{name} is ignored: feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.zst")
     found = []
-    with session.progress("reading", float(sum(file.path.stat().st_size for file in files))) as advance:
+    total = sum(file.path.stat().st_size for file in files)
+    several = Workers(min(_MOST_JOBS, os.cpu_count() or 1)) if total > _WORTH_WORKERS else contextlib.nullcontext()
+    with session.progress("reading", float(total)) as advance, several as engine:
         for file in files:
             with _rejects(session, file, keep) as sink:
                 reading = FeedReading(
-                    file, checkup.columns_needed(file.kind), newest=days.is_newest(file), rejects=sink
+                    file, checkup.columns_needed(file.kind), newest=days.is_newest(file), rejects=sink, engine=engine
                 )
                 found.append(checkup.examine(reading))
             advance(float(reading.stats.bytes))

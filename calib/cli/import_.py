@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from calib.feeds.importers import Import, Importer, LimitAs, Rejected
 
 app = typer.Typer(
-    no_args_is_help=True,
+    no_args_is_help=False,
     help="Turn recordings of other tools into feed files.",
     epilog="Example: calib import hummingbot trades_*.csv --out artifacts/edge/feeds",
 )

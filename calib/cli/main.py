@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from typer.exceptions import Abort, Exit, TyperException
 
+from calib.cli import signals
 from calib.cli.output import report_error, say
 from calib.errors import CalibError, UsageError
 
 EXIT_INTERNAL = 4
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived; raised in the main thread so that every ``finally`` runs."""
 
 
 def main() -> NoReturn:
@@ -36,10 +31,11 @@ def main() -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and give its exit code; nothing but the exit code leaves this function."""
+    argv = argv or ["--help"]
     as_json = _wants_json(argv)
     command = next((word for word in argv if not word.startswith("-")), "")
     try:
-        with _sigterm_raises():
+        with signals.raising():
             return _invoke(argv)
     except CalibError as error:
         report_error(command, error, as_json=as_json, color=_color(argv))
@@ -47,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("error", "interrupted")
         return EXIT_INTERRUPTED
-    except Terminated:
+    except signals.Terminated:
         say("error", "terminated")
         return EXIT_TERMINATED
     except Exception as error:  # the last resort: no traceback reaches a user
@@ -82,7 +78,7 @@ def _invoke(argv: Sequence[str]) -> int:
 
 def _wants_json(argv: Sequence[str]) -> bool:
     """Whether ``--output json`` was asked for, also where the line cannot be parsed."""
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    pairs = zip(argv, [*argv[1:], ""], strict=False)  # without any word the second is longer
     return any(word == "--output=json" or (word == "--output" and value == "json") for word, value in pairs)
 
 
@@ -91,22 +87,6 @@ def _color(argv: Sequence[str]) -> str:
         if f"--color={mode}" in argv or ("--color" in argv and mode in argv):
             return mode
     return "auto"
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
-    try:
-        previous = signal.signal(signal.SIGTERM, handle)
-    except ValueError:  # not the main thread: the embedding program owns the signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _crash_log(argv: Sequence[str]) -> str:

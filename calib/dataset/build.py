@@ -195,11 +195,14 @@ class _Reader:
             path = None if self.out is None else rejects_path(self.out, file.name)
             rejects = None if path is None else stack.enter_context(RejectWriter(path))
             reading = read_batches(file, columns, newest=newest, engine=self.engine, rejects=rejects)
+            told = 0
             for batch in _gathered(reading):
                 self.symbols.update(batch["symbol"].unique())
+                self.progress(reading.bytes_read - told)
+                told = reading.bytes_read
                 yield batch
             self.stats[file] = reading.stats
-            self.progress(stored_size(file))
+            self.progress(reading.stats.bytes - told)
 
 
 def _gathered(batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -71,7 +71,7 @@ class TickSums:
         """
         lines = lines.sort(*GROUP, *ORDER)
         sums = (
-            lines.with_columns(_silence(self.interval_sec), _quotes(self.tick_sample_rate))
+            lines.with_columns(_silence(self.interval_sec), _quotes(self.tick_sample_rate), _squared_return())
             .group_by(*GROUP, maintain_order=True)
             .agg(
                 pl.len().cast(pl.Int64).alias("ticks"),
@@ -84,11 +84,14 @@ class TickSums:
                 pl.col("deadline_miss").mean().alias("deadline_miss_rate"),
                 pl.col("used_stale").mean().alias("stale_rate"),
                 _max_gap(self.interval_sec),
+                pl.col("squared_return").drop_nulls().alias("vol_realized_bps"),
             )
         )
-        age = pl.col("cache_age_avg_ms") / pl.col("ages")
-        sums = sum_lists(sums, "cache_age_avg_ms").with_columns(age).drop("ages")
-        return sums.join(_volatility(lines), on=list(GROUP), how="left", maintain_order="left")
+        return (
+            sum_lists(sums, "cache_age_avg_ms", "vol_realized_bps")
+            .with_columns(pl.col("cache_age_avg_ms") / pl.col("ages"), pl.col("vol_realized_bps").sqrt() * 1e4)
+            .drop("ages")
+        )
 
 
 def _quantiles(column: str, **names: float) -> list[pl.Expr]:
@@ -120,16 +123,15 @@ def _max_gap(interval_sec: int) -> pl.Expr:
     return pl.coalesce(pl.col("ws_gap_ms").max() / 1000, of_ticks).alias("max_gap_s")
 
 
-def _volatility(lines: pl.DataFrame) -> pl.DataFrame:
-    """1e4 sqrt(sum r^2) of each group with at least two mids, r the log return from each mid to the next."""
-    mids = lines.lazy().filter(pl.col("mid").is_not_null()).select(*GROUP, "mid", pl.col("mid").shift().alias("before"))
-    returns = mids.with_columns(_same_group().alias("same")).filter("same").with_columns(_log_return()).collect()
-    squares = returns.group_by(*GROUP, maintain_order=True).agg((pl.col("r") ** 2).alias("vol_realized_bps"))
-    return sum_lists(squares, "vol_realized_bps").with_columns(pl.col("vol_realized_bps").sqrt() * 1e4)
+def _squared_return() -> pl.Expr:
+    """r^2 from the group's mid before, which need not be that of the line before; null for a group's first mid."""
+    mid, group = pl.col("mid"), (~_same_group()).fill_null(value=False).cum_sum()
+    group_before = pl.when(mid.is_not_null()).then(group).forward_fill().shift()
+    return pl.when(group_before == group).then(_log_return(mid.forward_fill().shift()) ** 2).alias("squared_return")
 
 
-def _log_return() -> pl.Expr:
+def _log_return(before: pl.Expr) -> pl.Expr:
     """ln(mid / before), exact for the smallest moves, and finite for any two positive doubles."""
-    moved = (pl.col("mid") - pl.col("before")) / pl.col("before")
-    far = pl.col("mid").log() - pl.col("before").log()
-    return pl.when(moved.abs() < 0.5).then(moved.log1p()).otherwise(far).alias("r")
+    moved = (pl.col("mid") - before) / before
+    far = pl.col("mid").log() - before.log()
+    return pl.when(moved.abs() < 0.5).then(moved.log1p()).otherwise(far)

@@ -102,12 +102,17 @@ class Engine:
         finally:
             del self.pending[:position]
 
+    @property
+    def _deaf(self) -> bool:
+        """Whether the silence has lasted so long that no gate can change before the next record."""
+        settings = self.settings
+        longest = max(settings.max_gap_fills_s, settings.max_gap_ticks_s)
+        return (self.grid or 0.0) - self.newest > longest + settings.grace_s + 2 * settings.block_s
+
     def _next(self, position: int, step: float, due: float) -> float:
-        """The next grid point; long silences, in which nothing can change, are passed over in one step."""
+        """The next grid point; long silences are passed over in one step."""
         grid = self.grid or 0.0
-        deaf = max(self.settings.max_gap_fills_s, self.settings.max_gap_ticks_s) + self.settings.block_s
-        deaf += self.settings.grace_s + self.settings.block_s
-        if grid - self.newest <= deaf:
+        if not self._deaf:
             return _on_grid(grid + step, step)
         upcoming = self.pending[position].ts if position < len(self.pending) else due
         return _on_grid(max(grid + step, min(math.floor(upcoming / step) * step, due)), step)
@@ -143,7 +148,7 @@ class Engine:
         step = Step(now, self.seed.judge(now, a, b), self.sound.judge(now), self._judge_absence(now, a, b))
         for decision, verdict in (("seed", step.seed), ("sound", step.sound)):
             for gate in verdict.gates:
-                self.timelines[decision, gate.gate].add(now, gate.state, gate.act)
+                self.timelines[decision, gate.gate].add(now, gate.state, gate.act, counted=not self._deaf)
         if closed:
             self._plot(now, step)
         self.last = step

@@ -42,8 +42,9 @@ class ExposureLog:
         """Append what waits to the file."""
         if self._path is None or not self._waiting:
             return
-        lines = [json.dumps(record, allow_nan=False) + "\n" for record in self._waiting]
-        self._waiting.clear()
+        lines = []
+        while self._waiting:  # one by one: other threads go on adding
+            lines.append(json.dumps(self._waiting.popleft(), allow_nan=False) + "\n")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as handle:

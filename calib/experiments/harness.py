@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections import Counter
@@ -171,11 +172,11 @@ class ABHarness:
         cannot be used is counted by reason, never raised: see ``counts`` of `status`.
         """
         if self.rollback is not None:
-            self.counts["after_rollback"] += 1
+            self._count("after_rollback")
             return
         known = side in ("buy", "sell") and liquidity in ("maker", "taker")
         if not (known and usable_ts(ts) and positive(price) and positive(qty)):
-            self.counts["rejected_fill"] += 1
+            self._count("rejected_fill")
             return
         sign = 1 if side == "buy" else -1
         block_ts = ts_quote if ts_quote is not None and usable_ts(ts_quote) else ts
@@ -208,10 +209,10 @@ class ABHarness:
     ) -> None:
         """Record one tick of the pipeline; the fields are those of the feed ``pipeline_ticks``."""
         if self.rollback is not None:
-            self.counts["after_rollback"] += 1
+            self._count("after_rollback")
             return
         if not (usable_ts(ts) and 0 <= tick_total_ms < math.inf):
-            self.counts["rejected_tick"] += 1
+            self._count("rejected_tick")
             return
         arm = self._arm_of_record(symbol, ts, bucket)
         if arm is None:
@@ -223,7 +224,7 @@ class ABHarness:
         if bucket is not None:
             if bucket in (A, B):
                 return bucket
-            self.counts["rejected_bucket"] += 1
+            self._count("rejected_bucket")
             return None
         router = self.router
         if symbol in router.symbols or router.listed(symbol):
@@ -232,8 +233,12 @@ class ABHarness:
             with self._evaluating:
                 router.add([symbol])
             return router.arm(symbol, ts)
-        self.counts["unassigned"] += 1
+        self._count("unassigned")
         return None
+
+    def _count(self, reason: str) -> None:
+        with self._recording:
+            self.counts[reason] += 1
 
     def _record(self, record: Fill | Tick) -> None:
         with self._recording:
@@ -364,17 +369,20 @@ class ABHarness:
                 self._audit(self.rollback)
 
     def _save(self) -> None:
-        body = {
+        body: dict[str, Any] = {
             "fingerprint": self._fingerprint(),
             "router": self.router.to_state(),
             "rollback": self.rollback,
             "resets": self._resets,
             "progress": self.engine.to_state(),
         }
-        if self.store.directory is None:
+        # The grid alone moves every few seconds and is found again from the records: not worth a write to disk.
+        lasting = {**body, "progress": {**body["progress"], "grid": None}}
+        if self.store.directory is None or lasting == self._saved:
             return
         try:
             self.store.save(body)
+            self._saved = copy.deepcopy(lasting)
             self._store_error = ""
         except CalibError as error:  # the disk must not stop a rollback; status() says it
             self._store_error = str(error)
@@ -400,6 +408,7 @@ class ABHarness:
         cleared = any(entry.get("rollback_id") == self.rollback["id"] for entry in resets)
         if state.get("rollback") is None and cleared:
             self._resets = resets
+            self._saved = {}
             self.engine = Engine(self.settings, self.router)
             with self._recording:
                 self._records = []

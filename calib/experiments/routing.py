@@ -139,8 +139,9 @@ class Router:
     def add(self, symbols: Iterable[str]) -> bool:
         """Let symbols join; True where one was new. Nobody who is in B leaves it."""
         fresh = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.symbols]
-        self.symbols.update(dict.fromkeys(fresh))
         if fresh:
+            # A new mapping, not a changed one: another thread may be going through the old.
+            self.symbols = {**self.symbols, **dict.fromkeys(fresh)}
             self._deal()
         return bool(fresh)
 

@@ -25,9 +25,9 @@ class Timeline:
         self.first_violation: float | None = None
         self.first_act: float | None = None
 
-    def add(self, ts: float, state: State, act: bool) -> None:
-        """Take one evaluation."""
-        self.counts[state] += 1
+    def add(self, ts: float, state: State, act: bool, *, counted: bool = True) -> None:
+        """Take one evaluation; one within a long silence is not counted."""
+        self.counts[state] += counted
         if not self.spans or self.spans[-1][1] is not state:
             self.spans.append((ts, state))
             if len(self.spans) > MAX_SPANS:

@@ -179,7 +179,8 @@ def _weighted(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tupl
         return math.nan, 0
     if n < len(values):
         values, weights = values[valid], weights[valid]
-    return float(values @ weights) / float(weights.sum()), n
+    # Not a dot product: a threaded BLAS would sum in an order that depends on the number of cores.
+    return float((values * weights).sum()) / float(weights.sum()), n
 
 
 def _fill_rate(fills: NDArray[np.float64], ticks: NDArray[np.float64]) -> tuple[float, float]:

@@ -56,10 +56,14 @@ class RollingQuantile(Statistic):
         insort(ordered, x)
 
     def get(self) -> float | None:
+        return self.at(self.q)
+
+    def at(self, q: float) -> float | None:
+        """Another quantile (0 to 1) of the same window; None of nothing."""
         ordered = self._sorted
         if not ordered:
             return None
-        rank = self.q * (len(ordered) - 1)
+        rank = q * (len(ordered) - 1)
         below = int(rank)
         share = rank - below
         low = ordered[below]

@@ -34,10 +34,13 @@ def schema(kind: str, columns: Sequence[str] | None = None) -> dict[str, pl.Data
 
 
 def series(name: str, column: Column, length: int) -> pl.Series:
-    """The column as polars holds it; nulls are nulls."""
+    """The column as polars holds it; nulls are nulls.
+
+    Only plain methods of series here: expressions, even small ones, wake polars' threads for every chunk.
+    """
     dtype = _DTYPES[column.type]
     if column.values is None:
-        return pl.repeat(None, length, dtype=dtype, eager=True).alias(name)
+        return pl.Series(name, [None], dtype=dtype).new_from_index(0, length)
     match column.type:
         case Type.NUMBER:
             return pl.Series(name, np.frombuffer(column.values, dtype=np.float64), nan_to_null=True)
@@ -54,4 +57,4 @@ def series(name: str, column: Column, length: int) -> pl.Series:
             if column.extra is None:
                 return pl.Series(name, column.values, dtype=dtype)
             codes = pl.Series(np.frombuffer(column.values, dtype=np.uint32))
-            return pl.Series(name, column.extra, dtype=dtype).gather(codes)
+            return pl.Series(name, column.extra, dtype=dtype)[codes]

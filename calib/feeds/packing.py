@@ -154,4 +154,4 @@ def _strings(values: list[str | None]) -> Column:
 
 
 def _all_null(values: list[Any]) -> bool:
-    return values[0] is None and all(value is None for value in values)
+    return values[0] is None and values.count(None) == len(values)

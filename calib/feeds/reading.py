@@ -62,6 +62,8 @@ class FeedReading:
         self._engine, self._jobs = engine, jobs
         needed = ["ts", *(["symbol", "trade_id"] if self._ledger.once_only else []), *self.columns]
         self._plan = Plan(file.kind, file.first_ts, tuple(dict.fromkeys(needed)))
+        self.bytes_read = 0
+        """Stored bytes read so far, to show how far it is."""
 
     @property
     def stats(self) -> FileStats:
@@ -78,6 +80,7 @@ class FeedReading:
             for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote)):
                 batch = self._batch(piece, packed, first_line)
                 first_line += packed.count
+                self.bytes_read = stored.bytes
                 if batch is not None:
                     yield batch
             self._ledger.close(stored)
@@ -91,11 +94,13 @@ class FeedReading:
         if len(repeated) == packed.used:
             return None
         lines = pl.Series(LINE, np.asarray(packed.lines, dtype=np.int64) + first_line)
-        batch = pl.DataFrame([lines, *columns.values()])
+        batch = pl.DataFrame([lines, *(columns[name] for name in self.columns)])
+        times = columns["ts"].to_numpy()
         if repeated:
-            batch = batch.filter(pl.Series(~np.isin(np.arange(batch.height), repeated)))
-        self._ledger.use(batch["ts"].to_numpy())
-        return batch.select(LINE, *self.columns)
+            kept = ~np.isin(np.arange(packed.used), repeated)
+            batch, times = batch.filter(pl.Series(kept)), times[kept]
+        self._ledger.use(times)
+        return batch
 
 
 class RecordReading:

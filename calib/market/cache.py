@@ -15,7 +15,6 @@ from calib.market.config import ORDER_BOOK_LIMIT_MS, MDCacheConfig
 from calib.market.entry import MDCacheEntry, MDCacheMeta
 from calib.market.filling import Filling
 from calib.market.freshness import (
-    NEVER,
     POLICY_NS,
     Action,
     Decision,
@@ -135,17 +134,21 @@ class MDCache:
             For a request that makes no sense. A failing refresh is never raised.
         """
         # The hits, written out: no call but the clock's, no allocation but the answer's. Bounds come from `decide`.
-        entry = self._entries.get(symbol)
-        if (
-            entry is not None
-            and (expected_update_id is None or expected_update_id == entry.update_id)
-            and max_age_ms is None
-            and not fresh_only
-        ):
+        try:
+            entry = self._entries[symbol]
             age_ns = self._now_ns() - entry.pulse.alive_ns
-            if age_ns <= entry.fresh_ns.get(use_case, NEVER):
-                view = entry.views.get(depth) or entry.view(depth)
-                if view is not None:
+            fresh = age_ns <= entry.fresh_ns[use_case]
+            view = entry.views[depth]
+        except KeyError:
+            if self._freeze(symbol, depth, use_case):  # the first read of that depth after a change
+                return await self.get_orderbook(symbol, depth, max_age_ms, fresh_only, expected_update_id, use_case)
+        else:
+            if (
+                (expected_update_id is None or expected_update_id == entry.update_id)
+                and max_age_ms is None
+                and not fresh_only
+            ):
+                if fresh:
                     entry.reads.fresh += 1
                     if self._metrics is not None:
                         self._ledger.hit(symbol, age_ns)
@@ -153,9 +156,7 @@ class MDCache:
                         MDCacheMeta,
                         (True, age_ns / 1e6, False, False, False, "fresh", entry.source, entry.update_id, entry.depth),
                     )
-            elif entry.reads.refreshing and age_ns <= entry.stale_ns.get(use_case, NEVER):
-                view = entry.views.get(depth) or entry.view(depth)
-                if view is not None:
+                if entry.reads.refreshing and age_ns <= entry.stale_ns[use_case]:
                     entry.reads.stale += 1
                     if self._metrics is not None:
                         self._ledger.hit(symbol, age_ns)
@@ -172,12 +173,13 @@ class MDCache:
 
     def peek(self, symbol: str, depth: int = 50, use_case: str = "general") -> BookView | None:
         """The book if it is fresh for ``use_case``, without awaiting and without counting as a read; else None."""
-        entry = self._entries.get(symbol)
-        if entry is None:
-            return None
-        if self._now_ns() - entry.pulse.alive_ns > entry.fresh_ns.get(use_case, NEVER):
-            return self._peek_again(symbol, depth, use_case)
-        return entry.views.get(depth) or entry.view(depth)
+        try:  # subscripts: a `get` for each would cost more than the whole comparison
+            entry = self._entries[symbol]
+            if self._now_ns() - entry.pulse.alive_ns <= entry.fresh_ns[use_case]:
+                return entry.views[depth]
+        except KeyError:
+            pass  # nothing cached, no such use case, or the first read of that depth after a change
+        return self._peek_again(symbol, depth, use_case)
 
     # --- the stream
 
@@ -387,8 +389,13 @@ class MDCache:
         self, state: SymbolState, request: Request, decision: Decision, have: int | None, *, behind: bool = False
     ) -> Answer:
         """The refresh failed, was late, or brought what the reader may not have."""
-        entry, now_ns = self._entries.get(state.symbol), self._now_ns()
-        if request.as_guard and entry is not None and last_resort(entry.facts(now_ns), request, self._limits):
+        now_ns = self._now_ns()
+        entry = self._ingest.look(state, now_ns)
+        facts = None if entry is None else entry.facts(now_ns)
+        if entry is not None and decide(facts, request, self._limits).action is Action.FRESH:
+            # The stream brought what the refresh did not.
+            return self._answer(state, entry.view(request.depth), entry, now_ns, "fresh", decision, have)
+        if entry is not None and request.as_guard and last_resort(facts, request, self._limits):
             self._ledger.stale_use("guard_block")
             return self._answer(state, entry.view(request.depth), entry, now_ns, "stale", decision, have)
         self._ledger.read(state.symbol, state.ledger, "unavailable", None)
@@ -443,12 +450,22 @@ class MDCache:
         )
         return SymbolState(symbol, refresh, pause)
 
+    def _freeze(self, symbol: str, depth: int, use_case: str) -> bool:
+        """Freeze the view that a read missed; False where something else stood against it."""
+        entry = self._entries.get(symbol)
+        return entry is not None and use_case in entry.fresh_ns and entry.view(depth) is not None
+
     def _peek_again(self, symbol: str, depth: int, use_case: str) -> BookView | None:
-        """Not fresh at first sight; but its connection may have spoken since a refresh confirmed it."""
+        """Nothing at first sight; but a connection may have spoken since a refresh confirmed its book."""
+        checked = UseCase.checked(use_case)
+        state = self._states.get(symbol)
+        if state is None:
+            return None
         now_ns = self._now_ns()
-        entry = self._ingest.look(self._states[symbol], now_ns)
-        bound_ns = NEVER if entry is None else entry.fresh_ns[UseCase.checked(use_case)]
-        return None if entry is None or entry.age_ns(now_ns) > bound_ns else entry.view(depth)
+        entry = self._ingest.look(state, now_ns)
+        if entry is None or entry.age_ns(now_ns) > entry.fresh_ns[checked]:
+            return None
+        return entry.view(depth)
 
     def _summary(self, state: SymbolState, now_ns: int) -> dict[str, Any]:
         entry = self._ingest.look(state, now_ns)

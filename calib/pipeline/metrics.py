@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-from calib.pipeline.window import QuantileWindow
+from calib.features import RollingQuantile
 
 if TYPE_CHECKING:
     from calib.pipeline.context import ShadowAnswer
@@ -22,8 +22,8 @@ class _Symbol:
     def __init__(self, window: int) -> None:
         self.hits = 0
         self.misses = 0
-        self.age = QuantileWindow(window)
-        self.refresh = QuantileWindow(window)
+        self.age = RollingQuantile(0.95, window)
+        self.refresh = RollingQuantile(0.95, window)
 
 
 class StageMetrics:
@@ -51,15 +51,15 @@ class StageMetrics:
     def __init__(self, window: int = 1000, max_symbols: int = 1000) -> None:
         self._window = window
         self._max_symbols = max_symbols
-        self._stages: dict[str, QuantileWindow] = {}
+        self._stages: dict[str, RollingQuantile] = {}
         self._symbols: OrderedDict[str, _Symbol] = OrderedDict()
         self._pricing_on_stale: dict[str, int] = {}
         self._invalidations: dict[str, int] = {}
         self._depth_misses: dict[tuple[int, int] | str, int] = {}
         self._stage_errors: dict[str, int] = {}
-        self._shadow_error_bps = QuantileWindow(window)
-        self._shadow_took_ms = QuantileWindow(window)
-        self._tick = QuantileWindow(window)
+        self._shadow_error_bps = RollingQuantile(0.95, window)
+        self._shadow_took_ms = RollingQuantile(0.95, window)
+        self._tick = RollingQuantile(0.95, window)
         self.hits = 0
         self.misses = 0
         self.ticks = 0
@@ -75,8 +75,8 @@ class StageMetrics:
         if window is None:
             if len(self._stages) >= _LABELS:
                 stage = "other"
-            window = self._stages.setdefault(stage, QuantileWindow(self._window))
-        window.add(latency_ms)
+            window = self._stages.setdefault(stage, RollingQuantile(0.95, self._window))
+        window.update(latency_ms)
 
     def record_stage_error(self, stage: str) -> None:
         """A stage raised."""
@@ -86,12 +86,12 @@ class StageMetrics:
         """A tick ended."""
         self.ticks += 1
         self.deadline_misses += deadline_miss
-        self._tick.add(total_ms)
+        self._tick.update(total_ms)
 
     def get_stage_p95_ms(self, stage: str) -> float | None:
         """Rolling 95th percentile of a stage, ms; None before its first run."""
         window = self._stages.get(stage)
-        return None if window is None else window.quantile(0.95)
+        return None if window is None else window.at(0.95)
 
     def stage_latencies(self) -> dict[str, dict[str, float | None]]:
         """p50, p95 and p99 of each stage over its latest runs, ms."""
@@ -111,11 +111,11 @@ class StageMetrics:
 
     def record_md_cache_age(self, symbol: str, age_ms: float) -> None:
         """Age of a book that was served, ms."""
-        self._symbol(symbol).age.add(age_ms)
+        self._symbol(symbol).age.update(age_ms)
 
     def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None:
         """Duration of a refresh that brought a book, ms."""
-        self._symbol(symbol).refresh.add(latency_ms)
+        self._symbol(symbol).refresh.update(latency_ms)
 
     def get_md_cache_hit_ratio(self, symbol: str | None = None) -> float | None:
         """hits / (hits + misses), of a symbol or of all; None without reads."""
@@ -140,9 +140,9 @@ class StageMetrics:
         """How the cache's answer compared with the direct one that was used."""
         self.shadow_reads += 1
         self.shadow_disagreements += answer.same_top is False
-        self._shadow_took_ms.add(answer.took_ms)
+        self._shadow_took_ms.update(answer.took_ms)
         if answer.mid_error_bps is not None:
-            self._shadow_error_bps.add(answer.mid_error_bps)
+            self._shadow_error_bps.update(answer.mid_error_bps)
 
     # --- all of it
 
@@ -197,8 +197,8 @@ def _ratio(hits: int, misses: int) -> float | None:
     return hits / (hits + misses) if hits + misses else None
 
 
-def _quantiles(window: QuantileWindow) -> dict[str, float | None]:
-    return {"p50": window.quantile(0.50), "p95": window.quantile(0.95), "p99": window.quantile(0.99)}
+def _quantiles(window: RollingQuantile) -> dict[str, float | None]:
+    return {"p50": window.at(0.50), "p95": window.at(0.95), "p99": window.at(0.99)}
 
 
 def _sorted(counts: dict[str, int]) -> dict[str, int]:

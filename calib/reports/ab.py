@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from calib import __version__
 from calib.files import write_atomic
-from calib.reports.markdown import code, table
+from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, duration, number
 from calib.reports.render import environment
 
@@ -74,12 +74,13 @@ def verdict_line(report: dict[str, Any]) -> str:
     name = report["decision"]
     act = report["first_act"][name]
     if act is not None:
-        when = duration(act["ts"] - report["range"]["from"])
+        when = duration(round(act["ts"] - report["range"]["from"]))
         return f"VIOLATED: the {name} decision calls for a rollback at {moment(act['ts'])} ({when} in): `{act['gate']}`"
     states = {gate["gate"]: gate["state"] for gate in report["verdicts"][name]["gates"]}
     said = "; ".join(f"`{gate}` {state}" for gate, state in states.items())
     if report["state"] == "OK":
-        return f"OK: the {name} decision found no gate violated long enough to act ({said})"
+        enough = " long enough to act" if name == "seed" else ""
+        return f"OK: the {name} decision found no gate violated{enough} ({said})"
     if report["state"] == "VIOLATING":
         return f"VIOLATING at the end, not long enough to act, by the {name} decision: {said}"
     return f"NO VERDICT ({report['state']}) by the {name} decision: {said}"
@@ -227,7 +228,7 @@ def symbol_table(report: dict[str, Any]) -> str:
     for symbol, entry in list(report["by_symbol"].items())[:MAX_ROWS]:
         cells = [f"{count(entry['fills'].get(arm, 0))} / {count(entry['ticks'].get(arm, 0))}" for arm in "AB"]
         rows.append(
-            [code(symbol), entry["arms"] or NONE, *cells, *(_symbol_cell(entry[name]) for name in report["totals"])]
+            [cell(symbol), entry["arms"] or NONE, *cells, *(_symbol_cell(entry[name]) for name in report["totals"])]
         )
     header = ["symbol", "arms", "fills / ticks A", "fills / ticks B", *report["totals"]]
     return table(header, rows, "llrr" + "r" * len(report["totals"]))
@@ -283,7 +284,7 @@ def spans(lines: dict[str, Any], end: float, limit: int = 12) -> str:
     longest = sorted(sorted(rows, key=lambda row: -row[2])[:limit])
     if not longest:
         return ""
-    cells = [[moment(ts), decision, duration(length)] for ts, decision, length in longest]
+    cells = [[moment(ts), decision, duration(round(length))] for ts, decision, length in longest]
     return table(["violating from", "decision", "for"], cells, "llr")
 
 
@@ -295,14 +296,14 @@ def assignment_table(report: dict[str, Any]) -> str:
     rows = []
     for symbol, arm in list(assignment["symbols"].items())[:MAX_ROWS]:
         unit = NONE if assignment["recorded"] else f"{hash_unit(assignment['salt'], symbol):.4f}"
-        rows.append([code(symbol), arm, unit])
+        rows.append([cell(symbol), arm, unit])
     return table(["symbol", "arm at the end", "hash"], rows, "llr")
 
 
 def rule_line(report: dict[str, Any]) -> str:
     """How the symbols were dealt."""
     assignment = report["assignment"]
-    block = f", blocks of {duration(assignment['block_s'])}" if assignment["rule"] == "switchback" else ""
+    block = f", blocks of {duration(round(assignment['block_s']))}" if assignment["rule"] == "switchback" else ""
     if assignment["recorded"]:
         kind = "a switchback" if assignment["rule"] == "switchback" else "persistent arms"
         return f"As recorded: {kind}{block}."
@@ -320,7 +321,7 @@ def inputs_table(report: dict[str, Any]) -> str:
     """The feed files with what was used of them."""
     rows = [
         [
-            code(entry["file"]),
+            cell(entry["file"]),
             entry["sha256"][:12],
             count(entry["lines"]),
             count(entry["used"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -219,24 +219,30 @@ def recorded_router(survey: Survey, block_s: float, rule: Assignment | None) -> 
     return RecordedRouter(rule, {symbol: arm for symbol, (_, arm) in sorted(survey.first.items())}, block_s=block_s)
 
 
-def assigned_router(text: str, rule: Assignment, symbols: list[str], block_s: float) -> Router:
-    """The router of ``--assign SALT/SPLIT``: a fraction (0.5) or percent (50%).
+def assigned_router(text: str, rule: Assignment, symbols: list[str], section: Mapping[str, Any]) -> Router:
+    """The router of ``--assign SALT[/SPLIT]``: the split a fraction (0.5) or percent (50%), else ``ab.split``.
+
+    Parameters
+    ----------
+    section
+        The settings below ``ab.``: split, whitelist, blacklist and block length.
 
     Raises
     ------
     UsageError
         Where the text is neither.
     """
-    salt, slash, share = text.rpartition("/")
+    salt, _, share = text.rpartition("/") if "/" in text else (text, "", str(section["split"]))
     number = share.removesuffix("%")
     try:
         split = float(number) / (100 if share.endswith("%") else 1)
     except ValueError:
         split = -1.0
-    if not slash or not 0 <= split <= 1:
+    if not salt or not 0 <= split <= 1:
         raise UsageError(
             f"--assign {text!r} is not SALT/SPLIT", hint="The split is a fraction or percent: demo/0.5 or demo/50%"
         )
-    router = Router(rule, salt, split, block_s=block_s)
+    lists = {name: section[name] for name in ("whitelist", "blacklist")}
+    router = Router(rule, salt, split, block_s=section["block_s"], **lists)
     router.add(symbols)
     return router

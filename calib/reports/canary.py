@@ -74,14 +74,17 @@ def check_lines(check: Check) -> list[str]:
     ]
     if found.fetch_ratio is not None:
         figures.append(f"fetch_md {100 * (found.fetch_ratio - 1):+.1f} % of the baseline")
-    served = f"{duration(check.covered_s)} of {duration(check.needed_s)} served" if check.needed_s else NONE
+    served = (
+        f"{duration(round(check.covered_s))} of {duration(round(check.needed_s))} served" if check.needed_s else NONE
+    )
     ready = "; ready to advance" if check.ready else ""
     return [f"{check.state}: {check.phase}: {check.why}", f"  {', '.join(figures)}", f"  {served}{ready}"]
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:
-    """A status in two lines."""
+    """A status in one line, and a second with the first symbols that use the cache."""
     base = status["baseline"]
     baseline = "no baseline" if base is None else f"baseline {base['name']!r} version {base['version']}"
     enabled = f"{len(status['enabled'])} of {len(status['symbols'])} symbols use the cache"
-    return [f"{status['state']}: {status['phase']}: {enabled}; {baseline}", f"  {', '.join(status['enabled'][:20])}"]
+    names = [f"  {', '.join(status['enabled'][:20])}"] if status["enabled"] else []
+    return [f"{status['state']}: {status['phase']}: {enabled}; {baseline}", *names]

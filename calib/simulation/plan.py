@@ -28,7 +28,7 @@ class Plan:
     symbols
         Names; the twelve of `calib.simulation.instruments` have parameters of their own, any other gets some.
     start_s, end_s
-        Unix seconds, ``[start, end)``. Hours are simulated whole and cut to this range.
+        Unix seconds, ``[start, end)``. Each hour is simulated from its beginning, up to its own end or the range's.
     seed
         Any whole number.
     sample_rate
@@ -76,6 +76,9 @@ class Plan:
                 )
         if len(set(self.symbols)) != len(self.symbols):
             raise UsageError("a symbol is given twice", hint="Name each once")
+        for symbol in self.box.record:
+            if symbol not in self.symbols:
+                raise UsageError(f"{symbol!r} is to be recorded and is not simulated", hint="Record simulated symbols")
         if not 1 <= self.sample_rate <= MAX_SAMPLE_RATE:
             raise UsageError(
                 f"a sample rate of {self.sample_rate}",

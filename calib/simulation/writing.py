@@ -16,6 +16,7 @@ import zstandard
 from calib.feeds.writers import BookLogger, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
 from calib.simulation.box.hour import BoxHour
 from calib.simulation.hostile import choose_hostile
+from calib.simulation.incidents import HOUR_S
 from calib.simulation.plan import Plan, day_of
 from calib.simulation.records import Record
 
@@ -77,7 +78,8 @@ def _write_hour(plan: Plan, hour: int, directory: Path) -> None:
             if kind in log and plan.start_s <= record["ts"] < plan.end_s:
                 log[kind](record)
 
-        BoxHour(plan.seed, plan.symbols, hour, settings, sink, incidents=plan.incidents).run()
+        length_s = min(HOUR_S, plan.end_s - hour)
+        BoxHour(plan.seed, plan.symbols, hour, settings, sink, length_s=length_s, incidents=plan.incidents).run()
 
 
 def _spoil(path: Path, begin: int, kind: str, hour: int) -> None:

@@ -130,6 +130,10 @@ def test_assign_buckets_by_symbol_afterwards(tmp_path: Path, capsys: pytest.Capt
         _, out, _ = call(capsys, *words, "--assign", text, "--assignment", "rank")
         arms = json.loads(out)["data"]["assignment"]["symbols"]
         assert sorted(arms.values()) == ["A", "A", "B", "B"]
+    (tmp_path / "lists.yaml").write_text("ab: {split: 1.0, blacklist: [ETHUSDT]}\n")
+    _, out, _ = call(capsys, *words, "--assign", "demo", "--config", str(tmp_path / "lists.yaml"))
+    arms = json.loads(out)["data"]["assignment"]["symbols"]
+    assert [symbol for symbol, arm in arms.items() if arm == "A"] == ["ETHUSDT"]
     _, out, _ = call(capsys, *words, "--assign", "t/0.5", "--assignment", "switchback")
     found = json.loads(out)["data"]["totals"]
     arms_of = [fill["bucket"] for fill in lines(20)["fills"]]
@@ -154,7 +158,8 @@ def test_bucket_takes_an_arm_from_files(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("words", "code", "name"),
     [
-        (["--assign", "demo"], 2, "usage"),
+        (["--assign", "demo/"], 2, "usage"),
+        (["--assign", "/0.5"], 2, "usage"),
         (["--assign", "demo/50"], 2, "usage"),
         (["--assign", "demo/0.3", "--assignment", "switchback"], 2, "bad-config"),
         (["--assign", "demo/0.5", "--bucket", "A=x"], 2, "usage"),

@@ -150,6 +150,12 @@ def test_quiet_says_nothing_on_success(desk: Desk) -> None:
     assert (desk.stdout, desk.stderr) == ("", "")
 
 
+def test_verbose_says_what_each_file_held(desk: Desk) -> None:
+    good_feeds(desk.feeds)
+    assert desk.run("-v") == 0
+    assert "fills_20250101.jsonl: 120 lines, 120 used, rejected: none" in desk.stderr
+
+
 def test_output_json_is_one_envelope(desk: Desk) -> None:
     good_feeds(desk.feeds)
     assert desk.run("--output", "json") == 0

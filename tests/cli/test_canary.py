@@ -144,3 +144,8 @@ def test_text_output_reads_well(desk: Desk, capsys: pytest.CaptureFixture[str]) 
     assert said[0] == "OK: shadow: every criterion of the shadow is met"
     assert "hit ratio 1, fetch_md p95 2 ms, tick_total p95 52 ms, late 0" in said[1]
     assert said[2].endswith("ready to advance")
+
+
+def test_without_a_command_it_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["canary"]) == 2
+    assert "check, advance, status" in capsys.readouterr().err

@@ -126,3 +126,8 @@ def test_a_closed_pipe_is_quiet() -> None:
 def test_control_characters_are_spelled_out() -> None:
     assert printable("a\x1b[31m\nb\u202e\u200b") == "a\\x1b[31m\\nb\\u202e\\u200b"
     assert printable("[red]ünï[/red]") == "[red]ünï[/red]"
+
+
+def test_without_a_word_it_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    assert capsys.readouterr().out.startswith("Usage: calib")

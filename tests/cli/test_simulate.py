@@ -18,7 +18,7 @@ def test_it_writes_the_feeds_and_says_what_they_are(tmp_path: Path, capsys: pyte
     printed = capsys.readouterr()
     fills = (out / "fills_20250101.jsonl").read_bytes().count(b"\n")
     ticks = (out / "pipeline_ticks_20250101.jsonl").read_bytes().count(b"\n")
-    assert ticks == 2 * 40  # ten minutes, a tick every 1.5 s, one in ten logged
+    assert ticks == 2 * 30  # ten minutes, a tick every 2 s, one in ten logged
     assert printed.out.splitlines() == [
         f"{out}/fills_20250101.jsonl",
         f"{out}/pipeline_ticks_20250101.jsonl",
@@ -95,8 +95,55 @@ def test_what_an_earlier_run_left_is_removed_and_said(tmp_path: Path, capsys: py
 def test_a_range_without_a_tick_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """21:00 to 21:05 of seed 7 lies within an outage."""
     argv = ["simulate", "--out", str(tmp_path), "--seed", "7", "--from", "2025-01-01T21:00", "--minutes", "5"]
-    assert run(argv) == 0
+    assert run([*argv, "--symbols", "2"]) == 0
     assert "an outage covers it" in capsys.readouterr().err
+
+
+def test_compare_prints_both_and_the_gate_decides_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["simulate", "--minutes", "2", "--symbols", "6", "--compare", "--gate"]
+    assert run(argv) == 0
+    printed = capsys.readouterr().out
+    assert "cache off" in printed
+    assert "FAIL" not in printed
+    broken = ["--fill", "callback", "--set", "md_cache.ttl_ms=10", "--set", "md_cache.stale_ok=false"]
+    assert run([*argv, *broken, "--output", "json"]) == 1
+    body = json.loads(capsys.readouterr().out)
+    assert (body["status"], body["exit_code"], body["data"]["passed"]) == ("verdict-no", 1, False)
+    assert "hit_ratio" in body["errors"][0]["what"]
+    assert body["data"]["after"]["hit_ratio"] < 0.7
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--gate"], "usage"),
+        (["--fault", "sleep@5"], "bad-fault"),
+        (["--latency", "fast"], "usage"),
+        (["--latency", "0"], "usage"),
+        (["--set", "md_cache.ttl=5"], "bad-config"),
+        (["--set", "md_cache.ttl_ms=5"], "bad-config"),
+        (["--record", "NOSUCH"], "usage"),
+        (["--record", "BTCUSDT", "--record-minutes", "90"], "usage"),
+        (["--cache", "maybe"], "usage"),
+    ],
+)
+def test_what_makes_no_sense_of_the_box_is_said(
+    options: list[str], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["simulate", "--out", str(tmp_path), *options]) == 2
+    printed = capsys.readouterr()
+    assert f"[{name}]" in printed.err
+    assert "hint: " in printed.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recorded_book_is_written_beside_the_feeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["simulate", "--out", str(tmp_path), "--symbols", "2", "--minutes", "2", "--no-incidents"]
+    assert run([*argv, "--record", "BTCUSDT", "--record-minutes", "1"]) == 0
+    assert "book lines" in capsys.readouterr().out
+    lines = [json.loads(line) for line in (tmp_path / "book_20250101.jsonl").read_bytes().splitlines()]
+    assert {line["symbol"] for line in lines} == {"BTCUSDT"}
+    assert lines[-1]["ts"] - lines[0]["ts"] < 61
 
 
 def test_a_terminated_run_leaves_nothing_behind(tmp_path: Path) -> None:

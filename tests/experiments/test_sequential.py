@@ -203,7 +203,7 @@ def test_sample_ratio_against_the_table_of_the_chi_square_distribution() -> None
 @given(st.lists(st.floats(-5, 5), min_size=20, max_size=60))
 def test_long_run_variance_by_its_double_sum(values: list[float]) -> None:
     n, mean = len(values), sum(values) / len(values)
-    h = min(n - 1, int(2 * n ** (1 / 3)))
+    h = min(n - 1, int(8 * n ** (1 / 3)))
     by_hand = sum(
         (1 - abs(i - j) / (h + 1)) * (values[i] - mean) * (values[j] - mean) / n
         for i in range(n)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import pytest
 import zstandard
 
 from calib.errors import TooManyRejects, TruncatedInput, UnreadableInput
-from calib.feeds.days import DayFile
+from calib.feeds.days import DayFile, find_days
 from calib.feeds.reading import FeedReading, RecordReading, read_batches, read_records
 from calib.feeds.rejects import RejectWriter, check_ratio
 from calib.feeds.workers import Workers
 from tests.feeds.helpers import TS, VALID, line, make, read_all, read_columns
+from tests.feeds.test_judge import ACCEPTED, FAULTS
 
 GOOD = line("fills", trade_id=None)
 SURROGATE = line("fills", symbol="@").replace(b"@", b"\\ud800")
@@ -82,6 +85,23 @@ def test_every_reason_is_counted_with_its_first_line(tmp_path: Path) -> None:
     rows, by_columns, same = read_columns(make(tmp_path, content), ["symbol"], tmp_path)
     assert rows == [(1, "BTCUSDT"), (11, "OTHER")]
     assert (by_columns, same) == (stats, rejects)
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_the_whole_table_of_faults_in_one_file(kind: str, tmp_path: Path) -> None:
+    good = line(kind, **({"trade_id": None} if kind == "fills" else {}))
+    bad = [(text, reason, field or None) for of, text, reason, field in FAULTS if of == kind]
+    content = lines(good, *(text for entry in bad for text in (entry[0], good)))
+    pairs, _, rejects = read_all(make(tmp_path, content, kind), tmp_path)
+    assert [number for number, _ in pairs] == list(range(1, 2 * len(bad) + 2, 2))
+    assert rejects_of(rejects) == [(2 * n + 2, reason, field) for n, (_, reason, field) in enumerate(bad)]
+
+
+@pytest.mark.parametrize(("kind", "text"), ACCEPTED)
+def test_what_the_rules_allow_is_read(kind: str, text: bytes, tmp_path: Path) -> None:
+    pairs, stats, _ = read_all(make(tmp_path, text + b"\n" + text, kind), tmp_path, newest=True)
+    assert len(pairs) + stats.rejected.get("duplicate", 0) == 2
+    assert stats.rejected.keys() <= {"duplicate"}
 
 
 def test_facts_of_the_file_as_it_is_stored(tmp_path: Path) -> None:
@@ -390,13 +410,34 @@ def test_too_many_rejects_names_the_file_the_first_line_and_the_reason(tmp_path:
 # Files that cannot be read
 
 
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     file = make(tmp_path, lines(GOOD))
     file.path.chmod(0)
-    if os.access(file.path, os.R_OK):
-        pytest.skip("this user may read everything")
-    with pytest.raises(UnreadableInput, match="Permission denied"):
-        read_all(file, tmp_path)
+    with as_nobody(), pytest.raises(UnreadableInput, match="Permission denied") as caught:
+        list(read_records(file, newest=False))
+    assert caught.value.where == str(file.path)
+
+
+def test_a_directory_that_may_not_be_listed_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0)
+    try:
+        with as_nobody(), pytest.raises(UnreadableInput, match="Permission denied"):
+            find_days(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -59,7 +59,13 @@ class Bench:
     """A cache, its venue and its clock."""
 
     def __init__(
-        self, *, latency_ms: float = 20, source: str | None = "stream", callback: bool = True, metrics: Any = None, **settings: Any
+        self,
+        *,
+        latency_ms: float = 20,
+        source: str | None = "stream",
+        callback: bool = True,
+        metrics: Any = None,
+        **settings: Any,
     ) -> None:
         self.clock = VirtualClock(1_735_689_600.0)
         self.venue = Venue(self.clock, latency_ms=latency_ms, source=source)

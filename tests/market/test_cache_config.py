@@ -48,12 +48,13 @@ COMPANY: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("name", "low", "high"), RANGES)
 def test_a_number_is_taken_within_its_range_and_refused_with_the_range_outside(name: str, low: int, high: int) -> None:
-    company = COMPANY.get(name, {})
+    company: dict[str, Any] = COMPANY.get(name, {})
     for value in (low, high):
-        assert getattr(MDCacheConfig(**company, **{name: value}), name) == value
-    for value in (low - 1, high + 1, "7", True, float("nan")):
+        assert getattr(MDCacheConfig(**company | {name: value}), name) == value
+    wrong: tuple[object, ...] = (low - 1, high + 1, "7", True, float("nan"))
+    for other in wrong:
         with pytest.raises(ConfigError) as caught:
-            MDCacheConfig(**company, **{name: value})  # type: ignore[arg-type]
+            MDCacheConfig(**company | {name: other})
         assert name in str(caught.value)
         assert f"from {low} to {high}" in str(caught.value)
         assert isinstance(caught.value, ValueError)

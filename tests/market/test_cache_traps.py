@@ -1,9 +1,10 @@
-"""The traps that caches fall into, each by its name: those of the first design of this cache, and those seen elsewhere."""
+"""The traps that caches fall into, each by its name: those of this cache's first design, and those seen elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import random
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_a_deeper_request_in_flight_restarts_once_with_the_deepest() -> None:
 
         answers = await asyncio.gather(bench.cache.get_orderbook("X", 5), read(40), read(20), read(3))
         assert bench.venue.requests == [(0.0, 5), (20.0, 40)]
-        assert [len(book.bids) for book, _ in answers] == [5, 40, 20, 3]
+        assert [book and len(book.bids) for book, _ in answers] == [5, 40, 20, 3]
         assert [meta.status for _, meta in answers] == ["miss", "coalesced", "coalesced", "coalesced"]
 
     Bench().run(test)
@@ -309,7 +310,7 @@ def test_a_none_from_the_callback_is_a_counted_failure_and_no_book() -> None:
     Bench().run(test)
 
 
-BAD_BODIES = [
+BAD_BODIES: list[object] = [
     None,
     7,
     {},
@@ -363,7 +364,11 @@ def test_a_failing_callback_is_never_raised_and_pauses_exponentially() -> None:
             await bench.sleep_ms(10)
         assert [ms - began for ms, _ in bench.venue.requests[-2:]] == [0.0, 100.0]  # a success begins anew
 
-    settings_ = {"refresh_backoff_ms": 100, "refresh_backoff_cap_ms": 400, "refresh_backoff_jitter": 0.0}
+    settings_: dict[str, Any] = {
+        "refresh_backoff_ms": 100,
+        "refresh_backoff_cap_ms": 400,
+        "refresh_backoff_jitter": 0.0,
+    }
     Bench(latency_ms=0, **settings_).run(test)
 
 
@@ -377,7 +382,7 @@ def test_jitter_shortens_a_pause_by_its_share_at_most() -> None:
                 await bench.cache.get_orderbook("X")
                 await bench.sleep_ms(1)
             starts.append(bench.venue.requests[-1][0])
-        pauses = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
         assert min(pauses) >= 60
         assert max(pauses) <= 101
         assert len({round(pause) for pause in pauses}) > 10
@@ -555,7 +560,9 @@ def test_a_million_symbols_leave_no_more_than_the_bound() -> None:
     assert len(cache.metrics_summary()["symbols"]) == 50
     alive = [item for item in gc.get_objects() if type(item) is OrderBook]
     assert len(alive) <= 60
-    links = [item for item in gc.get_objects() if type(item).__name__ == "Connection" and item.name.startswith("socket")]
+    links = [
+        item for item in gc.get_objects() if type(item).__name__ == "Connection" and item.name.startswith("socket")
+    ]
     assert len(links) <= 1100
     assert cache.on_book("S19999", Delta([], [(101.0, 2.0)], 2), connection="socket 19999").value == "applied"
 
@@ -584,3 +591,21 @@ def test_a_view_is_frozen_once_per_version_and_depth() -> None:
         assert bench.cache.peek("X", 5) is second
 
     Bench(callback=False).run(test)
+
+
+def test_a_failed_background_refresh_does_not_deepen_the_next_one() -> None:
+    """A stale read of 40 levels starts a refresh that fails at 80 ms; a guard of 5 levels waits for the next: 5."""
+
+    async def test(bench: Bench) -> None:
+        await bench.cache.get_orderbook("X", 40)
+        await bench.sleep_ms(180)
+        bench.venue.latency_ms, bench.venue.failing = 80, True
+        await bench.cache.get_orderbook("X", 40)
+        await bench.sleep_ms(60)
+        guard = asyncio.create_task(bench.cache.get_orderbook("X", 5, use_case="guards"))
+        await bench.sleep_ms(22)
+        bench.venue.failing = False
+        assert (await guard)[1].status == "coalesced"
+        assert [depth for _, depth in bench.venue.requests] == [40, 40, 5]
+
+    Bench(guard_timeout_ms=500).run(test)

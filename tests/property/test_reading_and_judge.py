@@ -36,6 +36,7 @@ VALUES = st.recursive(
 UNKNOWN = st.sampled_from(
     ["extra", "another", 'quo"te', "back\\slash", "ünknown", "", "\ud800", "new\nline", "x" * 200]
 )
+SYMBOLS = st.sampled_from(["A\x00", "\x1f", "B\x7f", "C\x80", "\x9fD", "\xa0", "\u2028", "É" * 64, "É" * 65, "E F"])
 JUNK = st.sampled_from(
     [
         b"",
@@ -81,6 +82,8 @@ def hostile_lines(draw: st.DrawFn, kind: str) -> bytes:
     if "trade_id" in record:
         record["trade_id"] = draw(st.sampled_from(["a", "b", "c", "d", None]))
     names = [field.name for field in FEEDS[kind].fields]
+    if draw(st.integers(0, 3)) == 0:
+        record["symbol"] = draw(SYMBOLS)
     for _ in range(draw(st.integers(0, 2))):
         record[draw(st.sampled_from(names) | UNKNOWN)] = draw(VALUES)
     if draw(st.integers(0, 4)) == 0:

@@ -18,7 +18,7 @@ from calib.simulation.output import simulate
 from calib.simulation.plan import Plan
 
 START = 1_735_765_200  # 2025-01-01T21:00:00Z
-SMALL = Plan(("BTCUSDT", "ETHUSDT"), START, START + 1_800, seed=3, incidents=False)
+SMALL = Plan(("BTCUSDT", "ETHUSDT"), START, START + 600, seed=3, incidents=False)
 
 
 def _contents(directory: Path) -> dict[str, bytes]:
@@ -45,8 +45,8 @@ def test_one_tick_in_ten_is_logged_and_every_fill(tmp_path: Path) -> None:
     BoxHour(
         3, SMALL.symbols, START, SMALL.box, lambda kind, record: lines.append((kind, record)), incidents=False
     ).run()
-    ticks = [record for kind, record in lines if kind == "pipeline_ticks" and record["ts"] < START + 1_800]
-    fills = [record for kind, record in lines if kind == "fills" and record["ts"] < START + 1_800]
+    ticks = [record for kind, record in lines if kind == "pipeline_ticks" and record["ts"] < START + 600]
+    fills = [record for kind, record in lines if kind == "fills" and record["ts"] < START + 600]
     logged = [json.loads(line) for line in (tmp_path / "pipeline_ticks_20250101.jsonl").read_bytes().splitlines()]
     for symbol in SMALL.symbols:
         mine = [tick["ts"] for tick in ticks if tick["symbol"] == symbol]
@@ -60,7 +60,7 @@ def test_the_record_beside_the_feeds_says_what_they_are(tmp_path: Path) -> None:
     done = simulate(SMALL, tmp_path)
     record = json.loads((tmp_path / "simulation.json").read_bytes())
     assert record["schema"] == "calib.simulation/1"
-    assert (record["from"], record["to"]) == ("2025-01-01T21:00:00Z", "2025-01-01T21:30:00Z")
+    assert (record["from"], record["to"]) == ("2025-01-01T21:00:00Z", "2025-01-01T21:10:00Z")
     assert (record["seed"], record["symbols"]) == (3, ["BTCUSDT", "ETHUSDT"])
     lines = {path.name: path.read_bytes().count(b"\n") for path in tmp_path.glob("*.jsonl")}
     assert {file["file"]: file["lines"] for file in record["files"]} == lines
@@ -148,7 +148,7 @@ def test_nothing_is_left_behind_when_a_run_is_interrupted(tmp_path: Path) -> Non
 
 
 def test_hostile_lines_come_beside_the_good_ones(tmp_path: Path) -> None:
-    plan = replace(SMALL, end_s=START + 3_600)
+    plan = replace(SMALL, end_s=START + 1_800)
     simulate(plan, tmp_path / "good")
     simulate(replace(plan, hostile=True), tmp_path / "bad")
     for name in ("fills_20250101.jsonl", "pipeline_ticks_20250101.jsonl"):

@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 def bet(mean: ArrayLike, variance: ArrayLike, limit: float) -> Floats:
     """``clip((mu - m) / (var + (mu - m)^2), 0, 0.5 / m)``.
 
-    >>> float(bet(0.03, 0.0009, 0.02)), float(bet(0.01, 0.0009, 0.02)), float(bet(0.03, 0.0, 0.02))
-    (10.0, 0.0, 25.0)
+    >>> [round(float(bet(mean, variance, 0.02)), 9) for mean, variance in ((0.03, 0.0009), (0.01, 0.0009), (0.03, 0.0))]
+    [10.0, 0.0, 25.0]
     """
     excess = np.asarray(mean, dtype=np.float64) - limit
     spread = np.maximum(np.asarray(variance, dtype=np.float64) + excess**2, 1e-12)

@@ -6,9 +6,7 @@ calling thread pays about a microsecond for them; only a refused record takes th
 
 from __future__ import annotations
 
-import re
 import sys
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
@@ -19,7 +17,8 @@ from msgspec import UNSET, Meta, UnsetType, ValidationError
 
 from calib.clock import Clock
 from calib.errors import BadRecord
-from calib.feeds.schema import Feed, Field, Presence, Type
+from calib.feeds.judge import has_control, judge_record
+from calib.feeds.schema import EARLIEST_TS, Feed, Field, Presence, Type
 
 DAY_S: Final = 86_400
 _DAY_US: Final = DAY_S * 1_000_000
@@ -27,7 +26,6 @@ _LARGEST: Final = sys.float_info.max
 _INT64: Final = 2**63
 _SYMBOLS_KEPT: Final = 10_000
 _SHAPES_KEPT: Final = 256
-_PATH: Final = re.compile(r"at `\$\.([A-Za-z0-9_]+)")
 
 
 Line = tuple[int, bytes]
@@ -69,10 +67,10 @@ class Encoder:
         """
         try:
             row = msgspec.convert(record, self._type)
-        except (ValidationError, TypeError):
+        except (ValidationError, TypeError, UnicodeError):
             record, row = self._second_look(record)
         if row.symbol not in self._symbols:
-            self._learn(row.symbol)
+            self._learn(row.symbol, record)
         shape = tuple(record)
         line: dict[str, Any] = (self._shapes.get(shape) or self._shape(shape)).copy()
         line.update(record)
@@ -84,7 +82,7 @@ class Encoder:
         try:
             return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError as error:  # all that is left to go wrong: text that is no Unicode
-            raise self._no_unicode(record) from error
+            raise _explained(self._feed, record, error) from error
 
     def _shape(self, names: tuple[str, ...]) -> dict[str, None]:
         """The keys of a line in the table's order, all null, for a record with these fields."""
@@ -105,9 +103,9 @@ class Encoder:
             self._second = (second, prefix)
         return f"{prefix}.{micro:06d}Z"
 
-    def _learn(self, symbol: str) -> None:
-        if any(unicodedata.category(char) == "Cc" for char in symbol):
-            raise _refused(self._feed, "symbol", f"must not hold control characters, but is {symbol!r}")
+    def _learn(self, symbol: str, record: Mapping[str, Any]) -> None:
+        if has_control(symbol):
+            raise _explained(self._feed, record, ValueError("control characters"))
         if len(self._symbols) >= _SYMBOLS_KEPT:
             self._symbols.clear()
         self._symbols.add(symbol)
@@ -119,16 +117,8 @@ class Encoder:
         plain = _plain(dict(record))
         try:
             return plain, msgspec.convert(plain, self._type)
-        except ValidationError as error:
+        except (ValidationError, UnicodeError) as error:  # a lone surrogate breaks even the complaint
             raise _explained(self._feed, plain, error) from error
-
-    def _no_unicode(self, record: Mapping[str, Any]) -> BadRecord:
-        for name, value in record.items():
-            try:
-                orjson.dumps(_plain(value))
-            except TypeError:
-                return _refused(self._feed, name, f"must be Unicode text without lone surrogates, but is {value!r}")
-        return _refused(self._feed, "", "cannot be written as JSON")
 
 
 def record_type(feed: Feed) -> type[msgspec.Struct]:
@@ -195,51 +185,15 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def _explained(feed: Feed, record: dict[Any, Any], error: ValidationError) -> BadRecord:
-    """The refusal in the table's words: the field, what it must be, and what it is."""
+def _explained(feed: Feed, record: Mapping[Any, Any], error: Exception) -> BadRecord:
+    """The refusal in the judge's words, the same that a reader would use for such a line."""
     names = [field.name for field in feed.fields]
     for name in record:
         if name not in names:
             return _refused(feed, str(name), f"is no field of {feed.kind}", hint=f"The fields are {', '.join(names)}")
-    at = _PATH.search(str(error))
-    for field in feed.fields:
-        if at is not None and field.name == at[1]:
-            return _refused(feed, field.name, f"must be {expectation(field)}, but is {_cut(record[field.name])}")
-        if at is None and field.required and field.name not in record and field.name != "ts":
-            return _refused(feed, field.name, "is required, but missing")
-    return _refused(feed, "", str(error))
-
-
-def _cut(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
-
-
-def expectation(field: Field) -> str:
-    """What a value of the field must be, in words.
-
-    >>> from calib.feeds.schema import FILLS
-    >>> expectation(FILLS.field("price")), expectation(FILLS.field("side"))
-    ('a finite number > 0', 'one of buy, sell')
-    """
-    if field.choices:
-        return f"one of {', '.join(field.choices)}"
-    if field.symbol:
-        return "a text of 1 to 64 characters"
-    words = {
-        Type.STRING: "a text",
-        Type.NUMBER: "a finite number",
-        Type.INTEGER: "a whole number of at most 64 bits",
-        Type.BOOLEAN: "true or false",
-        Type.STAGES: "a mapping of stage names to milliseconds >= 0 or null",
-        Type.LEVELS: "a list of [price > 0, qty >= 0]",
-    }[field.type]
-    bounds = [
-        f"{sign} {bound:.16g}"
-        for sign, bound in ((">", field.gt), (">=", field.ge), ("<=", field.le))
-        if bound is not None
-    ]
-    return f"{words} {' and '.join(bounds)}" if bounds else words
+    stamped = record if record.get("ts") is not None else {**record, "ts": EARLIEST_TS}
+    fault = judge_record(feed, stamped)
+    return _refused(feed, "", str(error)) if fault is None else _refused(feed, fault.field, fault.what)
 
 
 def no_mapping(feed: Feed, record: object) -> BadRecord:

@@ -27,7 +27,7 @@ from calib.venue.exchange import SimulatedExchange
 US_PER_S: Final = 1_000_000
 DEPTH: Final = 20
 """Levels a side that a tick reads."""
-SLOW_STRATEGY: Final = 45.0
+SLOW_STRATEGY: Final = 80.0
 """Factor of a bad deploy on the strategy stage."""
 
 

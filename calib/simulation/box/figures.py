@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from calib.market.quantile import quantile
 from calib.simulation.box.tally import Tally
 
 
@@ -41,7 +41,7 @@ class Figures:
     @classmethod
     def of(cls, tally: Tally) -> Figures:
         """The figures of a tally."""
-        fetch, total, error = sorted(tally.fetch_ms), sorted(tally.total_ms), sorted(tally.error_bps)
+        fetch, total, error = tally.fetch_ms, tally.total_ms, tally.error_bps
         return cls(
             ticks=tally.ticks,
             fetch_md_p50_ms=quantile(fetch, 0.50),
@@ -54,22 +54,8 @@ class Figures:
             without_book_ratio=_share(tally.without_book, tally),
             stale_error_p50_bps=quantile(error, 0.50),
             stale_error_p95_bps=quantile(error, 0.95),
-            stale_error_max_bps=error[-1] if error else None,
+            stale_error_max_bps=max(error, default=None),
         )
-
-
-def quantile(ordered: Sequence[float], q: float) -> float | None:
-    """The linear quantile of sorted values; None of none.
-
-    >>> quantile([1.0, 2.0, 4.0], 0.75)
-    3.0
-    """
-    if not ordered:
-        return None
-    rank = q * (len(ordered) - 1)
-    below = int(rank)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (rank - below) * (ordered[above] - ordered[below])
 
 
 def _share(count: int, tally: Tally) -> float | None:

@@ -191,7 +191,7 @@ class BoxHour:
         bot.account.on_matches(happened.matches, bot.now_us())
 
     async def _record(self, symbol: str, venue: SimulatedExchange, socket: Socket) -> None:
-        """Record the stream for a while; its first snapshot comes, as in life, after some deltas."""
+        """Record the stream for a while; a snapshot is asked for at once, and stands in it where it arrives."""
         socket.record_to(symbol, self._sink)
         socket.on_snapshot(symbol, await venue.snapshot(symbol, RECORD_DEPTH))
         await asyncio.sleep(self._settings.record_s)

@@ -13,11 +13,11 @@ from calib.venue.faults import Fault
 
 CACHE_MODES: Final = ("off", "shadow", "on")
 FILLS: Final = ("stream", "callback")
-TICK_US: Final = 1_500_000
-"""The bot ticks every 1.5 s."""
-STEP_US: Final = 200_000
-"""The market moves five times a second."""
-DEADLINE_MS: Final = 150.0
+TICK_US: Final = 2_000_000
+"""The bot ticks every 2 s."""
+STEP_US: Final = 250_000
+"""The market moves four times a second."""
+DEADLINE_MS: Final = 200.0
 """A tick that takes longer has missed its deadline."""
 
 
@@ -76,5 +76,8 @@ class BoxSettings:
             enabled=self.cache != "off",
             mode="shadow" if self.cache == "shadow" else "on",
             sequence_rule="range",
+            # The tick names the id that its stream showed before it began to wait; by the time the cache is asked a
+            # newer one may be in it, which is no rewind.
+            sequence_mode="ranged",
             tick_sizes=tick_sizes | dict(self.md_cache.tick_sizes),
         )

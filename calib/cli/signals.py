@@ -1,0 +1,48 @@
+"""SIGTERM and Ctrl-C as exceptions in the main thread, so that every ``finally`` runs; and none gets lost.
+
+An exception raised by a signal handler is swallowed where it happens to hit a finaliser, a weak reference's callback or
+native code that ignores errors. So the arrival is remembered too, and a long job asks for it at its own safe points.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+_KINDS: dict[int, type[BaseException]] = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
+_arrived: list[type[BaseException]] = []
+
+
+def check() -> None:
+    """Raise what arrived, where the exception itself was lost on its way."""
+    if _arrived:
+        raise _arrived[0]
+
+
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+    """Turn both signals into exceptions while the block runs."""
+    _arrived.clear()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        _arrived.append(_KINDS[number])
+        raise _KINDS[number]
+
+    try:
+        previous = {number: signal.signal(number, handle) for number in _KINDS}
+    except ValueError:  # not the main thread: the embedding program owns the signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        _arrived.clear()
