@@ -30,7 +30,7 @@ NS_PER_US: Final = 1000
 _HEAD: Final = 10_000
 _USE_CASES: Final = frozenset(UseCase)
 MAX_SILENCE_US: Final = 60 * US_PER_S
-"""Where the recording says nothing for longer, no reads are scheduled: nobody knows what was true then."""
+"""A symbol whose recording says nothing for longer is not read: nobody knows what was true then."""
 
 
 @dataclass(slots=True)
@@ -39,6 +39,7 @@ class Recording:
 
     lines: Counter[str]
     ticks_without_book: Counter[str]
+    ticks_in_silence: Counter[str]
     unknown_use_cases: Counter[str]
     depths_cut: int = 0
     negative_lag: int = 0
@@ -76,7 +77,7 @@ class Driver:
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.settings = settings
-        self.recording = Recording(Counter(), Counter(), Counter())
+        self.recording = Recording(Counter(), Counter(), Counter(), Counter())
         self._events = iter(events)
         self._head, numberings = _look_ahead(self._events)
         self.rule = settings.rule or rule_for(numberings)
@@ -92,10 +93,14 @@ class Driver:
         self._next_grid_us = None if every_us is None else _next(self.start_us, every_us)
         self._next_read_us: int | None = None
         self._heard_us = self.start_us
+        self._heard_of: dict[str, int] = {}
 
     async def main(self) -> None:
         """Replay everything; to be run on a `VirtualLoop` with `clock`."""
         settings, clock = self.settings, self._clock
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._loop = loop
         faults = FaultScript(settings.faults)
         self.desk = SnapshotDesk(clock, self._true_view, latency=settings.latency.source_of_ns(), faults=faults)
         # Seeded: the jitter of pauses and attempts must fall alike in every run.
@@ -191,7 +196,8 @@ class Driver:
                 await self._grid_until(at_us)
             await self._until(at_us)
             for symbol in self._readable:
-                self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
+                if at_us - self._heard_of[symbol] <= MAX_SILENCE_US:
+                    self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
             self._next_read_us = at_us + settings.read_every_us
 
     async def _grid_until(self, before_us: int) -> None:
@@ -204,20 +210,21 @@ class Driver:
 
     async def _until(self, us: int) -> None:
         """Move the time on. Only what is due on the way takes the loop; most lines find nothing due."""
-        loop, clock = asyncio.get_running_loop(), self._clock
-        assert isinstance(loop, VirtualLoop)
-        due_ns = (us - self.start_us) * NS_PER_US
+        clock, due_ns = self._clock, (us - self.start_us) * NS_PER_US
         while True:
-            now_ns, next_ns = clock.monotonic_ns(), loop.next_due_ns()
+            next_ns = self._loop.next_due_ns()
+            ahead_ns = (due_ns if next_ns is None or next_ns > due_ns else next_ns) - clock.monotonic_ns()
             if next_ns is None or next_ns > due_ns:
-                clock.advance_ns(max(0, due_ns - now_ns))
+                if ahead_ns > 0:
+                    clock.advance_ns(ahead_ns)
                 return
-            await asyncio.sleep(max(0, next_ns - now_ns) / NS_PER_S)
+            await asyncio.sleep(max(0, ahead_ns) / NS_PER_S)
 
     # --- what happens
 
     def _book(self, event: Event) -> None:
         record = event.record
+        self._heard_of[record.symbol] = event.us
         if record.ts_exchange is not None and (lag_s := record.ts - record.ts_exchange) < 0:
             self.recording.negative_lag += 1
             self.recording.min_lag_s = min(lag_s, self.recording.min_lag_s or 0.0)
@@ -229,6 +236,7 @@ class Driver:
             self.wire.on_book(record.symbol, message)
 
     def _trade(self, event: Event) -> None:
+        self._heard_of[event.record.symbol] = event.us
         if self.wire is not None:
             self.wire.on_trade(event.record.symbol)
 
@@ -237,6 +245,9 @@ class Driver:
         book = self._books.get(tick.symbol)
         if book is None or book.known_since_ns is None:
             self.recording.ticks_without_book[tick.symbol] += 1
+            return
+        if event.us - self._heard_of.get(tick.symbol, self.start_us) > MAX_SILENCE_US:
+            self.recording.ticks_in_silence[tick.symbol] += 1
             return
         use_case = tick.use_case or self.settings.use_case
         if use_case not in _USE_CASES:

@@ -202,6 +202,7 @@ def _recording(driver: Driver, sources: Sources) -> dict[str, Any]:
         "silences": found.silences,
         "silent_s": found.silent_s,
         "ticks_without_book": _sorted(found.ticks_without_book),
+        "ticks_in_silence": _sorted(found.ticks_in_silence),
         "unknown_use_cases": _sorted(found.unknown_use_cases),
         "depths_cut": found.depths_cut,
         "reads_added": found.reads_added,
@@ -226,9 +227,9 @@ def _notes(driver: Driver, sources: Sources) -> list[str]:
     notes = []
     if settings.fill == "stream":
         notes.append(
-            "Books came from the stream, where a verified book is the true one: TTLs had no effect on the prices served, "
-            "only on which of them are called stale while the connection says nothing. Staleness comes from gaps, "
-            "silences and resyncs alone; to weigh TTLs replay with --fill callback."
+            "Books came from the stream, where a verified book is the true one: TTLs had no effect on the prices "
+            "served, only on which of them are called stale while the connection says nothing. Staleness comes from "
+            "gaps, silences and resyncs alone; to weigh TTLs replay with --fill callback."
         )
     if settings.read_every_us is not None:
         notes.append(f"Reads were made every {settings.read_every_us / 1000:g} ms, not at recorded ticks.")
@@ -273,9 +274,18 @@ def _gap_notes(driver: Driver) -> list[str]:
 
 def _tick_notes(driver: Driver, sources: Sources) -> list[str]:
     notes = []
-    for symbol, count in sorted(driver.recording.ticks_without_book.items()):
-        why = "before its book is known" if symbol in driver.books else "of a symbol without a recorded book"
-        notes.append(f"{count} ticks of {symbol} were left out: {why}.")
+    left_out = driver.recording.ticks_without_book
+    notes += [
+        f"{count} ticks of {symbol} were left out: before its book is known."
+        for symbol, count in sorted(left_out.items())
+        if symbol in driver.books
+    ]
+    if unknown := sorted(symbol for symbol in left_out if symbol not in driver.books):
+        count = sum(left_out[symbol] for symbol in unknown)
+        named = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        notes.append(f"{count} ticks were left out: there is no recorded book of {named}.")
+    for symbol, count in sorted(driver.recording.ticks_in_silence.items()):
+        notes.append(f"{count} ticks of {symbol} were left out: its recording had said nothing for a minute or more.")
     for name, count in sorted(driver.recording.unknown_use_cases.items()):
         notes.append(f"{count} ticks name a use case {name!r} that is not known; read as {driver.settings.use_case}.")
     if driver.recording.depths_cut:

@@ -88,7 +88,7 @@ def test_ticks_of_a_symbol_without_a_book_are_counted_and_not_read(tmp_path: Pat
     data = replay(tmp_path, book=[OPEN, *steps(5)], pipeline_ticks=[tick(0.3), tick(0.3, symbol="NOBODY")])
     assert data["overall"]["reads"] == 1
     assert data["recording"]["ticks_without_book"] == {"NOBODY": 1}
-    assert "1 ticks of NOBODY were left out: of a symbol without a recorded book." in data["notes"]
+    assert "1 ticks were left out: there is no recorded book of NOBODY." in data["notes"]
 
 
 def test_a_use_case_that_is_not_known_is_counted_and_read_as_pricing(tmp_path: Path) -> None:
@@ -186,6 +186,13 @@ def test_without_ticks_reads_are_scheduled_and_a_silent_recording_gets_none(tmp_
     assert data["overall"]["reads"] == 20 + 11
     assert (data["recording"]["silences"], data["settings"]["read_every_ms"]) == (1, 100.0)
     assert "Reads were made every 100 ms, not at recorded ticks." in data["notes"]
+
+
+def test_ticks_after_the_recording_has_fallen_silent_are_not_judged_by_its_last_book(tmp_path: Path) -> None:
+    data = replay(tmp_path, book=[OPEN, *steps(11)], pipeline_ticks=[tick(0.5), tick(61.0), tick(61.1), tick(500.0)])
+    assert data["overall"]["reads"] == 2  # the last line is that of 1.0 s
+    assert data["recording"]["ticks_in_silence"] == {"X": 2}
+    assert "2 ticks of X were left out: its recording had said nothing for a minute or more." in data["notes"]
 
 
 def test_expanded_reads_are_evenly_spaced_between_sampled_ticks(tmp_path: Path) -> None:
