@@ -359,7 +359,12 @@ class MDCache:
         if decision.sequence_gap:
             self._ledger.sequence_gaps += 1
         if decision.invalidate is not None:
-            self.invalidate(state.symbol, decision.invalidate)
+            # Only the stream's own book speaks for the stream. A REST body behind the reader, dropped as if it did, would
+            # start a stream that is still getting in sync anew with every read, until it gave up.
+            of_stream = state.live is not None and self._entries.get(state.symbol) is state.live
+            self._store.drop(state, decision.invalidate)
+            if of_stream:
+                self._ingest.doubt(state, decision.invalidate)
         if decision.depth_miss and have is not None:
             self._ledger.depth_missed(request.depth, have)
 
