@@ -359,8 +359,8 @@ class MDCache:
         if decision.sequence_gap:
             self._ledger.sequence_gaps += 1
         if decision.invalidate is not None:
-            # Only the stream's own book speaks for the stream. A REST body behind the reader, dropped as if it did, would
-            # start a stream that is still getting in sync anew with every read, until it gave up.
+            # Only the stream's own book speaks for the stream. If a REST body behind the reader did, every read would
+            # start a stream anew that is still getting in sync, until it gave up.
             of_stream = state.live is not None and self._entries.get(state.symbol) is state.live
             self._store.drop(state, decision.invalidate)
             if of_stream:
