@@ -140,7 +140,13 @@ class Driver:
     # --- the loop
 
     async def _replay(self) -> None:
-        handlers = {Kind.BOOK: self._book, Kind.TRADES: self._trade, Kind.TICKS: self._tick, Kind.FILLS: self._fill}
+        handlers = {
+            Kind.BOOK: self._book,
+            Kind.TRADES: self._trade,
+            Kind.ALIVE: self._alive,
+            Kind.TICKS: self._tick,
+            Kind.FILLS: self._fill,
+        }
         lines = self.recording.lines
         last_us = self.start_us
         for count, (event, added) in enumerate(self._rows()):
@@ -151,7 +157,7 @@ class Driver:
                 continue
             await self._up_to(event)
             self._added = added
-            if not added:
+            if not added and event.kind is not Kind.ALIVE:
                 lines[event.kind.name.lower()] += 1
             handlers[event.kind](event)
             last_us = max(last_us, event.us)
@@ -238,7 +244,11 @@ class Driver:
     def _trade(self, event: Event) -> None:
         self._heard_of[event.record.symbol] = event.us
         if self.wire is not None:
-            self.wire.on_trade(event.record.symbol)
+            self.wire.on_alive(event.record.symbol)
+
+    def _alive(self, event: Event) -> None:
+        if self.wire is not None:
+            self.wire.on_alive(event.record.symbol)
 
     def _tick(self, event: Event) -> None:
         tick = event.record

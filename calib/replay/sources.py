@@ -29,8 +29,10 @@ class Kind(enum.IntEnum):
 
     BOOK = 0
     TRADES = 1
-    TICKS = 2
-    FILLS = 3
+    ALIVE = 2
+    """A frame that the recording left out (a ping, another stream's) and a tick tells of by its ``ws_gap_ms``."""
+    TICKS = 3
+    FILLS = 4
 
 
 KINDS: Final = {"book": Kind.BOOK, "trades": Kind.TRADES, "pipeline_ticks": Kind.TICKS, "fills": Kind.FILLS}
@@ -143,6 +145,8 @@ class Sources:
                 continue
             rank += 1
             yield Event(us, code, rank, line, record)
+            if code is Kind.TICKS and record.ws_gap_ms is not None:
+                yield Event(us - round(record.ws_gap_ms * 1000), Kind.ALIVE, rank, line, record)
 
     def _records(self, kind: str) -> Iterator[tuple[int, Any]]:
         newest = newest_days(self.files())
@@ -176,8 +180,9 @@ class Sources:
             ready, held = (held, []) if len(batch) < BATCH else (held[:-HELD], held[-HELD:])
             for event in ready:
                 if event.us < latest:
-                    late.add(latest - event.us)
-                    yield event._replace(us=latest)
+                    if event.kind is not Kind.ALIVE:
+                        late.add(latest - event.us)
+                        yield event._replace(us=latest)
                 else:
                     latest = event.us
                     yield event

@@ -62,8 +62,8 @@ class Wire:
             else:
                 self._send(symbol, lambda: self._deliver(symbol, message))
 
-    def on_trade(self, symbol: str) -> None:
-        """A trade: a sign of life."""
+    def on_alive(self, symbol: str) -> None:
+        """A trade, or any other frame: a sign of life."""
         if self._quiet:
             self._cache.on_alive(CONNECTION)
         else:

@@ -242,6 +242,15 @@ def test_what_a_silence_holds_back_arrives_when_it_ends(tmp_path: Path) -> None:
     assert by_use_case["pricing"]["staleness"]["error_bps"]["max"] == 0.0
 
 
+def test_a_frame_that_was_not_recorded_but_that_a_tick_tells_of_is_a_sign_of_life(tmp_path: Path) -> None:
+    """A frame each 250 ms; the tick 200 ms after one heard something 5 ms before: a ping, say."""
+    book = [OPEN, *steps(20, 0.25)]
+    told = replay(tmp_path, STREAM, book=book, pipeline_ticks=[tick(4.2, ws_gap_ms=5.0)])["overall"]
+    assert (told["statuses"]["fresh"], told["age_ms"]["p50"]) == (1, pytest.approx(5.0))
+    untold = replay(tmp_path, STREAM, book=book, pipeline_ticks=[tick(4.2)])["overall"]
+    assert (untold["statuses"]["stale"], untold["age_ms"]["p50"]) == (1, pytest.approx(200.0))
+
+
 def test_a_reconnect_voids_the_book(tmp_path: Path) -> None:
     settings = ReplaySettings(latency=FAST, faults=(Fault.parse("reconnect@2+0.5"),))
     data = replay(tmp_path, settings, book=[OPEN, *steps(60)], pipeline_ticks=[tick(1.5), tick(5.0)])
