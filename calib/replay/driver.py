@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
@@ -18,6 +16,7 @@ from calib.replay.expand import expanded
 from calib.replay.grid import FeatureGrid
 from calib.replay.numbering import numbering_of, rule_for
 from calib.replay.reader import Reader
+from calib.replay.recording import Recording
 from calib.replay.settings import ReplaySettings
 from calib.replay.sources import US_PER_S, Event, Kind
 from calib.replay.truth import TrueBook
@@ -31,25 +30,6 @@ _HEAD: Final = 10_000
 _USE_CASES: Final = frozenset(UseCase)
 MAX_SILENCE_US: Final = 60 * US_PER_S
 """A symbol whose recording says nothing for longer is not read: nobody knows what was true then."""
-
-
-@dataclass(slots=True)
-class Recording:
-    """What was found in the recorded lines."""
-
-    lines: Counter[str]
-    ticks_without_book: Counter[str]
-    ticks_in_silence: Counter[str]
-    unknown_use_cases: Counter[str]
-    depths_cut: int = 0
-    negative_lag: int = 0
-    min_lag_s: float | None = None
-    reads_added: int = 0
-    silences: int = 0
-    silent_s: float = 0.0
-    refused_fills: int = 0
-    first_us: int | None = None
-    last_us: int | None = None
 
 
 class Driver:
@@ -77,7 +57,7 @@ class Driver:
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.settings = settings
-        self.recording = Recording(Counter(), Counter(), Counter(), Counter())
+        self.recording = Recording()
         self._events = iter(events)
         self._head, numberings = _look_ahead(self._events)
         self.rule = settings.rule or rule_for(numberings)
