@@ -17,8 +17,6 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.features`: live statistics of the bot, per symbol
 - `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
 - `calib.venue`: the simulated exchange: latency, faults, matching with a queue
-- `calib.dataset`: from feeds to intervals, and datasets on disk
-- `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the bot in a box: feeds of an invented market, written by the live parts
 - `calib.reports`: results for people
 - `calib.cli`: the command line
