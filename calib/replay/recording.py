@@ -21,5 +21,4 @@ class Recording:
     silences: int = 0
     silent_s: float = 0.0
     refused_fills: int = 0
-    first_us: int | None = None
     last_us: int | None = None
