@@ -24,6 +24,7 @@
     |   |-- NewerSchema             newer-schema
     |   |-- NotThisFormat           not-this-format
     |   |-- NoBuckets               no-buckets
+    |   |-- MixedNumbering          mixed-numbering
     |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
@@ -210,6 +211,12 @@ class NotThisFormat(InputError):
     """A file that is not of the foreign format it was given as."""
 
     name = "not-this-format"
+
+
+class MixedNumbering(InputError):
+    """Recorded books whose ids need different sequence rules."""
+
+    name = "mixed-numbering"
 
 
 class NewerSchema(InputError):
