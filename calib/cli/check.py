@@ -44,6 +44,8 @@ def check(
 ) -> int:
     """Say what is in the feeds and what is wrong with them: rejects, missing days, order, silences, lag, freshness.
 
+    In recorded books also gaps, rewinds, duplicates and crossed books; in recorded trades ids that come twice.
+
     Writes nothing unless --rejects is given.
     """
     flags = {"feeds": feeds, "out": out, "max_reject_ratio": max_reject_ratio}
@@ -67,37 +69,46 @@ def _print_schema(session: Session, kind: str) -> int:
 
 
 def _check(session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool) -> int:
+    from calib.cli import check_sequence
     from calib.feeds import checkup, days
-    from calib.feeds.reading import FeedReading
+    from calib.feeds.reading import FeedReading, RecordReading
     from calib.feeds.workers import Workers
 
     files, near = _files(paths)
     for name in near:
         session.note(f"{name} is ignored: feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.zst")
-    found = []
+    found: list[checkup.FileHealth] = []
+    audits = check_sequence.Audits()
     total = sum(file.path.stat().st_size for file in files)
     several = Workers(min(_MOST_JOBS, os.cpu_count() or 1)) if total > _WORTH_WORKERS else contextlib.nullcontext()
     with session.progress("reading", float(total)) as advance, several as engine:
         for file in files:
             with _rejects(session, file, keep) as sink:
-                reading = FeedReading(
-                    file, checkup.columns_needed(file.kind), newest=days.is_newest(file), rejects=sink, engine=engine
-                )
-                found.append(checkup.examine(reading))
-            advance(float(reading.stats.bytes))
+                newest = days.is_newest(file)
+                if (watch := audits.watch(file)) is not None:
+                    found.append(checkup.examine_records(RecordReading(file, newest=newest, rejects=sink), watch))
+                else:
+                    columns = checkup.columns_needed(file.kind)
+                    found.append(
+                        checkup.examine(FeedReading(file, columns, newest=newest, rejects=sink, engine=engine))
+                    )
+                audits.finish(file)
+            advance(float(found[-1].stats.bytes))
     freshness = checkup.Freshness(now, checkup.newest_by_kind(found))
     missing = checkup.missing_by_kind(files)
     verdict = _verdict(session, found, freshness, max_age_s)
     data = {
         "schema": checkup.SCHEMA,
-        "files": [checkup.as_data(health) for health in found],
+        "files": [checkup.as_data(health) | audits.as_data(file) for file, health in zip(files, found, strict=True)],
         "missing_days": {kind: [str(day) for day in gone] for kind, gone in missing.items()},
         "ignored": near,
         "newest": {kind: checkup.iso(ts) for kind, ts in freshness.newest_ts.items()},
         "age_s": None if freshness.age_s is None else round(freshness.age_s, 3),
         "max_age_s": max_age_s,
     }
-    lines = [line for health in found for line in [*_describe(health), ""]]
+    lines = []
+    for file, health in zip(files, found, strict=True):
+        lines += [*_describe(health), *audits.describe(file), ""]
     lines += _days(missing)
     lines.append(_age(freshness))
     return session.finish(data, lines, exit_code=1 if verdict else 0, verdict=verdict)
@@ -159,7 +170,8 @@ def _describe(health: Any) -> list[str]:
         worst = ", ".join(f"{gap.symbol} {_length(gap.duration_s)}" for gap in health.by_symbol)
         lines.append(f"  {'by symbol':<14} {health.symbols} symbols, longest silences: {worst}")
     if (lag := health.lag) is not None:
-        spread = f"p50 {lag.p50_ms:g}, p95 {lag.p95_ms:g}, min {lag.min_ms:g}, max {lag.max_ms:g} ms"
+        quantiles = f"p50 {lag.p50_ms:g}, p95 {lag.p95_ms:g}, p99 {lag.p99_ms:g}"
+        spread = f"{quantiles}, min {lag.min_ms:g}, max {lag.max_ms:g} ms"
         lines.append(f"  {'clock lag':<14} ts - ts_exchange of {lag.lines} lines: {spread}")
     if stats.unknown_fields:
         lines.append(f"  {'unknown fields':<14} {', '.join(stats.unknown_fields)}")

@@ -5,15 +5,17 @@ Silences are between lines sorted by time, so a late line that fills a gap does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from calib.feeds.days import DayFile, days_missing
-from calib.feeds.reading import FeedReading
+from calib.feeds.reading import FeedReading, RecordReading
 from calib.feeds.rejects import TOLERATED
 from calib.feeds.schema import FEEDS
 from calib.feeds.stats import FileStats
@@ -49,6 +51,7 @@ class Lag:
     lines: int
     p50_ms: float
     p95_ms: float
+    p99_ms: float
     min_ms: float
     max_ms: float
 
@@ -67,6 +70,8 @@ class FileHealth:
         Number of symbols.
     lag
         None where no line holds ``ts_exchange``.
+    lag_by_symbol
+        The same by symbol, of those with any such line, in order of their names.
     """
 
     stats: FileStats
@@ -74,6 +79,7 @@ class FileHealth:
     by_symbol: tuple[Silence, ...]
     symbols: int
     lag: Lag | None
+    lag_by_symbol: dict[str, Lag] = field(default_factory=dict)
 
     @property
     def bad(self) -> int:
@@ -123,7 +129,32 @@ def examine(reading: FeedReading) -> FileHealth:
         silences_by_symbol(frame),
         frame["symbol"].n_unique(),
         lag_of(frame["lag_ms"].drop_nulls()) if lags else None,
+        lags_by_symbol(frame) if lags else {},
     )
+
+
+def examine_records(reading: RecordReading, watch: Callable[[int, Any], None]) -> FileHealth:
+    """Read the file to its end once, line by line; ``watch`` sees each used line with its number."""
+    times, exchange, codes = array("d"), array("d"), array("i")
+    symbols: dict[str, int] = {}
+    for line, record in reading:
+        watch(line, record)
+        times.append(record.ts)
+        exchange.append(np.nan if record.ts_exchange is None else record.ts_exchange)
+        codes.append(symbols.setdefault(record.symbol, len(symbols)))
+    if not times:
+        return FileHealth(reading.stats, None, (), 0, None)
+    names = pl.Series(list(symbols), dtype=pl.Categorical)
+    frame = pl.DataFrame(
+        {
+            "ts": np.asarray(times),
+            "symbol": names.gather(np.asarray(codes)),
+            "ts_exchange": pl.Series(np.asarray(exchange), nan_to_null=True),
+        }
+    ).select(_kept(lags=True))
+    silences = longest_silence(frame), silences_by_symbol(frame)
+    lags = lag_of(frame["lag_ms"].drop_nulls()), lags_by_symbol(frame)
+    return FileHealth(reading.stats, *silences, len(symbols), *lags)
 
 
 def columns_needed(kind: str) -> list[str]:
@@ -162,8 +193,14 @@ def lag_of(lags: pl.Series) -> Lag | None:
     """The distribution of lags in ms; None of none."""
     if not len(lags):
         return None
-    p50, p95 = (_ms(lags.quantile(q, interpolation="linear")) for q in (0.5, 0.95))
-    return Lag(len(lags), p50, p95, _ms(lags.min()), _ms(lags.max()))
+    p50, p95, p99 = (_ms(lags.quantile(q, interpolation="linear")) for q in (0.5, 0.95, 0.99))
+    return Lag(len(lags), p50, p95, p99, _ms(lags.min()), _ms(lags.max()))
+
+
+def lags_by_symbol(frame: pl.DataFrame) -> dict[str, Lag]:
+    """`lag_of` each symbol of a frame with ``lag_ms``, by name."""
+    found = {str(key[0]): lag_of(part["lag_ms"]) for key, part in frame.drop_nulls("lag_ms").group_by("symbol")}
+    return {symbol: lag for symbol, lag in sorted(found.items()) if lag is not None}
 
 
 def missing_by_kind(files: Sequence[DayFile]) -> dict[str, list[date]]:
@@ -203,15 +240,8 @@ def as_data(health: FileHealth) -> dict[str, Any]:
         "last": iso(stats.max_ts),
         "longest_silence": None if health.silence is None else _silence(health.silence),
         "longest_silence_by_symbol": [{"symbol": gap.symbol} | _silence(gap) for gap in health.by_symbol],
-        "clock_lag": None
-        if health.lag is None
-        else {
-            "lines": health.lag.lines,
-            "p50_ms": health.lag.p50_ms,
-            "p95_ms": health.lag.p95_ms,
-            "min_ms": health.lag.min_ms,
-            "max_ms": health.lag.max_ms,
-        },
+        "clock_lag": None if health.lag is None else asdict(health.lag),
+        "clock_lag_by_symbol": [{"symbol": symbol} | asdict(lag) for symbol, lag in health.lag_by_symbol.items()],
     }
 
 

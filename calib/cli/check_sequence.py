@@ -1,0 +1,114 @@
+"""What `calib check` says of recorded books and trades: their lines go to the audits, the findings into words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from calib.feeds import trade_audit
+from calib.feeds.days import DayFile
+from calib.market import audit as book_audit
+
+_SHOWN: Final = 5
+"""Symbols named per trouble, the worst first."""
+_NONE: Final = {"gaps": "no gap", "rewinds": "no rewind", "duplicates": "no duplicate", "crossed": "never crossed"}
+_WORDS: Final = {"before_snapshot": "no snapshot", "late_snapshots": "late snapshot", "out_of_order": "out of order"}
+_AUDITS: Final[dict[str, Callable[[], Any]]] = {"book": book_audit.BookAudit, "trades": trade_audit.TradeAudit}
+
+
+class Audits:
+    """The audits of all files of one run: ids go on from a day's file to the next one's of the same directory."""
+
+    def __init__(self) -> None:
+        self._audits: dict[tuple[Path, str], Any] = {}
+        self._found: dict[Path, Sequence[Any]] = {}
+
+    def watch(self, file: DayFile) -> Callable[[int, Any], None] | None:
+        """What sees the lines of that file; None where nobody does."""
+        if file.kind not in _AUDITS:
+            return None
+        # Two directories may hold the same symbol of two venues: their ids have nothing to do with each other.
+        key = file.path.parent, file.kind
+        if key not in self._audits:
+            self._audits[key] = _AUDITS[file.kind]()
+        watch: Callable[[int, Any], None] = self._audits[key].see
+        return watch
+
+    def finish(self, file: DayFile) -> None:
+        """The file is read to its end."""
+        if (audit := self._audits.get((file.path.parent, file.kind))) is not None:
+            self._found[file.path] = audit.finish_file()
+
+    def as_data(self, file: DayFile) -> dict[str, Any]:
+        """The file's part of the JSON report: ``book`` or ``trades``, one entry per symbol."""
+        found = self._found.get(file.path)
+        return {} if found is None else {file.kind: [_data(file.kind, facts) for facts in found]}
+
+    def describe(self, file: DayFile) -> list[str]:
+        """The file's lines of the text report."""
+        found = self._found.get(file.path)
+        if not found:
+            return []
+        return _book(found) if file.kind == "book" else _trades(found)
+
+
+def _data(kind: str, facts: Any) -> dict[str, Any]:
+    """All of the facts; every trouble has its count, 0 where it was not found."""
+    names = book_audit.TROUBLES if kind == "book" else trade_audit.TROUBLES
+    plain = asdict(facts)
+    counts = {name: facts.troubles.get(name, 0) for name in names}
+    del plain["troubles"], plain["first_line"]
+    return plain | counts | {"first_line": facts.first_line}
+
+
+def _book(found: Sequence[book_audit.BookFacts]) -> list[str]:
+    rules: Counter[str] = Counter()
+    for facts in found:
+        rules.update(facts.rules)
+    snapshots, deltas = sum(facts.snapshots for facts in found), sum(facts.deltas for facts in found)
+    used = ", ".join(f"{rule} ({count})" if len(rules) > 1 else rule for rule, count in sorted(rules.items()))
+    sessions, unverified = sum(facts.sessions for facts in found), sum(facts.unverified for facts in found)
+    counted = f"{_count(snapshots, 'snapshot')}, {_count(deltas, 'delta')} by id rule {used or 'none'}"
+    lines = [
+        f"  {'book':<14} {counted}; {_count(sessions, 'session')} begun, {_count(unverified, 'delta')} in no book",
+        _absent(found, ("gaps", "rewinds", "duplicates", "crossed")),
+    ]
+    return [line for line in lines if line] + _troubles(found, book_audit.TROUBLES)
+
+
+def _trades(found: Sequence[trade_audit.TradeFacts]) -> list[str]:
+    without = sum(facts.without_id for facts in found)
+    total = sum(facts.trades for facts in found)
+    ids = f"  {'trade ids':<14} {total - without} of {total} lines have one"
+    # Of lines without an id nothing can be said: no word of praise for them.
+    lines = [ids, _absent(found, ("duplicates", "rewinds"))] if without < total else [ids]
+    return [line for line in lines if line] + _troubles(found, trade_audit.TROUBLES)
+
+
+def _absent(found: Sequence[Any], names: Sequence[str]) -> str:
+    """What was looked for and not found."""
+    none = [name for name in names if not any(facts.troubles.get(name) for facts in found)]
+    return f"  {'':<14} {', '.join(_NONE[name] for name in none)}" if none else ""
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _troubles(found: Sequence[Any], names: Sequence[str]) -> list[str]:
+    """One line per trouble: the symbols that have most of it."""
+    lines = []
+    for name in names:
+        worst = sorted(
+            (facts for facts in found if facts.troubles.get(name)),
+            key=lambda facts: (-facts.troubles[name], facts.symbol),
+        )
+        if not worst:
+            continue
+        told = [f"{facts.symbol} {facts.troubles[name]} from line {facts.first_line[name]}" for facts in worst[:_SHOWN]]
+        more = [f"{len(worst) - _SHOWN} symbols more"] if len(worst) > _SHOWN else []
+        lines.append(f"  {_WORDS.get(name, name):<14} {', '.join(told + more)}")
+    return lines
