@@ -23,6 +23,7 @@
     |   |-- NotADataset             not-a-dataset
     |   |-- NewerSchema             newer-schema
     |   |-- NotThisFormat           not-this-format
+    |   |-- MixedStreams            mixed-streams
     |   |-- NoBuckets               no-buckets
     |   `-- BadState                bad-state
     |-- RecordError             2   a live record that the feed's schema refuses
@@ -210,6 +211,12 @@ class NotThisFormat(InputError):
     """A file that is not of the foreign format it was given as."""
 
     name = "not-this-format"
+
+
+class MixedStreams(InputError):
+    """Two recordings that tell the same feed of one symbol, so that it would hold everything twice."""
+
+    name = "mixed-streams"
 
 
 class NewerSchema(InputError):
