@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from calib.errors import MixedStreams, NotThisFormat, TruncatedInput
 from calib.feeds.importers import Imported, Rejected, Tardis, collect
-from calib.market import BookStream, Connection, Delta, Snapshot
+from calib.market import BookStream, Connection, Delta, OrderBook, Snapshot
 
 BOOK = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
 TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
@@ -182,6 +184,54 @@ def test_the_live_book_takes_every_message_by_the_contiguous_rule(tmp_path: Path
     view = stream.view(5)
     assert view is not None
     assert (view.bids, view.asks) == (((9.5, 3.0),), ((10.5, 4.0),))
+
+
+MESSAGES = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.booleans(),
+        st.sampled_from("XY"),
+        st.lists(st.tuples(st.sampled_from(["bid", "ask"]), st.integers(1, 6), st.integers(0, 3)), min_size=1),
+    ),
+    max_size=30,
+)
+
+
+@given(MESSAGES)
+def test_books_are_those_of_tardis_rule_applied_row_by_row(
+    tmp_path_factory: pytest.TempPathFactory, messages: list[tuple[int, bool, str, list[tuple[str, int, int]]]]
+) -> None:
+    """The rule of Tardis' documentation, a row at a time over plain dicts, against the feed in the live book."""
+    rows: list[str] = []
+    naive: dict[str, dict[tuple[str, int], int]] = {}
+    last: dict[str, bool] = {}
+    at = 0
+    for step, snapshot, symbol, levels in messages:
+        at += step
+        for side, price, amount in levels:
+            rows.append(level(at, snapshot, side, price, amount, symbol))
+            if snapshot and not last.get(symbol, False):
+                naive[symbol] = {}
+            last[symbol] = snapshot
+            if symbol in naive:
+                naive[symbol][side, price] = amount
+    books: dict[str, OrderBook] = {}
+    for row in read(tmp_path_factory.getbasetemp() / "property.csv", *rows):
+        if isinstance(row, Imported):
+            book = books.setdefault(row.record["symbol"], OrderBook(row.record["symbol"]))
+            change = book.snapshot if row.record["type"] == "snapshot" else book.delta
+            change(row.record["bids"], row.record["asks"], row.record["update_id"])
+        else:
+            assert row.reason == "before_snapshot"
+    served = {
+        symbol: {
+            (side, price): qty for side, levels in (("bid", view.bids), ("ask", view.asks)) for price, qty in levels
+        }
+        for symbol, view in ((symbol, book.view(10)) for symbol, book in books.items())
+    }
+    assert served == {
+        symbol: {key: amount for key, amount in levels.items() if amount} for symbol, levels in naive.items()
+    }
 
 
 def test_trades_keep_id_side_and_both_clocks(tmp_path: Path) -> None:
