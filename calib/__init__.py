@@ -1,18 +1,25 @@
 """calib: from a market-making bot's live feeds to trustworthy calibration datasets.
 
-The rooms, from the ground up; a room imports only from those above it in this list:
+The rooms, from the ground up; a room imports only from those above it in this list (the contract in
+``pyproject.toml`` says which may):
 
-- `calib.errors`, `calib.clock`, `calib.files`: the tree of errors, time, how files are written
+- `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
+  days pass in seconds, how files are written
 - `calib.config`: settings with their ranges and origins
 - `calib.feeds`: what is on disk, its schema, reading and writing it
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
 - `calib.simulation`: feeds of an invented market and bot
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.reports`: datasets summed up for people
+- `calib.feeds`: what is on disk, its schema, reading, writing and importing it
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
-- `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
-- `calib.market`: the live order book: levels, sequence rules, the stream that builds it
 - `calib.features`: live statistics of the bot, per symbol
+- `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
+- `calib.venue`: the simulated exchange: latency, faults, matching with a queue
+- `calib.simulation`: the bot in a box: feeds of an invented market, written by the live parts
+- `calib.reports`: results for people
+- `calib.cli`: the command line
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
 """
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.replay.run import run_replay
     from calib.reports.render import render_summary
 
 __version__ = "0.1.0"
@@ -74,6 +82,7 @@ _HOME = {
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
     "render_summary": "calib.reports.render",
+    "run_replay": "calib.replay.run",
 }
 
 __all__ = [
@@ -103,6 +112,7 @@ __all__ = [
     "__version__",
     "build_dataset",
     "render_summary",
+    "run_replay",
 ]
 
 

@@ -25,7 +25,8 @@
     |   |-- NotThisFormat           not-this-format
     |   |-- MixedStreams            mixed-streams
     |   |-- NoBuckets               no-buckets
-    |   `-- BadState                bad-state
+    |   |-- BadState                bad-state
+    |   `-- MixedNumbering          mixed-numbering
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
@@ -211,6 +212,12 @@ class NotThisFormat(InputError):
     """A file that is not of the foreign format it was given as."""
 
     name = "not-this-format"
+
+
+class MixedNumbering(InputError):
+    """Recorded books whose ids need different sequence rules."""
+
+    name = "mixed-numbering"
 
 
 class MixedStreams(InputError):

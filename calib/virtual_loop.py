@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import weakref
+from collections import deque
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
@@ -68,6 +69,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.problems: list[dict[str, Any]] = []
         self._due: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._soon: list[asyncio.Handle] = []
+        self._round: deque[asyncio.Handle] = deque()
         self._scheduled_count = 0
         # Weak: a week of virtual time makes millions of futures. Those that died unasked have reported themselves.
         self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
@@ -118,6 +120,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Refused, as `run_in_executor` is."""
         raise NotImplementedError("a virtual loop has no threads: call call_soon")
 
+    def next_due_ns(self) -> int | None:
+        """When anything is next to run, monotonic ns: now, where a callback is ready; None, where nothing is scheduled.
+
+        For a coroutine that moves the clock itself over time in which nothing happens: to move it past that moment
+        would make what is due late.
+        """
+        if self._soon or self._round:
+            return self.clock.monotonic_ns()
+        due = self._due
+        while due and due[0][2].cancelled():
+            heapq.heappop(due)
+        return due[0][0] if due else None
+
     def unretrieved(self) -> list[BaseException]:
         """The exceptions nobody asked for: of futures still alive, then of those reported when they died."""
         # _log_traceback is how asyncio itself remembers it; reading exception() would mark it as retrieved.
@@ -145,15 +160,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         due = self._due
         while due and due[0][2].cancelled():
             heapq.heappop(due)
-        if not self._soon and not self._stopping:
+        if not self._soon and not self._round and not self._stopping:
             if not due:
                 raise Deadlock(f"nothing is scheduled, and not done: {_names(asyncio.all_tasks(self))}")
             self.clock.advance_ns(max(0, due[0][0] - self.clock.monotonic_ns()))
         now = self.clock.monotonic_ns()
         while due and due[0][0] <= now:
             self._soon.append(heapq.heappop(due)[2])
-        ready, self._soon = self._soon, []
-        for handle in ready:
+        self._round.extend(self._soon)
+        self._soon = []
+        while self._round:
+            handle = self._round.popleft()
             if not handle.cancelled():
                 handle._run()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_, replay, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -39,6 +39,9 @@ app.command("aggregate", epilog="Example: calib aggregate --day yesterday --form
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command("demo", epilog="Example: calib demo --out /tmp/calib-demo")(demo.demo)
+app.command(
+    "replay", epilog="Example: calib replay --feeds feeds --fill callback --sweep md_cache.ttl_ms=20,60,100 --gate"
+)(replay.replay)
 app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
 app.command(
     "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"

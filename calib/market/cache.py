@@ -359,7 +359,12 @@ class MDCache:
         if decision.sequence_gap:
             self._ledger.sequence_gaps += 1
         if decision.invalidate is not None:
-            self.invalidate(state.symbol, decision.invalidate)
+            # Only the stream's own book speaks for the stream. If a REST body behind the reader did, every read would
+            # start a stream anew that is still getting in sync, until it gave up.
+            of_stream = state.live is not None and self._entries.get(state.symbol) is state.live
+            self._store.drop(state, decision.invalidate)
+            if of_stream:
+                self._ingest.doubt(state, decision.invalidate)
         if decision.depth_miss and have is not None:
             self._ledger.depth_missed(request.depth, have)
 

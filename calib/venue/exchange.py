@@ -10,6 +10,7 @@ from calib.clock import NS_PER_S, VirtualClock
 from calib.market import Delta, OrderBook
 from calib.venue.faults import FaultKind, FaultScript
 from calib.venue.latency import Latency
+from calib.venue.snapshots import SnapshotDesk
 
 
 class StreamListener(Protocol):
@@ -63,14 +64,15 @@ class SimulatedExchange:
         alive_ms: float = 1000.0,
     ) -> None:
         self.books: dict[str, OrderBook] = {symbol: OrderBook(symbol) for symbol in symbols}
-        self.requests = 0
         self.lost = 0
         self._clock = clock
         self._start_ns = clock.monotonic_ns()
-        self._snapshot_latency = snapshot_latency
         self._stream_latency = stream_latency
         self._alive_s = alive_ms / 1000
         self._faults = FaultScript() if faults is None else faults
+        self._desk = SnapshotDesk(
+            clock, lambda symbol, depth: self.books[symbol].view(depth), latency=snapshot_latency, faults=self._faults
+        )
         self._listener: StreamListener | None = None
         self._connected = False
         self._connection = 0
@@ -120,17 +122,12 @@ class SimulatedExchange:
         ConnectionError
             Where the fault script refuses the request.
         """
-        self.requests += 1
-        began_s = self._elapsed_s()
-        if self._faults.active(FaultKind.REST_TIMEOUT, symbol, began_s):
-            await asyncio.get_running_loop().create_future()  # never answered; the caller's own timeout ends it
-        latency_s = self._snapshot_latency.next_ns(self._clock.monotonic_ns()) / NS_PER_S
-        await asyncio.sleep(latency_s / 2)
-        view = self.books[symbol].view(depth)
-        await asyncio.sleep(latency_s - latency_s / 2)
-        if self._faults.active(FaultKind.REST_ERROR, symbol, began_s):
-            raise ConnectionError(f"the venue refused the request for a book of {symbol}")
-        return {"symbol": symbol, "bids": view.bids, "asks": view.asks, "update_id": view.update_id}
+        return await self._desk.snapshot(symbol, depth)
+
+    @property
+    def requests(self) -> int:
+        """How many snapshots were asked for."""
+        return self._desk.requests
 
     def _elapsed_s(self) -> float:
         return (self._clock.monotonic_ns() - self._start_ns) / NS_PER_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -231,3 +232,19 @@ def test_scoreboard_ranks_by_gain_per_quote_drawn_towards_zero() -> None:
     assert [row.symbol for row in rows] == ["MANY", "ONE", "LOSS", "IDLE"]
     assert [row.score for row in rows[:3]] == pytest.approx([0.5, 5 / 21, -0.5])
     assert (rows[3].score, rows[3].total_ticks) == (None, 1)
+
+
+def test_a_symbol_takes_at_most_about_100_kb() -> None:
+    """A full window of 1000 ticks and 64 quotes in their queues, measured by what Python allocates for them."""
+    collector = FeatureCollector(window=1000)
+    collector.record_tick("WARM", 1.0)
+    tracemalloc.start()
+    try:
+        for step in range(3000):
+            collector.record_tick("X", 10.0 + step * 0.001)
+            collector.record_book("X", 99.0, 1.0 + step, 101.0, 2.0, now_ns=step * S)
+            collector.record_queue("X", f"quote-{step}", 10.0 + step, 1.0, now_ns=step * S)
+        allocated, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert allocated < 100_000

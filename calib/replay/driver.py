@@ -1,0 +1,348 @@
+"""The loop of a replay: recorded lines in time order, reads at their moments, refreshes in between, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from calib.clock import NS_PER_S, VirtualClock
+from calib.errors import BadObservation
+from calib.features import FeatureCollector
+from calib.market import BookView, MDCache, OrderBook, UseCase
+from calib.replay.expand import expanded
+from calib.replay.grid import FeatureGrid
+from calib.replay.numbering import numbering_of, rule_for
+from calib.replay.reader import Reader
+from calib.replay.settings import ReplaySettings
+from calib.replay.sources import US_PER_S, Event, Kind
+from calib.replay.truth import TrueBook
+from calib.replay.wire import Wire
+from calib.venue.faults import FaultScript
+from calib.venue.snapshots import SnapshotDesk
+from calib.virtual_loop import VirtualLoop
+
+NS_PER_US: Final = 1000
+_HEAD: Final = 10_000
+_USE_CASES: Final = frozenset(UseCase)
+MAX_SILENCE_US: Final = 60 * US_PER_S
+"""A symbol whose recording says nothing for longer is not read: nobody knows what was true then."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """What was found in the recorded lines."""
+
+    lines: Counter[str]
+    ticks_without_book: Counter[str]
+    ticks_in_silence: Counter[str]
+    unknown_use_cases: Counter[str]
+    depths_cut: int = 0
+    negative_lag: int = 0
+    min_lag_s: float | None = None
+    reads_added: int = 0
+    silences: int = 0
+    silent_s: float = 0.0
+    refused_fills: int = 0
+    first_us: int | None = None
+    last_us: int | None = None
+
+
+class Driver:
+    """One replay; it depends on nothing but its parameters.
+
+    Parameters
+    ----------
+    settings
+        How it is set up.
+    events
+        The recorded lines in time order.
+    start_us
+        The beginning of the range, Unix us; None: the whole second of the first line. Book lines before it are applied
+        and not replayed: they make the book known with which the range begins.
+    progress
+        Told of the lines done since the last call.
+    """
+
+    def __init__(
+        self,
+        settings: ReplaySettings,
+        events: Iterable[Event],
+        *,
+        start_us: int | None = None,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self.settings = settings
+        self.recording = Recording(Counter(), Counter(), Counter(), Counter())
+        self._events = iter(events)
+        self._head, numberings = _look_ahead(self._events)
+        self.rule = settings.rule or rule_for(numberings)
+        first_us = self._head[0].us if self._head else 0
+        self.start_us = first_us // US_PER_S * US_PER_S if start_us is None else start_us
+        self._progress = progress
+        self._clock = VirtualClock(self.start_us / US_PER_S)
+        self._books: dict[str, TrueBook] = {}
+        self._readable: list[str] = []
+        self.collector = FeatureCollector(clock=self._clock)
+        every_us = settings.features_every_us
+        self.grid = None if every_us is None else FeatureGrid(every_us)
+        self._next_grid_us = None if every_us is None else _next(self.start_us, every_us)
+        self._next_read_us: int | None = None
+        self._heard_us = self.start_us
+        self._heard_of: dict[str, int] = {}
+
+    async def main(self) -> None:
+        """Replay everything; to be run on a `VirtualLoop` with `clock`."""
+        settings, clock = self.settings, self._clock
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._loop = loop
+        faults = FaultScript(settings.faults)
+        self.desk = SnapshotDesk(clock, self._true_view, latency=settings.latency.source_of_ns(), faults=faults)
+        # Seeded: the jitter of pauses and attempts must fall alike in every run.
+        self.cache = MDCache(settings.cache_config(self.rule), self._refresh, clock=clock, rng=random.Random(0))
+        self.wire = Wire(self.cache, clock, faults) if settings.fill == "stream" else None
+        if self.wire is not None:
+            self.wire.connect()
+        self.reader = Reader(
+            self.cache,
+            self.desk,
+            self.collector,
+            clock,
+            truth=self._true_book,
+            last_id=self._last_id if self.wire is not None else lambda _: None,
+            direct=settings.latency.source_of_ns(),
+        )
+        await self._replay()
+        await self.reader.finish()
+        self.cache_summary: Mapping[str, Any] = self.cache.metrics_summary()
+        self.streams = {symbol: self._stream_counts(symbol) for symbol in sorted(self._books)}
+        await self.cache.close()
+
+    @property
+    def clock(self) -> VirtualClock:
+        """The clock of the replay."""
+        return self._clock
+
+    @property
+    def books(self) -> Mapping[str, TrueBook]:
+        """The true books by symbol."""
+        return self._books
+
+    def now_us(self) -> int:
+        """Unix us of the replay's time."""
+        return self.start_us + self._clock.monotonic_ns() // NS_PER_US
+
+    # --- the loop
+
+    async def _replay(self) -> None:
+        handlers = {
+            Kind.BOOK: self._book,
+            Kind.TRADES: self._trade,
+            Kind.ALIVE: self._alive,
+            Kind.TICKS: self._tick,
+            Kind.FILLS: self._fill,
+        }
+        lines = self.recording.lines
+        last_us = self.start_us
+        for count, (event, added) in enumerate(self._rows()):
+            if not count & 4095:
+                self._progress(4096.0)
+            if event.us < self.start_us:
+                self._warm_up(event)
+                continue
+            await self._up_to(event)
+            self._added = added
+            if not added and event.kind is not Kind.ALIVE:
+                lines[event.kind.name.lower()] += 1
+            handlers[event.kind](event)
+            last_us = max(last_us, event.us)
+        if self._next_read_us is not None:
+            await self._reads_until(last_us + 1)
+        if self._next_grid_us is not None:
+            await self._grid_until(last_us + 1)
+        self.recording.last_us = last_us if lines else None
+
+    def _rows(self) -> Iterator[tuple[Event, bool]]:
+        events = chain(self._head, self._events)
+        return expanded(events) if self.settings.expand else ((event, False) for event in events)
+
+    def _warm_up(self, event: Event) -> None:
+        if event.kind is Kind.BOOK:
+            self._true(event.record).apply(event.record, 0)
+
+    async def _up_to(self, event: Event) -> None:
+        """Everything that is due before the event: scheduled reads, the grid, timers and refreshes."""
+        us = event.us
+        if event.kind <= Kind.TRADES and us - self._heard_us > MAX_SILENCE_US:
+            self.recording.silences += 1
+            self.recording.silent_s += (us - self._heard_us) / US_PER_S
+            if self._next_read_us is not None:
+                await self._reads_until(self._heard_us + 1)
+                self._next_read_us = _next(us - 1, self.settings.read_every_us or 1)
+        if self._next_read_us is not None:
+            # At its own moment a read comes after books and trades, as ticks do.
+            await self._reads_until(us if event.kind <= Kind.TRADES else us + 1)
+        if self._next_grid_us is not None and self._next_grid_us < us:
+            await self._grid_until(us)
+        if event.kind <= Kind.TRADES:
+            self._heard_us = us
+        await self._until(us)
+
+    async def _reads_until(self, before_us: int) -> None:
+        settings = self.settings
+        assert settings.read_every_us is not None
+        while self._next_read_us is not None and self._next_read_us < before_us:
+            at_us = self._next_read_us
+            if self._next_grid_us is not None and self._next_grid_us < at_us:
+                await self._grid_until(at_us)
+            await self._until(at_us)
+            for symbol in self._readable:
+                if at_us - self._heard_of[symbol] <= MAX_SILENCE_US:
+                    self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
+            self._next_read_us = at_us + settings.read_every_us
+
+    async def _grid_until(self, before_us: int) -> None:
+        assert self.grid is not None
+        assert self._next_grid_us is not None
+        while self._next_grid_us < before_us:
+            await self._until(self._next_grid_us)
+            self.grid.take(self._next_grid_us, self.collector)
+            self._next_grid_us += self.grid.every_us
+
+    async def _until(self, us: int) -> None:
+        """Move the time on. Only what is due on the way takes the loop; most lines find nothing due."""
+        clock, due_ns = self._clock, (us - self.start_us) * NS_PER_US
+        while True:
+            next_ns = self._loop.next_due_ns()
+            ahead_ns = (due_ns if next_ns is None or next_ns > due_ns else next_ns) - clock.monotonic_ns()
+            if next_ns is None or next_ns > due_ns:
+                if ahead_ns > 0:
+                    clock.advance_ns(ahead_ns)
+                return
+            await asyncio.sleep(max(0, ahead_ns) / NS_PER_S)
+
+    # --- what happens
+
+    def _book(self, event: Event) -> None:
+        record = event.record
+        self._heard_of[record.symbol] = event.us
+        if record.ts_exchange is not None and (lag_s := record.ts - record.ts_exchange) < 0:
+            self.recording.negative_lag += 1
+            self.recording.min_lag_s = min(lag_s, self.recording.min_lag_s or 0.0)
+        book = self._true(record)
+        message = book.apply(record, self._clock.monotonic_ns())
+        if book.known_since_ns is not None and not book.readable:
+            self._open(record.symbol, book, event.us)
+        if self.wire is not None:
+            self.wire.on_book(record.symbol, message)
+
+    def _trade(self, event: Event) -> None:
+        self._heard_of[event.record.symbol] = event.us
+        if self.wire is not None:
+            self.wire.on_alive(event.record.symbol)
+
+    def _alive(self, event: Event) -> None:
+        if self.wire is not None:
+            self.wire.on_alive(event.record.symbol)
+
+    def _tick(self, event: Event) -> None:
+        tick = event.record
+        book = self._books.get(tick.symbol)
+        if book is None or book.known_since_ns is None:
+            self.recording.ticks_without_book[tick.symbol] += 1
+            return
+        if event.us - self._heard_of.get(tick.symbol, self.start_us) > MAX_SILENCE_US:
+            self.recording.ticks_in_silence[tick.symbol] += 1
+            return
+        use_case = tick.use_case or self.settings.use_case
+        if use_case not in _USE_CASES:
+            self.recording.unknown_use_cases[use_case] += 1
+            use_case = self.settings.use_case
+        self.recording.reads_added += self._added
+        depth = self._depth(tick.depth or self.settings.depth)
+        self.reader.read(tick.symbol, use_case, depth, event, logged=not self._added)
+
+    def _fill(self, event: Event) -> None:
+        fill = event.record
+        try:
+            self.collector.record_fill(
+                fill.symbol,
+                fill.side,
+                fill.price,
+                fill.liquidity,
+                quote_price=fill.quote_price,
+                mid_at_quote=fill.mid_at_quote,
+                mid_now=fill.mid_now,
+                fee_bps=fill.fee_bps or 0.0,
+                slip_bps=fill.slip_bps,
+            )
+        except BadObservation:
+            self.recording.refused_fills += 1
+
+    # --- helpers
+
+    def _true(self, record: Any) -> TrueBook:
+        book = self._books.get(record.symbol)
+        if book is None:
+            book = self._books[record.symbol] = TrueBook(record.symbol, self.rule)
+        if not book.numbered and record.type == "delta":
+            book.numbered = True
+            if self.settings.rule is None:
+                rule_for([numbering_of(record), self.rule])
+        return book
+
+    def _open(self, symbol: str, book: TrueBook, us: int) -> None:
+        """Its true book is known for the first time: from now on it is read."""
+        book.readable = True
+        self._readable = sorted([*self._readable, symbol])
+        every_us = self.settings.read_every_us
+        if every_us is not None and self._next_read_us is None:
+            self._next_read_us = _next(us - 1, every_us)
+
+    def _depth(self, depth: int) -> int:
+        limit = self.settings.md_cache.max_depth
+        self.recording.depths_cut += depth > limit
+        return max(1, min(depth, limit))
+
+    def _true_view(self, symbol: str, depth: int) -> BookView | None:
+        book = self._books.get(symbol)
+        return None if book is None else book.view(depth)
+
+    def _true_book(self, symbol: str) -> OrderBook | None:
+        return self._books[symbol].book
+
+    def _last_id(self, symbol: str) -> int | None:
+        return None if self.wire is None else self.wire.last_id(symbol)
+
+    async def _refresh(self, symbol: str, depth: int) -> Mapping[str, Any]:
+        body = await self.desk.snapshot(symbol, depth)
+        return body if self.settings.fill == "stream" else {**body, "source": "stream"}
+
+    def _stream_counts(self, symbol: str) -> dict[str, Any] | None:
+        stream = self.cache.stream(symbol)
+        if stream is None:
+            return None
+        counts = {str(name): count for name, count in sorted(stream.counts.items())}
+        return {"counts": counts, "out_of_sync_s": stream.out_of_sync_ns(self._clock.monotonic_ns()) / NS_PER_S}
+
+
+def _look_ahead(events: Iterator[Event]) -> tuple[list[Event], list[str]]:
+    """The first events, up to the first delta, and how that is numbered."""
+    head: list[Event] = []
+    for event in events:
+        head.append(event)
+        if event.kind is Kind.BOOK and event.record.type == "delta":
+            return head, [numbering_of(event.record)]
+        if len(head) >= _HEAD:
+            break
+    return head, []
+
+
+def _next(us: int, every_us: int) -> int:
+    """The first point of the grid after ``us``."""
+    return (us // every_us + 1) * every_us

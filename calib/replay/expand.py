@@ -1,0 +1,46 @@
+"""Sampled ticks filled up: the reads that happened between two logged lines, evenly spaced."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from calib.replay.sources import US_PER_S, Event, Kind
+
+HORIZON_US: Final = 60 * US_PER_S
+"""Ticks further apart than this are not joined: the bot stood still between them."""
+
+
+def expanded(events: Iterable[Event]) -> Iterator[tuple[Event, bool]]:
+    """The events in time order, with ``sample_rate - 1`` ticks more after each sampled one; True marks those.
+
+    A line that stands for n ticks is followed by n - 1 others, evenly spaced until the symbol's next line. Events are
+    held back for a minute of feed time to see that line; memory is bounded by that.
+
+    Parameters
+    ----------
+    events
+        In time order.
+    """
+    held: list[tuple[int, Kind, int, int, bool, Event]] = []
+    before: dict[str, Event] = {}
+    added = 0
+    for event in events:
+        heapq.heappush(held, (event.us, event.kind, event.rank, 0, False, event))
+        if event.kind is Kind.TICKS:
+            symbol = event.record.symbol
+            last = before.get(symbol)
+            before[symbol] = event
+            count = 1 if last is None or last.record.sample_rate is None else last.record.sample_rate
+            if last is not None and count > 1 and 0 < event.us - last.us <= HORIZON_US:
+                for place in range(1, count):
+                    added += 1
+                    us = last.us + (event.us - last.us) * place // count
+                    heapq.heappush(held, (us, Kind.TICKS, last.rank, added, True, last._replace(us=us)))
+        while held and held[0][0] < event.us - HORIZON_US:
+            entry = heapq.heappop(held)
+            yield entry[5], entry[4]
+    while held:
+        entry = heapq.heappop(held)
+        yield entry[5], entry[4]

@@ -1,0 +1,82 @@
+"""Which latency the replayed venue has: constant, measured, or the one that the bot recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from calib.errors import BadLatency
+from calib.venue.latency import ConstantLatency, EmpiricalLatency, Latency
+
+DEFAULT_MS: Final = 36.0
+KINDS: Final = ("constant", "recorded", "empirical")
+_FORMS: Final = "Forms: constant:36, recorded, empirical:FILE (a file of one number of ms per line)"
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyChoice:
+    """A choice of latency.
+
+    Parameters
+    ----------
+    kind
+        ``constant``; ``recorded``: the fetch_md of the recorded misses, in their order; ``empirical``: values from a
+        file, in its order.
+    values_ms
+        The constant, or the measured values; for ``recorded`` empty until the feeds have been looked at.
+    source
+        The file's name.
+
+    >>> str(LatencyChoice.parse("constant:12.5"))
+    'constant:12.5'
+    """
+
+    kind: str = "constant"
+    values_ms: tuple[float, ...] = (DEFAULT_MS,)
+    source: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> LatencyChoice:
+        """The choice that a text spells; an empirical file is read.
+
+        Raises
+        ------
+        BadLatency
+            Where it spells none, or the file cannot be read or holds what is no latency.
+        """
+        kind, _, rest = text.strip().partition(":")
+        if kind == "recorded" and not rest:
+            return cls("recorded", ())
+        if kind == "constant":
+            return cls("constant", (ConstantLatency(_number(rest, f"--latency {text}")).ms,))
+        if kind == "empirical" and rest:
+            return cls("empirical", tuple(_file_values(Path(rest))), Path(rest).name)
+        raise BadLatency(f"{text!r} is no latency", hint=_FORMS)
+
+    def source_of_ns(self) -> Latency:
+        """A new source of such latencies, from its beginning."""
+        return ConstantLatency(self.values_ms[0]) if self.kind == "constant" else EmpiricalLatency(self.values_ms)
+
+    def __str__(self) -> str:
+        if self.kind == "constant":
+            return f"constant:{self.values_ms[0]:g}"
+        return self.kind if self.kind == "recorded" else f"empirical:{self.source}"
+
+
+def _file_values(path: Path) -> list[float]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadLatency("cannot be read", where=str(path), hint=_FORMS) from error
+    values = [_number(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not values:
+        raise BadLatency("holds no latencies", where=str(path), hint=_FORMS)
+    return values
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return ConstantLatency(float(text)).ms
+    except ValueError as error:  # BadLatency is one
+        raise BadLatency(f"{text!r} is no latency", where=where, hint=_FORMS) from error

@@ -1,0 +1,68 @@
+"""Recorded book lines as messages of a stream: which numbering they carry, and numbers for those without any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from calib.errors import MixedNumbering
+from calib.market import Delta, Snapshot
+
+NONE: Final = "none"
+"""The venue numbers nothing: the order of the lines is all there is."""
+_RULES: Final = {NONE: "contiguous"}
+
+
+def numbering_of(record: Any) -> str:
+    """How a delta is numbered: ``previous`` (it names the one before), ``range``, ``contiguous``, or ``none``."""
+    if record.update_id is None:
+        return NONE
+    if record.prev_update_id is not None:
+        return "previous"
+    return "contiguous" if record.first_update_id is None else "range"
+
+
+def rule_for(numberings: Iterable[str]) -> str:
+    """The sequence rule under which lines of these numberings can be replayed together.
+
+    Raises
+    ------
+    MixedNumbering
+        Where they need different rules: a cache has one.
+
+    >>> rule_for(["none", "contiguous"]), rule_for([])
+    ('contiguous', 'contiguous')
+    """
+    rules = sorted({_RULES.get(numbering, numbering) for numbering in numberings})
+    if len(rules) > 1:
+        raise MixedNumbering(
+            f"the recorded books are numbered in different ways: {', '.join(rules)}",
+            hint="Replay them one by one with --symbols: one cache lives by one rule",
+        )
+    return rules[0] if rules else "contiguous"
+
+
+class Messages:
+    """Turns the lines of one symbol into messages.
+
+    Lines without ids get running numbers, so that the stream's rule holds by construction; their snapshots stand in
+    order among the deltas, as a venue pushes them. A snapshot with an id may have been asked for beside the stream: it
+    is bridged to the deltas by its id, wherever it stands.
+    """
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def message(self, record: Any, epoch: int) -> Snapshot | Delta:
+        """The message of a line; ``epoch`` is the stream's, for snapshots with an id."""
+        update_id: int | None = record.update_id
+        if update_id is None:
+            self._count += 1
+            if record.type == "snapshot":
+                return Snapshot(record.bids, record.asks, self._count)
+            return Delta(record.bids, record.asks, self._count)
+        if record.type == "snapshot":
+            return Snapshot(record.bids, record.asks, update_id, epoch=epoch)
+        return Delta(record.bids, record.asks, update_id, record.first_update_id, record.prev_update_id)

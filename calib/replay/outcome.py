@@ -1,0 +1,297 @@
+"""What a replay found: one record, the same bytes for the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import orjson
+
+from calib import __version__
+from calib.market.ledger import STATUSES, hit_ratio
+from calib.replay.sources import US_PER_S
+from calib.replay.tally import Cost, Tally
+
+if TYPE_CHECKING:
+    from array import array
+
+    from calib.replay.driver import Driver
+    from calib.replay.grid import FeatureGrid
+    from calib.replay.sources import Sources
+
+SCHEMA: Final = "calib.replay/1"
+QUANTILES: Final = (0.50, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOutcome:
+    """The outcome of one replay.
+
+    Parameters
+    ----------
+    data
+        Plain values as the file holds them, schema ``calib.replay/1``.
+    features
+        The feature snapshots, where they were asked for.
+    """
+
+    data: Mapping[str, Any]
+    features: FeatureGrid | None = None
+
+    def encode(self) -> bytes:
+        """The JSON of it."""
+        return orjson.dumps(self.data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    @property
+    def overall(self) -> Mapping[str, Any]:
+        """The figures over all symbols."""
+        found: Mapping[str, Any] = self.data["overall"]
+        return found
+
+
+def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> ReplayOutcome:
+    """Sum up a replay that has ended."""
+    tallies = driver.reader.tallies
+    symbols = sorted(driver.books)
+    summary = driver.cache_summary
+    last_us = driver.start_us if driver.recording.last_us is None else driver.recording.last_us
+    data = {
+        "schema": SCHEMA,
+        "range": {"from": iso(driver.start_us), "to": iso(last_us), "seconds": (last_us - driver.start_us) / US_PER_S},
+        "settings": driver.settings.described()
+        | {"sequence_rule": driver.rule, "sequence_mode": driver.cache.config.sequence_mode},
+        "inputs": _inputs(sources),
+        "missing_days": sources.missing_days(),
+        "recording": _recording(driver, sources),
+        "overall": _figures(Tally.total(tallies[symbol] for symbol in sorted(tallies)))
+        | {
+            "requests": driver.desk.requests,
+            "requests_refused": driver.desk.refused,
+            "refreshes": summary["refreshes"],
+            "refresh_failures": summary["refresh_failures"],
+            "invalidations": summary["invalidations"],
+            "guard_last_resort": summary["pricing_on_stale"]["guard_block"],
+            "stream": _streams([driver.streams[symbol] for symbol in symbols]),
+        },
+        "symbols": {
+            symbol: _figures(tallies.get(symbol, Tally())) | {"stream": _streams([driver.streams[symbol]])}
+            for symbol in symbols
+        },
+        "fidelity": driver.reader.fidelity.result(),
+        "notes": [*notes, *_notes(driver, sources)],
+        "tool": {"name": "calib", "version": __version__},
+    }
+    return ReplayOutcome(data, driver.grid)
+
+
+def iso(us: int) -> str:
+    """Unix microseconds as ISO 8601; without a fraction where there is none.
+
+    >>> iso(1735689600250000), iso(1735689600000000)
+    ('2025-01-01T00:00:00.250000Z', '2025-01-01T00:00:00Z')
+    """
+    seconds, rest = divmod(us, US_PER_S)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{rest:06d}Z" if rest else f"{text}Z"
+
+
+def quantiles(values: array[float]) -> dict[str, float | None]:
+    """p50, p95 and p99, linear; None of nothing.
+
+    >>> from array import array
+    >>> quantiles(array("d", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]))["p95"]
+    9.55
+    """
+    if not values:
+        return dict.fromkeys(("p50", "p95", "p99"))
+    found = np.quantile(np.frombuffer(values), QUANTILES, method="linear")
+    return dict(zip(("p50", "p95", "p99"), found.tolist(), strict=True))
+
+
+def _figures(tally: Tally) -> dict[str, Any]:
+    statuses = {name: sum(counts[name] for counts in tally.statuses.values()) for name in STATUSES}
+    pricing = tally.statuses.get("pricing")
+    reads = sum(statuses.values())
+    return {
+        "reads": reads,
+        "statuses": statuses,
+        "hit_ratio": hit_ratio(statuses),
+        "by_use_case": {
+            use_case: {
+                "reads": counts.total(),
+                "statuses": {name: counts[name] for name in STATUSES},
+                "hit_ratio": hit_ratio(counts),
+                "staleness": _cost(tally.costs[use_case]),
+            }
+            for use_case, counts in sorted(tally.statuses.items())
+        },
+        "age_ms": quantiles(tally.age_ms),
+        "fetch_md_ms": {"with_cache": quantiles(tally.fetch_ms), "without_cache": quantiles(tally.direct_ms)},
+        "used_stale": tally.used_stale,
+        "pricing_on_stale": tally.pricing_on_stale,
+        "pricing_on_stale_ratio": tally.pricing_on_stale / pricing.total() if pricing else None,
+        "depth_misses": tally.depth_misses,
+        "sequence_gaps": tally.sequence_gaps,
+        "staleness": _cost(_total_cost(tally)),
+    }
+
+
+def _total_cost(tally: Tally) -> Cost:
+    whole = Cost()
+    for use_case in sorted(tally.costs):
+        whole += tally.costs[use_case]
+    return whole
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    judged = len(cost.error_bps)
+    errors = np.frombuffer(cost.error_bps)
+    return {
+        "judged": judged,
+        "without_book": cost.no_book,
+        "without_truth": cost.no_truth,
+        "error_bps": {
+            "mean": float(errors.mean()) if judged else None,
+            **quantiles(cost.error_bps),
+            "max": float(errors.max()) if judged else None,
+        },
+        "over_half_spread_ratio": cost.over_half_spread / judged if judged else None,
+        "top_price_differs_ratio": cost.top_price / judged if judged else None,
+        "top_differs_ratio": cost.top / judged if judged else None,
+    }
+
+
+def _streams(streams: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """The cache's own streams: what they lost and how long that lasted; None where a callback fills the cache."""
+    known = [stream for stream in streams if stream is not None]
+    if not known:
+        return None
+    counts: dict[str, int] = {}
+    for stream in known:
+        for name, count in stream["counts"].items():
+            counts[name] = counts.get(name, 0) + count
+    return {
+        "gaps": counts.get("ws_gap", 0),
+        "rewinds": counts.get("rewind", 0),
+        "resyncs": counts.get("resync", 0),
+        "out_of_sync_s": sum(stream["out_of_sync_s"] for stream in known),
+        "counts": {name: counts[name] for name in sorted(counts)},
+    }
+
+
+def _inputs(sources: Sources) -> list[dict[str, Any]]:
+    names = ("file", "bytes", "sha256", "lines", "used", "rejected")
+    return [{name: getattr(sources.stats[file], name) for name in names} for file in sorted(sources.stats)]
+
+
+def _recording(driver: Driver, sources: Sources) -> dict[str, Any]:
+    found = driver.recording
+    now_ns = driver.clock.monotonic_ns()
+    return {
+        "lines": {kind: found.lines[kind] for kind in ("book", "trades", "ticks", "fills")},
+        "late": {
+            kind: {"lines": late.lines, "max_s": late.max_s}
+            for kind, late in sorted(sources.late.items())
+            if late.lines
+        },
+        "negative_lag": found.negative_lag,
+        "min_lag_s": found.min_lag_s,
+        "silences": found.silences,
+        "silent_s": found.silent_s,
+        "ticks_without_book": _sorted(found.ticks_without_book),
+        "ticks_in_silence": _sorted(found.ticks_in_silence),
+        "unknown_use_cases": _sorted(found.unknown_use_cases),
+        "depths_cut": found.depths_cut,
+        "reads_added": found.reads_added,
+        "refused_fills": found.refused_fills,
+        "refused_observations": driver.reader.refused_observations,
+        "messages_lost": 0 if driver.wire is None else driver.wire.lost,
+        "messages_held_back": 0 if driver.wire is None else driver.wire.held_back,
+        "truth": {
+            symbol: {"counts": book.counts, "unknown_s": book.unknown_ns(now_ns) / 1e9}
+            for symbol, book in sorted(driver.books.items())
+        },
+    }
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in sorted(counts)}
+
+
+def _notes(driver: Driver, sources: Sources) -> list[str]:
+    """What the reader of the figures must know."""
+    found, settings = driver.recording, driver.settings
+    notes = []
+    if settings.fill == "stream":
+        notes.append(
+            "Books came from the stream, where a verified book is the true one: TTLs had no effect on the prices "
+            "served, only on which of them are called stale while the connection says nothing. Staleness comes from "
+            "gaps, silences and resyncs alone; to weigh TTLs replay with --fill callback."
+        )
+    if settings.read_every_us is not None:
+        notes.append(f"Reads were made every {settings.read_every_us / 1000:g} ms, not at recorded ticks.")
+    if settings.expand:
+        notes.append(f"{found.reads_added} reads were put between sampled ticks, evenly spaced.")
+    notes.append("A hit takes no time here: fetch_md with the cache counts what reads waited for.")
+    for kind, late in sorted(sources.late.items()):
+        if late.lines:
+            notes.append(
+                f"{late.lines} lines of {kind} lie behind the time of a line before them, by up to {late.max_s:g} s; "
+                "they were taken at that line's time."
+            )
+    if found.negative_lag:
+        notes.append(
+            f"{found.negative_lag} book lines were received before the venue's own time of them (down to "
+            f"{(found.min_lag_s or 0.0) * 1000:.0f} ms): the clocks differ. Times of receipt were used throughout."
+        )
+    if found.silences:
+        notes.append(
+            f"The recording is silent for more than a minute {found.silences} times, {found.silent_s:.0f} s in all; "
+            "no reads are scheduled there."
+        )
+    notes += _gap_notes(driver)
+    return notes + _tick_notes(driver, sources)
+
+
+def _gap_notes(driver: Driver) -> list[str]:
+    notes = []
+    harmless = ("confirmed", "dropped", "late_snapshot", "resync", "stale_snapshot", "no_snapshot")
+    for symbol, book in sorted(driver.books.items()):
+        breaks = {name: count for name, count in book.counts.items() if name not in harmless}
+        if breaks:
+            what = ", ".join(f"{count} {name}" for name, count in breaks.items())
+            notes.append(
+                f"The recording of {symbol} is broken ({what}): until the next recorded snapshot the true book is not "
+                "known, and reads there are not judged."
+            )
+        elif book.known_since_ns is None:
+            notes.append(f"No snapshot of {symbol} is bridged to its deltas: its book is never known; it was not read.")
+    return notes
+
+
+def _tick_notes(driver: Driver, sources: Sources) -> list[str]:
+    notes = []
+    left_out = driver.recording.ticks_without_book
+    notes += [
+        f"{count} ticks of {symbol} were left out: before its book is known."
+        for symbol, count in sorted(left_out.items())
+        if symbol in driver.books
+    ]
+    if unknown := sorted(symbol for symbol in left_out if symbol not in driver.books):
+        count = sum(left_out[symbol] for symbol in unknown)
+        named = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        notes.append(f"{count} ticks were left out: there is no recorded book of {named}.")
+    for symbol, count in sorted(driver.recording.ticks_in_silence.items()):
+        notes.append(f"{count} ticks of {symbol} were left out: its recording had said nothing for a minute or more.")
+    for name, count in sorted(driver.recording.unknown_use_cases.items()):
+        notes.append(f"{count} ticks name a use case {name!r} that is not known; read as {driver.settings.use_case}.")
+    if driver.recording.depths_cut:
+        notes.append(
+            f"{driver.recording.depths_cut} reads asked for more levels than md_cache.max_depth; they got so many."
+        )
+    tails = sorted(name for name, stats in sources.stats.items() if stats.partial_tail)
+    notes += [f"{name} ends in the middle of a line; that line was left out." for name in tails]
+    return notes

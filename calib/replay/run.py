@@ -1,0 +1,121 @@
+"""One replay from feeds to outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from calib.errors import BadLatency, NoLines, NoSuchSymbol
+from calib.feeds.days import newest_days
+from calib.feeds.reading import read_batches
+from calib.replay.driver import Driver
+from calib.replay.latencies import DEFAULT_MS, LatencyChoice
+from calib.replay.outcome import ReplayOutcome, outcome_of
+from calib.replay.settings import ReplaySettings
+from calib.replay.sources import US_PER_S, Sources
+from calib.virtual_loop import run
+
+READ_EVERY_US = 100_000
+"""Without tick feeds every symbol is read so often."""
+
+
+def run_replay(
+    feeds: Path | str,
+    settings: ReplaySettings | None = None,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    symbols: Sequence[str] = (),
+    out: Path | str | None = None,
+    max_reject_ratio: float = 0.01,
+    choose_latency: bool = False,
+    progress: Callable[[float], None] = lambda _: None,
+) -> ReplayOutcome:
+    """Replay recorded feeds through the cache, the stage and the collector that a bot runs.
+
+    Parameters
+    ----------
+    feeds
+        The feed directory; it must hold a ``book`` feed.
+    settings
+        How the replay is set up; default `ReplaySettings`.
+    start, end
+        The range [start, end), Unix seconds; None where that side is open.
+    symbols
+        Only these; empty for all.
+    out
+        Root below which ``rejects/`` is written; None: bad lines are counted only.
+    max_reject_ratio
+        Share of bad lines per file that is tolerated.
+    choose_latency
+        Take the recorded latency where the feeds hold one, and the settings' own where they do not.
+    progress
+        Told of the lines done since the last call.
+
+    Returns
+    -------
+    ReplayOutcome
+        The same bytes for the same feeds and settings.
+
+    Raises
+    ------
+    calib.errors.CalibError
+        NoFeeds, NoLines, NoSuchSymbol, MixedNumbering, TooManyRejects, TruncatedInput, BadLatency, ...
+    """
+    chosen = ReplaySettings() if settings is None else settings
+    sources = Sources(Path(feeds), start, end, tuple(symbols), None if out is None else Path(out), max_reject_ratio)
+    notes = []
+    if choose_latency or chosen.latency.kind == "recorded":
+        latency = _recorded(sources)
+        if latency is None and not choose_latency:
+            raise BadLatency(
+                "the feeds hold no fetch_md of a miss", hint=f"Say --latency constant:{DEFAULT_MS:g}, or another"
+            )
+        if latency is None:
+            notes.append(f"No latency is recorded: the venue answers after {chosen.latency}.")
+        else:
+            chosen = dataclasses.replace(chosen, latency=latency)
+    scheduled = chosen.read_every_us is not None or not sources.has("pipeline_ticks")
+    if chosen.read_every_us is None and scheduled:
+        chosen = dataclasses.replace(chosen, read_every_us=READ_EVERY_US)
+    if scheduled and sources.has("pipeline_ticks"):
+        notes.append("The recorded ticks were not replayed: a schedule of reads was asked for.")
+    start_us = None if start is None else round(start * US_PER_S)
+    driver = Driver(chosen, sources.events(ticks=not scheduled), start_us=start_us, progress=progress)
+    run(driver.main(), clock=driver.clock)
+    _must_hold_something(driver, sources)
+    return outcome_of(driver, sources, notes)
+
+
+def _recorded(sources: Sources) -> LatencyChoice | None:
+    """fetch_md of the recorded misses in the order of the files; None where there are none."""
+    files = sources.files()
+    found = array("d")
+    for file in files:
+        if file.kind != "pipeline_ticks":
+            continue
+        columns = ["ts", "symbol", "cache_hit", "stage_latencies.fetch_md"]
+        for batch in read_batches(file, columns, newest=file in newest_days(files)):
+            rows = batch.select(columns).iter_rows()
+            found.extend(
+                took_ms
+                for ts, symbol, hit, took_ms in rows
+                if not hit
+                and took_ms is not None
+                and (not sources.symbols or symbol in sources.symbols)
+                and (sources.start is None or ts >= sources.start)
+                and (sources.end is None or ts < sources.end)
+            )
+    return LatencyChoice("recorded", tuple(found)) if found else None
+
+
+def _must_hold_something(driver: Driver, sources: Sources) -> None:
+    missing = [symbol for symbol in sources.symbols if symbol not in driver.books]
+    if missing:
+        raise NoSuchSymbol(
+            f"there is no book line of {', '.join(missing[:5])} in the range", hint="Check --symbols and the range"
+        )
+    if not driver.recording.lines["book"]:
+        raise NoLines("the book feed holds no usable line in the range", hint="Check --from and --to, or --feeds")

@@ -1,0 +1,178 @@
+"""Many replays of the same feeds, in processes of their own, and which of them nobody beats."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from calib.errors import CalibError
+from calib.replay.gate import Judged, Limit, judge
+from calib.replay.run import run_replay
+from calib.replay.settings import ReplaySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One replay: its settings, and the arguments of `run_replay`."""
+
+    feeds: Path
+    settings: ReplaySettings
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Any]:
+        """The outcome's plain values."""
+        return dict(run_replay(self.feeds, self.settings, **self.options).data)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One configuration of a sweep with what it came to.
+
+    Parameters
+    ----------
+    chosen
+        The settings that were varied.
+    hit_ratio, cost_bps
+        Reads answered from the cache; mean of |served mid - true mid|, bps. None where there was nothing to measure.
+    passed
+        Whether every limit of the gate holds.
+    """
+
+    chosen: Mapping[str, Any]
+    outcome: Mapping[str, Any]
+    hit_ratio: float | None
+    cost_bps: float | None
+    gate: tuple[Judged, ...]
+
+    @classmethod
+    def of(cls, chosen: Mapping[str, Any], outcome: Mapping[str, Any], limits: tuple[Limit, ...]) -> Point:
+        """The point of an outcome."""
+        overall = outcome["overall"]
+        cost_bps = overall["staleness"]["error_bps"]["mean"]
+        return cls(chosen, outcome, overall["hit_ratio"], cost_bps, tuple(judge(overall, limits)))
+
+    @property
+    def passed(self) -> bool:
+        return all(judged.passed for judged in self.gate)
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has both figures."""
+        return self.hit_ratio is not None and self.cost_bps is not None
+
+
+def combinations(axes: Sequence[tuple[str, Sequence[Any]]]) -> list[dict[str, Any]]:
+    """Every combination of the values of the axes, the last axis fastest.
+
+    >>> combinations([("a", [1, 2]), ("b", ["x"])])
+    [{'a': 1, 'b': 'x'}, {'a': 2, 'b': 'x'}]
+    """
+    names = [name for name, _ in axes]
+    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(values for _, values in axes))]
+
+
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats: none has at least their hit ratio at no more cost, and is better in one.
+
+    By rising cost; of equal points the first stands for all.
+    """
+    best: list[Point] = []
+    for point in sorted((p for p in points if p.measured), key=_by_cost):
+        if not best or point.hit_ratio > best[-1].hit_ratio:  # type: ignore[operator]  # both are measured
+            best.append(point)
+    return best
+
+
+def cheapest(points: Sequence[Point]) -> Point | None:
+    """Of those that meet the gate the one whose staleness costs least, then hits most; None where none meets it."""
+    return min((point for point in points if point.measured and point.passed), key=_by_cost, default=None)
+
+
+def _by_cost(point: Point) -> tuple[float, float]:
+    assert point.cost_bps is not None
+    assert point.hit_ratio is not None
+    return point.cost_bps, -point.hit_ratio
+
+
+def run_all(
+    jobs: Sequence[Job], workers: int, progress: Callable[[float], None] = lambda _: None
+) -> list[dict[str, Any]]:
+    """The outcomes of the jobs in their order, whatever the number of processes.
+
+    Raises
+    ------
+    calib.errors.CalibError
+        The first that a job raised, in the order of the jobs.
+    """
+    if workers <= 1 or len(jobs) == 1:
+        found = []
+        for job in jobs:
+            found.append(job.run())
+            progress(1.0)
+        return found
+    with _processes() as start, ThreadPoolExecutor(min(workers, len(jobs))) as pool:
+        futures = [pool.submit(start, job) for job in jobs]
+        results = []
+        try:
+            for future in futures:
+                results.append(future.result())
+                progress(1.0)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        return results
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[Callable[[Job], dict[str, Any]]]:
+    """A function that runs a job in a process of its own; whatever still runs at the end of the block is killed."""
+    running: set[subprocess.Popen[bytes]] = set()
+    ended = False
+
+    def start(job: Job) -> dict[str, Any]:
+        # A fresh interpreter: a fork would carry polars' threads' locks along, a spawn run the caller's main again.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "calib.replay.sweep"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        running.add(process)
+        if ended:  # interrupted between two jobs: this one must not outlive the block
+            process.kill()
+        answer, _ = process.communicate(pickle.dumps(job))
+        running.discard(process)
+        if process.returncode != 0:
+            raise ChildProcessError(f"a replay's process ended with {process.returncode}")
+        result = pickle.loads(answer)  # what our own process wrote
+        if isinstance(result, CalibError):
+            raise result
+        return dict(result)
+
+    try:
+        yield start
+    finally:
+        ended = True
+        for process in list(running):
+            process.kill()
+
+
+def _serve() -> None:
+    """The other process: one job from stdin, its outcome to stdout."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and kills its children
+    job: Job = pickle.load(sys.stdin.buffer)
+    try:
+        result: Any = job.run()
+    except CalibError as error:
+        result = error
+    sys.stdout.buffer.write(pickle.dumps(result))
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,109 @@
+"""Sweeps, the frontier and the gate."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from calib.errors import NoFeeds
+from calib.market import MDCacheConfig
+from calib.replay.gate import Limit, judge, limits_from
+from calib.replay.latencies import LatencyChoice
+from calib.replay.run import run_replay
+from calib.replay.settings import ReplaySettings
+from calib.replay.sweep import Job, Point, cheapest, frontier, run_all
+from tests.replay.recording import delta, fill, snapshot, tick, write
+
+BASE = ReplaySettings(fill="callback", latency=LatencyChoice("constant", (7.0,)))
+
+
+@pytest.fixture
+def feeds(tmp_path: Path) -> Path:
+    book: list[Any] = [snapshot(0.0, 1, [(100, 1)], [(200, 1)])]
+    book += [delta(n * 0.037, 1 + n, bids=[(100 + n % 7, n % 3)]) for n in range(1, 400)]
+    ticks = [tick(n * 0.021, ("pricing", "general", "guards")[n % 3]) for n in range(5, 600)]
+    return write(tmp_path / "feeds", book=book, pipeline_ticks=ticks, fills=[fill(3.0), fill(5.0)])
+
+
+def jobs(feeds: Path) -> list[Job]:
+    bounds = [MDCacheConfig(ttl_ms=ttl_ms) for ttl_ms in (20, 100, 400)]
+    return [Job(feeds, replace(BASE, md_cache=md_cache)) for md_cache in bounds]
+
+
+def test_a_sweep_is_its_single_runs_whatever_the_number_of_processes(feeds: Path) -> None:
+    alone = [run_replay(feeds, job.settings).encode() for job in jobs(feeds)]
+    for workers in (1, 2):
+        found = run_all(jobs(feeds), workers)
+        assert [orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE) for data in found] == alone
+    assert len(set(alone)) == 3
+
+
+def test_an_error_of_a_process_is_the_error_of_the_run(tmp_path: Path) -> None:
+    write(tmp_path, fills=[fill(1.0)])
+    with pytest.raises(NoFeeds, match="no book feed"):
+        run_all([Job(tmp_path, BASE)] * 3, 2)
+
+
+def test_the_outcome_has_the_same_bytes_under_every_hash_seed(feeds: Path, tmp_path: Path) -> None:
+    found = set()
+    for seed in ("0", "1", "4711"):
+        out = tmp_path / f"out-{seed}"
+        argv = ["replay", "--feeds", str(feeds), "--out", str(out), "--quiet", "--latency", "constant:7"]
+        argv += ["--features-out", str(out / "features.parquet"), "--fault", "rest-error@2+1", "--fault", "gap@4+1"]
+        subprocess.run([sys.executable, "-m", "calib", *argv], env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
+        files = sorted((*out.glob("reports/*"), out / "features.parquet"))
+        found.add(tuple((path.name, path.read_bytes()) for path in files))
+    assert len(found) == 1
+    assert len(next(iter(found))) == 3
+
+
+def point(name: str, hit_ratio: float | None, cost_bps: float | None, limit: float = 0.0) -> Point:
+    gate = judge(_overall(hit_ratio, cost_bps), (Limit("hit_ratio", ">=", limit),))
+    return Point({"name": name}, {}, hit_ratio, cost_bps, tuple(gate))
+
+
+def _overall(hit_ratio: float | None, cost_bps: float | None) -> dict[str, Any]:
+    return {
+        "hit_ratio": hit_ratio,
+        "fetch_md_ms": {"with_cache": {"p95": None}},
+        "pricing_on_stale_ratio": None,
+        "staleness": {"error_bps": {"p95": cost_bps}},
+    }
+
+
+def test_the_frontier_holds_what_nobody_beats() -> None:
+    points = [
+        point("dear", 0.9, 3.0),
+        point("middle", 0.8, 1.0),
+        point("beaten", 0.7, 2.0),
+        point("as cheap, hits less", 0.6, 1.0),
+        point("cheap", 0.5, 0.5),
+        point("nothing measured", None, None),
+        point("the same again", 0.8, 1.0),
+    ]
+    assert [found.chosen["name"] for found in frontier(points)] == ["cheap", "middle", "dear"]
+
+
+def test_the_cheapest_is_the_least_stale_of_those_that_pass() -> None:
+    points = [point("dear", 0.9, 3.0, 0.7), point("middle", 0.8, 1.0, 0.7), point("cheap", 0.5, 0.5, 0.7)]
+    found = cheapest(points)
+    assert found is not None
+    assert found.chosen["name"] == "middle"
+    assert cheapest([point("no", 0.5, 0.5, 0.7), point("nothing", None, None)]) is None
+
+
+def test_a_limit_is_met_exactly_missed_or_without_data() -> None:
+    section = {"min_hit_ratio": 0.7, "max_fetch_p95_ms": None, "max_pricing_on_stale": 0.1, "max_error_p95_bps": 1.0}
+    judged = judge(_overall(0.7, 1.0000001), limits_from(section))
+    assert [(one.limit.name, one.passed) for one in judged] == [
+        ("hit_ratio", True),
+        ("pricing_on_stale_ratio", None),
+        ("error_p95_bps", False),
+    ]
