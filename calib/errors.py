@@ -23,9 +23,10 @@
     |   |-- NotADataset             not-a-dataset
     |   |-- NewerSchema             newer-schema
     |   |-- NotThisFormat           not-this-format
+    |   |-- MixedStreams            mixed-streams
     |   |-- NoBuckets               no-buckets
-    |   |-- MixedNumbering          mixed-numbering
-    |   `-- BadState                bad-state
+    |   |-- BadState                bad-state
+    |   `-- MixedNumbering          mixed-numbering
     |-- RecordError             2   a live record that the feed's schema refuses
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
@@ -217,6 +218,12 @@ class MixedNumbering(InputError):
     """Recorded books whose ids need different sequence rules."""
 
     name = "mixed-numbering"
+
+
+class MixedStreams(InputError):
+    """Two recordings that tell the same feed of one symbol, so that it would hold everything twice."""
+
+    name = "mixed-streams"
 
 
 class NewerSchema(InputError):

@@ -98,6 +98,69 @@ def hftbacktest_collector(
     return run(session, HftbacktestCollector(), [Path(file) for file in files], replace, {})
 
 
+@app.command(
+    "tardis",
+    epilog="Example: calib import tardis deribit_trades_2020-04-01_BTC-PERPETUAL.csv.gz --out artifacts/edge/feeds",
+)
+def tardis(
+    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Tardis' csv or csv.gz files.")],
+    out: FeedsOut = None,
+    replace: Replace = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Turn Tardis' order-book, best-price and trade tables into book and trades feeds."""
+    from calib.feeds.importers import Tardis
+
+    session = options.start(
+        "import tardis",
+        flags={"feeds": out, "max_reject_ratio": max_reject_ratio},
+        config=config_file,
+        output=output,
+        quiet=quiet,
+        verbose=verbose,
+        color=color,
+    )
+    return run(session, Tardis(), [Path(file) for file in files], replace, {})
+
+
+@app.command(
+    "binance-vision",
+    epilog="Example: calib import binance-vision BTCUSDT-trades-2025-01-01.zip --out artifacts/edge/feeds",
+)
+def binance_vision(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILES...", help="Files of Binance's public data, zip or csv, under their own names."),
+    ],
+    out: FeedsOut = None,
+    replace: Replace = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Turn Binance's public trade and best-price files into trades and book feeds."""
+    from calib.feeds.importers import BinanceVision
+
+    session = options.start(
+        "import binance-vision",
+        flags={"feeds": out, "max_reject_ratio": max_reject_ratio},
+        config=config_file,
+        output=output,
+        quiet=quiet,
+        verbose=verbose,
+        color=color,
+    )
+    return run(session, BinanceVision(), [Path(file) for file in files], replace, {})
+
+
 def run(session: Session, importer: Importer, files: Sequence[Path], replace: bool, hints: dict[str, str]) -> int:
     """Import and report: what every format's command does once it has its importer."""
     from calib.feeds.importers import collect, store

@@ -120,3 +120,41 @@ def test_a_real_recording_is_imported_whole_and_twice_the_same(
     assert first["sources"][0]["rows"] == text.count(b"\n")
     assert run(argv) == 0
     assert not any(item["changed"] for item in json.loads(capsys.readouterr().out)["data"]["written"])
+
+
+def test_tardis_tables_become_feeds_that_the_check_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, out = tmp_path / "deribit_incremental_book_L2_2020-04-01_X.csv", tmp_path / "feeds"
+    table.write_text(
+        "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
+        "deribit,X,1585699199999000,1585699200000050,false,bid,9,1\n"
+        "deribit,X,1585699200000000,1585699200000100,true,bid,10,1\n"
+        "deribit,X,1585699200000000,1585699200000100,true,ask,11,2\n"
+        "deribit,X,1585699200000000,1585699200000200,false,ask,11,0\n"
+    )
+    assert run(["import", "tardis", str(table), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == (
+        f"{out}/book_20200401.jsonl  2 lines\n"
+        f"{table}: 3 rows, 2 imported; rejected: 1 before_snapshot (first at line 2)\n"
+    )
+    books = [json.loads(line) for line in (out / "book_20200401.jsonl").read_bytes().splitlines()]
+    assert [(book["ts"], book["ts_exchange"], book["type"]) for book in books] == [
+        (1585699200.0001, 1585699200.0, "snapshot"),
+        (1585699200.0002, 1585699200.0, "delta"),
+    ]
+    assert books[1]["update_id"] == books[0]["update_id"] + 1
+    assert run(["check", "--feeds", str(out)]) == 0
+
+
+def test_binances_files_become_trades_and_its_depth_bands_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, out = tmp_path / "BTCUSDT-trades-2025-01-01.csv", tmp_path / "feeds"
+    table.write_text("1,93576.0,0.5,46788.0,1735689600000123,True,True\n")
+    assert run(["import", "binance-vision", str(table), "--out", str(out)]) == 0
+    (trade,) = map(json.loads, (out / "trades_20250101.jsonl").read_bytes().splitlines())
+    assert (trade["ts"], trade["side"], trade["trade_id"]) == (1735689600.000123, "sell", "1")
+    assert run(["check", "--feeds", str(out)]) == 0
+    bands = table.rename(tmp_path / "BTCUSDT-bookDepth-2025-01-01.csv")
+    capsys.readouterr()
+    assert run(["import", "binance-vision", str(bands), "--out", str(out)]) == 3
+    assert "bookDepth is no book" in capsys.readouterr().err

@@ -10,7 +10,16 @@ import pytest
 
 from calib.clock import VirtualClock
 from calib.errors import NotThisFormat, UnreadableInput
-from calib.feeds.importers import HftbacktestCollector, HummingbotTrades, Imported, Importer, Rejected, collect
+from calib.feeds.importers import (
+    BinanceVision,
+    HftbacktestCollector,
+    HummingbotTrades,
+    Imported,
+    Importer,
+    Rejected,
+    Tardis,
+    collect,
+)
 from calib.feeds.schema import FEEDS
 from calib.feeds.writers.encoding import Encoder
 
@@ -37,9 +46,33 @@ def hummingbot_file(directory: Path) -> Path:
     return path
 
 
+def tardis_file(directory: Path) -> Path:
+    path = directory / "deribit_incremental_book_L2_2020-04-01_BTC-PERPETUAL.csv"
+    path.write_text(
+        "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
+        "deribit,BTC-PERPETUAL,1585699200000000,1585699200000100,true,bid,6424.5,10\n"
+        "deribit,BTC-PERPETUAL,1585699200000000,1585699200000100,true,ask,6425,20\n"
+        "deribit,BTC-PERPETUAL,1585699200000000,1585699200000200,false,bid,zero,10\n"
+        "deribit,BTC-PERPETUAL,1585699200000000,1585699200000300,false,bid,6424.5,0\n"
+    )
+    return path
+
+
+def binance_vision_file(directory: Path) -> Path:
+    path = directory / "BTCUSDT-trades-2025-01-01.csv"
+    path.write_text(
+        "1,93576.0,0.5,46788.0,1735689600000123,True,True\n"
+        "2,zero,0.5,46788.0,1735689600000124,False,True\n"
+        "3,93576.5,0.5,46788.25,1735689600000125,False,True\n"
+    )
+    return path
+
+
 IMPORTERS: list[tuple[Importer, Callable[[Path], Path], int, int]] = [
     (HftbacktestCollector(), collector_file, 3, 1),
     (HummingbotTrades(), hummingbot_file, 2, 1),
+    (Tardis(), tardis_file, 2, 1),
+    (BinanceVision(), binance_vision_file, 2, 1),
 ]
 each = pytest.mark.parametrize(
     ("importer", "sample", "records", "rejects"), IMPORTERS, ids=[entry[0].name for entry in IMPORTERS]

@@ -1,11 +1,14 @@
 """Foreign recordings made feeds: one format per file, all behind the `Importer` protocol."""
 
 from calib.feeds.importers.base import Imported, Importer, Rejected
+from calib.feeds.importers.binance_vision import BinanceVision
 from calib.feeds.importers.hftbacktest_collector import HftbacktestCollector
 from calib.feeds.importers.hummingbot import HummingbotTrades, LimitAs
 from calib.feeds.importers.store import Import, Source, collect, store
+from calib.feeds.importers.tardis import Tardis
 
 __all__ = [
+    "BinanceVision",
     "HftbacktestCollector",
     "HummingbotTrades",
     "Import",
@@ -14,6 +17,7 @@ __all__ = [
     "LimitAs",
     "Rejected",
     "Source",
+    "Tardis",
     "collect",
     "store",
 ]

@@ -17,6 +17,8 @@ class Imported:
     record: dict[str, Any]
     line: int
     """Where it began in the source file, counted from 1."""
+    stream: str = ""
+    """Which of the source's streams told it: a symbol's feed must not be told by two. Empty where there is but one."""
 
 
 @dataclass(frozen=True, slots=True)

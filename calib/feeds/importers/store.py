@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calib.clock import VirtualClock
-from calib.errors import BadRecord, TooManyRejects, UnwritableOutput
+from calib.errors import BadRecord, MixedStreams, TooManyRejects, UnwritableOutput
 from calib.feeds.importers.base import Imported, Importer, Rejected
 from calib.feeds.schema import FEEDS
 from calib.feeds.writers.encoding import Encoder
@@ -67,8 +67,11 @@ def collect(
     ------
     TooManyRejects
         Where more than ``max_reject_ratio`` of one file's rows are damaged.
+    MixedStreams
+        Where two streams tell one symbol's feed, such as plain and aggregated trades.
     """
     seen: set[tuple[str, str, str]] = set()
+    streams: dict[tuple[str, str], str] = {}
     keyed: dict[str, list[tuple[float, int, int, bytes]]] = {}
     sources = []
     chosen = {path.resolve(): path for path in paths}
@@ -76,6 +79,8 @@ def collect(
         source = Source(path)
         for row in _checked(importer, path):
             source.rows += 1
+            if isinstance(row, _Fit):
+                _one_stream(row.item, path, streams)
             outcome = _repeated(row, seen) if isinstance(row, _Fit) else row
             if isinstance(outcome, Rejected):
                 source.reject(outcome)
@@ -135,6 +140,17 @@ def _checked(importer: Importer, path: Path) -> Iterator[_Fit | Rejected]:
         else:
             # A copy of its own length: the encoder's bytes keep the room of the buffer they were made in, 4 KB a line.
             yield _Fit(item, float(item.record["ts"]), file_name(item.kind, day), bytes(memoryview(text)))
+
+
+def _one_stream(item: Imported, path: Path, streams: dict[tuple[str, str], str]) -> None:
+    symbol = item.record["symbol"]
+    first = streams.setdefault((item.kind, symbol), item.stream)
+    if item.stream != first:
+        raise MixedStreams(
+            f"{item.stream} of {symbol}, whose {item.kind} feed is told by {first} already",
+            where=f"{path}:{item.line}",
+            hint="Import one of the two, or each into a directory of its own",
+        )
 
 
 def _repeated(row: _Fit, seen: set[tuple[str, str, str]]) -> _Fit | Rejected:
