@@ -6,18 +6,15 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
 - `calib.config`: settings with their ranges and origins
-- `calib.feeds`: what is on disk, its schema, reading and writing it
-- `calib.dataset`: from feeds to intervals, and datasets on disk
-- `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
-- `calib.simulation`: feeds of an invented market and bot
-- `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
-- `calib.reports`: datasets summed up for people
 - `calib.feeds`: what is on disk, its schema, reading, writing and importing it
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
 - `calib.features`: live statistics of the bot, per symbol
 - `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
 - `calib.venue`: the simulated exchange: latency, faults, matching with a queue
+- `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the bot in a box: feeds of an invented market, written by the live parts
+- `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
 - `calib.reports`: results for people
 - `calib.cli`: the command line
 

@@ -19,7 +19,7 @@ from calib.errors import ConfigError, UsageError
 from calib.files import locked, write_atomic
 
 if TYPE_CHECKING:
-    from calib.replay.gate import Judged
+    from calib.pipeline.limits import Judged
     from calib.replay.outcome import ReplayOutcome
     from calib.replay.settings import ReplaySettings
     from calib.replay.sweep import Job

@@ -186,16 +186,7 @@ def _compare(session: Session, plan: Plan, *, judged: bool) -> int:
         "plan": plan.described(),
         "before": before,
         "after": after,
-        "gate": [
-            {
-                "name": rule.limit.name,
-                "sign": rule.limit.sign,
-                "limit": rule.limit.limit,
-                "value": rule.value,
-                "passed": rule.passed,
-            }
-            for rule in done.gate
-        ],
+        "gate": [rule.as_data() for rule in done.gate],
         "passed": done.passed,
     }
     if judged and not done.passed:

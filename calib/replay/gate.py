@@ -3,47 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One condition: ``name`` must be at least (``>=``) or at most (``<=``) ``limit``, in the unit of the name.
-
-    >>> Limit("hit_ratio", ">=", 0.7).holds(0.7), Limit("hit_ratio", ">=", 0.7).holds(None)
-    (True, None)
-    """
-
-    name: str
-    sign: str
-    limit: float
-
-    def holds(self, value: float | None) -> bool | None:
-        """Whether a value passes; None where there is none to judge."""
-        if value is None:
-            return None
-        return value >= self.limit if self.sign == ">=" else value <= self.limit
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A condition with the value it met; ``passed`` is None where there was nothing to judge."""
-
-    limit: Limit
-    value: float | None
-    passed: bool | None
-
-    def as_data(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "name": self.limit.name,
-            "sign": self.limit.sign,
-            "limit": self.limit.limit,
-            "value": self.value,
-            "passed": self.passed,
-        }
-
+from calib.pipeline.limits import Judged, Limit
 
 _CONDITIONS: Final = (
     ("hit_ratio", ">=", "min_hit_ratio"),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from calib.errors import CalibError
-from calib.replay.gate import Judged, Limit, judge
+from calib.pipeline.limits import Judged, Limit
+from calib.replay.gate import judge
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calib.replay.gate import Judged
+from calib.pipeline.limits import Judged
 from calib.replay.sweep import Point, cheapest, frontier
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, number, percent

@@ -14,7 +14,8 @@ import pytest
 
 from calib.errors import NoFeeds
 from calib.market import MDCacheConfig
-from calib.replay.gate import Limit, judge, limits_from
+from calib.pipeline.limits import Limit
+from calib.replay.gate import judge, limits_from
 from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings

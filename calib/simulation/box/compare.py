@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from calib.simulation.box.figures import Figures, Judged, judge
+from calib.pipeline.limits import Judged
+from calib.simulation.box.figures import Figures, judge
 from calib.simulation.box.hour import BoxHour
 from calib.simulation.box.settings import BoxSettings
 from calib.simulation.box.tally import Tally
@@ -24,7 +25,7 @@ class Comparison:
     @property
     def passed(self) -> bool:
         """Whether every condition of the gate holds."""
-        return all(judged.passed for judged in self.gate)
+        return all(judged.passed is True for judged in self.gate)
 
 
 def compare(plan: Plan, progress: Callable[[float], None] = lambda _: None) -> Comparison:

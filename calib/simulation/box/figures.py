@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from calib.market.quantile import quantile
+from calib.pipeline.limits import Judged, Limit
 from calib.simulation.box.tally import Tally
 
 
@@ -62,31 +63,6 @@ def _share(count: int, tally: Tally) -> float | None:
     return count / tally.ticks if tally.ticks else None
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One condition of the gate.
-
-    Parameters
-    ----------
-    name
-        What is judged.
-    sign
-        ``>=``, ``<=`` or ``<``: how the value must stand to the limit.
-    limit
-        In the unit that the name says.
-    """
-
-    name: str
-    sign: str
-    limit: float
-
-    def holds(self, value: float | None) -> bool:
-        """Whether a value passes; one that could not be measured does not."""
-        if value is None:
-            return False
-        return {">=": value >= self.limit, "<=": value <= self.limit, "<": value < self.limit}[self.sign]
-
-
 GATE: Final = (
     Limit("hit_ratio", ">=", 0.7),
     Limit("fetch_md_p95_ms", "<=", 35.0),
@@ -100,17 +76,8 @@ BASELINE_MS: Final = 55.0
 """fetch_md p95 without a cache, which the venue's latency is set to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One condition with the value that it met."""
-
-    limit: Limit
-    value: float | None
-    passed: bool
-
-
 def judge(after: Figures) -> list[Judged]:
-    """The gate's verdict on a run with the cache."""
+    """The gate's verdict on a run with the cache; what could not be measured does not pass."""
     p95 = after.fetch_md_p95_ms
     values = {
         "hit_ratio": after.hit_ratio,
@@ -120,4 +87,4 @@ def judge(after: Figures) -> list[Judged]:
         "pricing_on_stale_ratio": after.pricing_on_stale_ratio,
         "deadline_miss_ratio": after.deadline_miss_ratio,
     }
-    return [Judged(limit, values[limit.name], limit.holds(values[limit.name])) for limit in GATE]
+    return [Judged(limit, values[limit.name], limit.holds(values[limit.name]) is True) for limit in GATE]

@@ -15,8 +15,9 @@ from calib.feeds.judge import judge_record
 from calib.feeds.schema import FEEDS
 from calib.market import BookStream, Connection, Delta, Snapshot, StreamSettings
 from calib.market.quantile import quantile
+from calib.pipeline.limits import Limit
 from calib.simulation.box.compare import compare
-from calib.simulation.box.figures import GATE, Figures, Limit, judge
+from calib.simulation.box.figures import GATE, Figures, judge
 from calib.simulation.box.hour import BoxHour
 from calib.simulation.box.settings import BoxSettings
 from calib.simulation.box.tally import Tally
