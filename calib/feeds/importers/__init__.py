@@ -1,12 +1,16 @@
 """Foreign recordings made feeds: one format per file, all behind the `Importer` protocol."""
 
 from calib.feeds.importers.base import Imported, Importer, Rejected
+from calib.feeds.importers.cryptofeed import Cryptofeed
 from calib.feeds.importers.hftbacktest_collector import HftbacktestCollector
+from calib.feeds.importers.hftbacktest_npz import HftbacktestNpz
 from calib.feeds.importers.hummingbot import HummingbotTrades, LimitAs
 from calib.feeds.importers.store import Import, Source, collect, store
 
 __all__ = [
+    "Cryptofeed",
     "HftbacktestCollector",
+    "HftbacktestNpz",
     "HummingbotTrades",
     "Import",
     "Imported",
