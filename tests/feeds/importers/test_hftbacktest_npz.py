@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -254,15 +255,34 @@ def test_a_file_cut_off_anywhere_is_truncated_not_short(tmp_path: Path) -> None:
             read(path)
 
 
-def test_a_damaged_row_is_seen_by_the_checksum(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_damaged_row_is_seen_by_the_checksum(tmp_path: Path, order: Any) -> None:
     path = tmp_path / "a_20240808.npz"
-    np.savez(path, data=np.array(snapshot(0), EVENT))
+    data = np.array([[2, NS, NS, 1, 10.0, 1.0], [2, NS, NS, 1, 11.0, 1.0], [2, NS, NS, 1, 10.0, 1.0]], order=order)
+    np.savez(path, data=data)
     whole = bytearray(path.read_bytes())
     place = bytes(whole).index(np.float64(11.0).tobytes())
     whole[place] ^= 1
     path.write_bytes(whole)
     with pytest.raises(TruncatedInput):
         read(path)
+
+
+def test_an_array_shorter_than_its_header_says_is_truncated(tmp_path: Path) -> None:
+    path = save(tmp_path / "whole.npz", snapshot(0))
+    with zipfile.ZipFile(path) as archive:
+        member = archive.read("data.npy")
+    with zipfile.ZipFile(tmp_path / "a_20240808.npz", "w") as archive:
+        archive.writestr("data.npy", member[:-1])
+    with pytest.raises(TruncatedInput, match="fewer rows"):
+        read(tmp_path / "a_20240808.npz")
+
+
+def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a_20240808.npz", "w") as archive:
+        archive.writestr("data.npy", "ts,price\n1,2\n")
+    with pytest.raises(NotThisFormat, match="cannot be read"):
+        read(tmp_path / "a_20240808.npz")
 
 
 def test_the_market_must_be_named_somewhere(tmp_path: Path) -> None:
