@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 import zipfile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from calib.errors import NotThisFormat, TruncatedInput, UsageError
 from calib.feeds.importers.base import Imported, Rejected
+from calib.feeds.importers.hftbacktest_collector import HftbacktestCollector
 from calib.feeds.importers.hftbacktest_npz import HftbacktestNpz
 from calib.feeds.importers.npz import ROWS
 from calib.market import BookStream, Connection, Delta, Snapshot, StreamSettings
@@ -316,3 +318,31 @@ def test_a_message_across_chunks_stays_one_and_memory_is_bounded(tmp_path: Path,
         tracemalloc.stop()
     assert count == trades + 1
     assert peak < 8 * ROWS * 48 * 3
+
+
+def test_a_real_recording_taken_through_an_npz_gives_the_same_book_and_trades(real_feeds: Path, tmp_path: Path) -> None:
+    source = real_feeds / "hftbacktest_collector" / "usdm" / "btcusdt_20240808.gz"
+    said = [item for item in islice(HftbacktestCollector().read(source), 3_000) if isinstance(item, Imported)]
+    rows: list[tuple[Any, ...]] = []
+    for item in said:
+        record = item.record
+        exch, local = (round(record[name] * 1e6) * 1_000 for name in ("ts_exchange", "ts"))
+        if item.kind == "trades":
+            side = BUY if record["side"] == "buy" else SELL
+            rows.append((TRADE | BOTH | side, exch, local, record["price"], record["qty"], 0, 0, 0.0))
+        else:
+            event = (DEPTH if record["type"] == "delta" else SNAPSHOT) | BOTH
+            for side, name in ((BUY, "bids"), (SELL, "asks")):
+                rows += [(event | side, exch, local, px, qty, 0, 0, 0.0) for px, qty in record[name]]
+    got = read(save(tmp_path / "btcusdt_20240808.npz", rows))
+    assert [shape(item) for item in got if isinstance(item, Imported)] == [shape(item) for item in said]
+    assert len(got) == len(said) > 300
+    assert set(np.diff(ids(got)).tolist()) == {1}
+
+
+def shape(item: Imported) -> tuple[Any, ...]:
+    record = item.record
+    rest = (record["price"], record["qty"], record["side"]) if item.kind == "trades" else (
+        record["type"], dict(record["bids"]), dict(record["asks"])
+    )  # fmt: skip
+    return record["symbol"], pytest.approx(record["ts"], abs=1e-6), record["ts_exchange"], rest
