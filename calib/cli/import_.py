@@ -161,6 +161,69 @@ def binance_vision(
     return run(session, BinanceVision(), [Path(file) for file in files], replace, {})
 
 
+@app.command(
+    "hftbacktest-npz",
+    epilog="Example: calib import hftbacktest-npz btcusdt_20240808.npz --out artifacts/edge/feeds",
+)
+def hftbacktest_npz(
+    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="hftbacktest's .npz files of one market.")],
+    out: FeedsOut = None,
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", metavar="SYM", help="The market of the files [from each file's name].")
+    ] = None,
+    replace: Replace = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Turn hftbacktest's data files into book and trades feeds, one file per UTC day."""
+    from calib.feeds.importers import HftbacktestNpz
+
+    session = options.start(
+        "import hftbacktest-npz",
+        flags={"feeds": out, "max_reject_ratio": max_reject_ratio},
+        config=config_file,
+        output=output,
+        quiet=quiet,
+        verbose=verbose,
+        color=color,
+    )
+    return run(session, HftbacktestNpz(symbol), [Path(file) for file in files], replace, {})
+
+
+@app.command("cryptofeed", epilog="Example: calib import cryptofeed BINANCE-capture.0 --out artifacts/edge/feeds")
+def cryptofeed(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES...", help="Raw captures of Binance or Binance futures, plain or .gz.")
+    ],
+    out: FeedsOut = None,
+    replace: Replace = False,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    config_file: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Turn cryptofeed's raw captures of Binance into book and trades feeds, one file per UTC day."""
+    from calib.feeds.importers import Cryptofeed
+
+    session = options.start(
+        "import cryptofeed",
+        flags={"feeds": out, "max_reject_ratio": max_reject_ratio},
+        config=config_file,
+        output=output,
+        quiet=quiet,
+        verbose=verbose,
+        color=color,
+    )
+    hint = "the recording was interrupted there, what the venue sent in between is missing"
+    return run(session, Cryptofeed(), [Path(file) for file in files], replace, {"reconnect": hint})
+
+
 def run(session: Session, importer: Importer, files: Sequence[Path], replace: bool, hints: dict[str, str]) -> int:
     """Import and report: what every format's command does once it has its importer."""
     from calib.feeds.importers import collect, store

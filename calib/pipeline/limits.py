@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One condition: ``name`` must stand to ``limit`` as ``sign`` (``>=``, ``<=``, ``<``) says, in the unit of the name.
+    """One condition: ``name`` must stand to ``limit`` as ``sign`` says (``>=``, ``<=``, ``<``), in its own unit.
 
     >>> Limit("hit_ratio", ">=", 0.7).holds(0.7), Limit("hit_ratio", ">=", 0.7).holds(None)
     (True, None)

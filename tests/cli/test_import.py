@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calib.cli.main import run
@@ -158,3 +159,34 @@ def test_binances_files_become_trades_and_its_depth_bands_are_refused(
     capsys.readouterr()
     assert run(["import", "binance-vision", str(bands), "--out", str(out)]) == 3
     assert "bookDepth is no book" in capsys.readouterr().err
+
+
+def test_an_npz_file_and_the_market_that_its_name_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording, out = tmp_path / "day.npz", tmp_path / "feeds"
+    ns = 1_721_749_183_000_000_000
+    np.savez(recording, data=np.array([[2, ns, ns, 1, 1.5, 2.0], [5, ns, ns, 1, 1.5, 2.0]]))
+    argv = ["import", "hftbacktest-npz", str(recording), "--out", str(out)]
+    assert run(argv) == 2
+    assert "--symbol" in capsys.readouterr().err
+    assert run([*argv, "--symbol", "NEXOUSDT"]) == 0
+    assert capsys.readouterr().out == (
+        f"{out}/trades_20240723.jsonl  1 lines\n"
+        f"{recording}: 2 rows, 1 imported; rejected: 1 no_feed (first at line 2)\n"
+    )
+
+
+def test_a_cryptofeed_capture_says_where_it_was_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording, out = tmp_path / "BINANCE-1.0", tmp_path / "feeds"
+    connect = "wss://stream.binance.com:9443/stream?streams=nexousdt@trade <-> 1721749183.5\n"
+    recording.write_text(
+        connect
+        + '1721749183.75: {"e":"trade","s":"NEXOUSDT","t":1,"p":"1.6","q":"10","T":1721749183040,"m":false}\n'
+        + connect
+    )
+    assert run(["import", "cryptofeed", str(recording), "--out", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == (
+        f"{out}/trades_20240723.jsonl  1 lines\n"
+        f"{recording}: 2 rows, 1 imported; rejected: 1 reconnect (first at line 3)\n"
+    )
+    assert "interrupted" in shown.err

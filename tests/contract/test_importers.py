@@ -6,13 +6,16 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calib.clock import VirtualClock
 from calib.errors import NotThisFormat, UnreadableInput
 from calib.feeds.importers import (
     BinanceVision,
+    Cryptofeed,
     HftbacktestCollector,
+    HftbacktestNpz,
     HummingbotTrades,
     Imported,
     Importer,
@@ -68,11 +71,41 @@ def binance_vision_file(directory: Path) -> Path:
     return path
 
 
+def npz_file(directory: Path) -> Path:
+    path = directory / "btcusdt_20240808.npz"
+    ns = 1723161255_000_000_000
+    rows = [
+        [4, ns, ns, 1, 1.5, 2.0],
+        [4, ns, ns, -1, 1.6, 3.0],
+        [1, ns + 1_000, ns + 2_000, 1, 1.5, 0.0],
+        [99, ns + 1_000, ns + 3_000, 1, 1.5, 1.0],
+        [2, ns + 1_000, ns + 4_000, -1, 1.5, 1.0],
+    ]
+    np.savez(path, data=np.array(rows))
+    return path
+
+
+def cryptofeed_file(directory: Path) -> Path:
+    path = directory / "BINANCE-1.0"
+    path.write_text(
+        "wss://stream.binance.com:9443/stream?streams=btcusdt@trade <-> 1723161255.0\n"
+        "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000 -> 1723161255.1: "
+        '{"lastUpdateId":7,"bids":[["1.5","2"]],"asks":[["1.6","3"]]}\n'
+        '1723161255.2: {"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255100,"s":"BTCUSDT",'
+        '"U":8,"u":9,"b":[],"a":[["1.6","0"]]}}\n'
+        "not a line of ours\n"
+        '1723161255.3: {"e":"trade","s":"BTCUSDT","t":12,"p":"1.6","q":"10","T":1723161255200,"m":false}\n'
+    )
+    return path
+
+
 IMPORTERS: list[tuple[Importer, Callable[[Path], Path], int, int]] = [
     (HftbacktestCollector(), collector_file, 3, 1),
+    (HftbacktestNpz("BTCUSDT"), npz_file, 3, 1),
     (HummingbotTrades(), hummingbot_file, 2, 1),
     (Tardis(), tardis_file, 2, 1),
     (BinanceVision(), binance_vision_file, 2, 1),
+    (Cryptofeed(), cryptofeed_file, 3, 1),
 ]
 each = pytest.mark.parametrize(
     ("importer", "sample", "records", "rejects"), IMPORTERS, ids=[entry[0].name for entry in IMPORTERS]

@@ -2,14 +2,18 @@
 
 from calib.feeds.importers.base import Imported, Importer, Rejected
 from calib.feeds.importers.binance_vision import BinanceVision
+from calib.feeds.importers.cryptofeed import Cryptofeed
 from calib.feeds.importers.hftbacktest_collector import HftbacktestCollector
+from calib.feeds.importers.hftbacktest_npz import HftbacktestNpz
 from calib.feeds.importers.hummingbot import HummingbotTrades, LimitAs
 from calib.feeds.importers.store import Import, Source, collect, store
 from calib.feeds.importers.tardis import Tardis
 
 __all__ = [
     "BinanceVision",
+    "Cryptofeed",
     "HftbacktestCollector",
+    "HftbacktestNpz",
     "HummingbotTrades",
     "Import",
     "Imported",

@@ -1,0 +1,146 @@
+"""The rows of one array inside a .npz file, a chunk at a time, however large it is."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile, ZipFile
+
+from calib.errors import NotThisFormat, TruncatedInput, UnreadableInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROWS: Final = 16_384
+"""Rows held at once: 1 MB of the widest layout."""
+_SKIP: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an array is, before its first row is read."""
+
+    shape: tuple[int, ...]
+    by_column: bool
+    """Stored column after column (Fortran order)."""
+    dtype: np.dtype[Any]
+    offset: int
+    """Bytes of the member before the first row."""
+
+
+class NpzArray:
+    """One array of a .npz file, open for reading.
+
+    Parameters
+    ----------
+    path
+        The file, as ``numpy.savez`` or ``numpy.savez_compressed`` writes it.
+    key
+        Name of the array.
+    hint
+        What to give instead, for the errors.
+    """
+
+    def __init__(self, path: Path, key: str, hint: str) -> None:
+        self._path, self._member, self._hint = path, f"{key}.npy", hint
+        self._stack = ExitStack()
+
+    def __enter__(self) -> NpzArray:
+        try:
+            self._archive = self._stack.enter_context(ZipFile(self._path))
+        except OSError as error:
+            raise UnreadableInput(
+                f"cannot be read: {error.strerror}", where=str(self._path), hint=self._hint
+            ) from error
+        except BadZipFile as error:
+            if self._begins_as_zip():
+                raise self._truncated("the archive's table of contents is missing") from error
+            raise self.refused("is no .npz file") from error
+        if self._member not in self._archive.namelist():
+            held = ", ".join(sorted(name.removesuffix(".npy") for name in self._archive.namelist())[:5]) or "nothing"
+            self.__exit__()
+            raise self.refused(f"holds no array {self._member.removesuffix('.npy')!r}, but {held}")
+        self.header = self._header()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def refused(self, what: str) -> NotThisFormat:
+        return NotThisFormat(what, where=str(self._path), hint=self._hint)
+
+    def chunks(self) -> Iterator[np.ndarray[Any, Any]]:
+        """The rows in their order, at most `ROWS` at a time.
+
+        An array stored column after column is read at as many places at once as it has columns.
+
+        Raises
+        ------
+        TruncatedInput
+            Where the file ends before its last row, or is damaged.
+        """
+        import numpy as np
+
+        header = self.header
+        rows = header.shape[0]
+        width = header.shape[1] if len(header.shape) == 2 else 1
+        streams = width if header.by_column else 1
+        size = header.dtype.itemsize * (1 if header.by_column else width)
+        with ExitStack() as stack:
+            handles = [self._at(stack, header.offset + column * rows * size) for column in range(streams)]
+            for first in range(0, rows, ROWS):
+                count = min(ROWS, rows - first)
+                parts = [np.frombuffer(self._bytes(handle, count * size, first), header.dtype) for handle in handles]
+                if header.by_column:
+                    yield np.stack(parts, axis=1)
+                else:
+                    yield parts[0].reshape((count, *header.shape[1:]))
+            if handles and self._read(handles[-1], 1, rows):  # the end, where the archive's checksum is compared
+                raise self._truncated("it holds more rows than it says", rows)
+
+    def _begins_as_zip(self) -> bool:
+        with self._path.open("rb") as handle:
+            return handle.read(4) == b"PK\x03\x04"
+
+    def _header(self) -> Header:
+        from numpy.lib import format as npy
+
+        try:
+            with self._archive.open(self._member) as handle:
+                version = npy.read_magic(handle)
+                read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+                shape, by_column, dtype = read(handle)
+                return Header(shape, by_column and len(shape) == 2, dtype, handle.tell())
+        except (EOFError, zlib.error, BadZipFile, OSError) as error:
+            self.__exit__()
+            raise self._truncated(str(error)) from error
+        except (ValueError, NotImplementedError, RuntimeError) as error:  # no array; an unknown compression; encrypted
+            self.__exit__()
+            raise self.refused(f"holds an array that cannot be read: {error}") from error
+
+    def _at(self, stack: ExitStack, offset: int) -> IO[bytes]:
+        """The member from that byte on; read up to there, because a jump would switch the checksum off."""
+        handle = stack.enter_context(self._archive.open(self._member))
+        while offset > 0:
+            offset -= len(self._bytes(handle, min(offset, _SKIP), 0))
+        return handle
+
+    def _bytes(self, handle: IO[bytes], size: int, row: int) -> bytes:
+        data = self._read(handle, size, row)
+        if len(data) < size:
+            raise self._truncated("it holds fewer rows than it says", row)
+        return data
+
+    def _read(self, handle: IO[bytes], size: int, row: int) -> bytes:
+        try:
+            return handle.read(size)
+        except (EOFError, zlib.error, BadZipFile, OSError) as error:
+            raise self._truncated(str(error), row) from error
+
+    def _truncated(self, why: str, row: int | None = None) -> TruncatedInput:
+        where = f"{self._path}" if row is None else f"{self._path}:{row + 1}"
+        return TruncatedInput(f"ends too early or is damaged: {why}", where=where, hint="Fetch the file again")
