@@ -151,7 +151,8 @@ def sweep_svg(points: Sequence[Point]) -> str | None:
         series.append(Series("beaten", _places(beaten), joined=False))
     if chosen is not None:
         series.append(Series("cheapest that passes", _places([chosen]), joined=False))
-    return svg(Chart("Hit ratio against the cost of staleness", "error mean, bps", "hit ratio", tuple(series)))
+    title = "Hit ratio against the cost of staleness"
+    return svg(Chart(title, "error mean, bps", "hit ratio", tuple(series), y_bounds=(0.0, 1.0)))
 
 
 def _places(points: Sequence[Point]) -> tuple[tuple[float, float], ...]:

@@ -72,6 +72,8 @@ class Chart:
         With their units.
     x_text
         How a value of x is written; default four significant digits.
+    y_bounds
+        Values that the y axis never goes beyond, as a ratio never leaves (0, 1); None: no such bounds.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class Chart:
     series: tuple[Series, ...]
     marks: tuple[Mark, ...] = ()
     x_text: Callable[[float], str] = number
+    y_bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         points = [point for series in self.series for point in series.points]
@@ -133,6 +136,8 @@ def svg(chart: Chart) -> str:
     points = [point for series in chart.series for point in series.points]
     xs = [x for x, _ in points] + [mark.x for mark in chart.marks]
     x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(y for _, y in points), max(y for _, y in points))
+    if chart.y_bounds is not None:
+        y_ticks = [value for value in y_ticks if chart.y_bounds[0] <= value <= chart.y_bounds[1]]
     x_labels = _labels(x_ticks) if chart.x_text is number else [chart.x_text(value) for value in x_ticks]
     x = Scale(x_ticks[0], x_ticks[-1], _LEFT, WIDTH - _RIGHT)
     y = Scale(y_ticks[0], y_ticks[-1], HEIGHT - _BOTTOM, _TOP)

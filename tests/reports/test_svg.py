@@ -122,3 +122,12 @@ def test_a_scale_can_run_downwards() -> None:
 def test_what_cannot_be_drawn_is_refused(series: tuple[Series, ...]) -> None:
     with pytest.raises(ValueError, match="a chart"):
         Chart("t", "x", "y", series)
+
+
+def test_a_ratios_axis_ends_at_one() -> None:
+    """Points that all lie at 1 would otherwise be drawn in the middle of an axis from 0.4 to 1.6."""
+    series = (Series("s", ((0.0, 1.0), (1.0, 1.0))),)
+    drawn = svg(Chart("t", "x", "y", series, y_bounds=(0.0, 1.0)))
+    assert ">1.2<" not in drawn
+    assert ">0.8<" in drawn
+    assert ">1.2<" in svg(Chart("t", "x", "y", series))
