@@ -248,3 +248,13 @@ def test_a_symbol_takes_at_most_about_100_kb() -> None:
     finally:
         tracemalloc.stop()
     assert allocated < 100_000
+
+
+def test_a_quote_that_is_gone_is_followed_no_more() -> None:
+    collector = FeatureCollector()
+    collector.record_queue("X", "q", 10.0, 1.0, now_ns=0)
+    collector.forget_quote("X", "q")
+    collector.forget_quote("NEVER SEEN", "q")
+    collector.record_queue("X", "q", 0.0, 1.0, now_ns=S)  # its first sight again: nothing was seen to be consumed
+    assert collector.snapshot("X").queue_absorb_rate is None
+    assert list(collector.snapshot_all()) == ["X"]
