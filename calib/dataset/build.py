@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,6 @@ from calib.feeds.workers import Engine, InProcess, Workers
 DEFAULT_FILTERS: Final[tuple[Filter, ...]] = (LowTicks(10), DeadlineMiss(0.05), WsGap(60.0), NonFinite())
 """The sanity filters with their usual limits, in the order in which reasons are recorded."""
 _WORTH_WORKERS: Final = 32 << 20
-_GATHERED_LINES: Final = 50_000
 REASONS: Final = tuple(rule.reason for rule in DEFAULT_FILTERS)
 
 
@@ -189,32 +188,20 @@ class _Reader:
     def _batches(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         newest = file in self.plan.newest
         if file in self.stats:
-            yield from _gathered(read_batches(file, columns, newest=newest, engine=self.engine))
+            yield from read_batches(file, columns, newest=newest, engine=self.engine)
             return
         with contextlib.ExitStack() as stack:
             path = None if self.out is None else rejects_path(self.out, file.name)
             rejects = None if path is None else stack.enter_context(RejectWriter(path))
             reading = read_batches(file, columns, newest=newest, engine=self.engine, rejects=rejects)
             told = 0
-            for batch in _gathered(reading):
+            for batch in reading:
                 self.symbols.update(batch["symbol"].unique())
                 self.progress(reading.bytes_read - told)
                 told = reading.bytes_read
                 yield batch
             self.stats[file] = reading.stats
             self.progress(reading.stats.bytes - told)
-
-
-def _gathered(batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The batches in larger pieces: each query of polars costs as much as some thousand lines do."""
-    held: list[pl.DataFrame] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(frame.height for frame in held) >= _GATHERED_LINES:
-            yield pl.concat(held, rechunk=True)
-            held = []
-    if held:
-        yield pl.concat(held, rechunk=True)
 
 
 def _limits(filters: Sequence[Filter]) -> Filters:

@@ -10,8 +10,87 @@ CHUNK: Final = 2 << 20
 """Bytes of a chunk, about; only a longer line makes a larger one."""
 MAX_LINE: Final = 256 << 20
 """Bytes past which, about, a line is not held in memory: it is a ``bad_json`` whose beginning is kept."""
+HEAD: Final = 4096
+"""Bytes kept of an oversized line."""
 _BOM: Final = b"\xef\xbb\xbf"
-_HEAD: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where whole lines lie in the content, one after the other.
+
+    Parameters
+    ----------
+    offset, size
+        Where they begin and how long they are with their newlines, bytes.
+    unended
+        True for the last line of the content where no newline ends it; it stands alone.
+    oversized
+        True for a line longer than the limit; it stands alone.
+    """
+
+    offset: int
+    size: int
+    unended: bool = False
+    oversized: bool = False
+
+    @property
+    def end(self) -> int:
+        """Past the last of its bytes."""
+        return self.offset + self.size
+
+
+class Cutter:
+    """Finds the spans of a content that comes in blocks, and holds none of it.
+
+    Parameters
+    ----------
+    size
+        Bytes from which on whole lines are a span.
+    max_line
+        Bytes past which a line is oversized; judged at the end of each block.
+    """
+
+    def __init__(self, size: int = CHUNK, max_line: int = MAX_LINE) -> None:
+        self._size, self._max_line = size, max_line
+        self._begin = 0
+        """Where the next span begins."""
+        self._lines_end = 0
+        """Past the last newline seen; not before ``begin``."""
+        self._end = 0
+
+    @property
+    def in_oversized(self) -> bool:
+        """Whether what is in no span yet is one line that is too long already."""
+        return self._lines_end == self._begin and self._end - self._begin > self._max_line
+
+    def add(self, block: bytes | bytearray, size: int) -> list[Span]:
+        """The spans that the next block completes; its first ``size`` bytes are the content's next."""
+        spans: list[Span] = []
+        in_oversized, start, searched = self.in_oversized, self._end, 0
+        self._end += size
+        if in_oversized:
+            searched = block.find(b"\n", 0, size) + 1
+            if not searched:
+                return spans
+            spans.append(self._cut(start + searched, oversized=True))
+        if last := block.rfind(b"\n", searched, size) + 1:
+            self._lines_end = start + last
+        if self._end - self._begin >= self._size and self._lines_end > self._begin:
+            spans.append(self._cut(self._lines_end))
+        return spans
+
+    def finish(self) -> list[Span]:
+        """The spans of what is left at the end of the content."""
+        spans = [self._cut(self._lines_end)] if self._lines_end > self._begin else []
+        if self._end > self._begin:
+            spans.append(Span(self._begin, self._end - self._begin, unended=True, oversized=self.in_oversized))
+        return spans
+
+    def _cut(self, end: int, *, oversized: bool = False) -> Span:
+        span = Span(self._begin, end - self._begin, oversized=oversized)
+        self._begin = self._lines_end = end
+        return span
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +101,12 @@ class Chunk:
     ----------
     data
         The lines with their newlines; of an oversized line only the beginning.
-    offset
-        Where they begin in the content, bytes.
-    unended
-        True for the last line of the content where no newline ends it; it stands alone.
-    oversized
-        True for a line longer than the limit; it stands alone.
+    span
+        Where they lie in the content.
     """
 
     data: bytes
-    offset: int
-    unended: bool = False
-    oversized: bool = False
+    span: Span
 
 
 def cut(blocks: Iterable[bytes], size: int = CHUNK, max_line: int = MAX_LINE) -> Iterator[Chunk]:
@@ -42,54 +115,29 @@ def cut(blocks: Iterable[bytes], size: int = CHUNK, max_line: int = MAX_LINE) ->
     >>> [chunk.data for chunk in cut([b"one\\ntw", b"o\\nthr", b"ee"], size=4)]
     [b'one\\n', b'two\\n', b'three']
     """
-    offset = 0
-    for data, unended, total in _pieces(blocks, size, max_line):
-        skipped = len(_BOM) if offset == 0 and data.startswith(_BOM) else 0
-        body = data[skipped:] if skipped else data
-        if body:
-            yield Chunk(body, offset + skipped, unended, total != len(data))
-        offset += total
-
-
-def _pieces(blocks: Iterable[bytes], size: int, max_line: int) -> Iterator[tuple[bytes, bool, int]]:
-    """(whole lines, whether unended, their true length); the length differs only for an oversized line."""
+    cutter = Cutter(size, max_line)
     held: list[bytes] = []
-    length = 0
-    one_line = True
-    """Whether what is held is known to lie within one line."""
+    """The content that is in no span yet; of an oversized line only the beginning."""
+    read = 0
     for block in blocks:
-        rest = block
-        if length > max_line:
-            end = rest.find(b"\n") + 1
-            if not end:
-                length += len(rest)
-                continue
-            yield held[0], False, length + end
-            held, length, one_line, rest = [], 0, True, rest[end:]
-        held.append(rest)
-        length += len(rest)
-        if length < size:
-            one_line = False
-            continue
-        if not (end := rest.rfind(b"\n") + 1) and not one_line:
-            held = [rest := b"".join(held)]
-            end = rest.rfind(b"\n") + 1
-        if end:
-            held[-1] = rest[:end]
-            yield b"".join(held), False, length - len(rest) + end
-            held, length = [rest[end:]], len(rest) - end
-        one_line = True
-        if length > max_line:
-            held = [b"".join(held)[:_HEAD]]
-    if length > max_line:
-        yield held[0], True, length
-    elif length:
-        yield from _at_the_end(b"".join(held))
+        if not cutter.in_oversized:
+            held.append(block)
+        read += len(block)
+        for span in cutter.add(block, len(block)):
+            data = b"".join(held)
+            if span.oversized:
+                held = [block[len(block) - (read - span.end) :]]
+            else:
+                data, held = data[: span.size], [data[span.size :]]
+            yield Chunk(without_mark(data, span), span)
+        if cutter.in_oversized:
+            held = [b"".join(held)[:HEAD]]
+    for span in cutter.finish():
+        data = b"".join(held)
+        held = [data[span.size :]]
+        yield Chunk(without_mark(data[: span.size], span), span)
 
 
-def _at_the_end(data: bytes) -> Iterator[tuple[bytes, bool, int]]:
-    end = data.rfind(b"\n") + 1
-    if end:
-        yield data[:end], False, end
-    if end < len(data):
-        yield data[end:], True, len(data) - end
+def without_mark(data: bytes, span: Span) -> bytes:
+    """The data of a span without the byte-order mark with which a content may begin."""
+    return data.removeprefix(_BOM) if span.offset == 0 else data

@@ -6,9 +6,10 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import zstandard
 
@@ -37,7 +38,7 @@ class StoredFile:
         self.bytes = 0
         self._hash = hashlib.sha256()
         try:
-            self._handle: BinaryIO = path.open("rb", buffering=0)
+            self._handle: FileIO = path.open("rb", buffering=0)
             self._left = os.fstat(self._handle.fileno()).st_size
         except OSError as error:
             raise self._unreadable(error) from error
@@ -63,6 +64,20 @@ class StoredFile:
             block = self._handle.read(min(size, self._left))
         except OSError as error:
             raise self._unreadable(error) from error
+        self._take(block)
+        return block
+
+    def read_into(self, buffer: bytearray) -> int:
+        """Fill the buffer from its beginning with what comes next; how many bytes that were, 0 at the end."""
+        room = memoryview(buffer)[: min(len(buffer), self._left)]
+        try:
+            size = self._handle.readinto(room)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        self._take(room[:size])
+        return size
+
+    def _take(self, block: bytes | memoryview) -> None:
         self.bytes += len(block)
         self._left -= len(block)
         self._hash.update(block)
@@ -70,7 +85,6 @@ class StoredFile:
             raise UnreadableInput(
                 "became shorter while it was read", where=str(self.path), hint="Run again when nobody rewrites it"
             )
-        return block
 
     def _unreadable(self, error: OSError) -> UnreadableInput:
         return UnreadableInput(

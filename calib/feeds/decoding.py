@@ -18,14 +18,13 @@ from calib.feeds.judge import Fault, Reason, Verdict, has_control, judge_line
 from calib.feeds.rejects import Reject, clipped
 from calib.feeds.schema import FEEDS, Type
 from calib.feeds.stats import MAX_UNKNOWN
-from calib.feeds.types import Record, learnable, learned_type, row_type
+from calib.feeds.types import DAY_S, Record, learnable, learned_type, row_type
 
-DAY_S: Final = 86_400
 _MAX_LEARNED: Final = 64
 _REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 _BLANK: Final = b" \t\r\n"
-_NONE: Final = type(None)
-_SYMBOL, _TS = attrgetter("symbol"), attrgetter("ts")
+_SYMBOL: Final = attrgetter("symbol")
+_OTHER_DAY: Final = Fault(Reason.WRONG_DAY, "ts", "another UTC day than the file's")
 
 
 @dataclass(slots=True)
@@ -80,15 +79,13 @@ class RowDecoder:
             texts.pop()
         rows: list[Any] = []
         judged: dict[int, Verdict] = {}
-        self._pass_over(texts, rows, judged)
+        holes = self._pass_over(texts, rows, judged)
         unknown = self._unknown_names(rows, judged)
-        if _NONE in map(type, rows):
-            lines: Sequence[int] = [number for number, row in enumerate(rows) if row is not None]
+        lines: Sequence[int] = range(len(texts))
+        if holes:
+            lines = [number for number, row in enumerate(rows) if row is not None]
             rows = [row for row in rows if row is not None]
-        else:
-            lines = range(len(texts))
-        refused = self._recheck(texts, rows, lines)
-        if refused:
+        if refused := self._controlled(texts, rows, lines):
             judged |= refused
             kept = [(row, number) for row, number in zip(rows, lines, strict=True) if number not in refused]
             rows, lines = [row for row, _ in kept], [number for _, number in kept]
@@ -105,27 +102,35 @@ class RowDecoder:
 
     def _build(self) -> None:
         if self._whole:
-            self._row: type[Record] = learned_type(self.feed.kind, self._unknown)
+            self._row: type[Record] = learned_type(self.feed.kind, self.first_ts, self._unknown)
         else:
-            self._row, self._stages_row = row_type(self.feed.kind, self._unknown, self.stages)
+            self._row, self._stages_row = row_type(self.feed.kind, self.first_ts, self._unknown, self.stages)
         self._decode = msgspec.json.Decoder(self._row).decode
 
-    def _pass_over(self, texts: list[bytes], rows: list[Any], judged: dict[int, Verdict]) -> None:
-        """Fill ``rows`` with one entry per line: the row, or None where there is none (blank, or rejected)."""
+    def _pass_over(self, texts: list[bytes], rows: list[Any], judged: dict[int, Verdict]) -> int:
+        """Fill ``rows`` with one entry per line, None where there is no row (blank, or rejected); how many are None."""
         lines = iter(texts)
+        holes = 0
         while True:
             try:
                 # On an exception `extend` keeps what came before it: the line at fault is number len(rows).
                 rows.extend(map(self._decode, lines))
             except _REFUSED:
                 text = texts[len(rows)]
-                if not text.strip(_BLANK):
-                    rows.append(None)
-                    continue
-                verdict = judged[len(rows)] = judge_line(self.feed, text)
-                rows.append(self._admitted(verdict))
+                row = None
+                if text.strip(_BLANK):
+                    verdict = judged[len(rows)] = self._judged(text)
+                    row = self._admitted(verdict)
+                holes += row is None
+                rows.append(row)
             else:
-                return
+                return holes
+
+    def _judged(self, text: bytes) -> Verdict:
+        verdict = judge_line(self.feed, text)
+        if verdict.record is not None and not self.first_ts <= verdict.record["ts"] < self.first_ts + DAY_S:
+            return Verdict(None, _OTHER_DAY, verdict.unknown)
+        return verdict
 
     def _admitted(self, verdict: Verdict) -> Any:
         if verdict.record is None:
@@ -152,24 +157,16 @@ class RowDecoder:
                 record = record | {name: self._stages_row(**known)}
         return record
 
-    def _recheck(self, texts: list[bytes], rows: list[Any], lines: Sequence[int]) -> dict[int, Verdict]:
-        """What the types cannot express: control characters in symbols, and the file's day."""
-        if not rows:
-            return {}
-        refused: dict[int, Verdict] = {}
+    def _controlled(self, texts: list[bytes], rows: list[Any], lines: Sequence[int]) -> dict[int, Verdict]:
+        """What the types cannot express: the lines whose symbols hold control characters."""
         controlled = {symbol for symbol in set(map(_SYMBOL, rows)) if has_control(symbol)}
-        times = list(map(_TS, rows))
-        if min(times) < self.first_ts or max(times) >= self.first_ts + DAY_S:
-            other_day = Verdict(None, Fault(Reason.WRONG_DAY, "ts", "another UTC day than the file's"))
-            end = self.first_ts + DAY_S
-            refused = {n: other_day for n, ts in zip(lines, times, strict=True) if not self.first_ts <= ts < end}
-        if controlled:
-            refused |= {
-                number: judge_line(self.feed, texts[number])
-                for number, row in zip(lines, rows, strict=True)
-                if row.symbol in controlled
-            }
-        return refused
+        if not controlled:
+            return {}
+        return {
+            number: judge_line(self.feed, texts[number])
+            for number, row in zip(lines, rows, strict=True)
+            if row.symbol in controlled
+        }
 
     def _unknown_names(self, rows: list[Any], judged: dict[int, Verdict]) -> list[str]:
         """Unknown fields by their first occurrence in the chunk, whether the line was judged or decoded."""

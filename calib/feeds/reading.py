@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from calib.feeds import chunks
-from calib.feeds.columns import schema, series
+from calib.feeds.columns import frame, numbers, schema, strings
 from calib.feeds.compression import BLOCK, StoredFile, contents
 from calib.feeds.days import DayFile, Form
 from calib.feeds.decoding import RowDecoder, Rows
@@ -24,9 +25,11 @@ from calib.feeds.rejects import Reject, RejectWriter, clipped
 from calib.feeds.stats import FileStats, Tally
 from calib.feeds.workers import Engine, InProcess, Piece, Workers
 
-_Key = tuple[str, str | None]
+_Key = tuple[str | None, str | None]
 LINE: Final = "line"
 """Name of the column that holds a row's line number."""
+BATCH_LINES: Final = 100_000
+"""Rows of a batch, about: each query of polars costs as much as some thousand rows do."""
 
 
 class FeedReading:
@@ -54,11 +57,13 @@ class FeedReading:
         rejects: RejectWriter | None = None,
         chunk_bytes: int = chunks.CHUNK,
         max_line_bytes: int = chunks.MAX_LINE,
+        batch_lines: int = BATCH_LINES,
     ) -> None:
         self.file = file
         self.columns = tuple(dict.fromkeys(columns))
         self._ledger = _Ledger(file, newest, rejects)
         self._limits = chunk_bytes, max_line_bytes
+        self._batch_lines = batch_lines
         self._engine, self._jobs = engine, jobs
         needed = ["ts", *(["symbol", "trade_id"] if self._ledger.once_only else []), *self.columns]
         self._plan = Plan(file.kind, file.first_ts, tuple(dict.fromkeys(needed)))
@@ -76,31 +81,49 @@ class FeedReading:
             if engine is None:
                 engine = stack.enter_context(Workers(self._jobs)) if self._jobs > 1 else InProcess()
             stored = stack.enter_context(StoredFile(self.file.path))
+            held: list[_Part] = []
             first_line = 1
             for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote)):
-                batch = self._batch(piece, packed, first_line)
+                part = self._part(piece, packed, first_line)
                 first_line += packed.count
                 self.bytes_read = stored.bytes
-                if batch is not None:
-                    yield batch
+                held.extend(part)
+                if sum(part.packed.used for part in held) >= self._batch_lines:
+                    yield self._batch(held)
+                    held = []
+            if held:
+                yield self._batch(held)
             self._ledger.close(stored)
 
-    def _batch(self, piece: Piece, packed: Packed, first_line: int) -> pl.DataFrame | None:
-        columns = {name: series(name, column, packed.used) for name, column in packed.columns.items()}
+    def _part(self, piece: Piece, packed: Packed, first_line: int) -> list[_Part]:
+        """What a chunk gives, if anything; counted, duplicates found."""
         keys: list[_Key] = []
         if self._ledger.once_only and packed.used:
-            keys = list(zip(columns["symbol"].to_list(), columns["trade_id"].to_list(), strict=True))
+            keys = list(zip(strings(packed, "symbol"), strings(packed, "trade_id"), strict=True))
         repeated = self._ledger.settle(piece, first_line, packed, keys)
         if len(repeated) == packed.used:
-            return None
-        lines = pl.Series(LINE, np.asarray(packed.lines, dtype=np.int64) + first_line)
-        batch = pl.DataFrame([lines, *(columns[name] for name in self.columns)])
-        times = columns["ts"].to_numpy()
-        if repeated:
-            kept = ~np.isin(np.arange(packed.used), repeated)
-            batch, times = batch.filter(pl.Series(kept)), times[kept]
-        self._ledger.use(times)
-        return batch
+            return []
+        kept = np.ones(packed.used, bool)
+        kept[repeated] = False
+        self._ledger.use(numbers(packed, "ts")[kept])
+        return [_Part(packed, np.asarray(packed.lines, dtype=np.int64) + first_line, kept)]
+
+    def _batch(self, parts: Sequence[_Part]) -> pl.DataFrame:
+        lines = pl.Series(LINE, np.concatenate([part.lines for part in parts]))
+        rows = frame([part.packed for part in parts], self.file.kind, self.columns)
+        batch = rows.insert_column(0, lines)
+        if all(part.kept.all() for part in parts):
+            return batch
+        return batch.filter(pl.Series(np.concatenate([part.kept for part in parts])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A chunk's rows, the number of each line in the file, and whether the row is kept."""
+
+    packed: Packed
+    lines: np.ndarray[Any, np.dtype[np.int64]]
+    kept: np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class RecordReading:
@@ -134,7 +157,7 @@ class RecordReading:
             first_line = 1
             for piece in _pieces(self.file, stored, self._limits, by_reference=False):
                 data = piece.content()
-                found = decoder.oversized(data) if piece.oversized else decoder.decode(data)
+                found = decoder.oversized(data) if piece.span.oversized else decoder.decode(data)
                 yield from self._usable(piece, found, first_line)
                 first_line += found.count
             self._ledger.close(stored)
@@ -186,12 +209,15 @@ def read_records(file: DayFile, *, newest: bool, rejects: RejectWriter | None = 
 
 def _pieces(file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool) -> Iterator[Piece]:
     """The file's chunks; ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself."""
-    by_reference = by_reference and file.form is Form.PLAIN
-    for chunk in chunks.cut(contents(stored, file.form, min(BLOCK, limits[0])), *limits):
-        if by_reference and not chunk.oversized:
-            yield Piece(None, False, file.path, stored.identity, chunk.offset, len(chunk.data), chunk.unended)
-        else:
-            yield Piece(chunk.data, chunk.oversized, unended=chunk.unended)
+    block = min(BLOCK, limits[0])
+    if by_reference and file.form is Form.PLAIN:
+        buffer, cutter = bytearray(block), chunks.Cutter(*limits)
+        while size := stored.read_into(buffer):
+            yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
+        yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
+    else:
+        for chunk in chunks.cut(contents(stored, file.form, block), *limits):
+            yield Piece(chunk.span, chunk.data)
 
 
 class _Ledger:
@@ -231,7 +257,7 @@ class _Ledger:
             again = [Reject(number, Reason.DUPLICATE, "trade_id", clipped(texts[number])) for number in numbers]
             rejects = sorted([*rejects, *again], key=lambda reject: reject.line)
         for reject in rejects:
-            tail = piece.unended and self._newest and reject.reason is Reason.BAD_JSON
+            tail = piece.span.unended and self._newest and reject.reason is Reason.BAD_JSON
             reason = Reason.PARTIAL_TAIL if tail else reject.reason
             self._refuse(Reject(reject.line + first_line, reason, reject.field, reject.text))
         return repeated

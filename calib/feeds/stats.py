@@ -70,7 +70,7 @@ class Tally:
     last_ts: float | None = None
     min_ts: float | None = None
     max_ts: float | None = None
-    seen: set[tuple[str, str]] = field(default_factory=set)
+    seen: set[tuple[str | None, str | None]] = field(default_factory=set)
     """(symbol, trade_id) of the valid fills so far."""
 
     def reject(self, reason: str, line: int) -> None:
@@ -93,11 +93,11 @@ class Tally:
                 return
             self.unknown[name] = None
 
-    def repeated(self, keys: list[tuple[str, str | None]]) -> list[int]:
+    def repeated(self, keys: list[tuple[str | None, str | None]]) -> list[int]:
         """Positions whose (symbol, trade_id) came before; a fill without an id is never a duplicate."""
         fresh = {key for key in keys if key[1] is not None}
         if len(fresh) == len(keys) and self.seen.isdisjoint(fresh):
-            self.seen |= fresh  # type: ignore[arg-type]  # no None is left among them
+            self.seen |= fresh
             return []
         found: list[int] = []
         for position, (symbol, trade_id) in enumerate(keys):

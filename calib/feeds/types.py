@@ -1,7 +1,8 @@
 """Strict types made from the table of fields: what a valid line decodes into, all checks in native code.
 
 The types accept only what `calib.feeds.judge` accepts, with the same values; but not all of it: an unknown field, for
-one, has to be learned first. A symbol's control characters are the one rule that they cannot express.
+one, has to be learned first. A symbol's control characters are the one rule that they cannot express. Those made for a
+file refuse another UTC day than the file's as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from calib.feeds.judge import INT64_MAX, INT64_MIN
 from calib.feeds.schema import FEEDS, MAX_SYMBOL, Feed, Field, Type
 
+DAY_S: Final = 86_400
 _LARGEST: Final = 1.797e308
 """Just below the largest double: a value beyond goes to the judge, who knows whether it still is one."""
 _Duration = Annotated[float, Meta(ge=0, le=_LARGEST)]
@@ -48,12 +50,20 @@ def record_type(kind: str) -> type[Record]:
     return cast("type[Record]", type_)
 
 
-def learned_type(kind: str, unknown: Iterable[str]) -> type[Record]:
-    """The record of a feed that takes these unknown fields too, as ``unknown_0``, ``unknown_1``, ..."""
-    return _with_unknown(record_type(kind), unknown)
+def learned_type(kind: str, first_ts: int, unknown: Iterable[str]) -> type[Record]:
+    """The record of a feed on one day that takes these unknown fields too, as ``unknown_0``, ``unknown_1``, ...
+
+    Parameters
+    ----------
+    first_ts
+        Unix seconds at which the day begins.
+    """
+    return _of_file(record_type(kind), first_ts, unknown)
 
 
-def row_type(kind: str, unknown: Iterable[str], stages: Iterable[str]) -> tuple[type[Record], type[msgspec.Struct]]:
+def row_type(
+    kind: str, first_ts: int, unknown: Iterable[str], stages: Iterable[str]
+) -> tuple[type[Record], type[msgspec.Struct]]:
     """The type for columns: as `learned_type`, but each stages field is a struct of the stages known by now.
 
     Returns
@@ -79,7 +89,7 @@ def row_type(kind: str, unknown: Iterable[str], stages: Iterable[str]) -> tuple[
         forbid_unknown_fields=True,
         module=__name__,
     )
-    return _with_unknown(cast("type[Record]", row), unknown), stages_struct
+    return _of_file(cast("type[Record]", row), first_ts, unknown), stages_struct
 
 
 def learnable(name: str) -> bool:
@@ -87,13 +97,12 @@ def learnable(name: str) -> bool:
     return 0 < len(name) <= 128 and name.isascii() and name.isprintable() and not {'"', "\\"} & set(name)
 
 
-def _with_unknown(base: type[Record], unknown: Iterable[str]) -> type[Record]:
+def _of_file(base: type[Record], first_ts: int, unknown: Iterable[str]) -> type[Record]:
     names = list(unknown)
-    if not names:
-        return base
+    of_the_day = Annotated[float, Meta(ge=first_ts, lt=first_ts + DAY_S)]
     type_ = msgspec.defstruct(
         base.__name__,
-        [(f"unknown_{n}", _ANYTHING, UNSET) for n in range(len(names))],
+        [("ts", of_the_day), *((f"unknown_{n}", _ANYTHING, UNSET) for n in range(len(names)))],
         bases=(base,),
         rename={f"unknown_{n}": name for n, name in enumerate(names)},
         kw_only=True,

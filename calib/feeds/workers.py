@@ -23,9 +23,9 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Protocol
 
+from calib.feeds.chunks import HEAD, Span, without_mark
 from calib.feeds.compression import read_again
-from calib.feeds.decoding import RowDecoder
-from calib.feeds.packing import Packed, Plan, pack
+from calib.feeds.packing import Packed, Packer, Plan
 
 _LENGTH: Final = struct.Struct("<Q")
 _IN_FLIGHT_PER_WORKER: Final = 3
@@ -35,19 +35,18 @@ _IN_FLIGHT_PER_WORKER: Final = 3
 class Piece:
     """The bytes of one chunk, or where to read them again."""
 
+    span: Span
     data: bytes | None
-    oversized: bool = False
     path: Path | None = None
     identity: tuple[int, int] = (0, 0)
-    offset: int = 0
-    size: int = 0
-    unended: bool = False
 
     def content(self) -> bytes:
+        """Its lines; of an oversized one only the beginning."""
         if self.data is not None:
             return self.data
         assert self.path is not None
-        return read_again(self.path, self.identity, self.offset, self.size)
+        size = min(self.span.size, HEAD) if self.span.oversized else self.span.size
+        return without_mark(read_again(self.path, self.identity, self.span.offset, size), self.span)
 
     def lines(self) -> list[bytes]:
         return self.content().split(b"\n")
@@ -70,9 +69,9 @@ class InProcess:
     remote = False
 
     def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
-        decoder = plan.decoder()
+        packer = plan.packer()
         for piece in pieces:
-            yield piece, _decode(plan, decoder, piece)
+            yield piece, _packed(packer, piece)
 
 
 class Workers:
@@ -144,12 +143,12 @@ class Workers:
             worker = None
         finally:
             self._idle.put(worker)
-        return _decode(plan, plan.decoder(), piece)
+        return _packed(plan.packer(), piece)
 
 
-def _decode(plan: Plan, decoder: RowDecoder, piece: Piece) -> Packed:
+def _packed(packer: Packer, piece: Piece) -> Packed:
     data = piece.content()
-    return pack(plan, decoder, decoder.oversized(data) if piece.oversized else decoder.decode(data))
+    return packer.pack(packer.decoder.oversized(data) if piece.span.oversized else packer.decoder.decode(data))
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -195,15 +194,15 @@ def serve() -> None:
     os.dup2(2, 1)  # a stray print must not end up between the answers
     gc.disable()  # rows are no part of any cycle; what is (types, exceptions) goes with each new file
     plan: Plan | None = None
-    decoder: RowDecoder | None = None
+    packer: Packer | None = None
     with requests, answers, contextlib.suppress(BrokenPipeError):
         while (request := _receive(requests)) is not None:
             wanted, piece = request
             try:
-                if decoder is None or wanted != plan:
-                    plan, decoder = wanted, wanted.decoder()
+                if packer is None or wanted != plan:
+                    plan, packer = wanted, wanted.packer()
                     gc.collect()
-                answer: object = _decode(wanted, decoder, piece)
+                answer: object = _packed(packer, piece)
             except Exception as error:
                 answer = error
             _send(answers, answer)

@@ -18,13 +18,16 @@ def test_chunks_are_the_content_cut_at_line_ends(content: bytes, block: int, siz
     chunks = list(cut(blocks, size))
     expected = content.removeprefix(b"\xef\xbb\xbf")
     assert b"".join(chunk.data for chunk in chunks) == expected
-    offset = len(content) - len(expected)
+    offset = 0
     for chunk in chunks:
-        assert chunk.offset == offset
-        assert not chunk.oversized
-        assert chunk.unended == (not chunk.data.endswith(b"\n"))
-        assert not chunk.unended or b"\n" not in chunk.data
-        offset += len(chunk.data)
+        span = chunk.span
+        assert span.offset == offset
+        assert chunk.data == content[span.offset : span.end].removeprefix(b"" if offset else b"\xef\xbb\xbf")
+        assert not span.oversized
+        assert span.unended == (not content[: span.end].endswith(b"\n"))
+        assert not span.unended or b"\n" not in chunk.data
+        offset = span.end
+    assert offset == len(content)
 
 
 @given(BYTES, st.integers(1, 9), st.integers(1, 9))
@@ -34,6 +37,6 @@ def test_memory_stays_bounded_by_size_block_and_limit(content: bytes, block: int
     # What is held never exceeds a limit's worth, a chunk's worth and a block.
     assert all(len(chunk.data) <= 12 + size + 2 * block for chunk in chunks)
     # No newline is lost, nor is one invented.
-    kept = sum(chunk.data.count(b"\n") for chunk in chunks if not chunk.oversized)
-    ended = sum(chunk.oversized and not chunk.unended for chunk in chunks)
+    kept = sum(chunk.data.count(b"\n") for chunk in chunks if not chunk.span.oversized)
+    ended = sum(chunk.span.oversized and not chunk.span.unended for chunk in chunks)
     assert kept + ended == content.count(b"\n")

@@ -464,7 +464,13 @@ def _hostile(count: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "options", [{"chunk_bytes": 1}, {"chunk_bytes": 700}, {"jobs": 2, "chunk_bytes": 5000}, {"jobs": 3}]
+    "options",
+    [
+        {"chunk_bytes": 1},
+        {"chunk_bytes": 700, "batch_lines": 1},
+        {"jobs": 2, "chunk_bytes": 5000, "batch_lines": 30},
+        {"jobs": 3},
+    ],
 )
 def test_chunks_and_jobs_change_nothing(options: dict[str, Any], tmp_path: Path) -> None:
     file = make(tmp_path, _hostile(600))
@@ -490,7 +496,9 @@ def test_a_killed_worker_costs_no_line(tmp_path: Path) -> None:
     with Workers(2) as engine:
         path = tmp_path / "r.jsonl"
         with RejectWriter(path) as rejects:
-            reading = FeedReading(file, ["price"], newest=False, engine=engine, rejects=rejects, chunk_bytes=2000)
+            reading = FeedReading(
+                file, ["price"], newest=False, engine=engine, rejects=rejects, chunk_bytes=2000, batch_lines=1
+            )
             rows: list[Any] = []
             for number, batch in enumerate(reading):
                 if number == 1:
@@ -501,7 +509,9 @@ def test_a_killed_worker_costs_no_line(tmp_path: Path) -> None:
 
 
 def test_an_abandoned_reading_ends_its_workers(tmp_path: Path) -> None:
-    reading = iter(FeedReading(make(tmp_path, _hostile(600)), ["price"], newest=False, jobs=2, chunk_bytes=2000))
+    reading = iter(
+        FeedReading(make(tmp_path, _hostile(600)), ["price"], newest=False, jobs=2, chunk_bytes=2000, batch_lines=1)
+    )
     next(reading)
     reading.close()  # type: ignore[attr-defined]  # a generator
 
@@ -509,7 +519,7 @@ def test_an_abandoned_reading_ends_its_workers(tmp_path: Path) -> None:
 def test_a_file_replaced_while_workers_read_it_is_an_error(tmp_path: Path) -> None:
     file = make(tmp_path, _hostile(2000))
     with Workers(1) as engine:
-        batches = iter(FeedReading(file, ["price"], newest=False, engine=engine, chunk_bytes=2000))
+        batches = iter(FeedReading(file, ["price"], newest=False, engine=engine, chunk_bytes=2000, batch_lines=1))
         next(batches)
         other = tmp_path / "other"
         other.write_bytes(b"")

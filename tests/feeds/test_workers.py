@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from calib.feeds.chunks import Span
 from calib.feeds.packing import Plan
 from calib.feeds.workers import InProcess, Piece, Workers
 from tests.feeds.helpers import TS, line
+
+
+def _piece(data: bytes) -> Piece:
+    return Piece(Span(0, len(data)), data)
 
 
 @pytest.mark.parametrize("module", ["calib.feeds.judge", "calib.feeds.types", "calib.feeds.workers"])
@@ -21,7 +26,7 @@ def test_what_writers_and_workers_import_is_free_of_polars(module: str) -> None:
 
 def test_pieces_come_back_in_order() -> None:
     plan = Plan("fills", int(TS), ("price",))
-    pieces = [Piece(line("fills", price=n + 1) + b"\n") for n in range(40)]
+    pieces = [_piece(line("fills", price=n + 1) + b"\n") for n in range(40)]
     with Workers(2) as engine:
         found = [packed.columns["price"].values[0] for _, packed in engine.run(plan, iter(pieces))]
     assert found == [float(n + 1) for n in range(40)]
@@ -32,12 +37,12 @@ def test_large_pieces_and_answers_do_not_block_the_pipes() -> None:
     plan = Plan("fills", int(TS), ("trade_id",))
     text = b"".join(line("fills", trade_id=f"{n:0>40}") + b"\n" for n in range(2000))
     with Workers(2) as engine:
-        assert [packed.used for _, packed in engine.run(plan, iter([Piece(text)] * 8))] == [2000] * 8
+        assert [packed.used for _, packed in engine.run(plan, iter([_piece(text)] * 8))] == [2000] * 8
 
 
 def test_an_error_of_a_worker_comes_home(tmp_path: Path) -> None:
     plan = Plan("fills", int(TS), ("price",))
-    lost = Piece(None, path=tmp_path / "gone", offset=0, size=5)
+    lost = Piece(Span(0, 5), None, tmp_path / "gone")
     with pytest.raises(Exception, match="No such file"), Workers(1) as engine:
         list(engine.run(plan, iter([lost])))
 
@@ -48,7 +53,7 @@ def test_a_stop_in_the_middle_leaves_no_process() -> None:
     def stopped() -> None:
         with engine:
             for _ in engine.run(
-                Plan("fills", int(TS), ("price",)), (Piece(line("fills") + b"\n") for _ in range(1000))
+                Plan("fills", int(TS), ("price",)), (_piece(line("fills") + b"\n") for _ in range(1000))
             ):
                 raise KeyboardInterrupt
 
