@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 import polars as pl
 
 from calib.dataset.exact import sum_lists
-from calib.dataset.ticks import GROUP, ORDER
+from calib.dataset.order import GROUP, in_order, with_names
 
 _SUMS: Final = ("notional", "taker", "netted", "net", "net_equal", "slipped", "slip")
 
@@ -64,7 +64,7 @@ class FillSums:
             ``symbol``, ``index``, ``fills``, ``filled_quotes`` and the targets but ``fill_rate``, sorted by
             (symbol, index). A number may be infinite or NaN where one overflowed.
         """
-        groups = lines.sort(*GROUP, *ORDER).with_columns(*self._of_each()).group_by(*GROUP, maintain_order=True)
+        groups = in_order(lines).with_columns(*self._of_each()).group_by(*GROUP, maintain_order=True)
         lists = groups.agg(
             pl.len().cast(pl.Int64).alias("fills"),
             (pl.col("quote_id").drop_nulls().n_unique() + pl.col("quote_id").null_count()).alias("filled_quotes"),
@@ -76,7 +76,7 @@ class FillSums:
             pl.col("gain_bps").drop_nulls().alias("net_equal"),
             pl.col("gain_bps").count().alias("nets"),
         )
-        return sum_lists(lists, *_SUMS).select(
+        return with_names(sum_lists(lists, *_SUMS)).select(
             *GROUP,
             "fills",
             pl.col("filled_quotes").cast(pl.Int64),

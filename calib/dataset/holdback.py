@@ -14,10 +14,10 @@ from typing import Final
 import polars as pl
 
 from calib.dataset.grid import INDEX, Grid
+from calib.dataset.order import GROUP
 
 ALLOWANCE_S: Final = 900.0
 """How far behind its symbol's watermark a line may come and still meet its interval open, s."""
-GROUP: Final = ("symbol", INDEX)
 _OPEN: Final = "first_open"
 
 

@@ -9,8 +9,9 @@ from typing import Final, Protocol
 import polars as pl
 
 from calib.dataset.grid import DAY_S, INDEX, Grid, Span
-from calib.dataset.holdback import ALLOWANCE_S, GROUP, Holdback
+from calib.dataset.holdback import ALLOWANCE_S, Holdback
 from calib.dataset.model import INTERVALS
+from calib.dataset.order import GROUP
 from calib.dataset.ticks import MAX_QUOTES
 from calib.errors import UnreadableInput
 

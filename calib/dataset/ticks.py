@@ -13,9 +13,8 @@ import polars as pl
 
 from calib.dataset.exact import sum_lists
 from calib.dataset.grid import INDEX
+from calib.dataset.order import GROUP, in_order, with_names
 
-GROUP: Final = ("symbol", INDEX)
-ORDER: Final = ("ts", "file", "line")
 MAX_QUOTES: Final = 2**63 - 1
 """Largest count of quotes that can be written; past it the count is as good as infinite."""
 
@@ -69,9 +68,9 @@ class TickSums:
             ``symbol``, ``index``, ``ticks``, ``quotes`` and the features, sorted by (symbol, index). A number may be
             infinite or NaN where one overflowed.
         """
-        lines = lines.sort(*GROUP, *ORDER)
         sums = (
-            lines.with_columns(_silence(self.interval_sec), _quotes(self.tick_sample_rate), _squared_return())
+            in_order(lines)
+            .with_columns(_silence(self.interval_sec), _quotes(self.tick_sample_rate), _squared_return())
             .group_by(*GROUP, maintain_order=True)
             .agg(
                 pl.len().cast(pl.Int64).alias("ticks"),
@@ -87,7 +86,7 @@ class TickSums:
                 pl.col("squared_return").drop_nulls().alias("vol_realized_bps"),
             )
         )
-        return (
+        return with_names(
             sum_lists(sums, "cache_age_avg_ms", "vol_realized_bps")
             .with_columns(pl.col("cache_age_avg_ms") / pl.col("ages"), pl.col("vol_realized_bps").sqrt() * 1e4)
             .drop("ages")
