@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from calib.feeds.packing import NULL_FLAG, Packed, is_stage
+from calib.feeds.packing import Packed, is_stage
+from calib.feeds.records import NULL_FLAG, Codes, Slot
 from calib.feeds.schema import FEEDS, Type
 from calib.feeds.types import columns_of
 
@@ -20,8 +21,7 @@ _DTYPES: Final[dict[Type, pl.DataType]] = {
     Type.INTEGER: pl.Int64(),
     Type.BOOLEAN: pl.Boolean(),
 }
-_NUMPY: Final = {Type.NUMBER: "f8", Type.INTEGER: "i8", Type.BOOLEAN: "i1"}
-_Array = np.ndarray[Any, np.dtype[Any]]
+_NUMPY: Final = {Type.NUMBER: "f8", Type.INTEGER: "i8", Type.BOOLEAN: "i1", Type.STRING: "u4"}
 
 
 def schema(kind: str, columns: Sequence[str] | None = None) -> dict[str, pl.DataType]:
@@ -39,18 +39,15 @@ def schema(kind: str, columns: Sequence[str] | None = None) -> dict[str, pl.Data
 
 def numbers(packed: Packed, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A number column of one chunk; NaN is null."""
-    if _is_joined(packed, name):
-        return np.frombuffer(packed.records, _record_dtype(packed.layout))[name]
-    column = packed.columns[name]
-    return np.full(packed.used, np.nan) if column.values is None else np.frombuffer(column.values, np.float64)
+    return _records(packed)[name]
 
 
 def strings(packed: Packed, name: str) -> list[str | None]:
     """A string column of one chunk."""
-    column = packed.columns[name]
-    if column.values is None:
-        return [None] * packed.used
-    return column.values if column.extra is None else [column.extra[code] for code in column.values]
+    if name in packed.texts:
+        return packed.texts[name]
+    table = packed.tables[name]
+    return [table[code] for code in _records(packed)[name].tolist()]
 
 
 def frame(parts: Sequence[Packed], kind: str, names: Sequence[str]) -> pl.DataFrame:
@@ -62,48 +59,46 @@ def _series(parts: Sequence[Packed], name: str, dtype: pl.DataType) -> pl.Series
     """Only plain methods of series here: expressions, even small ones, wake polars' threads."""
     if dtype == pl.String:
         return _strings(parts, name)
+    values = np.concatenate([_records(part)[name] for part in parts])
     if dtype == pl.Float64:
-        nullable = not all(_is_joined(part, name) for part in parts)
-        return pl.Series(name, np.concatenate([numbers(part, name) for part in parts]), nan_to_null=nullable)
-    values, nulls = (
-        np.concatenate(pieces) for pieces in zip(*(_whole(part, name, dtype) for part in parts), strict=True)
-    )
-    found = pl.Series(name, values, dtype=dtype)
-    return found.set(pl.Series(nulls), None) if nulls.any() else found
-
-
-def _whole(part: Packed, name: str, dtype: pl.DataType) -> tuple[_Array, _Array]:
-    """Integers or booleans of one chunk, and which of them are null."""
-    filled = np.zeros(part.used, bool)
-    if _is_joined(part, name):
-        values = np.frombuffer(part.records, _record_dtype(part.layout))[name]
-        return (values.astype(bool) if dtype == pl.Boolean else values), filled
-    column = part.columns[name]
-    if column.values is None:
-        return np.zeros(part.used, bool if dtype == pl.Boolean else np.int64), ~filled
+        return pl.Series(name, values, nan_to_null=any(_nullable(part, name) for part in parts))
     if dtype == pl.Boolean:
-        flags = np.frombuffer(column.values, np.uint8)
-        return flags == 1, flags == NULL_FLAG
-    nulls = filled if column.extra is None else np.frombuffer(column.extra, np.uint8).astype(bool)
-    return np.frombuffer(column.values, np.int64), nulls
+        return _with_nulls(pl.Series(name, values == 1), values == NULL_FLAG)
+    nulls = [_records(part)[_null_name(name)] if _nullable(part, name) else np.zeros(part.used) for part in parts]
+    return _with_nulls(pl.Series(name, values), np.concatenate(nulls) == 1)
+
+
+def _with_nulls(values: pl.Series, nulls: np.ndarray[Any, np.dtype[np.bool_]]) -> pl.Series:
+    return values.set(pl.Series(nulls), None) if nulls.any() else values
 
 
 def _strings(parts: Sequence[Packed], name: str) -> pl.Series:
-    if any(part.columns[name].extra is None for part in parts):
+    if any(name in part.texts for part in parts):
         return pl.Series(name, list(chain.from_iterable(strings(part, name) for part in parts)), dtype=pl.String())
-    table: dict[str | None, int] = {}
-    codes = []
-    for part in parts:
-        column = part.columns[name]
-        places = np.array([table.setdefault(text, len(table)) for text in column.extra], np.uint32)
-        codes.append(places[np.frombuffer(column.values, np.uint32)])
-    return pl.Series(name, list(table), dtype=pl.String())[pl.Series(np.concatenate(codes))]
+    codes = Codes()
+    places = [np.array([codes[text] for text in part.tables[name]], np.uint32) for part in parts]
+    coded = np.concatenate([place[_records(part)[name]] for place, part in zip(places, parts, strict=True)])
+    return pl.Series(name, list(codes), dtype=pl.String())[pl.Series(coded)]
 
 
-def _is_joined(packed: Packed, name: str) -> bool:
-    return name not in packed.columns
+def _nullable(packed: Packed, name: str) -> bool:
+    return any(slot.name == name and slot.nullable for slot in packed.slots)
+
+
+def _records(packed: Packed) -> np.ndarray[Any, np.dtype[Any]]:
+    return np.frombuffer(packed.records, _record(packed.slots))
 
 
 @cache
-def _record_dtype(layout: tuple[tuple[str, Type], ...]) -> np.dtype[np.void]:
-    return np.dtype([(name, _NUMPY[type_]) for name, type_ in layout])
+def _record(slots: tuple[Slot, ...]) -> np.dtype[Any]:
+    return np.dtype([member for slot in slots for member in _members(slot)])
+
+
+def _members(slot: Slot) -> list[tuple[str, str]]:
+    value = (slot.name, _NUMPY[slot.type])
+    return [value, (_null_name(slot.name), "i1")] if slot.nullable and slot.type is Type.INTEGER else [value]
+
+
+def _null_name(name: str) -> str:
+    """What the byte of a nullable integer is called that tells whether it is null."""
+    return f"{name} is null"

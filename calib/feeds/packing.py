@@ -1,43 +1,26 @@
-"""Columns of a chunk as flat buffers, made without polars so that a worker process starts in a blink."""
+"""A chunk's columns as flat buffers, made without polars so that a worker process starts in a blink."""
 
 from __future__ import annotations
 
-import math
 import struct
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import starmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
 from calib.feeds.decoding import RowDecoder, Rows
+from calib.feeds.records import Codes, Slot, record_writer
 from calib.feeds.rejects import Reject
 from calib.feeds.schema import FEEDS, Type
+from calib.feeds.stats import MAX_UNKNOWN
 from calib.feeds.types import columns_of, learnable
 
-NULL_FLAG: Final = 2
-"""A boolean's byte where there is none."""
-_FIXED: Final = {Type.NUMBER: "d", Type.INTEGER: "q", Type.BOOLEAN: "b"}
-"""How `struct` writes the values that have a width of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its type, its values in a buffer or a list, and what else they need.
-
-    Parameters
-    ----------
-    type
-        `Type.NUMBER` (doubles, NaN is null), `Type.INTEGER` (64 bits; ``extra`` is a byte per value, 1 is null, or
-        None), `Type.BOOLEAN` (a byte each, 2 is null) or `Type.STRING` (a list; or codes into the list ``extra``).
-    values
-        None where every value is null.
-    """
-
-    type: Type
-    values: Any
-    extra: Any = None
+_BLOCK: Final = 1 << 18
+"""Bytes decoded at a time: their rows fit into a core's own cache."""
+_FEW_TEXTS: Final = 1000
+_NULL_MET: Final = (struct.error, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +29,21 @@ class Packed:
 
     Parameters
     ----------
-    records
-        The columns in which no value is null, row by row, without gaps.
-    layout
-        Name and type of each of these columns, in their order within a row.
-    columns
-        All other columns.
+    records, slots
+        The rows, one record each, and what a record holds.
+    tables
+        The texts that the codes of a string slot stand for.
+    texts
+        The string columns that have no slot, because most of their values differ.
     """
 
     count: int
     used: int
     lines: Sequence[int]
     records: bytes
-    layout: tuple[tuple[str, Type], ...]
-    columns: dict[str, Column]
+    slots: tuple[Slot, ...]
+    tables: dict[str, list[str | None]]
+    texts: dict[str, list[str | None]]
     rejects: list[Reject]
     unknown: list[str]
 
@@ -86,15 +70,6 @@ class Plan:
             if name not in flat and not (is_stage(self.kind, name) and learnable(name.partition(".")[2])):
                 raise ValueError(f"{self.kind} has no column {name!r}; it has {', '.join(flat)}")
 
-    def packer(self) -> Packer:
-        """What carries the plan out."""
-        stages = [name.partition(".")[2] for name in self.columns if "." in name]
-        return Packer(self, RowDecoder(self.kind, self.first_ts, stages))
-
-    def type_of(self, name: str) -> Type:
-        """The type of a column."""
-        return Type.NUMBER if is_stage(self.kind, name) else FEEDS[self.kind].field(name).type
-
 
 def is_stage(kind: str, column: str) -> bool:
     """Whether a column is one stage of a stages field, as in ``stage_latencies.fetch_md``.
@@ -107,99 +82,105 @@ def is_stage(kind: str, column: str) -> bool:
 
 
 class Packer:
-    """Packs the chunks of one file, and learns on the way which columns hold nulls.
+    """Carries out a plan, chunk after chunk of one file; learns on the way which columns hold nulls or many texts."""
 
-    To write the columns without nulls row by row takes half the time of one column after the other.
-    """
+    def __init__(self, plan: Plan) -> None:
+        stages = [name.partition(".")[2] for name in plan.columns if "." in name]
+        self._decoder = RowDecoder(plan.kind, plan.first_ts, stages)
+        self._lay_out([_slot(plan.kind, name, self._decoder.stages) for name in plan.columns], [])
 
-    def __init__(self, plan: Plan, decoder: RowDecoder) -> None:
-        self._plan, self.decoder = plan, decoder
-        types = [(name, plan.type_of(name)) for name in plan.columns if not is_stage(plan.kind, name)]
-        self._lay_out((name, type_) for name, type_ in types if type_ in _FIXED)
+    def pack(self, data: bytes) -> Packed:
+        """The planned columns of a chunk of whole lines."""
+        while (packed := self._attempt(data)) is None:
+            pass  # a column was not as it had been so far; that is known now, and lasts for the file
+        return packed
 
-    def pack(self, found: Rows) -> Packed:
-        """The planned columns of a chunk's rows."""
-        lines = found.lines if isinstance(found.lines, range) else array("q", found.lines)
-        records = self._records(found.rows)
-        together = {name for name, _ in self._layout} if found.rows else set(self._plan.columns)
-        columns = {name: self._column(name, found.rows) for name in self._plan.columns if name not in together}
-        return Packed(found.count, len(found.rows), lines, records, self._layout, columns, found.rejects, found.unknown)
+    def oversized(self, head: bytes) -> Packed:
+        """The only line of a chunk of which no more than the beginning was kept."""
+        found = self._decoder.oversized(head)
+        return Packed(found.count, 0, found.lines, b"", self._slots, {}, {}, found.rejects, found.unknown)
 
-    def _lay_out(self, columns: Iterable[tuple[str, Type]]) -> None:
-        layout = tuple(columns)
-        # Of a single column the getter would give values, not tuples.
-        self._layout = layout if len(layout) > 1 else ()
-        self._values = attrgetter(*(name for name, _ in self._layout)) if self._layout else None
-        self._write = struct.Struct("=" + "".join(_FIXED[type_] for _, type_ in self._layout)).pack
+    def _attempt(self, data: bytes) -> Packed | None:
+        codes = {slot.name: Codes() for slot in self._slots if slot.type is Type.STRING}
+        texts: dict[str, list[str | None]] = {name: [] for name in self._apart}
+        tally, records = _Tally(), []
+        for block in _blocks(data):
+            found = self._decoder.decode(block)
+            try:
+                records.append(self._write(found.rows, *codes.values()))
+            except _NULL_MET:
+                self._learn_nulls(found.rows)
+                return None
+            for name, values in texts.items():
+                values += map(attrgetter(name), found.rows)
+            tally.add(found)
+        many = {name for name, table in codes.items() if len(table) > max(_FEW_TEXTS, tally.used // 4)}
+        if many:
+            self._lay_out([slot for slot in self._slots if slot.name not in many], [*self._apart, *sorted(many)])
+            return None
+        tables = {name: list(table) for name, table in codes.items()}
+        return tally.packed(b"".join(records), self._slots, tables, texts)
 
-    def _records(self, rows: list[Any]) -> bytes:
-        if self._values is None:
-            return b""
-        try:
-            return b"".join(starmap(self._write, map(self._values, rows)))
-        except struct.error:  # a null among them
-            self._lay_out(entry for entry in self._layout if None not in map(attrgetter(entry[0]), rows))
-            return self._records(rows)
+    def _learn_nulls(self, rows: list[Any]) -> None:
+        def with_null(slot: Slot) -> bool:
+            return not slot.nullable and slot.type is not Type.STRING and any(map(slot.is_null, rows))
 
-    def _column(self, name: str, rows: list[Any]) -> Column:
-        if is_stage(self._plan.kind, name):
-            return _numbers(_stage_values(self.decoder, name, rows))
-        values = list(map(attrgetter(name), rows))
-        match self._plan.type_of(name):
-            case Type.NUMBER:
-                return _numbers(values)
-            case Type.INTEGER:
-                return _integers(values)
-            case Type.BOOLEAN:
-                return _booleans(values)
-            case _:
-                return _strings(values)
+        learned = [replace(slot, nullable=True) if with_null(slot) else slot for slot in self._slots]
+        if learned == list(self._slots):
+            raise AssertionError("a row could not be written, and no null is the cause")
+        self._lay_out(learned, self._apart)
 
-
-def _stage_values(decoder: RowDecoder, name: str, rows: list[Any]) -> list[float | None]:
-    field, _, stage = name.partition(".")
-    attribute = f"stage_{decoder.stages.index(stage)}"
-    holders, value = map(attrgetter(field), rows), attrgetter(attribute)
-    # A row decoded before a stage was learned is of an older type, but the planned stages are in every type.
-    return [None if holder is None else value(holder) for holder in holders]
+    def _lay_out(self, slots: Sequence[Slot], apart: Sequence[str]) -> None:
+        self._slots, self._apart = tuple(slots), tuple(apart)
+        self._write = record_writer(self._slots)
 
 
-def _numbers(values: list[float | None]) -> Column:
-    try:
-        return Column(Type.NUMBER, array("d", values))
-    except TypeError:
-        if _all_null(values):
-            return Column(Type.NUMBER, None)
-        return Column(Type.NUMBER, array("d", [math.nan if value is None else value for value in values]))
+def _slot(kind: str, name: str, stages: Sequence[str]) -> Slot:
+    if is_stage(kind, name):
+        holder, _, stage = name.partition(".")
+        # A row decoded before a stage was learned is of an older type, but the planned stages are in every type.
+        return Slot(name, Type.NUMBER, False, holder, f"stage_{stages.index(stage)}")
+    return Slot(name, FEEDS[kind].field(name).type, False, "", name)
 
 
-def _integers(values: list[int | None]) -> Column:
-    try:
-        return Column(Type.INTEGER, array("q", values))
-    except TypeError:
-        if _all_null(values):
-            return Column(Type.INTEGER, None)
-        nulls = bytes([value is None for value in values])
-        return Column(Type.INTEGER, array("q", [0 if value is None else value for value in values]), nulls)
+def _blocks(data: bytes) -> Iterator[bytes]:
+    """The lines in parts of a block's size, about."""
+    begin = 0
+    while begin < len(data):
+        end = len(data)
+        if end - begin > _BLOCK:
+            end = data.rfind(b"\n", begin, begin + _BLOCK) + 1 or data.find(b"\n", begin + _BLOCK) + 1 or end
+        yield data[begin:end]
+        begin = end
 
 
-def _booleans(values: list[bool | None]) -> Column:
-    try:
-        return Column(Type.BOOLEAN, bytes(values))  # type: ignore[arg-type]  # a None raises, and is rare
-    except TypeError:
-        if _all_null(values):
-            return Column(Type.BOOLEAN, None)
-        return Column(Type.BOOLEAN, bytes([NULL_FLAG if value is None else value for value in values]))
+@dataclass(slots=True)
+class _Tally:
+    """What was found in the blocks of one chunk, beside the values."""
 
+    count: int = 0
+    used: int = 0
+    lines: list[Sequence[int]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    unknown: dict[str, None] = field(default_factory=dict)
 
-def _strings(values: list[str | None]) -> Column:
-    if _all_null(values):
-        return Column(Type.STRING, None)
-    codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
-    if 4 * len(codes) > len(values):
-        return Column(Type.STRING, values)
-    return Column(Type.STRING, array("I", list(map(codes.__getitem__, values))), list(codes))
+    def add(self, found: Rows) -> None:
+        first = self.count
+        self.count += found.count
+        self.used += len(found.rows)
+        whole = isinstance(found.lines, range)
+        self.lines.append(range(first, self.count) if whole else [first + number for number in found.lines])
+        self.rejects += [replace(reject, line=first + reject.line) for reject in found.rejects]
+        self.unknown |= dict.fromkeys(found.unknown)
 
-
-def _all_null(values: list[Any]) -> bool:
-    return values[0] is None and values.count(None) == len(values)
+    def packed(
+        self,
+        records: bytes,
+        slots: tuple[Slot, ...],
+        tables: dict[str, list[str | None]],
+        texts: dict[str, list[str | None]],
+    ) -> Packed:
+        whole = self.used == self.count
+        lines = range(self.count) if whole else array("q", chain.from_iterable(self.lines))
+        unknown = list(self.unknown)[:MAX_UNKNOWN]
+        return Packed(self.count, self.used, lines, records, slots, tables, texts, self.rejects, unknown)

@@ -69,7 +69,7 @@ class InProcess:
     remote = False
 
     def run(self, plan: Plan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
-        packer = plan.packer()
+        packer = Packer(plan)
         for piece in pieces:
             yield piece, _packed(packer, piece)
 
@@ -143,12 +143,12 @@ class Workers:
             worker = None
         finally:
             self._idle.put(worker)
-        return _packed(plan.packer(), piece)
+        return _packed(Packer(plan), piece)
 
 
 def _packed(packer: Packer, piece: Piece) -> Packed:
     data = piece.content()
-    return packer.pack(packer.decoder.oversized(data) if piece.span.oversized else packer.decoder.decode(data))
+    return packer.oversized(data) if piece.span.oversized else packer.pack(data)
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -200,7 +200,7 @@ def serve() -> None:
             wanted, piece = request
             try:
                 if packer is None or wanted != plan:
-                    plan, packer = wanted, wanted.packer()
+                    plan, packer = wanted, Packer(wanted)
                     gc.collect()
                 answer: object = _packed(packer, piece)
             except Exception as error:

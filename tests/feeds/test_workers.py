@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from struct import unpack
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_pieces_come_back_in_order() -> None:
     plan = Plan("fills", int(TS), ("price",))
     pieces = [_piece(line("fills", price=n + 1) + b"\n") for n in range(40)]
     with Workers(2) as engine:
-        found = [packed.columns["price"].values[0] for _, packed in engine.run(plan, iter(pieces))]
+        found = [unpack("=d", packed.records)[0] for _, packed in engine.run(plan, iter(pieces))]
     assert found == [float(n + 1) for n in range(40)]
     assert [packed.used for _, packed in InProcess().run(plan, pieces)] == [1] * 40
 
