@@ -22,6 +22,7 @@ _DTYPES: Final[dict[Type, pl.DataType]] = {
     Type.BOOLEAN: pl.Boolean(),
 }
 _NUMPY: Final = {Type.NUMBER: "f8", Type.INTEGER: "i8", Type.BOOLEAN: "i1", Type.STRING: "u4"}
+_Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def schema(kind: str, columns: Sequence[str] | None = None) -> dict[str, pl.DataType]:
@@ -52,19 +53,21 @@ def strings(packed: Packed, name: str) -> list[str | None]:
 
 def frame(parts: Sequence[Packed], kind: str, names: Sequence[str]) -> pl.DataFrame:
     """These columns of several chunks, each with a row at least, as polars holds them; nulls are nulls."""
-    return pl.DataFrame([_series(parts, name, dtype) for name, dtype in schema(kind, names).items()])
+    records = [_records(part) for part in parts]
+    return pl.DataFrame([_series(parts, records, name, dtype) for name, dtype in schema(kind, names).items()])
 
 
-def _series(parts: Sequence[Packed], name: str, dtype: pl.DataType) -> pl.Series:
+def _series(parts: Sequence[Packed], records: Sequence[_Array], name: str, dtype: pl.DataType) -> pl.Series:
     """Only plain methods of series here: expressions, even small ones, wake polars' threads."""
     if dtype == pl.String:
-        return _strings(parts, name)
-    values = np.concatenate([_records(part)[name] for part in parts])
-    if dtype == pl.Float64:
-        return pl.Series(name, values, nan_to_null=any(_nullable(part, name) for part in parts))
+        return _strings(parts, records, name)
+    values = np.concatenate([record[name] for record in records])
     if dtype == pl.Boolean:
         return _with_nulls(pl.Series(name, values == 1), values == NULL_FLAG)
-    nulls = [_records(part)[_null_name(name)] if _nullable(part, name) else np.zeros(part.used) for part in parts]
+    null = _null_name(name)
+    if dtype == pl.Float64:
+        return pl.Series(name, values, nan_to_null=True)
+    nulls = [record[null] if null in (record.dtype.names or ()) else np.zeros(len(record)) for record in records]
     return _with_nulls(pl.Series(name, values), np.concatenate(nulls) == 1)
 
 
@@ -72,20 +75,16 @@ def _with_nulls(values: pl.Series, nulls: np.ndarray[Any, np.dtype[np.bool_]]) -
     return values.set(pl.Series(nulls), None) if nulls.any() else values
 
 
-def _strings(parts: Sequence[Packed], name: str) -> pl.Series:
+def _strings(parts: Sequence[Packed], records: Sequence[_Array], name: str) -> pl.Series:
     if any(name in part.texts for part in parts):
         return pl.Series(name, list(chain.from_iterable(strings(part, name) for part in parts)), dtype=pl.String())
     codes = Codes()
     places = [np.array([codes[text] for text in part.tables[name]], np.uint32) for part in parts]
-    coded = np.concatenate([place[_records(part)[name]] for place, part in zip(places, parts, strict=True)])
+    coded = np.concatenate([place[record[name]] for place, record in zip(places, records, strict=True)])
     return pl.Series(name, list(codes), dtype=pl.String())[pl.Series(coded)]
 
 
-def _nullable(packed: Packed, name: str) -> bool:
-    return any(slot.name == name and slot.nullable for slot in packed.slots)
-
-
-def _records(packed: Packed) -> np.ndarray[Any, np.dtype[Any]]:
+def _records(packed: Packed) -> _Array:
     return np.frombuffer(packed.records, _record(packed.slots))
 
 

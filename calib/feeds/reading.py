@@ -103,27 +103,38 @@ class FeedReading:
         repeated = self._ledger.settle(piece, first_line, packed, keys)
         if len(repeated) == packed.used:
             return []
-        kept = np.ones(packed.used, bool)
-        kept[repeated] = False
-        self._ledger.use(numbers(packed, "ts")[kept])
-        return [_Part(packed, np.asarray(packed.lines, dtype=np.int64) + first_line, kept)]
+        times = numbers(packed, "ts")
+        kept = None
+        if repeated:
+            kept = np.ones(packed.used, bool)
+            kept[repeated] = False
+            times = times[kept]
+        self._ledger.use(times)
+        return [_Part(packed, _numbers(packed.lines, first_line), kept)]
 
     def _batch(self, parts: Sequence[_Part]) -> pl.DataFrame:
         lines = pl.Series(LINE, np.concatenate([part.lines for part in parts]))
         rows = frame([part.packed for part in parts], self.file.kind, self.columns)
         batch = rows.insert_column(0, lines)
-        if all(part.kept.all() for part in parts):
+        if all(part.kept is None for part in parts):
             return batch
-        return batch.filter(pl.Series(np.concatenate([part.kept for part in parts])))
+        kept = [np.ones(part.packed.used, bool) if part.kept is None else part.kept for part in parts]
+        return batch.filter(pl.Series(np.concatenate(kept)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A chunk's rows, the number of each line in the file, and whether the row is kept."""
+    """A chunk's rows, the number of each line in the file, and whether the row is kept; None where all are."""
 
     packed: Packed
     lines: np.ndarray[Any, np.dtype[np.int64]]
-    kept: np.ndarray[Any, np.dtype[np.bool_]]
+    kept: np.ndarray[Any, np.dtype[np.bool_]] | None
+
+
+def _numbers(lines: Sequence[int], first_line: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    if isinstance(lines, range):
+        return np.arange(first_line + lines.start, first_line + lines.stop, dtype=np.int64)
+    return np.asarray(lines, dtype=np.int64) + first_line
 
 
 class RecordReading:
