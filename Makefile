@@ -20,7 +20,7 @@ setup: $(STAMP) ## make .venv with the locked dependencies and calib itself
 $(STAMP): requirements/dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements/dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -36,7 +36,7 @@ lint: setup ## ruff, mypy --strict, the import contract
 bench: ## run every benchmark in an environment of its own
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet uv==$(UV_VERSION)
-	@.venv-bench/bin/uv pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements/bench.lock
+	@.venv-bench/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python .venv-bench/bin/python requirements/bench.lock
 	@.venv-bench/bin/uv pip install --quiet --python .venv-bench/bin/python --no-deps --no-build-isolation --editable .
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; .venv-bench/bin/python -m benchmarks.$$(basename $$file .py); done
 

@@ -3,6 +3,9 @@
     python -m benchmarks.bench_aggregate --hours 24     # 1.9 GB: the size that the goals speak of
     python -m benchmarks.bench_aggregate                # two hours
 
+A loop of bare `orjson.loads` over the same lines, which checks and sums nothing, runs in turns with it: what one core
+of this machine takes to make Python objects of them at all.
+
 The peak is the largest sum of the resident sets of all its processes, sampled: pages that they share count more than
 once, so it is an upper bound.
 """
@@ -32,19 +35,18 @@ def _resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 + sum(_resident_mb(int(child)) for child in children)
 
 
-def measure(feeds: Path, out: Path) -> tuple[float, float, float]:
+def measure(command: list[str]) -> tuple[float, float, float]:
     """Wall s, CPU s, peak MB of one run."""
-    command = [sys.executable, "-m", "calib", "aggregate", "--feeds", str(feeds), "--out", str(out), "--quiet"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     peak = 0.0
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, _resident_mb(process.pid))
             time.sleep(0.05)
     wall = time.perf_counter() - begin
     if process.returncode:
-        raise SystemExit(f"calib aggregate ended with {process.returncode}")
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
 
@@ -65,9 +67,17 @@ def main() -> None:
         print(
             f"{size / 1e9:.2f} GB of feeds, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the first run"
         )
-        figures = [measure(feeds, Path(name) / "out") for _ in range(given.repeats)]
-        wall, cpu, peak = (statistics.median(column) for column in zip(*figures, strict=True))
-        print(f"calib aggregate  {wall:6.2f} s  {cpu:6.2f} s CPU  {peak:5.0f} MB   (medians of {given.repeats})")
+        commands = {
+            "orjson loop": ["-m", "benchmarks.bench_reading", "--one", "orjson", "--path", str(feeds)],
+            "calib aggregate": ["-m", "calib", "aggregate", "--feeds", str(feeds), "--out", f"{name}/out", "--quiet"],
+        }
+        turns = [{what: measure(command) for what, command in commands.items()} for _ in range(given.repeats)]
+        for what in commands:
+            wall, cpu, peak = (
+                statistics.median(column) for column in zip(*(turn[what] for turn in turns), strict=True)
+            )
+            walls = ", ".join(f"{turn[what][0]:.1f}" for turn in turns)
+            print(f"{what:<16} {wall:6.2f} s  {cpu:6.2f} s CPU  {peak:5.0f} MB   (medians of {walls} s)")
 
 
 if __name__ == "__main__":

@@ -64,9 +64,10 @@ def _series(parts: Sequence[Packed], records: Sequence[_Array], name: str, dtype
     values = np.concatenate([record[name] for record in records])
     if dtype == pl.Boolean:
         return _with_nulls(pl.Series(name, values == 1), values == NULL_FLAG)
-    null = _null_name(name)
     if dtype == pl.Float64:
-        return pl.Series(name, values, nan_to_null=True)
+        nullable = any(slot.nullable for part in parts for slot in part.slots if slot.name == name)
+        return pl.Series(name, values, nan_to_null=nullable)
+    null = _null_name(name)
     nulls = [record[null] if null in (record.dtype.names or ()) else np.zeros(len(record)) for record in records]
     return _with_nulls(pl.Series(name, values), np.concatenate(nulls) == 1)
 
