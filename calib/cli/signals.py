@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 
@@ -24,6 +24,16 @@ def check() -> None:
     """Raise what arrived, where the exception itself was lost on its way."""
     if _arrived:
         raise _arrived[0]
+
+
+def checked(advance: Callable[[float], None]) -> Callable[[float], None]:
+    """The same progress, told of at a safe point: what arrived is raised there."""
+
+    def tell(amount: float) -> None:
+        check()
+        advance(amount)
+
+    return tell
 
 
 @contextlib.contextmanager
