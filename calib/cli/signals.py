@@ -12,8 +12,15 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
+class Terminated(SystemExit):
+    """SIGTERM arrived.
+
+    A `SystemExit`, because that (and Ctrl-C's exception) an event loop lets through wherever it was raised; another
+    would end the callback that it happened to hit, and the run would go on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
 
 
 _KINDS: dict[int, type[BaseException]] = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
@@ -52,6 +59,9 @@ def raising() -> Iterator[None]:
         return
     try:
         yield
+    except Exception:
+        check()  # where it was lost, what it broke on its way is no error to speak of
+        raise
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

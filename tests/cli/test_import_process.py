@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.cli.terminal import on_a_terminal
 
 HEADER = (
     "exchange_trade_id,config_file_path,strategy,market,symbol,base_asset,quote_asset,timestamp,order_id,trade_type,"
@@ -58,21 +59,6 @@ def test_an_interrupted_import_leaves_nothing_behind(tmp_path: Path, number: int
     assert printed == b""
     assert b"Traceback" not in said
     assert [path.name for path in out.iterdir()] == [".calib.lock"]
-
-
-def on_a_terminal(argv: list[str]) -> str:
-    """What a command writes to the terminal that its stderr is."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        shown = b""
-        with contextlib.suppress(OSError):  # the other end was closed
-            while block := os.read(ours, 65_536):
-                shown += block
-        assert process.wait() == 0
-    os.close(ours)
-    return shown.decode()
 
 
 def test_a_terminal_is_shown_how_much_of_all_files_was_read_and_a_pipe_nothing(tmp_path: Path) -> None:
