@@ -27,10 +27,14 @@ def test_what_was_swallowed_is_raised_at_the_next_safe_point(number: int, kind: 
 
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, signals.Terminated), (signal.SIGINT, KeyboardInterrupt)])
 def test_what_it_broke_on_its_way_is_not_spoken_of(number: int, kind: type[BaseException]) -> None:
-    with pytest.raises(kind), signals.raising():
-        with contextlib.suppress(kind):
-            os.kill(os.getpid(), number)
-        raise RuntimeError("half a result")
+    def work() -> None:
+        with signals.raising():
+            with contextlib.suppress(kind):
+                os.kill(os.getpid(), number)
+            raise RuntimeError("half a result")
+
+    with pytest.raises(kind):
+        work()
     with pytest.raises(RuntimeError), signals.raising():
         raise RuntimeError("nothing arrived")
 
