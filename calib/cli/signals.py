@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -57,12 +58,21 @@ def raising() -> Iterator[None]:
     except ValueError:  # not the main thread: the embedding program owns the signals
         yield
         return
+    loud = sys.unraisablehook
+
+    def quiet(lost: sys.UnraisableHookArgs) -> None:
+        """What is remembered needs no complaint from Python that it could not be raised."""
+        if lost.exc_type not in _arrived:
+            loud(lost)
+
+    sys.unraisablehook = quiet
     try:
         yield
     except Exception:
         check()  # where it was lost, what it broke on its way is no error to speak of
         raise
     finally:
+        sys.unraisablehook = loud
         for number, handler in previous.items():
             signal.signal(number, handler)
         _arrived.clear()
