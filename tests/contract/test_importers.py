@@ -154,6 +154,14 @@ def test_it_tells_of_every_byte_of_the_file(
 
 
 @each
+def test_no_two_records_of_a_feed_begin_on_the_same_line(
+    importer: Importer, sample: Callable[[Path], Path], records: int, rejects: int, tmp_path: Path
+) -> None:
+    begun = [(item.kind, item.line) for item in importer.read(sample(tmp_path)) if isinstance(item, Imported)]
+    assert len(set(begun)) == len(begun) == records
+
+
+@each
 def test_the_same_files_in_any_order_make_the_same_days(
     importer: Importer, sample: Callable[[Path], Path], records: int, rejects: int, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ class Imported:
     """Feed: ``fills``, ``book``, ..."""
     record: dict[str, Any]
     line: int
-    """Where it began in the source file, counted from 1."""
+    """Where it began in the source file, counted from 1; no other record of its feed begins there."""
     stream: str = ""
     """Which of the source's streams told it: a symbol's feed must not be told by two. Empty where there is but one."""
 
