@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
+from calib.feeds.importers import collect, store
 from calib.feeds.importers.hftbacktest_collector import HftbacktestCollector
-from calib.feeds.importers.store import collect, store
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 

@@ -217,6 +217,14 @@ SETTINGS: Final[dict[str, Setting]] = {
             "What a plain LIMIT order of Hummingbot was",
             choices=("maker", "taker", "reject"),
         ),
+        Setting(
+            "import.buffer_mb",
+            "int",
+            64,
+            "Memory for lines that wait for their place, MiB; what does not fit is sorted on disk",
+            1,
+            65_536,
+        ),
         Setting("aggregate.format", "list", ["json"], "Formats of the dataset", choices=FORMATS),
         Setting("md_cache.enabled", "bool", False, "Whether the market-data cache is used at all"),
         Setting(

@@ -27,7 +27,7 @@ def make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> bool:
@@ -68,7 +68,7 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
         temporary.replace(path)
         _fsync_directory(path.parent)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
     return True
@@ -112,7 +112,7 @@ def locked(directory: Path) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,7 +130,8 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _unwritable(path: Path, error: OSError) -> UnwritableOutput:
+def unwritable(path: Path, error: OSError) -> UnwritableOutput:
+    """The error of a write that the system refused."""
     return UnwritableOutput(
         f"cannot be written: {error.strerror or error}",
         where=str(path),

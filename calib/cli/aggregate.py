@@ -146,18 +146,13 @@ def _make(session: Session, plan: Plan, root: Path, *, strict: bool, prom: Path 
     make_directory(root / "datasets")
     total = sum(stored_size(file) for file in plan.files)
     with session.progress("aggregate", total) as advance:
-
-        def tell(amount: float) -> None:
-            signals.check()
-            advance(amount)
-
         dataset = build_from_plan(
             plan,
             _recipe(session),
             out=root,
             jobs=session.config["jobs"],
             note=session.note,
-            progress=tell,
+            progress=signals.checked(advance),
         )
     signals.check()
     for item in dataset.inputs:

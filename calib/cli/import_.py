@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, signals
 from calib.cli.output import Session
+from calib.files import locked
 
 if TYPE_CHECKING:
     from calib.feeds.importers import Import, Importer, LimitAs, Rejected
@@ -226,20 +227,24 @@ def cryptofeed(
 
 def run(session: Session, importer: Importer, files: Sequence[Path], replace: bool, hints: dict[str, str]) -> int:
     """Import and report: what every format's command does once it has its importer."""
-    from calib.feeds.importers import collect, store
+    from calib.feeds.importers import Scratch, collect, stored_bytes, write_days
 
     def on_reject(path: Path, row: Rejected) -> None:
         session.detail(f"{path}:{row.line}: {row.reason} {row.field}: {row.text[:120]}")
 
-    with session.progress(f"importing {importer.name}", len(files)) as advance:
-        found = collect(
-            importer,
-            files,
-            max_reject_ratio=session.config["max_reject_ratio"],
-            on_reject=on_reject,
-            on_file=lambda _: advance(1),
-        )
-    written = store(found, Path(session.config["feeds"]), replace=replace)
+    feeds = Path(session.config["feeds"])
+    with locked(feeds), Scratch(feeds, session.config["import.buffer_mb"] << 20) as scratch:
+        with session.progress(f"importing {importer.name}", stored_bytes(files)) as advance:
+            found = collect(
+                importer,
+                files,
+                max_reject_ratio=session.config["max_reject_ratio"],
+                scratch=scratch,
+                on_reject=on_reject,
+                progress=signals.checked(advance),
+            )
+        with session.progress("writing", found.used) as advance:
+            written = write_days(found.days, feeds, replace=replace, progress=signals.checked(advance))
     for reason, hint in hints.items():
         if count := sum(source.rejected[reason] for source in found.sources):
             session.note(f"{count} {'row' if count == 1 else 'rows'} rejected as {reason}: {hint}")

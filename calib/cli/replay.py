@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, signals
 from calib.cli.output import Session
 from calib.cli.times import parse_duration, parse_range
 from calib.config import SETTINGS, Config, find_file
@@ -160,12 +160,13 @@ def _one(session: Session, asked: Asked) -> int:
     from calib.reports.replay import digest, replay_text
 
     out = Path(session.config["out"])
-    with session.progress("replaying", None) as advance:
+    with session.progress("replaying", 1.0) as advance:
         outcome = run_replay(
             session.config["feeds"],
             _settings(session.config, asked),
-            **_options(session.config, asked) | {"out": out, "progress": advance},
+            **_options(session.config, asked) | {"out": out, "progress": signals.checked(advance)},
         )
+    signals.check()
     judged = _judged(session.config, outcome.data) if asked.gate else []
     for note in outcome.data["notes"]:
         session.note(note)
@@ -189,8 +190,9 @@ def _compare(session: Session, asked: Asked, files: list[str], flags: Mapping[st
     from calib.reports.replay import compare_text
 
     configs = [Config.resolve(flags, file=find_file(file)) for file in files]
+    todo = _jobs(session, configs, asked)
     with session.progress("replaying", len(configs)) as advance:
-        outcomes = run_all([_job(session, config, asked) for config in configs], asked.jobs, advance)
+        outcomes = run_all(todo, asked.jobs, advance)
     text = compare_text(files, outcomes)
     out = Path(session.config["out"])
     paths = _write(out, f"replay_compare_{_stamp(outcomes[0])}", {".md": text.encode()})
@@ -220,8 +222,9 @@ def _sweep(session: Session, asked: Asked, texts: list[str]) -> int:
 
     chosen = combinations(_axes(texts))
     configs = [session.config.with_flags(values) for values in chosen]
+    todo = _jobs(session, configs, asked)
     with session.progress("replaying", len(chosen)) as advance:
-        outcomes = run_all([_job(session, config, asked) for config in configs], asked.jobs, advance)
+        outcomes = run_all(todo, asked.jobs, advance)
     limits = [limits_from(config.section("replay")) for config in configs]
     points = [Point.of(*found) for found in zip(chosen, outcomes, limits, strict=True)]
     best, winner = frontier(points), cheapest(points)
@@ -307,10 +310,16 @@ def _options(config: Config, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _job(session: Session, config: Config, asked: Asked) -> Job:
+def _jobs(session: Session, configs: list[Config], asked: Asked) -> list[Job]:
+    """A job for each configuration; what has no effect in any of them is said once."""
     from calib.replay.sweep import Job
 
-    return Job(Path(session.config["feeds"]), _settings(config, asked), _options(config, asked))
+    feeds = Path(session.config["feeds"])
+    jobs = [Job(feeds, _settings(config, asked), _options(config, asked)) for config in configs]
+    for note in dict.fromkeys(job.settings.without_effect for job in jobs):
+        if note:
+            session.note(note)
+    return jobs
 
 
 def _judged(config: Config, outcome: Mapping[str, Any]) -> list[Judged]:

@@ -156,6 +156,8 @@ class RecordReading:
         self.file = file
         self._ledger = _Ledger(file, newest, rejects)
         self._limits = chunk_bytes, max_line_bytes
+        self.bytes_read = 0
+        """Stored bytes read so far, to show how far it is."""
 
     @property
     def stats(self) -> FileStats:
@@ -169,6 +171,7 @@ class RecordReading:
             for piece in _pieces(self.file, stored, self._limits, by_reference=False):
                 data = piece.content()
                 found = decoder.oversized(data) if piece.span.oversized else decoder.decode(data)
+                self.bytes_read = stored.bytes
                 yield from self._usable(piece, found, first_line)
                 first_line += found.count
             self._ledger.close(stored)

@@ -23,7 +23,7 @@ _REASONS = 32
 class SymbolLedger:
     """Counts of one symbol; bounded."""
 
-    __slots__ = ("failures", "last_error", "latencies_ms", "reads", "refreshes", "statuses")
+    __slots__ = ("failures", "invalidations", "last_error", "latencies_ms", "reads", "refreshes", "statuses")
 
     def __init__(self) -> None:
         self.reads = Reads()
@@ -31,6 +31,7 @@ class SymbolLedger:
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self.refreshes = 0
         self.failures = 0
+        self.invalidations: dict[str, int] = {}
         self.last_error: str | None = None
 
     def by_status(self) -> dict[str, int]:
@@ -105,11 +106,12 @@ class Ledger:
         if self._metrics is not None:
             self._metrics.record_pricing_on_stale(reason)
 
-    def invalidated(self, reason: str) -> None:
+    def invalidated(self, ledger: SymbolLedger, reason: str) -> None:
         """A book was dropped."""
-        counts = self._invalidations
-        name = reason if reason in counts or len(counts) < _REASONS else "other"
-        counts[name] = counts.get(name, 0) + 1
+        known = self._invalidations
+        name = reason if reason in known or len(known) < _REASONS else "other"
+        for counts in (known, ledger.invalidations):
+            counts[name] = counts.get(name, 0) + 1
         if self._metrics is not None:
             self._metrics.record_md_cache_invalidation(name)
 
@@ -161,5 +163,6 @@ def symbol_summary(ledger: SymbolLedger, age_ms: float | None, state: str) -> di
         "refreshes": ledger.refreshes,
         "refresh_failures": ledger.failures,
         "refresh_latency_p95_ms": latency_p95_ms([ledger]),
+        "invalidations": dict(sorted(ledger.invalidations.items())),
         "last_error": ledger.last_error,
     }

@@ -69,7 +69,7 @@ class Store:
         state.live = None
         state.refresh.invalidated()
         if dropped:
-            self.ledger.invalidated(reason)
+            self.ledger.invalidated(state.ledger, reason)
         return dropped
 
     def evict(self) -> None:

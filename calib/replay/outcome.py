@@ -77,7 +77,8 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
             "stream": _streams([driver.streams[symbol] for symbol in symbols]),
         },
         "symbols": {
-            symbol: _figures(tallies.get(symbol, Tally())) | {"stream": _streams([driver.streams[symbol]])}
+            symbol: _figures(tallies.get(symbol, Tally()))
+            | {"invalidations": _invalidations(summary, symbol), "stream": _streams([driver.streams[symbol]])}
             for symbol in symbols
         },
         "fidelity": driver.reader.fidelity.result(),
@@ -117,11 +118,13 @@ def _figures(tally: Tally) -> dict[str, Any]:
     reads = sum(statuses.values())
     return {
         "reads": reads,
+        "hits": _hits(statuses),
         "statuses": statuses,
         "hit_ratio": hit_ratio(statuses),
         "by_use_case": {
             use_case: {
                 "reads": counts.total(),
+                "hits": _hits(counts),
                 "statuses": {name: counts[name] for name in STATUSES},
                 "hit_ratio": hit_ratio(counts),
                 "staleness": _cost(tally.costs[use_case]),
@@ -137,6 +140,18 @@ def _figures(tally: Tally) -> dict[str, Any]:
         "sequence_gaps": tally.sequence_gaps,
         "staleness": _cost(_total_cost(tally)),
     }
+
+
+def _hits(statuses: Mapping[str, int]) -> int:
+    return statuses["fresh"] + statuses["stale"]
+
+
+def _invalidations(summary: Mapping[str, Any], symbol: str) -> dict[str, int] | None:
+    """By reason; None of a symbol that the cache let go, and its counts with it."""
+    kept = summary["symbols"].get(symbol)
+    if kept is None:
+        return None if summary["evictions"] else {}
+    return dict(kept["invalidations"])
 
 
 def _total_cost(tally: Tally) -> Cost:
@@ -235,6 +250,8 @@ def _notes(driver: Driver, sources: Sources) -> list[str]:
         notes.append(f"Reads were made every {settings.read_every_us / 1000:g} ms, not at recorded ticks.")
     if settings.expand:
         notes.append(f"{found.reads_added} reads were put between sampled ticks, evenly spaced.")
+    if settings.without_effect:
+        notes.append(settings.without_effect)
     notes.append("A hit takes no time here: fetch_md with the cache counts what reads waited for.")
     for kind, late in sorted(sources.late.items()):
         if late.lines:
@@ -251,6 +268,11 @@ def _notes(driver: Driver, sources: Sources) -> list[str]:
         notes.append(
             f"The recording is silent for more than a minute {found.silences} times, {found.silent_s:.0f} s in all; "
             "no reads are scheduled there."
+        )
+    if evictions := driver.cache_summary["evictions"]:
+        notes.append(
+            f"The cache let symbols go {evictions} times (md_cache.max_symbols): the invalidations and streams of the "
+            "symbols count from when it took them up again."
         )
     notes += _gap_notes(driver)
     return notes + _tick_notes(driver, sources)

@@ -14,7 +14,7 @@ from calib.replay.driver import Driver
 from calib.replay.latencies import DEFAULT_MS, LatencyChoice
 from calib.replay.outcome import ReplayOutcome, outcome_of
 from calib.replay.settings import ReplaySettings
-from calib.replay.sources import US_PER_S, Sources
+from calib.replay.sources import KINDS, US_PER_S, Sources
 from calib.virtual_loop import run
 
 READ_EVERY_US = 100_000
@@ -52,7 +52,7 @@ def run_replay(
     choose_latency
         Take the recorded latency where the feeds hold one, and the settings' own where they do not.
     progress
-        Told of the lines done since the last call.
+        Told of the share of the feeds read since the last call; in the end it was told of 1.
 
     Returns
     -------
@@ -67,8 +67,13 @@ def run_replay(
     chosen = ReplaySettings() if settings is None else settings
     sources = Sources(Path(feeds), start, end, tuple(symbols), None if out is None else Path(out), max_reject_ratio)
     notes = []
-    if choose_latency or chosen.latency.kind == "recorded":
-        latency = _recorded(sources)
+    look_for_latency = choose_latency or chosen.latency.kind == "recorded"
+    looked_at = sources.stored_bytes("pipeline_ticks") if look_for_latency else 0
+    scheduled = chosen.read_every_us is not None or not sources.has("pipeline_ticks")
+    kinds = [kind for kind in KINDS if not (scheduled and kind == "pipeline_ticks")]
+    share = _Share(looked_at + sources.stored_bytes(*kinds), progress)
+    if look_for_latency:
+        latency = _recorded(sources, share)
         if latency is None and not choose_latency:
             raise BadLatency(
                 "the feeds hold no fetch_md of a miss", hint=f"Say --latency constant:{DEFAULT_MS:g}, or another"
@@ -77,27 +82,47 @@ def run_replay(
             notes.append(f"No latency is recorded: the venue answers after {chosen.latency}.")
         else:
             chosen = dataclasses.replace(chosen, latency=latency)
-    scheduled = chosen.read_every_us is not None or not sources.has("pipeline_ticks")
     if chosen.read_every_us is None and scheduled:
         chosen = dataclasses.replace(chosen, read_every_us=READ_EVERY_US)
     if scheduled and sources.has("pipeline_ticks"):
         notes.append("The recorded ticks were not replayed: a schedule of reads was asked for.")
     start_us = None if start is None else round(start * US_PER_S)
-    driver = Driver(chosen, sources.events(ticks=not scheduled), start_us=start_us, progress=progress)
+
+    def tell(_lines: float) -> None:
+        share.reached(looked_at + sources.bytes_read())
+
+    driver = Driver(chosen, sources.events(ticks=not scheduled), start_us=start_us, progress=tell)
     run(driver.main(), clock=driver.clock)
+    share.reached(share.total)
     _must_hold_something(driver, sources)
     return outcome_of(driver, sources, notes)
 
 
-def _recorded(sources: Sources) -> LatencyChoice | None:
+class _Share:
+    """How far a replay has come, from the stored bytes that were read."""
+
+    def __init__(self, total: int, progress: Callable[[float], None]) -> None:
+        self.total = max(total, 1)
+        self._progress = progress
+        self._told = 0.0
+
+    def reached(self, done: int) -> None:
+        share = min(done / self.total, 1.0)
+        self._progress(share - self._told)
+        self._told = share
+
+
+def _recorded(sources: Sources, share: _Share) -> LatencyChoice | None:
     """fetch_md of the recorded misses in the order of the files; None where there are none."""
     files = sources.files()
-    found = array("d")
+    found, ended = array("d"), 0
     for file in files:
         if file.kind != "pipeline_ticks":
             continue
         columns = ["ts", "symbol", "cache_hit", "stage_latencies.fetch_md"]
-        for batch in read_batches(file, columns, newest=file in newest_days(files)):
+        reading = read_batches(file, columns, newest=file in newest_days(files))
+        for batch in reading:
+            share.reached(ended + reading.bytes_read)
             rows = batch.select(columns).iter_rows()
             found.extend(
                 took_ms
@@ -108,6 +133,7 @@ def _recorded(sources: Sources) -> LatencyChoice | None:
                 and (sources.start is None or ts >= sources.start)
                 and (sources.end is None or ts < sources.end)
             )
+        ended += reading.bytes_read
     return LatencyChoice("recorded", tuple(found)) if found else None
 
 

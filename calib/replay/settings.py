@@ -12,6 +12,7 @@ from calib.replay.latencies import LatencyChoice
 from calib.venue.faults import Fault, FaultKind
 
 FILLS: Final = ("stream", "callback")
+_OF_THE_STREAM: Final = (FaultKind.SILENCE, FaultKind.RECONNECT, FaultKind.GAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,22 @@ class ReplaySettings:
         mode = bounds.sequence_mode if rule == "contiguous" else "ranged"
         return bounds.changed(sequence_rule=rule, sequence_mode=mode)
 
+    @property
+    def idle_faults(self) -> tuple[Fault, ...]:
+        """The faults that change nothing: where a callback fills the cache, no stream is there for them to strike."""
+        return tuple(fault for fault in self.faults if self.fill == "callback" and fault.kind in _OF_THE_STREAM)
+
+    @property
+    def without_effect(self) -> str:
+        """A sentence that names the `idle_faults`; empty where there are none."""
+        if not self.idle_faults:
+            return ""
+        named = ", ".join(map(str, self.idle_faults))
+        return (
+            f"Without effect: {named}. Such faults strike the stream, which --fill callback does not use; only "
+            "rest-error and rest-timeout do there."
+        )
+
     def described(self) -> dict[str, Any]:
         """What the outcome says of it."""
         bounds = {name: getattr(self.md_cache, name) for name in field_names()}
@@ -90,6 +107,7 @@ class ReplaySettings:
             "fill": self.fill,
             "latency": str(self.latency),
             "faults": [str(fault) for fault in self.faults],
+            "faults_without_effect": [str(fault) for fault in self.idle_faults],
             "read_every_ms": None if self.read_every_us is None else self.read_every_us / 1000,
             "use_case": self.use_case,
             "depth": self.depth,

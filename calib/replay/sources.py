@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from calib.errors import NoFeeds
 from calib.feeds.days import DayFile, days_missing, find_days, newest_days
-from calib.feeds.reading import read_batches, read_records
+from calib.feeds.reading import RecordReading, read_batches, read_records
 from calib.feeds.rejects import RejectWriter, check_ratio, rejects_path
 from calib.feeds.stats import FileStats
 
@@ -87,6 +87,7 @@ class Sources:
     stats: dict[str, FileStats] = field(default_factory=dict)
     late: dict[str, Late] = field(default_factory=dict)
     _files: list[DayFile] = field(default_factory=list)
+    _open: dict[str, RecordReading] = field(default_factory=dict)
 
     def files(self) -> list[DayFile]:
         """The files that are read: those of the range, and the books before it that it takes to know its beginning.
@@ -120,6 +121,15 @@ class Sources:
         """
         wanted = [kind for kind in KINDS if ticks or kind != "pipeline_ticks"]
         yield from heapq.merge(*(self._of_kind(kind) for kind in wanted if self.has(kind)))
+
+    def stored_bytes(self, *kinds: str) -> int:
+        """The size of the files as they lie there, of those kinds or of all."""
+        return sum(_size(file) for file in self.files() if not kinds or file.kind in kinds)
+
+    def bytes_read(self) -> int:
+        """How much of them `events` has read."""
+        ended = sum(stats.bytes for stats in self.stats.values())
+        return ended + sum(reading.bytes_read for reading in self._open.values())
 
     def missing_days(self) -> dict[str, list[str]]:
         """Days without a file between the first and the last file that is read, by kind that has any."""
@@ -156,9 +166,9 @@ class Sources:
             with contextlib.ExitStack() as stack:
                 path = None if self.out is None else rejects_path(self.out, file.name)
                 rejects = None if path is None else stack.enter_context(RejectWriter(path))
-                reading = read_records(file, newest=file in newest, rejects=rejects)
+                reading = self._open[file.name] = read_records(file, newest=file in newest, rejects=rejects)
                 yield from reading
-                self.stats[file.name] = reading.stats
+                self.stats[file.name] = self._open.pop(file.name).stats
             check_ratio(reading.stats, self.max_reject_ratio)
 
     def _as_they_came(self, kind: str, events: Iterable[Event]) -> Iterator[Event]:
@@ -212,6 +222,13 @@ class Sources:
             if not needed:
                 break
         return back[::-1]
+
+
+def _size(file: DayFile) -> int:
+    try:
+        return file.path.stat().st_size
+    except OSError:
+        return 0  # gone: its reading will speak of it
 
 
 def _symbols_before(file: DayFile, start: float, wanted: frozenset[str]) -> tuple[set[str], set[str]]:

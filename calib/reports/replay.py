@@ -95,10 +95,11 @@ def compare_text(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]]) ->
         f"{span['from']} to {span['to']}, the same recorded lines.",
         "## Settings that differ",
         table(header, differ, "l" + "r" * len(names)) if differ else "None: the configurations are the same.",
+        _idle_faults(outcomes),
         "## Figures",
         table(header, [[label, *row] for label, row in zip(labels, rows, strict=True)], "l" + "r" * len(names)),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def sweep_text(points: Sequence[Point], picture: str | None) -> str:
@@ -130,6 +131,7 @@ def sweep_text(points: Sequence[Point], picture: str | None) -> str:
         "# Sweep of a replay",
         f"{span['from']} to {span['to']}, {len(points)} configurations, filled by {fill}.",
         verdict,
+        _idle_faults([point.outcome for point in points]),
         table(header, rows, "r" * (len(names) + len(figures)) + "ll"),
         "" if picture is None else f"![Hit ratio against the cost of staleness]({picture})",
     ]
@@ -185,8 +187,10 @@ def _reads_table(outcome: Mapping[str, Any]) -> str:
     for name, figures in _each(outcome):
         for use_case, found in figures["by_use_case"].items():
             statuses = [count(found["statuses"][status]) for status in _STATUSES]
-            rows.append([name, use_case, count(found["reads"]), number(found["hit_ratio"]), *statuses])
-    return table(["symbol", "use case", "reads", "hit ratio", *_STATUSES], rows, "ll" + "r" * (2 + len(_STATUSES)))
+            reads = [count(found["reads"]), count(found["hits"]), number(found["hit_ratio"])]
+            rows.append([name, use_case, *reads, *statuses])
+    header = ["symbol", "use case", "reads", "hits", "hit ratio", *_STATUSES]
+    return table(header, rows, "ll" + "r" * (len(header) - 2))
 
 
 def _staleness_table(outcome: Mapping[str, Any]) -> str:
@@ -218,16 +222,28 @@ def _times_table(outcome: Mapping[str, Any]) -> str:
 
 def _integrity_table(outcome: Mapping[str, Any]) -> str:
     overall = outcome["overall"]
-    invalidations = ", ".join(f"{reason} {n}" for reason, n in overall["invalidations"].items()) or NONE
     rows = []
     for name, figures in _each(outcome):
         stream = figures["stream"] or {}
         cells = [number(stream.get(key)) for key in ("gaps", "rewinds", "resyncs", "out_of_sync_s")]
         row = [name, *cells, count(figures["depth_misses"]), count(figures["pricing_on_stale"])]
-        rows.append(row)
-    header = ["symbol", "gaps", "rewinds", "resyncs", "out of sync, s", "depth misses", "pricing on stale"]
+        rows.append([*row, _by_reason(figures["invalidations"])])
+    header = [
+        "symbol",
+        "gaps",
+        "rewinds",
+        "resyncs",
+        "out of sync, s",
+        "depth misses",
+        "pricing on stale",
+        "invalidations",
+    ]
     asked = f"{count(overall['requests'])}, refused {count(overall['requests_refused'])}"
-    return f"{table(header, rows, 'lrrrrrr')}\n\nInvalidations: {invalidations}. Requests to the venue: {asked}."
+    return f"{table(header, rows, 'lrrrrrrl')}\n\nRequests to the venue: {asked}."
+
+
+def _by_reason(counts: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{reason} {count(n)}" for reason, n in (counts or {}).items()) or NONE
 
 
 def _fidelity(found: Mapping[str, Any]) -> str:
@@ -292,7 +308,16 @@ def _value(value: Any) -> str:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or NONE
     return number(value, 9) if isinstance(value, float) else str(value)
+
+
+def _idle_faults(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence on faults that struck nothing; empty where there were none."""
+    idle = [fault for outcome in outcomes for fault in outcome["settings"]["faults_without_effect"]]
+    named = ", ".join(code(fault) for fault in dict.fromkeys(idle))
+    return f"Without effect where a callback fills the cache: {named}." if idle else ""
 
 
 def _share(ratio: float | None) -> str:

@@ -121,6 +121,20 @@ def test_sweep_gives_every_combination_a_frontier_and_the_cheapest(
     assert "no configuration meets the gate" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("mode", [[], ["--sweep", "md_cache.ttl_ms=50,400", "--jobs", "1"]])
+def test_a_fault_that_strikes_nothing_is_said_on_stderr_and_in_the_report(
+    feeds: Path, mode: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = ["--fault", "gap@2+1", "--fault", "rest-error@3+1"]
+    assert run(command(feeds, "--fill", "callback", *faults, *mode)) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("note: Without effect: gap@2+1.") == 1
+    [report] = [line for line in printed.out.splitlines() if line.endswith(".md")]
+    assert "gap@2+1" in Path(report).read_text().partition("Without effect")[2].partition("\n")[0]
+    assert run(command(feeds, *faults, *mode)) == 0
+    assert "Without effect" not in capsys.readouterr().err
+
+
 def test_features_are_written_as_parquet(feeds: Path, tmp_path: Path) -> None:
     path = tmp_path / "features.parquet"
     argv = ["--features-out", str(path), "--set", "replay.features_every_s=1", "--quiet"]

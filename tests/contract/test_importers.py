@@ -145,6 +145,23 @@ def test_reading_is_repeatable_lazy_and_keeps_no_state_between_files(
 
 
 @each
+def test_it_tells_of_every_byte_of_the_file(
+    importer: Importer, sample: Callable[[Path], Path], records: int, rejects: int, tmp_path: Path
+) -> None:
+    path, told = sample(tmp_path), list[float]()
+    assert len(list(importer.read(path, told.append))) == records + rejects
+    assert sum(told) == pytest.approx(path.stat().st_size)
+
+
+@each
+def test_no_two_records_of_a_feed_begin_on_the_same_line(
+    importer: Importer, sample: Callable[[Path], Path], records: int, rejects: int, tmp_path: Path
+) -> None:
+    begun = [(item.kind, item.line) for item in importer.read(sample(tmp_path)) if isinstance(item, Imported)]
+    assert len(set(begun)) == len(begun) == records
+
+
+@each
 def test_the_same_files_in_any_order_make_the_same_days(
     importer: Importer, sample: Callable[[Path], Path], records: int, rejects: int, tmp_path: Path
 ) -> None:

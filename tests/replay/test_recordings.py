@@ -14,6 +14,7 @@ from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 from calib.replay.sources import Kind, Sources
+from calib.reports.replay import replay_text
 from calib.venue.faults import Fault
 from tests.replay.recording import START, delta, fill, snapshot, tick, trade, write
 
@@ -302,3 +303,79 @@ def test_too_many_bad_lines_end_the_run_and_few_are_counted(tmp_path: Path) -> N
         run_replay(tmp_path, CALLBACK)
     data = run_replay(tmp_path, CALLBACK, max_reject_ratio=0.5).data
     assert data["inputs"][0]["rejected"] == {"bad_json": 1}
+
+
+def test_the_figures_of_integrity_stand_by_symbol_and_add_up(tmp_path: Path) -> None:
+    """The connection drops under both symbols; before that only X loses updates."""
+    other = [{**line, "symbol": "Y"} for line in (OPEN, *steps(60))]
+    faults = tuple(map(Fault.parse, ("gap@2+0.25:X", "reconnect@4+0.5")))
+    ticks = [tick(n / 10 + 0.05, symbol=symbol) for n in range(10, 58) for symbol in "XY"]
+    settings = ReplaySettings(latency=FAST, faults=faults)
+    data = replay(tmp_path, settings, book=sorted([OPEN, *steps(60), *other], key=_ts), pipeline_ticks=ticks)
+    x, y = data["symbols"]["X"], data["symbols"]["Y"]
+    assert x["invalidations"] == {"reconnect": 1, "ws_gap": 1}
+    assert y["invalidations"] == {"reconnect": 1}
+    assert data["overall"]["invalidations"] == {"reconnect": 2, "ws_gap": 1}
+    assert (x["stream"]["gaps"], y["stream"]["gaps"], data["overall"]["stream"]["gaps"]) == (1, 0, 1)
+    summed = ("reads", "hits", "depth_misses", "pricing_on_stale", "used_stale", "sequence_gaps")
+    assert {name: x[name] + y[name] for name in summed} == {name: data["overall"][name] for name in summed}
+    assert x["hits"] == x["statuses"]["fresh"] + x["statuses"]["stale"] == x["by_use_case"]["pricing"]["hits"]
+    assert x["hit_ratio"] == x["hits"] / x["reads"]
+    for name in ("rewinds", "resyncs", "out_of_sync_s"):
+        assert data["overall"]["stream"][name] == pytest.approx(x["stream"][name] + y["stream"][name])
+    text = " ".join(replay_text(data).split())
+    assert "| `X` | 1 | 0 |" in text
+    assert "| reconnect 1, ws_gap 1 |" in text
+    assert "| reconnect 2, ws_gap 1 |" in text
+
+
+def _ts(line: Any) -> Any:
+    return line["ts"]
+
+
+def test_what_the_cache_forgot_of_a_symbol_is_null_and_said(tmp_path: Path) -> None:
+    other = [{**line, "symbol": "Y", "ts": line["ts"] + 10} for line in (OPEN, *steps(30))]
+    settings = ReplaySettings(md_cache=MDCacheConfig(max_symbols=1), latency=FAST)
+    data = replay(
+        tmp_path, settings, book=[OPEN, *steps(30), *other], pipeline_ticks=[tick(1.0), tick(12.0, symbol="Y")]
+    )
+    assert data["symbols"]["X"]["invalidations"] is None
+    assert data["symbols"]["Y"]["invalidations"] == {}
+    assert any("The cache let symbols go 1 times" in note for note in data["notes"])
+
+
+@pytest.mark.parametrize("kind", ["silence", "gap", "reconnect"])
+def test_a_fault_of_the_stream_changes_nothing_where_a_callback_fills_the_cache_and_that_is_said(
+    tmp_path: Path, kind: str
+) -> None:
+    feeds = {"book": [OPEN, *steps(60)], "pipeline_ticks": [tick(n / 10 + 0.05) for n in range(10, 58)]}
+    faults = (Fault.parse(f"{kind}@2+1"), Fault.parse("rest-error@4+0.5"))
+    with_it = replay(tmp_path, ReplaySettings(fill="callback", latency=FAST, faults=faults), **feeds)
+    without = replay(tmp_path, ReplaySettings(fill="callback", latency=FAST, faults=faults[1:]), **feeds)
+    assert with_it["overall"] == without["overall"]
+    assert with_it["overall"]["requests_refused"] > 0
+    assert with_it["settings"]["faults_without_effect"] == [f"{kind}@2+1"]
+    assert without["settings"]["faults_without_effect"] == []
+    said = [note for note in with_it["notes"] if note not in without["notes"]]
+    assert len(said) == 1
+    assert f"Without effect: {kind}@2+1." in said[0]
+    text = " ".join(replay_text(with_it).split())
+    assert f"| `faults_without_effect` | `{kind}@2+1` |" in text
+    stream = replay(tmp_path, ReplaySettings(latency=FAST, faults=faults), **feeds)
+    assert stream["settings"]["faults_without_effect"] == []
+
+
+@pytest.mark.parametrize("latency", [LatencyChoice(), LatencyChoice("recorded", (1.0,))])
+@pytest.mark.parametrize("read_every_us", [None, 20_000])
+def test_progress_is_a_share_of_the_feeds_and_comes_to_one(
+    tmp_path: Path, latency: LatencyChoice, read_every_us: int | None
+) -> None:
+    wide = {"bids": [[100 - n / 100, 1.5] for n in range(200)]}
+    ticks = [tick(n / 100, stage_latencies={"fetch_md": 2.0}) for n in range(4000)]
+    feeds = write(tmp_path, book=[OPEN, *(line | wide for line in steps(4000, 0.01))], pipeline_ticks=ticks)
+    told: list[float] = []
+    settings = ReplaySettings(fill="callback", latency=latency, read_every_us=read_every_us)
+    run_replay(feeds, settings, progress=told.append)
+    assert sum(told) == pytest.approx(1.0)
+    assert min(told) >= 0
+    assert max(told) < 1  # not all at once

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+Advance = Callable[[float], None]
+"""Told of the bytes of the source file that were read since the last call: its own bytes, packed ones where it is."""
+
+
+def unseen(_amount: float) -> None:
+    """An `Advance` for whoever does not look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +23,7 @@ class Imported:
     """Feed: ``fills``, ``book``, ..."""
     record: dict[str, Any]
     line: int
-    """Where it began in the source file, counted from 1."""
+    """Where it began in the source file, counted from 1; no other record of its feed begins there."""
     stream: str = ""
     """Which of the source's streams told it: a symbol's feed must not be told by two. Empty where there is but one."""
 
@@ -44,8 +51,8 @@ class Importer(Protocol):
 
     name: str
 
-    def read(self, path: Path) -> Iterator[Imported | Rejected]:
-        """The rows of one file in their order.
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
+        """The rows of one file in their order; ``advance`` is told how far the reading has come, about.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib.errors import NotThisFormat
-from calib.feeds.importers.base import Imported, Rejected
+from calib.feeds.importers.base import Advance, Imported, Rejected, unseen
 from calib.feeds.importers.table import BadCell, number, numbered_lines, price_above_0, whole_number
 
 _HINT: Final = "Give files named as Binance names them: SYMBOL-KIND-YYYY-MM[-DD], KIND aggTrades, trades or bookTicker"
@@ -27,8 +27,8 @@ class BinanceVision:
 
     name = "binance-vision"
 
-    def read(self, path: Path) -> Iterator[Imported | Rejected]:
-        lines = numbered_lines(path, _HINT)
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
+        lines = numbered_lines(path, _HINT, advance)
         line, text = next(lines, (1, ""))
         symbol, name = _named(path)
         kind = _KINDS[name]

@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from calib.errors import NotThisFormat
-from calib.feeds.importers.base import Imported, Rejected
+from calib.feeds.importers.base import Advance, Imported, Rejected, unseen
 from calib.feeds.importers.binance import BadMessage, BinanceMessages
 from calib.feeds.importers.lines import text_lines
 
@@ -47,9 +47,9 @@ class Cryptofeed:
 
     name = "cryptofeed"
 
-    def read(self, path: Path) -> Iterator[Imported | Rejected]:
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
         capture = _Capture(path)
-        for line, text in text_lines(path, _HINT):
+        for line, text in text_lines(path, _HINT, advance):
             try:
                 if (found := capture.record(line, text)) is not None:
                     yield Imported(*found, line)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from calib.errors import NotThisFormat
-from calib.feeds.importers.base import Imported, Rejected
+from calib.feeds.importers.base import Advance, Imported, Rejected, unseen
 from calib.feeds.importers.binance import BadMessage, BinanceMessages
 from calib.feeds.importers.lines import text_lines
 
@@ -37,9 +37,9 @@ class HftbacktestCollector:
 
     name = "hftbacktest-collector"
 
-    def read(self, path: Path) -> Iterator[Imported | Rejected]:
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
         messages, symbol = BinanceMessages(), symbol_of(path)
-        for line, text in text_lines(path, _HINT):
+        for line, text in text_lines(path, _HINT, advance):
             match = _STAMP.fullmatch(text)
             if match is None and line == 1:
                 raise NotThisFormat(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from calib.errors import UsageError
-from calib.feeds.importers.base import Imported, Rejected
+from calib.feeds.importers.base import Advance, Imported, Rejected, unseen
 from calib.feeds.importers.hftbacktest_collector import symbol_of
 from calib.feeds.importers.npz import ROWS, NpzArray
 from calib.feeds.schema import EARLIEST_TS, LATEST_TS
@@ -73,7 +73,7 @@ class HftbacktestNpz:
     def __init__(self, symbol: str | None = None) -> None:
         self._symbol = symbol
 
-    def read(self, path: Path) -> Iterator[Imported | Rejected]:
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
         """The rows of one file; a record counts as its first row.
 
         Raises
@@ -91,6 +91,7 @@ class HftbacktestNpz:
             for chunk in array.chunks():
                 yield from book.rows(_rows(chunk, number, structured))
                 number += len(chunk)
+                advance(array.size * len(chunk) / array.header.shape[0])
             yield from book.end()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from calib.errors import NotThisFormat, UnreadableInput
-from calib.feeds.importers.base import Imported, Rejected
+from calib.feeds.importers.base import Advance, Imported, Rejected, unseen
+from calib.feeds.importers.opened import opened
 
 LimitAs = Literal["maker", "taker", "reject"]
 _NEW: Final = (
@@ -50,13 +52,13 @@ class HummingbotTrades:
     def __init__(self, limit_as: LimitAs = "reject") -> None:
         self._liquidity = _LIQUIDITY if limit_as == "reject" else {**_LIQUIDITY, "LIMIT": limit_as}
 
-    def read(self, path: Path) -> Iterator[Imported | Rejected]:
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
         try:
-            handle = path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+            raw = opened(path, advance)
         except OSError as error:
             hint = "Give Hummingbot's trades_*.csv files"
             raise UnreadableInput(f"cannot be opened: {error.strerror}", where=str(path), hint=hint) from error
-        with handle:
+        with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="") as handle:
             rows = csv.reader(handle)
             names = _header(rows, path)
             yield from self._rows(rows, names)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from gzip import BadGzipFile, GzipFile
+from gzip import BadGzipFile
 from pathlib import Path
-from typing import BinaryIO
 
 from calib.errors import TruncatedInput, UnreadableInput
+from calib.feeds.importers.base import Advance, unseen
+from calib.feeds.importers.opened import unpacked
 
 
-def text_lines(path: Path, hint: str) -> Iterator[tuple[int, bytes]]:
+def text_lines(path: Path, hint: str, advance: Advance = unseen) -> Iterator[tuple[int, bytes]]:
     """Each line that is not blank, stripped, with its number from 1; one at a time.
 
     Raises
@@ -23,7 +24,7 @@ def text_lines(path: Path, hint: str) -> Iterator[tuple[int, bytes]]:
     """
     line = 0
     try:
-        with _opened(path) as handle:
+        with unpacked(path, advance) as handle:
             for line, raw in enumerate(handle, 1):  # the line of an error below
                 if text := raw.strip():
                     yield line, text
@@ -35,10 +36,3 @@ def text_lines(path: Path, hint: str) -> Iterator[tuple[int, bytes]]:
         ) from error
     except OSError as error:
         raise UnreadableInput(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
-
-
-def _opened(path: Path) -> BinaryIO | GzipFile:
-    """By what the file is, not by what it is called."""
-    with path.open("rb") as handle:
-        packed = handle.read(2) == b"\x1f\x8b"
-    return GzipFile(path, "rb") if packed else path.open("rb")

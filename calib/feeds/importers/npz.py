@@ -65,6 +65,7 @@ class NpzArray:
             self.__exit__()
             raise self.refused(f"holds no array {self._member.removesuffix('.npy')!r}, but {held}")
         self.header = self._header()
+        self.size = self._path.stat().st_size
         return self
 
     def __exit__(self, *_: object) -> None:

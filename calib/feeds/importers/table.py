@@ -12,7 +12,8 @@ from typing import IO, Final
 from zipfile import BadZipFile, ZipFile
 
 from calib.errors import NotThisFormat, TruncatedInput, UnreadableInput
-from calib.feeds.importers.base import Rejected
+from calib.feeds.importers.base import Advance, Rejected, unseen
+from calib.feeds.importers.opened import opened, unpacked
 
 SHOWN: Final = 500
 """Characters of a rejected row that are kept."""
@@ -29,7 +30,7 @@ class BadCell(Exception):
         return Rejected(line, self.reason, self.field, text[:SHOWN], self.damaged)
 
 
-def numbered_lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, hint: str, advance: Advance = unseen) -> Iterator[tuple[int, str]]:
     """The lines of a plain, gzip or zip file, counted from 1, without their ends; blank ones are left out.
 
     Raises
@@ -43,7 +44,7 @@ def numbered_lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
     """
     line = 0
     try:
-        with _opened(path, hint) as handle:
+        with _opened(path, hint, advance) as handle:
             for line, raw in enumerate(handle, 1):  # the line of an error below
                 text = raw.decode("utf-8-sig" if line == 1 else "utf-8", "replace").strip()
                 if text:
@@ -61,23 +62,20 @@ def numbered_lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def _opened(path: Path, hint: str) -> Iterator[IO[bytes] | GzipFile]:
+def _opened(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes] | GzipFile]:
     """By what the file is, not by what it is called."""
     with path.open("rb") as handle:
-        magic = handle.read(4)
-    if magic[:2] == b"\x1f\x8b":
-        with GzipFile(path, "rb") as packed:
-            yield packed
-    elif magic[:2] == b"PK":
-        with ZipFile(path) as archive:
+        is_zip = handle.read(2) == b"PK"
+    if is_zip:
+        with opened(path, advance) as handle, ZipFile(handle) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             if len(members) != 1:
                 raise NotThisFormat(f"holds {len(members)} files, not one", where=str(path), hint=hint)
             with archive.open(members[0]) as packed_member:
                 yield packed_member
     else:
-        with path.open("rb") as plain:
-            yield plain
+        with unpacked(path, advance) as content:
+            yield content
 
 
 def number(text: str, field: str) -> float:

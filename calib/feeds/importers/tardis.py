@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib.errors import NotThisFormat
-from calib.feeds.importers.base import Imported, Rejected
+from calib.feeds.importers.base import Advance, Imported, Rejected, unseen
 from calib.feeds.importers.table import BadCell, number, numbered_lines, price_above_0, whole_number
 
 Row = dict[str, str]
@@ -33,8 +33,8 @@ class Tardis:
 
     name = "tardis"
 
-    def read(self, path: Path) -> Iterator[Imported | Rejected]:
-        lines = numbered_lines(path, _HINT)
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
+        lines = numbered_lines(path, _HINT, advance)
         _, first = next(lines, (1, ""))
         names = [name.strip() for name in first.split(",")]
         table = _table(path, names)

@@ -1,0 +1,70 @@
+"""A signal's exception that got lost where it was raised still ends the run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+
+from calib.cli import signals
+from calib.virtual_loop import run
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, signals.Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_what_was_swallowed_is_raised_at_the_next_safe_point(number: int, kind: type[BaseException]) -> None:
+    told: list[float] = []
+    with signals.raising():
+        advance = signals.checked(told.append)
+        advance(1.0)
+        with contextlib.suppress(kind):
+            os.kill(os.getpid(), number)
+        with pytest.raises(kind):
+            advance(2.0)
+    assert told == [1.0]
+    signals.check()  # and is forgotten with the block
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, signals.Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_what_it_broke_on_its_way_is_not_spoken_of(number: int, kind: type[BaseException]) -> None:
+    def work() -> None:
+        with signals.raising():
+            with contextlib.suppress(kind):
+                os.kill(os.getpid(), number)
+            raise RuntimeError("half a result")
+
+    with pytest.raises(kind):
+        work()
+    with pytest.raises(RuntimeError), signals.raising():
+        raise RuntimeError("nothing arrived")
+
+
+def test_one_that_is_lost_in_a_finaliser_is_not_complained_of(capsys: pytest.CaptureFixture[str]) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def work() -> None:
+        with signals.raising():
+            dying = Dying()
+            del dying  # the handler runs in the finaliser, from which nothing can be raised
+            signals.check()
+
+    with pytest.raises(signals.Terminated):
+        work()
+    assert capsys.readouterr().err == ""
+
+
+def test_sigterm_in_a_callback_of_an_event_loop_ends_the_run() -> None:
+    went_on: list[bool] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(1, os.kill, os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(2)
+        went_on.append(True)
+
+    with pytest.raises(signals.Terminated), signals.raising():
+        run(main())
+    assert not went_on
