@@ -150,7 +150,7 @@ class RecordReading:
         *,
         newest: bool,
         rejects: RejectWriter | None = None,
-        chunk_bytes: int = chunks.CHUNK,
+        chunk_bytes: int = chunks.RECORDS_CHUNK,
         max_line_bytes: int = chunks.MAX_LINE,
     ) -> None:
         self.file = file

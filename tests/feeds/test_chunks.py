@@ -42,7 +42,7 @@ def test_memory_stays_bounded_by_size_block_and_limit(content: bytes, block: int
     assert kept + ended == content.count(b"\n")
 
 
-@given(BYTES, st.integers(1, 9), st.integers(1, 40), st.integers(1, 60))
+@given(BYTES, st.integers(1, 9), st.integers(1, 40), st.integers(3, 60))
 def test_where_a_content_is_cut_does_not_depend_on_who_holds_it(
     content: bytes, block: int, size: int, max_line: int
 ) -> None:
