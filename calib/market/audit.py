@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
-from calib.market.book import Change, OrderBook
+from calib.market.book import OrderBook
 from calib.market.sequence import NO_PREVIOUS, RULES, Ids, SequenceState, Verdict
+from calib.market.side import Change
 
 HELD: Final = 512
 """Deltas kept per symbol while no snapshot stands; a snapshot that is older than these is too late."""

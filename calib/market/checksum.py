@@ -16,7 +16,8 @@ from calib.market.prices import Number, price_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from calib.market.book import Change, OrderBook
+    from calib.market.book import OrderBook
+    from calib.market.side import Change
 
 
 class Checksum(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calib.market.book import Change
+    from calib.market.side import Change
 
 
 class Snapshot(NamedTuple):

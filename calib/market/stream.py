@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from calib.clock import NS_PER_MS
 from calib.errors import BadLevel, ConfigError
@@ -46,6 +46,7 @@ REFUSED = Outcome(Action.REFUSED)
 CONFIRMED = Outcome(Action.CONFIRMED)
 
 # Looking a member up in its enum costs as much as a dictionary read; a delta would pay for it half a dozen times.
+_state: Final = tuple.__new__  # half the cost of the constructor, for every delta
 _LIVE = StreamState.LIVE
 _ACCEPT = Verdict.ACCEPT
 
@@ -121,6 +122,8 @@ class BookStream:
         What is known of the venue.
     checksum
         The venue's checksum rule, where it publishes one.
+    book
+        An empty book of that symbol to keep it in; None: a new one that keeps ``settings.keep_levels``.
 
     Attributes
     ----------
@@ -177,11 +180,12 @@ class BookStream:
         random: Callable[[], float],
         settings: StreamSettings | None = None,
         checksum: Checksum | None = None,
+        book: OrderBook | None = None,
     ) -> None:
         self.settings = StreamSettings() if settings is None else settings
         self.symbol = symbol
         self.connection = connection
-        self.book = OrderBook(symbol, keep_levels=self.settings.keep_levels)
+        self.book = OrderBook(symbol, keep_levels=self.settings.keep_levels) if book is None else book
         self.epoch = 0
         self.counts: Counter[str] = Counter()
         self.changed_ns: int | None = None
@@ -327,7 +331,7 @@ class BookStream:
             book.delta(delta.bids, delta.asks, delta.last_id)
         except BadLevel:
             return self._lose(Reason.BAD_LEVEL, now_ns)
-        self._at = SequenceState(delta.last_id, True)
+        self._at = _state(SequenceState, (delta.last_id, True))
         self.changed_ns = now_ns
         if book.crossed:
             return self._lose(Reason.CROSSED, now_ns, delta)

@@ -217,25 +217,25 @@ def test_levels_that_are_no_pairs_are_a_named_error() -> None:
 
 
 def tampered_quantity(book: OrderBook) -> None:
-    book._bids[2.0] = -1.0
+    book._bids.levels[2.0] = -1.0
 
 
 def tampered_order(book: OrderBook) -> None:
-    book._bid_keys.reverse()
+    book._bids.keys.reverse()
 
 
 def tampered_key(book: OrderBook) -> None:
-    book._ask_keys.append(-2.5)
+    book._asks.keys.append(-2.5)
 
 
 def tampered_price(book: OrderBook) -> None:
-    del book._bids[2.0]
-    book._bids[0.1 + 0.2] = 1.0
-    book._bid_keys[:] = [0.1 + 0.2, 1.0]
+    del book._bids.levels[2.0]
+    book._bids.levels[0.1 + 0.2] = 1.0
+    book._bids.keys[:] = [0.1 + 0.2, 1.0]
 
 
 def tampered_view(book: OrderBook) -> None:
-    book._bids[2.0] = 7.0
+    book._bids.levels[2.0] = 7.0
 
 
 @pytest.mark.parametrize(
@@ -255,3 +255,13 @@ def test_the_checker_sees_a_book_that_was_tampered_with(tamper: Callable[[OrderB
     assert book.problems() == []
     tamper(book)
     assert found in "; ".join(book.problems())
+
+
+def test_a_view_deeper_than_what_is_kept_in_order_is_whole() -> None:
+    book = OrderBook("X")
+    book.delta([], [(float(tick), 1.0) for tick in range(1, 3001)])
+    for depth in (1, 300, 1, 2900, 5000):
+        assert book.view(depth).asks == tuple((float(tick), 1.0) for tick in range(1, min(depth, 3000) + 1))
+        book.delta([], [(0.5, 1.0)])
+        book.delta([], [(0.5, 0.0)])
+    assert book.problems() == []
