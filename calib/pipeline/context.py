@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import msgspec
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +26,7 @@ class Decision(enum.StrEnum):
     """Do not quote: the stages that follow are not run."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarketData:
+class MarketData(NamedTuple):
     """The market as a tick sees it; the same whether it came through the cache or not.
 
     Parameters
@@ -54,7 +55,7 @@ class MarketData:
         >>> MarketData.of(BookView("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 1)).mid
         100.0
         """
-        return cls(book.symbol, book.bids, book.asks, book.update_id, book.depth)
+        return tuple.__new__(cls, book)  # a view's fields, in a view's order
 
     @property
     def best_bid(self) -> float | None:
@@ -94,8 +95,7 @@ class ShadowAnswer:
     same_top: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteContext:
+class QuoteContext(msgspec.Struct, frozen=True):
     """One tick of one symbol. It never changes: a stage returns the next one.
 
     Parameters
@@ -141,12 +141,15 @@ class QuoteContext:
     decision: Decision = Decision.QUOTE
     widen_ratio: float = 1.0
     n_quotes: int | None = None
-    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    values: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:
         if type(self.values) is not MappingProxyType:
             # A copy: a dict that its giver changes later would change this tick.
-            object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+            msgspec.structs.force_setattr(self, "values", MappingProxyType(dict(self.values)))
+
+    def __hash__(self) -> int:
+        return hash((self.symbol, self.expected_update_id, self.market_data))
 
     @property
     def use_case(self) -> str:
@@ -157,16 +160,16 @@ class QuoteContext:
         self, market_data: MarketData | None, meta: MDCacheMeta | None = None, shadow: ShadowAnswer | None = None
     ) -> Self:
         """The tick with its market data, and how they were come by."""
-        return dataclasses.replace(self, market_data=market_data, meta=meta, shadow=shadow)
+        return replace(self, market_data=market_data, meta=meta, shadow=shadow)
 
     def with_decision(self, decision: Decision, widen_ratio: float = 1.0) -> Self:
         """The tick with the decision how to quote."""
-        return dataclasses.replace(self, decision=decision, widen_ratio=widen_ratio)
+        return replace(self, decision=decision, widen_ratio=widen_ratio)
 
     def with_quotes(self, n_quotes: int) -> Self:
         """The tick with the number of quotes that it sent."""
-        return dataclasses.replace(self, n_quotes=n_quotes)
+        return replace(self, n_quotes=n_quotes)
 
     def with_value(self, name: str, value: object) -> Self:
         """The tick with one more value for the stages that follow."""
-        return dataclasses.replace(self, values={**self.values, name: value})
+        return replace(self, values={**self.values, name: value})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import time
 from typing import Any
@@ -274,7 +273,9 @@ def test_a_context_never_changes() -> None:
     assert (other.market_data, dict(other.values), other.n_quotes, other.widen_ratio) == (
         market, {"edge": 1, "more": 3}, 2, 1.5
     )  # fmt: skip
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    assert context == QuoteContext("X", values={"edge": 1})
+    assert hash(context) == hash(QuoteContext("X", values={"edge": 1}))
+    with pytest.raises(AttributeError, match="immutable"):
         context.symbol = "Y"  # type: ignore[misc]
     with pytest.raises(TypeError):
         context.values["edge"] = 5  # type: ignore[index]
