@@ -74,6 +74,13 @@ class VirtualClock:
         self._ns += ns
         self._wall_ns += ns
 
+    def reach_ns(self, ns: int) -> None:
+        """Move both clocks forward until `monotonic_ns` is ``ns``; nothing where it is that or more already."""
+        ahead = ns - self._ns
+        if ahead > 0:
+            self._ns = ns
+            self._wall_ns += ahead
+
     def advance_ms(self, ms: float) -> None:
         """Move both clocks forward by ``ms`` milliseconds."""
         self.advance_ns(round(ms * NS_PER_MS))

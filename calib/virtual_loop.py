@@ -70,7 +70,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._due: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._soon: list[asyncio.Handle] = []
         self._round: deque[asyncio.Handle] = deque()
-        self._scheduled_count = 0
+        self.scheduled = 0
+        """How many callbacks were ever scheduled; while it stays, `next_due_ns` comes no nearer."""
         # Weak: a week of virtual time makes millions of futures. Those that died unasked have reported themselves.
         self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
         self.set_exception_handler(lambda _, context: self.problems.append(context))
@@ -84,6 +85,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.Handle:
         """Run ``callback`` in the next round, after those that were scheduled before it."""
         self._check_open()
+        self.scheduled += 1
         handle = asyncio.Handle(callback, args, self, context)
         self._soon.append(handle)
         return handle
@@ -147,8 +149,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         self._check_open()
         handle = asyncio.TimerHandle(due_ns / NS_PER_S, callback, args, self, context)
-        self._scheduled_count += 1
-        heapq.heappush(self._due, (due_ns, self._scheduled_count, handle))
+        self.scheduled += 1
+        heapq.heappush(self._due, (due_ns, self.scheduled, handle))
         return handle
 
     def _check_open(self) -> None:

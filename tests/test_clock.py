@@ -38,6 +38,13 @@ def test_virtual_clock_refuses_to_go_back() -> None:
         VirtualClock().advance_ns(-1)
 
 
+def test_virtual_clock_reaches_a_moment_once() -> None:
+    clock = VirtualClock(100.0)
+    for ns in (5_000_000_000, 5_000_000_000, 3):  # there already, and past it
+        clock.reach_ns(ns)
+        assert (clock.time(), clock.monotonic_ns()) == (105.0, 5_000_000_000)
+
+
 def test_wall_step_leaves_ages_alone() -> None:
     clock = VirtualClock(1000.0)
     clock.step_wall(-500)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import lt
 from typing import Any, Final
 
 import numpy as np
@@ -165,6 +166,11 @@ class RecordReading:
         return self._ledger.stats
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
+        for lines, records in self.blocks():
+            yield from zip(lines, records, strict=True)
+
+    def blocks(self) -> Iterator[tuple[Sequence[int], Sequence[Any]]]:
+        """The same in blocks of at least one line: ``(lines, records)``; instead of iterating."""
         decoder = RowDecoder(self.file.kind, self.file.first_ts, None)
         with StoredFile(self.file.path) as stored:
             first_line = 1
@@ -172,18 +178,22 @@ class RecordReading:
                 data = piece.content()
                 found = decoder.oversized(data) if piece.span.oversized else decoder.decode(data)
                 self.bytes_read = stored.bytes
-                yield from self._usable(piece, found, first_line)
+                lines, records = self._usable(piece, found, first_line)
+                if records:
+                    yield lines, records
                 first_line += found.count
             self._ledger.close(stored)
 
-    def _usable(self, piece: Piece, found: Rows, first_line: int) -> Iterator[tuple[int, Any]]:
+    def _usable(self, piece: Piece, found: Rows, first_line: int) -> tuple[Sequence[int], Sequence[Any]]:
         keys: list[_Key] = [(row.symbol, row.trade_id) for row in found.rows] if self._ledger.once_only else []
         repeated = set(self._ledger.settle(piece, first_line, found, keys))
-        numbered = enumerate(zip(found.lines, found.rows, strict=True))
-        usable = [(number + first_line, row) for position, (number, row) in numbered if position not in repeated]
-        if usable:
-            self._ledger.use(np.array([row.ts for _, row in usable]))
-        yield from usable
+        lines, rows = [number + first_line for number in found.lines], found.rows
+        if repeated:
+            kept = [position for position in range(len(rows)) if position not in repeated]
+            lines, rows = [lines[position] for position in kept], [rows[position] for position in kept]
+        if rows:
+            self._ledger.use_few([row.ts for row in rows])
+        return lines, rows
 
 
 def read_batches(
@@ -282,6 +292,11 @@ class _Ledger:
         self.tally.use(
             len(times), float(times[0]), float(times[-1]), float(times.min()), float(times.max()), steps_back
         )
+
+    def use_few(self, times: list[float]) -> None:
+        """The same for a few: the calls into numpy would cost more than the counting."""
+        steps_back = sum(map(lt, times[1:], times))
+        self.tally.use(len(times), times[0], times[-1], min(times), max(times), steps_back)
 
     def close(self, stored: StoredFile) -> None:
         self._stats = self.tally.finish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from calib.virtual_loop import VirtualLoop
 NS_PER_US: Final = 1000
 _HEAD: Final = 10_000
 _USE_CASES: Final = frozenset(UseCase)
+_TRADES: Final = Kind.TRADES  # books and trades show that the recording goes on; without the enum's lookup
 MAX_SILENCE_US: Final = 60 * US_PER_S
 """A symbol whose recording says nothing for longer is not read: nobody knows what was true then."""
 
@@ -73,6 +75,7 @@ class Driver:
         self._next_grid_us = None if every_us is None else _next(self.start_us, every_us)
         self._next_read_us: int | None = None
         self._heard_us = self.start_us
+        self._calm_until_us = self._scheduled = 0
         self._heard_of: dict[str, int] = {}
 
     async def main(self) -> None:
@@ -120,45 +123,45 @@ class Driver:
     # --- the loop
 
     async def _replay(self) -> None:
-        handlers = {
-            Kind.BOOK: self._book,
-            Kind.TRADES: self._trade,
-            Kind.ALIVE: self._alive,
-            Kind.TICKS: self._tick,
-            Kind.FILLS: self._fill,
-        }
-        lines = self.recording.lines
-        last_us = self.start_us
-        for count, (event, added) in enumerate(self._rows()):
+        handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by kind
+        counts = [0] * len(handlers)
+        start_us = last_us = self.start_us
+        loop, clock = self._loop, self._clock
+        events = chain(self._head, self._events)
+        for count, event in enumerate(expanded(events) if self.settings.expand else events):
             if not count & 4095:
                 self._progress(4096.0)
-            if event.us < self.start_us:
+            us, kind, _, _, _, added = event
+            if us < start_us:
                 self._warm_up(event)
                 continue
-            await self._up_to(event)
-            self._added = added
-            if not added and event.kind is not Kind.ALIVE:
-                lines[event.kind.name.lower()] += 1
-            handlers[event.kind](event)
-            last_us = max(last_us, event.us)
+            if us < self._calm_until_us and loop.scheduled == self._scheduled:
+                if kind <= _TRADES:
+                    self._heard_us = us
+                clock.reach_ns((us - start_us) * NS_PER_US)
+            else:
+                await self._up_to(us, kind)
+            if not added:
+                counts[kind] += 1
+            handlers[kind](event)
+            if us > last_us:
+                last_us = us
         if self._next_read_us is not None:
             await self._reads_until(last_us + 1)
         if self._next_grid_us is not None:
             await self._grid_until(last_us + 1)
-        self.recording.last_us = last_us if lines else None
-
-    def _rows(self) -> Iterator[tuple[Event, bool]]:
-        events = chain(self._head, self._events)
-        return expanded(events) if self.settings.expand else ((event, False) for event in events)
+        counted = {kind.name.lower(): counts[kind] for kind in Kind if kind is not Kind.ALIVE and counts[kind]}
+        self.recording.lines.update(counted)
+        self.recording.last_us = last_us if counted else None
 
     def _warm_up(self, event: Event) -> None:
         if event.kind is Kind.BOOK:
-            self._true(event.record).apply(event.record, 0)
+            self._true(event.record).apply(event.record, 0, delivered=False)
 
-    async def _up_to(self, event: Event) -> None:
-        """Everything that is due before the event: scheduled reads, the grid, timers and refreshes."""
-        us = event.us
-        if event.kind <= Kind.TRADES and us - self._heard_us > MAX_SILENCE_US:
+    async def _up_to(self, us: int, kind: Kind) -> None:
+        """Everything that is due before an event: scheduled reads, the grid, timers and refreshes."""
+        heard = kind <= _TRADES
+        if heard and us - self._heard_us > MAX_SILENCE_US:
             self.recording.silences += 1
             self.recording.silent_s += (us - self._heard_us) / US_PER_S
             if self._next_read_us is not None:
@@ -166,12 +169,22 @@ class Driver:
                 self._next_read_us = _next(us - 1, self.settings.read_every_us or 1)
         if self._next_read_us is not None:
             # At its own moment a read comes after books and trades, as ticks do.
-            await self._reads_until(us if event.kind <= Kind.TRADES else us + 1)
+            await self._reads_until(us if heard else us + 1)
         if self._next_grid_us is not None and self._next_grid_us < us:
             await self._grid_until(us)
-        if event.kind <= Kind.TRADES:
+        if heard:
             self._heard_us = us
         await self._until(us)
+        self._look_out()
+
+    def _look_out(self) -> None:
+        """Note until when nothing is due: most lines come before that, and must not pay for asking who waits."""
+        self._scheduled = self._loop.scheduled
+        due = [self._heard_us + MAX_SILENCE_US]
+        due += [us for us in (self._next_read_us, self._next_grid_us) if us is not None]
+        if (next_ns := self._loop.next_due_ns()) is not None:
+            due.append(self.start_us + next_ns // NS_PER_US)
+        self._calm_until_us = min(due)
 
     async def _reads_until(self, before_us: int) -> None:
         settings = self.settings
@@ -199,12 +212,10 @@ class Driver:
         clock, due_ns = self._clock, (us - self.start_us) * NS_PER_US
         while True:
             next_ns = self._loop.next_due_ns()
-            ahead_ns = (due_ns if next_ns is None or next_ns > due_ns else next_ns) - clock.monotonic_ns()
             if next_ns is None or next_ns > due_ns:
-                if ahead_ns > 0:
-                    clock.advance_ns(ahead_ns)
+                clock.reach_ns(due_ns)
                 return
-            await asyncio.sleep(max(0, ahead_ns) / NS_PER_S)
+            await asyncio.sleep(max(0, next_ns - clock.monotonic_ns()) / NS_PER_S)
 
     # --- what happens
 
@@ -215,11 +226,9 @@ class Driver:
             self.recording.negative_lag += 1
             self.recording.min_lag_s = min(lag_s, self.recording.min_lag_s or 0.0)
         book = self._true(record)
-        message = book.apply(record, self._clock.monotonic_ns())
+        book.apply(record, self._clock.monotonic_ns())
         if book.known_since_ns is not None and not book.readable:
             self._open(record.symbol, book, event.us)
-        if self.wire is not None:
-            self.wire.on_book(record.symbol, message)
 
     def _trade(self, event: Event) -> None:
         self._heard_of[event.record.symbol] = event.us
@@ -243,9 +252,9 @@ class Driver:
         if use_case not in _USE_CASES:
             self.recording.unknown_use_cases[use_case] += 1
             use_case = self.settings.use_case
-        self.recording.reads_added += self._added
+        self.recording.reads_added += event.added
         depth = self._depth(tick.depth or self.settings.depth)
-        self.reader.read(tick.symbol, use_case, depth, event, logged=not self._added)
+        self.reader.read(tick.symbol, use_case, depth, event, logged=not event.added)
 
     def _fill(self, event: Event) -> None:
         fill = event.record
@@ -269,12 +278,21 @@ class Driver:
     def _true(self, record: Any) -> TrueBook:
         book = self._books.get(record.symbol)
         if book is None:
-            book = self._books[record.symbol] = TrueBook(record.symbol, self.rule)
+            book = self._books[record.symbol] = self._new_book(record.symbol)
         if not book.numbered and record.type == "delta":
             book.numbered = True
             if self.settings.rule is None:
                 rule_for([numbering_of(record), self.rule])
         return book
+
+    def _new_book(self, symbol: str) -> TrueBook:
+        if self.wire is None:
+            return TrueBook(symbol, self.rule)
+        return TrueBook(symbol, self.rule, deliver=self.wire.on_book, witness=partial(self._cached_book, symbol))
+
+    def _cached_book(self, symbol: str) -> OrderBook | None:
+        stream = self.cache.stream(symbol)
+        return None if stream is None else stream.book
 
     def _open(self, symbol: str, book: TrueBook, us: int) -> None:
         """Its true book is known for the first time: from now on it is read."""
@@ -283,6 +301,7 @@ class Driver:
         every_us = self.settings.read_every_us
         if every_us is not None and self._next_read_us is None:
             self._next_read_us = _next(us - 1, every_us)
+            self._calm_until_us = 0
 
     def _depth(self, depth: int) -> int:
         limit = self.settings.md_cache.max_depth

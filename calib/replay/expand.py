@@ -12,8 +12,8 @@ HORIZON_US: Final = 60 * US_PER_S
 """Ticks further apart than this are not joined: the bot stood still between them."""
 
 
-def expanded(events: Iterable[Event]) -> Iterator[tuple[Event, bool]]:
-    """The events in time order, with ``sample_rate - 1`` ticks more after each sampled one; True marks those.
+def expanded(events: Iterable[Event]) -> Iterator[Event]:
+    """The events in time order, with ``sample_rate - 1`` ticks more after each sampled one, marked as ``added``.
 
     A line that stands for n ticks is followed by n - 1 others, evenly spaced until the symbol's next line. Events are
     held back for a minute of feed time to see that line; memory is bounded by that.
@@ -23,11 +23,11 @@ def expanded(events: Iterable[Event]) -> Iterator[tuple[Event, bool]]:
     events
         In time order.
     """
-    held: list[tuple[int, Kind, int, int, bool, Event]] = []
+    held: list[tuple[int, Kind, int, int, Event]] = []
     before: dict[str, Event] = {}
     added = 0
     for event in events:
-        heapq.heappush(held, (event.us, event.kind, event.rank, 0, False, event))
+        heapq.heappush(held, (event.us, event.kind, event.rank, 0, event))
         if event.kind is Kind.TICKS:
             symbol = event.record.symbol
             last = before.get(symbol)
@@ -37,10 +37,8 @@ def expanded(events: Iterable[Event]) -> Iterator[tuple[Event, bool]]:
                 for place in range(1, count):
                     added += 1
                     us = last.us + (event.us - last.us) * place // count
-                    heapq.heappush(held, (us, Kind.TICKS, last.rank, added, True, last._replace(us=us)))
+                    heapq.heappush(held, (us, Kind.TICKS, last.rank, added, last._replace(us=us, added=True)))
         while held and held[0][0] < event.us - HORIZON_US:
-            entry = heapq.heappop(held)
-            yield entry[5], entry[4]
+            yield heapq.heappop(held)[-1]
     while held:
-        entry = heapq.heappop(held)
-        yield entry[5], entry[4]
+        yield heapq.heappop(held)[-1]

@@ -10,6 +10,8 @@ from calib.market import Delta, Snapshot
 
 NONE: Final = "none"
 """The venue numbers nothing: the order of the lines is all there is."""
+_delta: Final = tuple.__new__
+"""`Delta` from a tuple: half the cost of its own constructor, for every line."""
 _RULES: Final = {NONE: "contiguous"}
 
 
@@ -65,4 +67,5 @@ class Messages:
             return Delta(record.bids, record.asks, self._count)
         if record.type == "snapshot":
             return Snapshot(record.bids, record.asks, update_id, epoch=epoch)
-        return Delta(record.bids, record.asks, update_id, record.first_update_id, record.prev_update_id)
+        ids = update_id, record.first_update_id, record.prev_update_id
+        return _delta(Delta, (record.bids, record.asks, *ids, None))

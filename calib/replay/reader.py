@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from calib.clock import NS_PER_MS
 from calib.errors import BadObservation
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from calib.replay.sources import Event
     from calib.venue.latency import Latency
     from calib.venue.snapshots import SnapshotDesk
+
+
+_PRICING: Final = UseCase.PRICING.value
+_GUARDS: Final = UseCase.GUARDS.value
 
 
 class Reader:
@@ -108,9 +112,9 @@ class Reader:
     async def _ask(self, symbol: str, use_case: str, depth: int) -> tuple[MarketData | None, MDCacheMeta]:
         """A tick reads through its stage, for pricing or for a guard; what else a bot reads asks the cache itself."""
         expected = self._last_id(symbol)
-        if use_case in (UseCase.PRICING, UseCase.GUARDS):
-            guard = use_case == UseCase.GUARDS
-            context = QuoteContext(symbol, guard=guard, depth=depth, expected_update_id=expected)
+        guard = use_case == _GUARDS
+        if guard or use_case == _PRICING:
+            context = QuoteContext(symbol, guard, depth, expected)
             read = await self._stage.run(context)
             assert read.meta is not None  # the cache is on
             return read.market_data, read.meta

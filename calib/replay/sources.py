@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import enum
 import heapq
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from itertools import islice
+from itertools import accumulate, compress, count, islice, repeat
+from operator import lt
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from calib.errors import NoFeeds
 from calib.feeds.days import DayFile, days_missing, find_days, newest_days
@@ -46,6 +48,16 @@ class Event(NamedTuple):
     rank: int
     line: int
     record: Any
+    added: bool = False
+    """Whether it was put between recorded ones, see `calib.replay.expand`."""
+
+
+_event: Final = tuple.__new__
+"""`Event` from a tuple: half the cost of its own constructor, for every line."""
+
+
+_Block: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[Any]]
+"""Lines that follow each other: their times in Unix us, their numbers, the lines."""
 
 
 @dataclass(slots=True)
@@ -139,26 +151,27 @@ class Sources:
         return {kind: [str(day) for day in days_missing(files, kind, first, last)] for kind in kinds}
 
     def _of_kind(self, kind: str) -> Iterator[Event]:
-        in_order = self._as_they_came if kind in ("book", "trades") else self._sorted
-        return in_order(kind, self._lines(kind))
+        if kind in ("book", "trades"):
+            return self._as_they_came(kind)
+        return self._sorted(kind, self._logged(kind))
 
-    def _lines(self, kind: str) -> Iterator[Event]:
-        rank, code = 0, KINDS[kind]
+    def _blocks(self, kind: str) -> Iterator[_Block]:
+        """The lines of the range, a block of neighbours at a time."""
         start_us = None if self.start is None or kind == "book" else round(self.start * US_PER_S)
         end_us = None if self.end is None else round(self.end * US_PER_S)
         symbols = frozenset(self.symbols)
-        for line, record in self._records(kind):
-            if symbols and record.symbol not in symbols:
-                continue
-            us = round(record.ts * US_PER_S)
-            if (start_us is not None and us < start_us) or (end_us is not None and us >= end_us):
-                continue
-            rank += 1
-            yield Event(us, code, rank, line, record)
-            if code is Kind.TICKS and record.ws_gap_ms is not None:
-                yield Event(us - round(record.ws_gap_ms * 1000), Kind.ALIVE, rank, line, record)
+        for lines, records in self._records(kind):
+            block: _Block = [round(record.ts * US_PER_S) for record in records], lines, records
+            if symbols:
+                block = _chosen_of(block, [record.symbol in symbols for record in records])
+            if start_us is not None or end_us is not None:
+                low = -math.inf if start_us is None else start_us
+                high = math.inf if end_us is None else end_us
+                block = _chosen_of(block, [low <= us < high for us in block[0]])
+            if block[0]:
+                yield block
 
-    def _records(self, kind: str) -> Iterator[tuple[int, Any]]:
+    def _records(self, kind: str) -> Iterator[tuple[Sequence[int], Sequence[Any]]]:
         newest = newest_days(self.files())
         for file in self.files():
             if file.kind != kind:
@@ -167,19 +180,34 @@ class Sources:
                 path = None if self.out is None else rejects_path(self.out, file.name)
                 rejects = None if path is None else stack.enter_context(RejectWriter(path))
                 reading = self._open[file.name] = read_records(file, newest=file in newest, rejects=rejects)
-                yield from reading
+                yield from reading.blocks()
                 self.stats[file.name] = self._open.pop(file.name).stats
             check_ratio(reading.stats, self.max_reject_ratio)
 
-    def _as_they_came(self, kind: str, events: Iterable[Event]) -> Iterator[Event]:
-        late, latest = self.late.setdefault(kind, Late()), 0
-        for event in events:
-            if event.us < latest:
-                late.add(latest - event.us)
-                yield event._replace(us=latest)
-            else:
-                latest = event.us
-                yield event
+    def _as_they_came(self, kind: str) -> Iterator[Event]:
+        """In the order of their lines; one whose clock went back at the time of the line before it."""
+        late, latest, ranks = self.late.setdefault(kind, Late()), 0, count(1)
+        for told, lines, records in self._blocks(kind):
+            times = told
+            if told[0] < latest or any(map(lt, told[1:], told)):
+                times = list(accumulate(told, max, initial=latest))[1:]
+                for us, taken in zip(told, times, strict=True):
+                    if us < taken:
+                        late.add(taken - us)
+            latest = times[-1]
+            # No loop of ours: most lines of a recording come by here.
+            rows = zip(times, repeat(KINDS[kind]), ranks, lines, records, repeat(False))
+            yield from map(_event, repeat(Event), rows)
+
+    def _logged(self, kind: str) -> Iterator[Event]:
+        """In the order of their lines, whatever their times; what a tick tells of the stream comes after it."""
+        ranks = count(1)
+        for block in self._blocks(kind):
+            for us, line, record in zip(*block, strict=True):
+                rank = next(ranks)
+                yield Event(us, KINDS[kind], rank, line, record)
+                if kind == "pipeline_ticks" and record.ws_gap_ms is not None:
+                    yield Event(us - round(record.ws_gap_ms * 1000), Kind.ALIVE, rank, line, record)
 
     def _sorted(self, kind: str, events: Iterator[Event]) -> Iterator[Event]:
         """Sort within a bound; what comes later still is taken as late."""
@@ -222,6 +250,11 @@ class Sources:
             if not needed:
                 break
         return back[::-1]
+
+
+def _chosen_of(block: _Block, chosen: Sequence[bool]) -> _Block:
+    times, lines, records = (list(compress(column, chosen)) for column in block)
+    return times, lines, records
 
 
 def _size(file: DayFile) -> int:

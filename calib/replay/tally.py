@@ -42,7 +42,7 @@ class Cost:
 
     def judge(self, served: MarketData | None, true: OrderBook | None) -> float | None:
         """Compare what a reader got with the truth of that moment; the error in bps, None where there is none."""
-        if served is None or not served.bids or not served.asks:
+        if served is None or not (bids := served.bids) or not (asks := served.asks):
             self.no_book += 1
             return None
         bid = ask = None
@@ -52,12 +52,13 @@ class Cost:
             self.no_truth += 1
             return None
         true_mid = (bid[0] + ask[0]) / 2
-        (served_bid, _), (served_ask, _) = served.bids[0], served.asks[0]
-        off = abs((served_bid + served_ask) / 2 - true_mid)
+        served_bid, served_ask = bids[0], asks[0]
+        off = abs((served_bid[0] + served_ask[0]) / 2 - true_mid)
         error_bps = off / true_mid * 1e4
         self.error_bps.append(error_bps)
-        self.top_price += served_bid != bid[0] or served_ask != ask[0]
-        self.top += served.bids[0] != bid or served.asks[0] != ask
+        if served_bid != bid or served_ask != ask:
+            self.top += 1
+            self.top_price += served_bid[0] != bid[0] or served_ask[0] != ask[0]
         self.over_half_spread += off > (ask[0] - bid[0]) / 2
         return error_bps
 

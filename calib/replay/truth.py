@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calib.market import BookStream, Connection, Delta, Failed, OrderBook, Snapshot, StreamSettings
+from calib.replay.lazy import LazyBook
 from calib.replay.numbering import Messages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from calib.market import BookView
 
 _NEVER_SILENT_NS = 1 << 62
@@ -25,6 +28,10 @@ class TrueBook:
         The market.
     rule
         Its sequence rule, see `calib.market.sequence`.
+    deliver
+        Hands each line's message on before this book takes it, see `apply`; None where nobody else gets it.
+    witness
+        The book that the cache keeps of what is delivered; None while it keeps none.
 
     Attributes
     ----------
@@ -34,24 +41,40 @@ class TrueBook:
         For the driver: whether reads of it have begun, and whether its numbering was looked at.
     """
 
-    __slots__ = ("_messages", "_stream", "known_since_ns", "numbered", "readable")
+    __slots__ = ("_book", "_deliver", "_messages", "_stream", "known_since_ns", "numbered", "readable")
 
-    def __init__(self, symbol: str, rule: str) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        rule: str,
+        *,
+        deliver: Callable[[str, Snapshot | Delta], object] | None = None,
+        witness: Callable[[], OrderBook | None] = lambda: None,
+    ) -> None:
         self._messages = Messages()
+        self._deliver = deliver
+        self._book = LazyBook(symbol, witness)
         # Snapshots are only recorded ones: nobody is asked, so no attempt is jittered or delayed.
         settings = StreamSettings(sequence_rule=rule)
         self._stream = BookStream(
-            symbol, Connection("recording", silence_ns=_NEVER_SILENT_NS), random=lambda: 0.0, settings=settings
+            symbol,
+            Connection("recording", silence_ns=_NEVER_SILENT_NS),
+            random=lambda: 0.0,
+            settings=settings,
+            book=self._book,
         )
         self._stream.connect(0)
         self.known_since_ns: int | None = None
         self.readable = False
         self.numbered = False
 
-    def apply(self, record: Any, now_ns: int) -> Snapshot | Delta:
-        """Take a recorded line; returns it as the message that a bot's socket got."""
+    def apply(self, record: Any, now_ns: int, *, delivered: bool = True) -> None:
+        """Take a recorded line; ``delivered``: the bot's socket gets its message too."""
         stream = self._stream
         message = self._messages.message(record, stream.epoch)
+        if delivered and self._deliver is not None:
+            self._book.brace()
+            self._deliver(record.symbol, message)
         if isinstance(message, Delta):
             outcome = stream.on_delta(message, now_ns)
         else:
@@ -61,7 +84,6 @@ class TrueBook:
             stream.connect(now_ns)
         if self.known_since_ns is None and stream.live:
             self.known_since_ns = now_ns
-        return message
 
     @property
     def book(self) -> OrderBook | None:

@@ -540,6 +540,19 @@ def test_a_writer_that_appends_meanwhile_changes_nothing(tmp_path: Path) -> None
     assert reading.stats.sha256 == hashlib.sha256(content).hexdigest()
 
 
+def test_blocks_are_the_records_in_their_order_and_none_is_empty(tmp_path: Path) -> None:
+    content = _hostile(2000)
+    file = make(tmp_path, content)
+    pairs, stats, _ = read_all(file, tmp_path)
+    reading = RecordReading(file, newest=False, chunk_bytes=500)
+    blocks = list(reading.blocks())
+    assert len(blocks) > 100
+    assert all(records for _, records in blocks)
+    found = [(line, row.ts, row.price) for block in blocks for line, row in zip(*block, strict=True)]
+    assert found == [(line, row.ts, row.price) for line, row in pairs]
+    assert reading.stats == stats
+
+
 # Long lines
 
 

@@ -77,7 +77,11 @@ def test_the_loop_says_when_anything_is_next_to_run() -> None:
         assert loop.next_due_ns() == 2_000_000_000
         timer.cancel()
         assert loop.next_due_ns() == 3_000_000_000
+        before = loop.scheduled
         loop.call_soon(str)
         assert loop.next_due_ns() == 0  # ready: now
+        assert loop.scheduled == before + 1
+        loop.call_at(9.0, str)
+        assert loop.scheduled == before + 2
 
     run(main())
