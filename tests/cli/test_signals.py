@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 
 import pytest
 
@@ -55,6 +56,51 @@ def test_one_that_is_lost_in_a_finaliser_is_not_complained_of(capsys: pytest.Cap
     with pytest.raises(signals.Terminated):
         work()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, signals.Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_one_that_is_lost_in_a_finaliser_is_raised_again(number: int, kind: type[BaseException]) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def work() -> None:
+        with signals.raising():
+            for _ in range(3):  # lost three times over
+                dying = Dying()
+                del dying
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                pass
+
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(kind):
+        work()
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_what_was_lost_and_then_asked_for_does_not_strike_the_cleaning_up() -> None:
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    cleaned: list[bool] = []
+
+    def work() -> None:
+        with signals.raising():
+            try:
+                dying = Dying()
+                del dying
+                signals.check()
+            finally:
+                until = time.monotonic() + 0.1
+                while time.monotonic() < until:
+                    pass
+                cleaned.append(True)
+
+    with pytest.raises(signals.Terminated):
+        work()
+    assert cleaned
 
 
 def test_sigterm_in_a_callback_of_an_event_loop_ends_the_run() -> None:
