@@ -73,6 +73,8 @@ def _invoke(argv: Sequence[str]) -> int:
         path = context.command_path if context is not None else "calib"
         message = error.format_message().rstrip(".")
         raise UsageError(message, hint=f"Try '{path} --help'") from error
+    if result == EXIT_INTERRUPTED:
+        signals.check()  # Typer ends an interrupted command without a word
     return result if isinstance(result, int) else 0
 
 

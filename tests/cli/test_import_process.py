@@ -57,6 +57,7 @@ def test_an_interrupted_import_leaves_nothing_behind(tmp_path: Path, number: int
         printed, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert printed == b""
+    assert said.splitlines()[-1] == {130: b"error: interrupted", 143: b"error: terminated"}[code]
     assert b"Traceback" not in said
     assert [path.name for path in out.iterdir()] == [".calib.lock"]
 

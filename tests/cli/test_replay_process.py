@@ -43,6 +43,7 @@ def test_an_interrupted_replay_leaves_no_half_file(tmp_path: Path, number: int, 
     printed, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert printed == b""
+    assert said.splitlines()[-1] == {130: b"error: interrupted", 143: b"error: terminated"}[code]
     assert b"Traceback" not in said
     assert [path.name for path in out.rglob("*") if path.is_file()] == [".calib.lock"]
 
