@@ -40,6 +40,9 @@ def _rest(coro: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T
     while True:
         try:
             sent = yield waits_for
+        except GeneratorExit:
+            coro.close()  # as `yield from` does: nothing where it has ended, as when both are garbage together
+            raise
         except BaseException as error:  # a cancellation, or the error of what it waited for
             step: Callable[[], Any] = partial(coro.throw, error)
         else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 
 import pytest
 
-from calib.replay.eager import Done, start
+from calib.replay.eager import Done, _rest, start
 from calib.virtual_loop import VirtualLoop, run
 
 
@@ -65,6 +66,29 @@ def test_a_cancellation_and_an_error_reach_the_coroutine() -> None:
             await failing
 
     run(main())
+
+
+def test_what_waits_can_be_let_go_in_any_order() -> None:
+    class Moment:
+        def __await__(self) -> Generator[None, None, None]:
+            yield
+
+    async def waits(trace: list[str]) -> None:
+        try:
+            await Moment()
+        finally:
+            trace.append("ended")
+
+    for inner_first in (True, False):  # the collector of garbage asks nobody which to end first
+        trace: list[str] = []
+        coro = waits(trace)
+        rest = _rest(coro, coro.send(None))
+        rest.send(None)
+        if inner_first:
+            coro.close()
+        rest.close()
+        coro.close()
+        assert trace == ["ended"]
 
 
 def test_the_loop_says_when_anything_is_next_to_run() -> None:
