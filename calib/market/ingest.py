@@ -91,7 +91,7 @@ class Ingest:
 
     def on_alive(self, connection: str) -> None:
         """Any frame of a connection."""
-        link = self._links.get(connection) or self._link(connection)
+        link = self._link(connection)
         silences = link.silences
         link.alive(self._now_ns())
         if link.silences != silences:

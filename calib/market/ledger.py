@@ -9,7 +9,7 @@ from calib.market.entry import Reads
 from calib.market.quantile import quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from calib.market.ports import CacheMetrics
 
@@ -39,14 +39,19 @@ class SymbolLedger:
         return {"fresh": self.reads.fresh, "stale": self.reads.stale, **self.statuses}
 
 
-def hit_ratio(statuses: dict[str, int]) -> float | None:
+def hits(statuses: Mapping[str, int]) -> int:
+    """Reads that were answered from what was cached: fresh + stale."""
+    return statuses.get("fresh", 0) + statuses.get("stale", 0)
+
+
+def hit_ratio(statuses: Mapping[str, int]) -> float | None:
     """(fresh + stale) / reads; None without reads. Direct reads asked nothing of the cache.
 
     >>> hit_ratio({"fresh": 6, "stale": 1, "miss": 2, "unavailable": 1, "direct": 5})
     0.7
     """
     reads = sum(count for status, count in statuses.items() if status != "direct")
-    return (statuses.get("fresh", 0) + statuses.get("stale", 0)) / reads if reads else None
+    return hits(statuses) / reads if reads else None
 
 
 class Ledger:

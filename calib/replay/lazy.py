@@ -109,7 +109,7 @@ class LazyBook(OrderBook):
             return crossed
         bids, asks = like._bids.keys, like._asks.keys
         if bids and asks and bids[-1] > self._rest_bids.top and asks[-1] > self._rest_asks.top:
-            return bids[-1] > -asks[-1]
+            return like.crossed
         bid, ask = self.best_bid, self.best_ask
         return bid is not None and ask is not None and bid[0] > ask[0]
 
@@ -225,11 +225,10 @@ class Rest:
 
     def better(self, theirs: Side) -> Level | None:
         """The best of the whole side, where ``theirs`` is the witness's."""
-        keys = theirs.keys
-        if keys and keys[-1] > self.top:
-            return theirs.best
-        self._shrink()
-        if not self._keys or (keys and keys[-1] > self.top):
+        their_top = theirs.keys[-1] if theirs.keys else -_INF
+        if their_top <= self.top:
+            self._shrink()
+        if their_top >= self.top:
             return theirs.best
         price = self.top * self._sign
         return price, self._levels[price]

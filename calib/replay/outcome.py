@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from calib import __version__
-from calib.market.ledger import STATUSES, hit_ratio
+from calib.market.ledger import STATUSES, hit_ratio, hits
 from calib.replay.sources import US_PER_S
 from calib.replay.tally import Cost, Tally
 
@@ -118,13 +118,13 @@ def _figures(tally: Tally) -> dict[str, Any]:
     reads = sum(statuses.values())
     return {
         "reads": reads,
-        "hits": _hits(statuses),
+        "hits": hits(statuses),
         "statuses": statuses,
         "hit_ratio": hit_ratio(statuses),
         "by_use_case": {
             use_case: {
                 "reads": counts.total(),
-                "hits": _hits(counts),
+                "hits": hits(counts),
                 "statuses": {name: counts[name] for name in STATUSES},
                 "hit_ratio": hit_ratio(counts),
                 "staleness": _cost(tally.costs[use_case]),
@@ -140,10 +140,6 @@ def _figures(tally: Tally) -> dict[str, Any]:
         "sequence_gaps": tally.sequence_gaps,
         "staleness": _cost(_total_cost(tally)),
     }
-
-
-def _hits(statuses: Mapping[str, int]) -> int:
-    return statuses["fresh"] + statuses["stale"]
 
 
 def _invalidations(summary: Mapping[str, Any], symbol: str) -> dict[str, int] | None:

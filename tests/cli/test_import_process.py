@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import interrupt, wait_until_open
 from tests.cli.terminal import on_a_terminal
 
 HEADER = (
@@ -23,16 +22,6 @@ HEADER = (
 
 def row(number: int) -> str:
     return f't{number},c,s,kucoin,A-B,A,B,{1_652_207_035_500 + number},o1,BUY,LIMIT_MAKER,0.5,300,1,"{{}}",NIL,0\n'
-
-
-def spilled(process: subprocess.Popen[bytes], out: Path) -> bool:
-    """Whether the process has a file open there that no longer has a name."""
-    for link in Path(f"/proc/{process.pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            where = str(link.readlink())
-            if where.startswith(f"{out}/") and where.endswith(" (deleted)"):
-                return True
-    return False
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -47,18 +36,10 @@ def test_an_interrupted_import_leaves_nothing_behind(tmp_path: Path, number: int
         pipe.write(HEADER)
         pipe.writelines(map(row, range(10_000)))
         pipe.flush()
-        deadline = time.monotonic() + 60
-        while not spilled(process, out):
-            assert process.poll() is None
-            assert time.monotonic() < deadline, "nothing was spilled"
-            time.sleep(0.01)
+        # What it has spilled lies in a file that no longer has a name.
+        wait_until_open(process, lambda path: path.startswith(f"{out}/") and path.endswith(" (deleted)"))
         assert [path.name for path in out.iterdir()] == [".calib.lock"]
-        process.send_signal(number)
-        printed, said = process.communicate(timeout=60)
-    assert process.returncode == code, said
-    assert printed == b""
-    assert said.splitlines()[-1] == {130: b"error: interrupted", 143: b"error: terminated"}[code]
-    assert b"Traceback" not in said
+        interrupt(process, number, code)
     assert [path.name for path in out.iterdir()] == [".calib.lock"]
 
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import interrupt, wait_until_open
 from tests.cli.terminal import on_a_terminal
 from tests.replay.recording import delta, snapshot, write
-
-
-def reads(process: subprocess.Popen[bytes], path: Path) -> bool:
-    """Whether the process has the file open."""
-    for link in Path(f"/proc/{process.pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            if link.readlink() == path:
-                return True
-    return False
 
 
 @pytest.mark.parametrize("fill", ["stream", "callback"])
@@ -34,17 +24,8 @@ def test_an_interrupted_replay_leaves_no_half_file(tmp_path: Path, number: int, 
     argv = [sys.executable, "-m", "calib", "replay", "--feeds", str(feeds), "--out", str(out), "--fill", fill]
     argv += ["--read-every", "1ms", "--latency", "constant:8", "--features-out", str(out / "features.parquet")]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not reads(process, feeds / "book_20250101.jsonl"):
-        assert process.poll() is None
-        assert time.monotonic() < deadline, "it never read the book"
-        time.sleep(0.005)
-    process.send_signal(number)
-    printed, said = process.communicate(timeout=60)
-    assert process.returncode == code, said
-    assert printed == b""
-    assert said.splitlines()[-1] == {130: b"error: interrupted", 143: b"error: terminated"}[code]
-    assert b"Traceback" not in said
+    wait_until_open(process, lambda path: path == str(feeds / "book_20250101.jsonl"))
+    interrupt(process, number, code)
     assert [path.name for path in out.rglob("*") if path.is_file()] == [".calib.lock"]
 
 
