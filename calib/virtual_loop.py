@@ -12,7 +12,7 @@ import heapq
 import weakref
 from collections import deque
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 from calib.clock import NS_PER_S, VirtualClock
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextvars import Context
 
+_PATIENCE_S: Final = 1.0
+"""Virtual time that tasks have to end when the run is interrupted. That strikes anywhere, in asyncio itself too: a task
+may then wait for a call that was lost, while others go on for ever."""
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -214,11 +217,15 @@ def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T
         Where a task or future failed and nobody asked.
     """
     loop = VirtualLoop(clock)
+    patience_s = None
     try:
         try:
             result = loop.run_until_complete(main)
+        except (KeyboardInterrupt, SystemExit):
+            patience_s = _PATIENCE_S
+            raise
         finally:
-            leaked = _cancel_all(loop)
+            leaked = _cancel_all(loop, patience_s)
             loop.run_until_complete(loop.shutdown_asyncgens())
         if leaked:
             raise LeakedTasks(f"the main task ended and left running: {leaked}")
@@ -228,19 +235,19 @@ def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T
         loop.close()
 
 
-def _cancel_all(loop: VirtualLoop) -> str:
+def _cancel_all(loop: VirtualLoop, patience_s: float | None) -> str:
     tasks = {task for task in asyncio.all_tasks(loop) if not task.done()}
     if not tasks:
         return ""
     names = _names(tasks)
     for task in sorted(tasks, key=_name):
         task.cancel()
-    loop.run_until_complete(_settle(tasks))
+    loop.run_until_complete(_settle(tasks, patience_s))
     return names
 
 
-async def _settle(tasks: set[asyncio.Task[Any]]) -> None:
-    await asyncio.gather(*sorted(tasks, key=_name), return_exceptions=True)
+async def _settle(tasks: set[asyncio.Task[Any]], patience_s: float | None) -> None:
+    await asyncio.wait([asyncio.gather(*sorted(tasks, key=_name), return_exceptions=True)], timeout=patience_s)
 
 
 def _raise_problems(loop: VirtualLoop) -> None:

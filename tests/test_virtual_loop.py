@@ -216,3 +216,42 @@ def test_async_generators_are_closed() -> None:
     kept: list[object] = []
     run(main())
     assert closed == [True]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_that_loses_a_wake_up_ends_the_run_all_the_same(kind: type[BaseException]) -> None:
+    ended: list[str] = []
+
+    async def waits(future: asyncio.Future[None]) -> None:
+        try:
+            await future
+        finally:
+            ended.append("waits")
+
+    async def sleeps() -> None:
+        try:
+            await asyncio.sleep(9.0)
+        finally:
+            ended.append("sleeps")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def for_ever() -> None:
+            loop.call_later(1.0, for_ever)
+
+        def struck(*_args: object, **_options: object) -> asyncio.Handle:
+            del loop.call_soon  # the next call goes its way
+            raise kind
+
+        for_ever()
+        future = loop.create_future()
+        tasks = [asyncio.create_task(waits(future)), asyncio.create_task(sleeps())]
+        await asyncio.sleep(0)
+        loop.call_soon = struck  # type: ignore[method-assign]
+        future.set_result(None)  # tells the loop to wake `waits`, and is interrupted there
+        await asyncio.gather(*tasks)
+
+    with pytest.raises(kind):
+        run(main())
+    assert "sleeps" in ended

@@ -56,28 +56,42 @@ def raising() -> Iterator[None]:
     """Turn both signals into exceptions while the block runs."""
     _arrived.clear()
     _lost.clear()
+    with contextlib.ExitStack() as stack:
+        stack.callback(_arrived.clear)
+        try:
+            for number in _KINDS:
+                stack.enter_context(_handled(number, _arrive))
+        except ValueError:  # not the main thread: the embedding program owns the signals
+            yield
+            return
+        stack.enter_context(_raised_again())
+        try:
+            yield
+        except Exception:
+            check()  # where it was lost, what it broke on its way is no error to speak of
+            raise
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        _arrived.append(_KINDS[number])
-        # What the run was about to begin is never begun, which is as it should be.
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-        raise _KINDS[number]
 
-    def again(number: int, frame: FrameType | None) -> None:
-        if _lost:
-            raise _lost.pop()
-        if not _arrived and callable(theirs := previous[signal.SIGALRM]):  # not our alarm
-            theirs(number, frame)
+def _arrive(number: int, _frame: FrameType | None) -> None:
+    _arrived.append(_KINDS[number])
+    # What the run was about to begin is never begun, which is as it should be.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    raise _KINDS[number]
 
-    previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+@contextlib.contextmanager
+def _handled(number: int, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    previous = signal.signal(number, handler)
     try:
-        for number in _KINDS:
-            previous[number] = signal.signal(number, handle)
-    except ValueError:  # not the main thread: the embedding program owns the signals
         yield
-        return
-    previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, again)
-    loud = sys.unraisablehook
+    finally:
+        signal.signal(number, previous)
+
+
+@contextlib.contextmanager
+def _raised_again() -> Iterator[None]:
+    """Raise anew, a moment later, what Python says it had to swallow."""
+    loud, theirs = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
 
     def quiet(lost: sys.UnraisableHookArgs) -> None:
         """What could not be raised here is raised elsewhere; Python need not complain of it."""
@@ -87,17 +101,18 @@ def raising() -> Iterator[None]:
         else:
             loud(lost)
 
-    sys.unraisablehook = quiet
-    try:
-        yield
-    except Exception:
-        check()  # where it was lost, what it broke on its way is no error to speak of
-        raise
-    finally:
-        if _arrived:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            _lost.clear()
-        sys.unraisablehook = loud
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        _arrived.clear()
+    def again(number: int, frame: FrameType | None) -> None:
+        if _lost:
+            raise _lost.pop()
+        if not _arrived and callable(theirs):  # not our alarm
+            theirs(number, frame)
+
+    with _handled(signal.SIGALRM, again):
+        sys.unraisablehook = quiet
+        try:
+            yield
+        finally:
+            if _arrived:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                _lost.clear()
+            sys.unraisablehook = loud
