@@ -80,7 +80,7 @@ class Side:
         """
         price: Any
         qty: Any
-        levels, keys, sign, edge = self.levels, self.keys, self.sign, self._edge
+        levels, keys, sign, edge, strangers = self.levels, self.keys, self.sign, self._edge, self.strangers
         for price, qty in changes:
             if price.__class__ is not float:
                 price = float(price) if price.__class__ is str and len(price) <= DIGITS else price_key(price)
@@ -100,8 +100,8 @@ class Side:
                 else:
                     quantity(qty)  # which says what is wrong with it
                 continue
-            if self.strangers is not None:
-                self.strangers.append(price)
+            if strangers is not None:
+                strangers.append(price)
             if qty == 0.0:
                 continue
             levels[price] = qty if 0.0 < qty < _INF else quantity(qty)

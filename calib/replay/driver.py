@@ -29,7 +29,8 @@ from calib.virtual_loop import VirtualLoop
 NS_PER_US: Final = 1000
 _HEAD: Final = 10_000
 _USE_CASES: Final = frozenset(UseCase)
-_TRADES: Final = Kind.TRADES  # books and trades show that the recording goes on; without the enum's lookup
+_COUNTED: Final = {"book": Kind.BOOK, "trades": Kind.TRADES, "ticks": Kind.TICKS, "fills": Kind.FILLS}
+_TRADES: Final = Kind.TRADES  # they and books show that the recording goes on
 MAX_SILENCE_US: Final = 60 * US_PER_S
 """A symbol whose recording says nothing for longer is not read: nobody knows what was true then."""
 
@@ -123,15 +124,25 @@ class Driver:
     # --- the loop
 
     async def _replay(self) -> None:
-        handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by kind
+        handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by `Kind`
         counts = [0] * len(handlers)
         start_us = last_us = self.start_us
-        loop, clock = self._loop, self._clock
+        loop, clock, heard_of = self._loop, self._clock, self._heard_of
         events = chain(self._head, self._events)
+        skipped: Event | None = None
+        alike_until_us = 0
         for count, event in enumerate(expanded(events) if self.settings.expand else events):
             if not count & 4095:
                 self._progress(4096.0)
-            us, kind, _, _, _, added = event
+            us, kind, _, _, record, added = event
+            if us < alike_until_us and kind == _TRADES:
+                counts[kind] += 1
+                heard_of[record.symbol] = us
+                skipped = event
+                continue
+            if skipped is not None:
+                last_us = self._catch_up(skipped)
+                skipped = None
             if us < start_us:
                 self._warm_up(event)
                 continue
@@ -144,21 +155,42 @@ class Driver:
             if not added:
                 counts[kind] += 1
             handlers[kind](event)
+            alike_until_us = self._alike_until(us) if kind == _TRADES else 0
             if us > last_us:
                 last_us = us
+        if skipped is not None:
+            last_us = self._catch_up(skipped)
+        await self._end(counts, last_us)
+
+    async def _end(self, counts: list[int], last_us: int) -> None:
+        """What is due until the last line, that moment included."""
         if self._next_read_us is not None:
             await self._reads_until(last_us + 1)
         if self._next_grid_us is not None:
             await self._grid_until(last_us + 1)
-        counted = {kind.name.lower(): counts[kind] for kind in Kind if kind is not Kind.ALIVE and counts[kind]}
+        counted = {name: counts[kind] for name, kind in _COUNTED.items() if counts[kind]}
         self.recording.lines.update(counted)
         self.recording.last_us = last_us if counted else None
 
+    def _alike_until(self, us: int) -> int:
+        """Until when only the last of the trades that follow the one at ``us`` counts: they are signs of life."""
+        if self._loop.scheduled != self._scheduled:
+            return 0
+        calm_until_us = self._calm_until_us  # before that nobody looks
+        return calm_until_us if self.wire is None else min(calm_until_us, us + self.wire.alike_us)
+
+    def _catch_up(self, skipped: Event) -> int:
+        """Take the last of the trades that were alike."""
+        self._heard_us = skipped.us
+        self._clock.reach_ns((skipped.us - self.start_us) * NS_PER_US)
+        self._trade(skipped)
+        return skipped.us
+
     def _warm_up(self, event: Event) -> None:
-        if event.kind is Kind.BOOK:
+        if event.kind == Kind.BOOK:
             self._true(event.record).apply(event.record, 0, delivered=False)
 
-    async def _up_to(self, us: int, kind: Kind) -> None:
+    async def _up_to(self, us: int, kind: int) -> None:
         """Everything that is due before an event: scheduled reads, the grid, timers and refreshes."""
         heard = kind <= _TRADES
         if heard and us - self._heard_us > MAX_SILENCE_US:
@@ -335,7 +367,7 @@ def _look_ahead(events: Iterator[Event]) -> tuple[list[Event], list[str]]:
     head: list[Event] = []
     for event in events:
         head.append(event)
-        if event.kind is Kind.BOOK and event.record.type == "delta":
+        if event.kind == Kind.BOOK and event.record.type == "delta":
             return head, [numbering_of(event.record)]
         if len(head) >= _HEAD:
             break

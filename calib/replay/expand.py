@@ -23,12 +23,12 @@ def expanded(events: Iterable[Event]) -> Iterator[Event]:
     events
         In time order.
     """
-    held: list[tuple[int, Kind, int, int, Event]] = []
+    held: list[tuple[int, int, int, int, Event]] = []
     before: dict[str, Event] = {}
     added = 0
     for event in events:
         heapq.heappush(held, (event.us, event.kind, event.rank, 0, event))
-        if event.kind is Kind.TICKS:
+        if event.kind == Kind.TICKS:
             symbol = event.record.symbol
             last = before.get(symbol)
             before[symbol] = event

@@ -12,6 +12,8 @@ from calib.market import OrderBook
 from calib.market.side import Change, Level, Side
 
 _INF: Final = math.inf
+_MANY: Final = 4096
+"""Prices that a side keeps in mind at most, about."""
 
 
 class LazyBook(OrderBook):
@@ -62,8 +64,8 @@ class LazyBook(OrderBook):
         like = self._like
         if like is not None:
             if like.version - self.version == self._ahead + 1 and like.update_id == update_id:
-                self._rest_bids.give_way()
-                self._rest_asks.give_way()
+                self._rest_bids.agree()
+                self._rest_asks.agree()
                 self._changed(update_id)
                 return
             self._part()
@@ -109,7 +111,7 @@ class LazyBook(OrderBook):
             return crossed
         bids, asks = like._bids.keys, like._asks.keys
         if bids and asks and bids[-1] > self._rest_bids.top and asks[-1] > self._rest_asks.top:
-            return like.crossed
+            return bids[-1] > -asks[-1]
         bid, ask = self.best_bid, self.best_ask
         return bid is not None and ask is not None and bid[0] > ask[0]
 
@@ -200,28 +202,30 @@ class Rest:
     >>> rest = Rest(whole, witness)
     >>> rest.cut(witness.cut(2), 2)
     ((99.0, 1.0), (98.0, 2.0))
-    >>> witness.merge([(98.0, 5.0), (99.0, 0.0)]); rest.give_way(); rest.better(witness), len(rest.whole())
+    >>> witness.merge([(98.0, 5.0), (99.0, 0.0)]); rest.agree(); rest.better(witness), len(rest.whole())
     ((98.0, 5.0), 2)
     """
 
     # `_levels` are those of the beginning that no delta has touched, `_keys` their keys, ascending, and keys of those
-    # that were. What a delta touches the witness has from then on, or it was removed: either way not from here.
-    __slots__ = ("_keys", "_levels", "_met", "_sign", "_theirs", "_witness", "top")
+    # that were. What a delta touches the witness has from then on, or it was removed: either way not from here. `_met`
+    # is what deltas have touched since anybody last looked, and `_agreed` how much of it by deltas that this side had
+    # too: nearly always nobody looks, because the witness alone has the answer.
+    __slots__ = ("_agreed", "_keys", "_levels", "_met", "_sign", "_theirs", "_witness", "top")
 
     def __init__(self, side: Side, witness: Side) -> None:
         self._sign, self._witness, self._theirs = side.sign, witness, witness.levels
         self._levels = {price: qty for price, qty in side.levels.items() if price not in witness.levels}
         self._keys = sorted(price * side.sign for price in self._levels)
         self._met = witness.strangers = list[float]()
+        self._agreed = 0
         self.top = self._keys[-1] if self._keys else -_INF
         """No level here has a higher key."""
 
-    def give_way(self) -> None:
-        """Let go of what the witness's newest delta has touched."""
-        pop = self._levels.pop
-        for price in self._met:
-            pop(price, None)
-        self._met.clear()
+    def agree(self) -> None:
+        """The witness's newest delta is this side's too."""
+        self._agreed = len(self._met)
+        if self._agreed > _MANY:
+            self._give_way()
 
     def better(self, theirs: Side) -> Level | None:
         """The best of the whole side, where ``theirs`` is the witness's."""
@@ -235,19 +239,32 @@ class Rest:
 
     def cut(self, theirs: tuple[Level, ...], depth: int) -> tuple[Level, ...]:
         """The best ``depth`` levels of the whole side, where ``theirs`` are those of the witness."""
-        keys, levels, sign = self._keys, self._levels, self._sign
+        keys, sign = self._keys, self._sign
         if len(theirs) == depth:  # nothing counts that is worse than the last of these
             keys = keys[bisect_left(keys, theirs[-1][0] * sign) :]
+            if not keys:
+                return theirs
+        self._give_way()
+        levels = self._levels
         prices = (key * sign for key in reversed(keys))
         more = islice(((price, levels[price]) for price in prices if price in levels), depth)
         return tuple(sorted([*theirs, *more], reverse=sign > 0)[:depth])
 
     def whole(self) -> dict[float, float]:
         """Every level of the whole side; the witness is followed no more."""
+        self._give_way()
         self._witness.strangers = None
         return {**self._levels, **self._theirs}
 
+    def _give_way(self) -> None:
+        """Let go of what the deltas have touched."""
+        agreed, self._agreed = self._agreed, 0
+        for price in self._levels.keys() & self._met[:agreed]:
+            del self._levels[price]
+        del self._met[:agreed]
+
     def _shrink(self) -> None:
+        self._give_way()
         keys, sign = self._keys, self._sign
         while keys and keys[-1] * sign not in self._levels:
             keys.pop()

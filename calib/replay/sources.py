@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import heapq
 import math
 from collections.abc import Iterator, Sequence
@@ -26,15 +25,15 @@ HELD: Final = 1024
 """Ticks and fills are sorted within so many lines."""
 
 
-class Kind(enum.IntEnum):
-    """What an event is; at equal times the lower comes first."""
+class Kind:
+    """What an event is; at equal times the lower comes first. Plain numbers: they are compared for every line."""
 
-    BOOK = 0
-    TRADES = 1
-    ALIVE = 2
+    BOOK: Final = 0
+    TRADES: Final = 1
+    ALIVE: Final = 2
     """A frame that the recording left out (a ping, another stream's) and a tick tells of by its ``ws_gap_ms``."""
-    TICKS = 3
-    FILLS = 4
+    TICKS: Final = 3
+    FILLS: Final = 4
 
 
 KINDS: Final = {"book": Kind.BOOK, "trades": Kind.TRADES, "pipeline_ticks": Kind.TICKS, "fills": Kind.FILLS}
@@ -44,7 +43,7 @@ class Event(NamedTuple):
     """One recorded line: Unix microseconds, kind, its rank within the kind (the order of its file), and the line."""
 
     us: int
-    kind: Kind
+    kind: int
     rank: int
     line: int
     record: Any
@@ -218,7 +217,7 @@ class Sources:
             ready, held = (held, []) if len(batch) < BATCH else (held[:-HELD], held[-HELD:])
             for event in ready:
                 if event.us < latest:
-                    if event.kind is not Kind.ALIVE:
+                    if event.kind != Kind.ALIVE:
                         late.add(latest - event.us)
                         yield event._replace(us=latest)
                 else:

@@ -28,6 +28,14 @@ class Wire:
     faults
         silence: messages wait for its end. gap: they are lost. reconnect: they are lost, and the connection is made
         anew. Seconds from the clock's time at construction.
+
+    Attributes
+    ----------
+    lost, held_back
+        Messages, so far.
+    alike_us
+        How long after a sign of life only the newest of those that follow counts: within the shortest silence none is
+        the end of one.
     """
 
     def __init__(self, cache: MDCache, clock: VirtualClock, faults: FaultScript) -> None:
@@ -38,6 +46,7 @@ class Wire:
         self._faults = faults
         self._start_ns = clock.monotonic_ns()
         self._quiet = not any(faults.of(kind) for kind in (FaultKind.SILENCE, FaultKind.GAP, FaultKind.RECONNECT))
+        self.alike_us = cache.config.invalidate_on_ws_gap_ms * 1000 if self._quiet else 0
         self._held: list[Callable[[], None]] = []
         self._flush_ns = 0
         self._down = 0

@@ -41,8 +41,8 @@ def test_at_equal_times_book_then_trades_then_ticks_then_fills_then_the_line(tmp
         book=[snapshot(1.0, 1, [], []), delta(1.0, 2)],
     )
     events = list(Sources(tmp_path).events())
-    assert [(event.kind.name, event.line) for event in events] == [
-        ("BOOK", 1), ("BOOK", 2), ("TRADES", 1), ("TICKS", 1), ("FILLS", 1), ("FILLS", 2),
+    assert [(event.kind, event.line) for event in events] == [
+        (Kind.BOOK, 1), (Kind.BOOK, 2), (Kind.TRADES, 1), (Kind.TICKS, 1), (Kind.FILLS, 1), (Kind.FILLS, 2),
     ]  # fmt: skip
 
 
@@ -54,8 +54,8 @@ def test_ticks_out_of_order_are_sorted_and_book_lines_keep_their_order(tmp_path:
     )
     sources = Sources(tmp_path)
     events = list(sources.events())
-    assert [event.line for event in events if event.kind is Kind.TICKS] == [2, 3, 1]
-    book = [(event.record.update_id, round(event.us / 1e6 - START, 6)) for event in events if event.kind is Kind.BOOK]
+    assert [event.line for event in events if event.kind == Kind.TICKS] == [2, 3, 1]
+    book = [(event.record.update_id, round(event.us / 1e6 - START, 6)) for event in events if event.kind == Kind.BOOK]
     assert book == [(1, 0.0), (2, 0.5), (3, 0.5), (4, 0.6)]
     assert (sources.late["book"].lines, sources.late["book"].max_s) == (1, 0.1)
 
