@@ -12,6 +12,7 @@ import orjson
 
 from calib import __version__
 from calib.market.ledger import STATUSES, hit_ratio, hits
+from calib.replay.notes import notes_of
 from calib.replay.sources import US_PER_S
 from calib.replay.tally import Cost, Tally
 
@@ -82,7 +83,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
             for symbol in symbols
         },
         "fidelity": driver.reader.fidelity.result(),
-        "notes": [*notes, *_notes(driver, sources)],
+        "notes": [*notes, *notes_of(driver, sources)],
         "tool": {"name": "calib", "version": __version__},
     }
     return ReplayOutcome(data, driver.grid)
@@ -230,86 +231,3 @@ def _recording(driver: Driver, sources: Sources) -> dict[str, Any]:
 
 def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: counts[name] for name in sorted(counts)}
-
-
-def _notes(driver: Driver, sources: Sources) -> list[str]:
-    """What the reader of the figures must know."""
-    found, settings = driver.recording, driver.settings
-    notes = []
-    if settings.fill == "stream":
-        notes.append(
-            "Books came from the stream, where a verified book is the true one: TTLs had no effect on the prices "
-            "served, only on which of them are called stale while the connection says nothing. Staleness comes from "
-            "gaps, silences and resyncs alone; to weigh TTLs replay with --fill callback."
-        )
-    if settings.read_every_us is not None:
-        notes.append(f"Reads were made every {settings.read_every_us / 1000:g} ms, not at recorded ticks.")
-    if settings.expand:
-        notes.append(f"{found.reads_added} reads were put between sampled ticks, evenly spaced.")
-    if settings.without_effect:
-        notes.append(settings.without_effect)
-    notes.append("A hit takes no time here: fetch_md with the cache counts what reads waited for.")
-    for kind, late in sorted(sources.late.items()):
-        if late.lines:
-            notes.append(
-                f"{late.lines} lines of {kind} lie behind the time of a line before them, by up to {late.max_s:g} s; "
-                "they were taken at that line's time."
-            )
-    if found.negative_lag:
-        notes.append(
-            f"{found.negative_lag} book lines were received before the venue's own time of them (down to "
-            f"{(found.min_lag_s or 0.0) * 1000:.0f} ms): the clocks differ. Times of receipt were used throughout."
-        )
-    if found.silences:
-        notes.append(
-            f"The recording is silent for more than a minute {found.silences} times, {found.silent_s:.0f} s in all; "
-            "no reads are scheduled there."
-        )
-    if evictions := driver.cache_summary["evictions"]:
-        notes.append(
-            f"The cache let symbols go {evictions} times (md_cache.max_symbols): the invalidations and streams of the "
-            "symbols count from when it took them up again."
-        )
-    notes += _gap_notes(driver)
-    return notes + _tick_notes(driver, sources)
-
-
-def _gap_notes(driver: Driver) -> list[str]:
-    notes = []
-    harmless = ("confirmed", "dropped", "late_snapshot", "resync", "stale_snapshot", "no_snapshot")
-    for symbol, book in sorted(driver.books.items()):
-        breaks = {name: count for name, count in book.counts.items() if name not in harmless}
-        if breaks:
-            what = ", ".join(f"{count} {name}" for name, count in breaks.items())
-            notes.append(
-                f"The recording of {symbol} is broken ({what}): until the next recorded snapshot the true book is not "
-                "known, and reads there are not judged."
-            )
-        elif book.known_since_ns is None:
-            notes.append(f"No snapshot of {symbol} is bridged to its deltas: its book is never known; it was not read.")
-    return notes
-
-
-def _tick_notes(driver: Driver, sources: Sources) -> list[str]:
-    notes = []
-    left_out = driver.recording.ticks_without_book
-    notes += [
-        f"{count} ticks of {symbol} were left out: before its book is known."
-        for symbol, count in sorted(left_out.items())
-        if symbol in driver.books
-    ]
-    if unknown := sorted(symbol for symbol in left_out if symbol not in driver.books):
-        count = sum(left_out[symbol] for symbol in unknown)
-        named = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-        notes.append(f"{count} ticks were left out: there is no recorded book of {named}.")
-    for symbol, count in sorted(driver.recording.ticks_in_silence.items()):
-        notes.append(f"{count} ticks of {symbol} were left out: its recording had said nothing for a minute or more.")
-    for name, count in sorted(driver.recording.unknown_use_cases.items()):
-        notes.append(f"{count} ticks name a use case {name!r} that is not known; read as {driver.settings.use_case}.")
-    if driver.recording.depths_cut:
-        notes.append(
-            f"{driver.recording.depths_cut} reads asked for more levels than md_cache.max_depth; they got so many."
-        )
-    tails = sorted(name for name, stats in sources.stats.items() if stats.partial_tail)
-    notes += [f"{name} ends in the middle of a line; that line was left out." for name in tails]
-    return notes

@@ -44,8 +44,8 @@ class Point:
         The settings that were varied.
     hit_ratio, cost_bps
         Reads answered from the cache; mean of |served mid - true mid|, bps. None where there was nothing to measure.
-    passed
-        Whether every limit of the gate holds.
+    gate
+        The limits, judged.
     """
 
     chosen: Mapping[str, Any]
@@ -62,13 +62,23 @@ class Point:
         return cls(chosen, outcome, overall["hit_ratio"], cost_bps, tuple(judge(overall, limits)))
 
     @property
-    def passed(self) -> bool:
-        return all(judged.passed for judged in self.gate)
+    def passed(self) -> bool | None:
+        """False where a limit is missed; None where none is and one cannot be judged."""
+        verdicts = [judged.passed for judged in self.gate]
+        return False if False in verdicts else None if None in verdicts else True
 
     @property
     def measured(self) -> bool:
         """Whether it has both figures."""
         return self.hit_ratio is not None and self.cost_bps is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A combination that is no configuration: its values contradict each other, or what was set beside them."""
+
+    chosen: Mapping[str, Any]
+    why: str
 
 
 def combinations(axes: Sequence[tuple[str, Sequence[Any]]]) -> list[dict[str, Any]]:
@@ -93,9 +103,13 @@ def frontier(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def cheapest(points: Sequence[Point]) -> Point | None:
-    """Of those that meet the gate the one whose staleness costs least, then hits most; None where none meets it."""
-    return min((point for point in points if point.measured and point.passed), key=_by_cost, default=None)
+def cheapest(points: Sequence[Point], *, strict: bool = False) -> Point | None:
+    """Of those that meet the gate the one whose staleness costs least, then hits most; None where none meets it.
+
+    ``strict``: a limit that cannot be judged counts as missed.
+    """
+    passing = (True,) if strict else (True, None)
+    return min((point for point in points if point.measured and point.passed in passing), key=_by_cost, default=None)
 
 
 def _by_cost(point: Point) -> tuple[float, float]:

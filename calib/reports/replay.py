@@ -1,4 +1,4 @@
-"""The reports of replays: one replay, several side by side, a sweep with its frontier."""
+"""The report of a replay."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calib.pipeline.limits import Judged
-from calib.replay.sweep import Point, cheapest, frontier
 from calib.reports.markdown import cell, code, table
-from calib.reports.numbers import NONE, count, number, percent
-from calib.reports.svg import Chart, Series, svg
-
-_STATUSES = ("fresh", "stale", "coalesced", "miss", "withheld", "unavailable")
+from calib.reports.numbers import NONE, count, number
+from calib.reports.replay_cells import STATUSES, flat, gate_table, notes_list, settings_table, share, shown
 
 
 def replay_text(outcome: Mapping[str, Any], gate: Sequence[Judged] = ()) -> str:
@@ -26,7 +23,7 @@ def replay_text(outcome: Mapping[str, Any], gate: Sequence[Judged] = ()) -> str:
         parts += ["## Gate", gate_table(gate)]
     parts += [
         "## Notes",
-        "\n".join(f"- {_plain(note)}" for note in outcome["notes"]),
+        notes_list(outcome["notes"]),
         "## Reads",
         _reads_table(outcome),
         "## What staleness cost",
@@ -41,7 +38,7 @@ def replay_text(outcome: Mapping[str, Any], gate: Sequence[Judged] = ()) -> str:
         "## Recording",
         _recording_table(outcome),
         "## Settings",
-        _settings_table(outcome["settings"]),
+        settings_table(flat(outcome["settings"])),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -61,135 +58,19 @@ def digest(overall: Mapping[str, Any]) -> str:
     return (
         f"Hit ratio {number(overall['hit_ratio'])}; fetch_md p95 {number(times['with_cache']['p95'])} ms with the "
         f"cache, {number(times['without_cache']['p95'])} ms without; error mean {number(errors['mean'])} bps, "
-        f"p95 {number(errors['p95'])} bps; {_share(overall['staleness']['over_half_spread_ratio'])} of the reads off "
+        f"p95 {number(errors['p95'])} bps; {share(overall['staleness']['over_half_spread_ratio'])} of the reads off "
         "by more than half the spread."
     )
-
-
-def gate_table(gate: Sequence[Judged]) -> str:
-    """The conditions with their verdicts."""
-    verdicts = {True: "pass", False: "FAIL", None: "no data"}
-    rows = [
-        [
-            judged.limit.name,
-            f"{judged.limit.sign} {number(judged.limit.limit)}",
-            number(judged.value),
-            verdicts[judged.passed],
-        ]
-        for judged in gate
-    ]
-    return table(["figure", "limit", "value", "verdict"], rows, "lrrl")
-
-
-def compare_text(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]]) -> str:
-    """Configurations side by side as Markdown, with the settings in which they differ."""
-    settings = [_flat(outcome["settings"]) for outcome in outcomes]
-    keys = [key for key in settings[0] if len({str(each.get(key)) for each in settings}) > 1]
-    header = ["", *(cell(name) for name in names)]
-    differ = [[key, *(_value(each.get(key)) for each in settings)] for key in keys]
-    rows = list(zip(*([value for _, value in _headline(outcome["overall"])] for outcome in outcomes), strict=True))
-    labels = [label for label, _ in _headline(outcomes[0]["overall"])]
-    span = outcomes[0]["range"]
-    parts = [
-        "# Replays side by side",
-        f"{span['from']} to {span['to']}, the same recorded lines.",
-        "## Settings that differ",
-        table(header, differ, "l" + "r" * len(names)) if differ else "None: the configurations are the same.",
-        _idle_faults(outcomes),
-        "## Figures",
-        table(header, [[label, *row] for label, row in zip(labels, rows, strict=True)], "l" + "r" * len(names)),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def sweep_text(points: Sequence[Point], picture: str | None) -> str:
-    """A sweep as Markdown."""
-    best, chosen = frontier(points), cheapest(points)
-    span, fill = points[0].outcome["range"], points[0].outcome["settings"]["fill"]
-    names = list(points[0].chosen)
-    rows = [
-        [
-            *(_value(point.chosen[name]) for name in names),
-            number(point.hit_ratio),
-            number(point.cost_bps),
-            number(point.outcome["overall"]["staleness"]["error_bps"]["p95"]),
-            number(point.outcome["overall"]["fetch_md_ms"]["with_cache"]["p95"]),
-            _share(point.outcome["overall"]["pricing_on_stale_ratio"]),
-            count(point.outcome["overall"]["requests"]),
-            "yes" if point in best else "",
-            "pass" if point.passed else "FAIL",
-        ]
-        for point in points
-    ]
-    figures = ["hit ratio", "error mean, bps", "error p95, bps", "fetch_md p95, ms", "pricing on stale", "requests"]
-    header = [*(code(name) for name in names), *figures, "not beaten", "gate"]
-    if chosen is None:
-        verdict = "No configuration meets the gate."
-    else:
-        verdict = f"The cheapest that meets the gate (the least staleness): {_named(chosen)}."
-    parts = [
-        "# Sweep of a replay",
-        f"{span['from']} to {span['to']}, {len(points)} configurations, filled by {fill}.",
-        verdict,
-        _idle_faults([point.outcome for point in points]),
-        table(header, rows, "r" * (len(names) + len(figures)) + "ll"),
-        "" if picture is None else f"![Hit ratio against the cost of staleness]({picture})",
-    ]
-    if fill == "stream":
-        parts.append(
-            "Books came from the stream, where TTLs have no effect on the prices served; sweep with `callback`."
-        )
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def sweep_svg(points: Sequence[Point]) -> str | None:
-    """Hit ratio against the cost of staleness, those that nobody beats joined; None where nothing was measured."""
-    best, chosen = frontier(points), cheapest(points)
-    if not best:
-        return None
-    beaten = [point for point in points if point.measured and point not in best]
-    series = [Series("not beaten", _places(best))]
-    if beaten:
-        series.append(Series("beaten", _places(beaten), joined=False))
-    if chosen is not None:
-        series.append(Series("cheapest that passes", _places([chosen]), joined=False))
-    title = "Hit ratio against the cost of staleness"
-    return svg(Chart(title, "error mean, bps", "hit ratio", tuple(series), y_bounds=(0.0, 1.0)))
-
-
-def _places(points: Sequence[Point]) -> tuple[tuple[float, float], ...]:
-    return tuple((point.cost_bps or 0.0, point.hit_ratio or 0.0) for point in points)
-
-
-def _named(point: Point) -> str:
-    return ", ".join(f"{code(f'{name}={_value(value)}')}" for name, value in point.chosen.items())
-
-
-def _headline(overall: Mapping[str, Any]) -> list[tuple[str, str]]:
-    staleness, times = overall["staleness"], overall["fetch_md_ms"]
-    rows = [("reads", count(overall["reads"])), ("hit ratio", number(overall["hit_ratio"]))]
-    rows += [(status, count(overall["statuses"][status])) for status in _STATUSES]
-    rows += [(f"age {q}, ms", number(overall["age_ms"][q])) for q in ("p50", "p95", "p99")]
-    rows += [(f"fetch_md {q}, ms", number(times["with_cache"][q])) for q in ("p50", "p95", "p99")]
-    rows += [(f"fetch_md {q} without the cache, ms", number(times["without_cache"][q])) for q in ("p50", "p95", "p99")]
-    rows += [(f"error {q}, bps", number(staleness["error_bps"][q])) for q in ("mean", "p50", "p95", "p99", "max")]
-    rows += [
-        ("error over half the spread", _share(staleness["over_half_spread_ratio"])),
-        ("another best price", _share(staleness["top_price_differs_ratio"])),
-        ("pricing on stale", _share(overall["pricing_on_stale_ratio"])),
-        ("requests to the venue", count(overall["requests"])),
-    ]
-    return rows
 
 
 def _reads_table(outcome: Mapping[str, Any]) -> str:
     rows = []
     for name, figures in _each(outcome):
         for use_case, found in figures["by_use_case"].items():
-            statuses = [count(found["statuses"][status]) for status in _STATUSES]
+            statuses = [count(found["statuses"][status]) for status in STATUSES]
             reads = [count(found["reads"]), count(found["hits"]), number(found["hit_ratio"])]
             rows.append([name, use_case, *reads, *statuses])
-    header = ["symbol", "use case", "reads", "hits", "hit ratio", *_STATUSES]
+    header = ["symbol", "use case", "reads", "hits", "hit ratio", *STATUSES]
     return table(header, rows, "ll" + "r" * (len(header) - 2))
 
 
@@ -200,7 +81,7 @@ def _staleness_table(outcome: Mapping[str, Any]) -> str:
             cost = found["staleness"]
             errors = [number(cost["error_bps"][q]) for q in ("mean", "p50", "p95", "p99", "max")]
             shares = ("over_half_spread_ratio", "top_price_differs_ratio", "top_differs_ratio")
-            row = [name, use_case, count(cost["judged"]), *errors, *(_share(cost[share]) for share in shares)]
+            row = [name, use_case, count(cost["judged"]), *errors, *(share(cost[key]) for key in shares)]
             rows.append([*row, count(cost["without_book"]), count(cost["without_truth"])])
     header = ["symbol", "use case", "judged", "mean, bps", "p50", "p95", "p99", "max", "over half spread"]
     header += ["other best price", "other best level", "no book", "no truth"]
@@ -251,14 +132,14 @@ def _fidelity(found: Mapping[str, Any]) -> str:
     if not found["comparable"]:
         return f"Not comparable: no tick with its own answer that was not sampled (left out: {left_out})."
     names = ("cache_hit", "cache_age_ms", "used_stale")
-    rows = [[name, _share(found[f"{name}_agreement"])] for name in names]
+    rows = [[name, share(found[f"{name}_agreement"])] for name in names]
     lines = [
         f"{count(found['compared'])} ticks compared; left out: {left_out}.",
         table(["answer", "agree"], rows, "lr"),
     ]
     for entry in found["first_divergences"]:
         differ = "; ".join(
-            f"{name} recorded {_value(entry[name]['recorded'])}, replayed {_value(entry[name]['replayed'])}"
+            f"{name} recorded {shown(entry[name]['recorded'])}, replayed {shown(entry[name]['replayed'])}"
             for name in names
             if name in entry
         )
@@ -282,48 +163,7 @@ def _recording_table(outcome: Mapping[str, Any]) -> str:
     return f"{files}\n\nDays missing: {'; '.join(missing)}." if missing else files
 
 
-def _settings_table(settings: Mapping[str, Any]) -> str:
-    rows = [[f"`{key}`", cell(_value(value))] for key, value in _flat(settings).items()]
-    return table(["setting", "value"], rows, "ll")
-
-
 def _each(outcome: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """All symbols together, then each; of a single symbol only that."""
     symbols = [(cell(symbol), figures) for symbol, figures in outcome["symbols"].items()]
     return symbols if len(symbols) == 1 else [("all", outcome["overall"]), *symbols]
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if key == "md_cache":
-            flat |= _flat(value, "md_cache.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or NONE
-    return number(value, 9) if isinstance(value, float) else str(value)
-
-
-def _idle_faults(outcomes: Sequence[Mapping[str, Any]]) -> str:
-    """A sentence on faults that struck nothing; empty where there were none."""
-    idle = [fault for outcome in outcomes for fault in outcome["settings"]["faults_without_effect"]]
-    named = ", ".join(code(fault) for fault in dict.fromkeys(idle))
-    return f"Without effect where a callback fills the cache: {named}." if idle else ""
-
-
-def _share(ratio: float | None) -> str:
-    return NONE if ratio is None else percent(ratio, 1.0)
-
-
-def _plain(note: str) -> str:
-    """A note may carry names from a feed: nothing in it is Markdown."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>#|" else char for char in note)

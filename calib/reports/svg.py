@@ -1,8 +1,8 @@
 """Charts as SVG that stand alone: lines and points over two axes.
 
 Read aloud they say their numbers (``role="img"``, ``<title>``, ``<desc>``); they follow the reader's light or dark
-mode; and no series is told by colour alone: each has a marker and a dash of its own, and its name beside its last
-point. The palette is that of Okabe and Ito (2008), which is safe for the colour-blind.
+mode; and no series is told by colour alone: each has a marker and a dash of its own, which the legend names. The
+palette is that of Okabe and Ito (2008), which is safe for the colour-blind.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from calib.reports.labels import Label, placed
 from calib.reports.markdown import visible
 from calib.reports.numbers import DIGITS, count, number
 
@@ -40,16 +41,22 @@ class Series:
     Parameters
     ----------
     name
-        Said beside the last point and in the description.
+        Said in the legend and in the description.
     points
         ``(x, y)``, all finite.
     joined
         Whether a line joins them.
+    labels
+        A short text beside each point, where there is room; none, or one for each.
+    ring
+        Whether it stands around points of other series, to point them out.
     """
 
     name: str
     points: tuple[tuple[float, float], ...]
     joined: bool = True
+    labels: tuple[str, ...] = ()
+    ring: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,8 @@ class Chart:
     Raises
     ------
     ValueError
-        For a chart without a point, a point that is not finite, or more series than there are styles.
+        For a chart without a point, a point that is not finite, labels for some points only, or more series than there
+        are styles.
     """
 
     title: str
@@ -90,6 +98,8 @@ class Chart:
     y_bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        if any(len(series.labels) not in (0, len(series.points)) for series in self.series):
+            raise ValueError("a series has a label for each of its points, or none")
         points = [point for series in self.series for point in series.points]
         if not points or not all(math.isfinite(value) for point in points for value in point):
             raise ValueError("a chart needs at least one point, and finite ones")
@@ -151,6 +161,7 @@ def svg(chart: Chart) -> str:
         _text(WIDTH / 2, 20, chart.title, "middle", "title"),
         *(_mark(x(mark.x), mark.name) for mark in chart.marks),
         *(_series(index, series, x, y) for index, series in enumerate(chart.series)),
+        *(_text(label.x, label.y, label.text, "start", "label") for label in _labelled(chart, x, y)),
     ]
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
     return "\n".join(
@@ -172,15 +183,21 @@ def description(chart: Chart) -> str:
         if not series.points:
             parts.append(f"{series.name}: no points.")
         elif len(series.points) <= _TOLD:
-            told = "; ".join(f"{number(y)} at {chart.x_text(x)}" for x, y in series.points)
+            labels = series.labels or ("",) * len(series.points)
+            named = zip(labels, series.points, strict=True)
+            told = "; ".join(f"{_of(label)}{number(y)} at {chart.x_text(x)}" for label, (x, y) in named)
             parts.append(f"{series.name}: {told}.")
         else:
             low, high = min(series.points, key=lambda p: p[1]), max(series.points, key=lambda p: p[1])
-            named = (("lowest", low), ("highest", high), ("last", series.points[-1]))
-            told = "; ".join(f"{word} {number(y)} at {chart.x_text(x)}" for word, (x, y) in named)
+            extremes = (("lowest", low), ("highest", high), ("last", series.points[-1]))
+            told = "; ".join(f"{word} {number(y)} at {chart.x_text(x)}" for word, (x, y) in extremes)
             parts.append(f"{series.name}: {count(len(series.points))} points; {told}.")
     parts += [f"Marked: {mark.name} at {chart.x_text(mark.x)}." for mark in chart.marks]
     return " ".join(parts)
+
+
+def _of(label: str) -> str:
+    return f"{label}: " if label else ""
 
 
 def _labels(values: Sequence[float]) -> list[str]:
@@ -198,9 +215,10 @@ def _css(key: str) -> str:
 
     return (
         f"#{key}{{color:#222;background:#fff;font:12px system-ui,sans-serif}}#{key} text{{fill:currentColor}}"
-        f"#{key} .title{{font-weight:600}}#{key} .grid{{stroke:currentColor;opacity:.15}}"
-        f"#{key} .mark{{stroke:currentColor;stroke-dasharray:1 4}}#{key} .line{{fill:none;stroke:currentColor;"
-        f"stroke-width:2}}#{key} .point{{fill:currentColor}}{rules(0)}"
+        f"#{key} .title{{font-weight:600}}#{key} .label{{font-size:11px}}"
+        f"#{key} .grid{{stroke:currentColor;opacity:.15}}#{key} .mark{{stroke:currentColor;stroke-dasharray:1 4}}"
+        f"#{key} .line,#{key} .ring{{fill:none;stroke:currentColor;stroke-width:2}}"
+        f"#{key} .point{{fill:currentColor}}{rules(0)}"
         f"@media(prefers-color-scheme:dark){{#{key}{{color:#ddd;background:#111}}{rules(1)}}}"
     )
 
@@ -228,17 +246,36 @@ def _series(index: int, series: Series, x: Scale, y: Scale) -> str:
         path = " ".join(f"{one:g},{other:g}" for one, other in places)
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         parts.append(f'<polyline class="line"{dashed} points="{path}"/>')
+    shape = "ring" if series.ring else marker
     # A marker on each point of a long line would hide the line; the last one is enough to tell the series.
     marked = places if len(places) <= 3 * _TOLD or not series.joined else places[-1:]
-    parts += [_marker(marker, *place) for place in marked]
-    if places:
-        parts.append(_text(places[-1][0] + 8, places[-1][1] + 4, series.name, "start"))
-    return f'<g class="s{index}">{"".join(parts)}</g>'
+    parts += [_marker(shape, *place) for place in marked]
+    return f'<g class="s{index}">{"".join(parts)}{_legend(index, series, shape, dash)}</g>'
+
+
+def _legend(index: int, series: Series, shape: str, dash: str) -> str:
+    """The series' entry in the legend, right of the frame."""
+    at_x, at_y = WIDTH - _RIGHT + 14, _TOP + 10 + 20 * index
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
+    line = f'<line class="line"{dashed} x1="{at_x}" x2="{at_x + 20}" y1="{at_y}" y2="{at_y}"/>' if series.joined else ""
+    return line + _marker(shape, at_x + 10, at_y) + _text(at_x + 26, at_y + 4, series.name, "start")
+
+
+def _labelled(chart: Chart, x: Scale, y: Scale) -> list[Label]:
+    points = [(x(one), y(other)) for series in chart.series for one, other in series.points]
+    wanted = [
+        (x(one), y(other), text)
+        for series in chart.series
+        for (one, other), text in zip(series.points, series.labels, strict=False)
+    ]
+    return placed(wanted, points, (_LEFT, _TOP - 10, WIDTH - _RIGHT, HEIGHT - _BOTTOM))
 
 
 def _marker(shape: str, at_x: float, at_y: float) -> str:
     if shape == "circle":
         return f'<circle class="point" cx="{at_x:g}" cy="{at_y:g}" r="4"/>'
+    if shape == "ring":
+        return f'<circle class="ring" cx="{at_x:g}" cy="{at_y:g}" r="8"/>'
     corners: dict[str, Sequence[tuple[int, int]]] = {
         "square": ((-4, -4), (4, -4), (4, 4), (-4, 4)),
         "triangle": ((0, -5), (5, 4), (-5, 4)),

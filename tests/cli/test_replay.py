@@ -121,6 +121,27 @@ def test_sweep_gives_every_combination_a_frontier_and_the_cheapest(
     assert "no configuration meets the gate" in capsys.readouterr().err
 
 
+def test_a_sweep_leaves_out_the_combinations_that_contradict_themselves_and_says_so(
+    feeds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    axes = ["--sweep", "md_cache.ttl_ms=20,100", "--sweep", "md_cache.fresh_ms_for_pricing=10,60"]
+    assert run(command(feeds, "--fill", "callback", *axes, "--jobs", "1", "--output", "json")) == 0
+    printed = capsys.readouterr()
+    data = json.loads(printed.out)["data"]
+    assert [tuple(point["set"].values()) for point in data["points"]] == [(20, 10), (100, 10), (100, 60)]
+    assert data["left_out"] == [
+        {
+            "set": {"md_cache.ttl_ms": 20, "md_cache.fresh_ms_for_pricing": 60},
+            "why": "fresh_ms_for_pricing 60 exceeds ttl_ms 20",
+        }
+    ]
+    assert "note: 1 of 4 combinations" in printed.err
+    assert data["settings"]["latency"] == "constant:8"
+    none = ["--set", "md_cache.fresh_ms_for_pricing=60", "--sweep", "md_cache.ttl_ms=20,30"]
+    assert run(command(feeds, *none)) == 2
+    assert "fresh_ms_for_pricing 60 exceeds ttl_ms 20" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("mode", [[], ["--sweep", "md_cache.ttl_ms=50,400", "--jobs", "1"]])
 def test_a_fault_that_strikes_nothing_is_said_on_stderr_and_in_the_report(
     feeds: Path, mode: list[str], capsys: pytest.CaptureFixture[str]

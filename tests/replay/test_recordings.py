@@ -63,7 +63,9 @@ def test_ticks_out_of_order_are_sorted_and_book_lines_keep_their_order(tmp_path:
 def test_a_late_book_line_is_said(tmp_path: Path) -> None:
     data = replay(tmp_path, book=[OPEN, delta(0.5, 11), delta(0.4, 12), delta(0.6, 13)])
     assert data["recording"]["late"] == {"book": {"lines": 1, "max_s": 0.1}}
-    assert any("behind the time of a line before them" in note for note in data["notes"])
+    assert (
+        "Behind the time of a line before them, by up to 0.1 s, and taken at that line's time: 1 line of book."
+    ) in data["notes"]
 
 
 def test_a_feed_that_ends_in_the_middle_of_a_line(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_ticks_of_a_symbol_without_a_book_are_counted_and_not_read(tmp_path: Pat
     data = replay(tmp_path, book=[OPEN, *steps(5)], pipeline_ticks=[tick(0.3), tick(0.3, symbol="NOBODY")])
     assert data["overall"]["reads"] == 1
     assert data["recording"]["ticks_without_book"] == {"NOBODY": 1}
-    assert "1 ticks were left out: there is no recorded book of NOBODY." in data["notes"]
+    assert "Left out: 1 tick; there is no recorded book of NOBODY." in data["notes"]
 
 
 def test_a_use_case_that_is_not_known_is_counted_and_read_as_pricing(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_ticks_after_the_recording_has_fallen_silent_are_not_judged_by_its_last_
     data = replay(tmp_path, book=[OPEN, *steps(11)], pipeline_ticks=[tick(0.5), tick(61.0), tick(61.1), tick(500.0)])
     assert data["overall"]["reads"] == 2  # the last line is that of 1.0 s
     assert data["recording"]["ticks_in_silence"] == {"X": 2}
-    assert "2 ticks of X were left out: its recording had said nothing for a minute or more." in data["notes"]
+    assert "Left out: 2 ticks of X; its recording had said nothing for a minute or more." in data["notes"]
 
 
 def test_expanded_reads_are_evenly_spaced_between_sampled_ticks(tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_expanded_reads_are_evenly_spaced_between_sampled_ticks(tmp_path: Path) 
     data = replay(tmp_path, settings, book=[OPEN, *steps(20)], pipeline_ticks=ticks)
     assert data["overall"]["reads"] == 3 + 3 + 3  # 0.3 0.4 0.5, then 0.625 0.65 0.675
     assert data["recording"]["reads_added"] == 6
-    assert "6 reads were put between sampled ticks, evenly spaced." in data["notes"]
+    assert "Put between sampled ticks, evenly spaced: 6 reads." in data["notes"]
 
 
 def test_recorded_latency_is_that_of_the_misses(tmp_path: Path) -> None:
@@ -341,7 +343,7 @@ def test_what_the_cache_forgot_of_a_symbol_is_null_and_said(tmp_path: Path) -> N
     )
     assert data["symbols"]["X"]["invalidations"] is None
     assert data["symbols"]["Y"]["invalidations"] == {}
-    assert any("The cache let symbols go 1 times" in note for note in data["notes"])
+    assert any("The cache let symbols go 1 time (" in note for note in data["notes"])
 
 
 @pytest.mark.parametrize("kind", ["silence", "gap", "reconnect"])

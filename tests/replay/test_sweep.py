@@ -14,7 +14,7 @@ import pytest
 
 from calib.errors import NoFeeds
 from calib.market import MDCacheConfig
-from calib.pipeline.limits import Limit
+from calib.pipeline.limits import Judged, Limit
 from calib.replay.gate import judge, limits_from
 from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
@@ -98,6 +98,15 @@ def test_the_cheapest_is_the_least_stale_of_those_that_pass() -> None:
     assert found is not None
     assert found.chosen["name"] == "middle"
     assert cheapest([point("no", 0.5, 0.5, 0.7), point("nothing", None, None)]) is None
+
+
+def test_a_limit_without_data_is_missed_only_where_strictness_is_asked() -> None:
+    unknown = point("unknown", 0.5, 0.5)
+    unknown = replace(unknown, gate=(*unknown.gate, Judged(Limit("error_p95_bps", "<=", 1.0), None, None)))
+    missed = replace(unknown, gate=(*unknown.gate, Judged(Limit("fetch_md_p95_ms", "<=", 1.0), 2.0, False)))
+    assert (unknown.passed, missed.passed, point("met", 0.5, 0.5).passed) == (None, False, True)
+    assert cheapest([unknown, missed]) == unknown
+    assert cheapest([unknown, missed], strict=True) is None
 
 
 def test_a_limit_is_met_exactly_missed_or_without_data() -> None:

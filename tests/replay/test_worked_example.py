@@ -90,7 +90,7 @@ def test_ages_and_durations_are_linear_quantiles_of_all_reads(outcome: Any) -> N
 
 def test_a_tick_before_the_book_is_known_is_counted_and_said(outcome: Any) -> None:
     assert outcome["recording"]["ticks_without_book"] == {"X": 1}
-    assert "1 ticks of X were left out: before its book is known." in outcome["notes"]
+    assert "Left out: 1 tick of X, before its book is known." in outcome["notes"]
 
 
 def test_in_stream_mode_every_book_is_the_true_one_and_the_report_says_that_ttls_had_no_effect(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""``calib replay --compare`` and ``--sweep``: many configurations over the same recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calib.cli.output import Session
+from calib.cli.replay_setup import Asked, finish_judged, judged_by, options_of, settings_of, stamp_of, write_reports
+from calib.config import SETTINGS, Config, find_file
+from calib.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from calib.replay.sweep import LeftOut
+
+
+def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str, Any]) -> int:
+    """Replay with each configuration file, and set the figures side by side."""
+    from calib.reports.replay_compare import compare_tables, compare_text
+
+    configs = [Config.resolve(flags, file=find_file(file)) for file in files]
+    outcomes = _outcomes(session, configs, asked)
+    gates = [judged_by(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
+    gates = gates if asked.gate else []
+    text = compare_text(files, outcomes, gates)
+    name = f"replay_compare_{stamp_of(outcomes[0])}"
+    paths = write_reports(Path(session.config["out"]), name, {".md": text.encode()})
+    data: dict[str, Any] = {
+        "schema": "calib.replay-compare/1",
+        "files": [str(path) for path in paths],
+        "outcomes": [{"config": file, "outcome": outcome} for file, outcome in zip(files, outcomes, strict=True)],
+    }
+    for entry, gate in zip(data["outcomes"], gates, strict=False):
+        entry["gate"] = [one.as_data() for one in gate]
+    lines = [*(str(path) for path in paths), "", *compare_tables(files, outcomes, gates).splitlines()]
+    return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate])
+
+
+def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
+    """Replay with every combination of the values, and say which of them nobody beats."""
+    import orjson
+
+    from calib.replay.gate import limits_from
+    from calib.replay.sweep import Point, cheapest, combinations, frontier
+    from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
+
+    chosen, left_out = _possible(session, asked, combinations(_axes(texts)))
+    configs = [session.config.with_flags(values) for values in chosen]
+    outcomes = _outcomes(session, configs, asked)
+    limits = [limits_from(config.section("replay")) for config in configs]
+    points = [Point.of(*found) for found in zip(chosen, outcomes, limits, strict=True)]
+    best, winner = frontier(points), cheapest(points, strict=asked.strict)
+    name = f"replay_sweep_{stamp_of(outcomes[0])}"
+    picture = sweep_svg(points, strict=asked.strict)
+    text = sweep_text(points, None if picture is None else f"{name}.svg", left_out, strict=asked.strict)
+    data: dict[str, Any] = {
+        "schema": "calib.replay-sweep/1",
+        "range": outcomes[0]["range"],
+        "settings": common_settings(points),
+        "points": [
+            {
+                "set": dict(point.chosen),
+                "hit_ratio": point.hit_ratio,
+                "cost_bps": point.cost_bps,
+                "not_beaten": point in best,
+                "gate": [one.as_data() for one in point.gate],
+                "overall": point.outcome["overall"],
+            }
+            for point in points
+        ],
+        "left_out": [{"set": dict(one.chosen), "why": one.why} for one in left_out],
+        "cheapest": None if winner is None else dict(winner.chosen),
+    }
+    encoded = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    contents = {".md": text.encode(), ".json": encoded} | ({} if picture is None else {".svg": picture.encode()})
+    paths = write_reports(Path(session.config["out"]), name, contents)
+    lines = [str(path) for path in paths]
+    lines += ["", sweep_verdict(points, strict=asked.strict), "", *sweep_table(points).splitlines()]
+    data |= {"files": lines[: len(paths)]}
+    verdict = "no configuration meets the gate" if asked.gate and winner is None else ""
+    return session.finish(data, lines, exit_code=int(bool(verdict)), verdict=verdict)
+
+
+def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dict[str, Any]]:
+    """A replay for each configuration; every note is said once."""
+    from calib.replay.sweep import Job, run_all
+
+    feeds = Path(session.config["feeds"])
+    jobs = [Job(feeds, settings_of(config, asked), options_of(config, asked)) for config in configs]
+    with session.progress("replaying", len(jobs)) as advance:
+        outcomes = run_all(jobs, asked.jobs, advance)
+    for note in dict.fromkeys(note for outcome in outcomes for note in outcome["notes"]):
+        session.note(note)
+    return outcomes
+
+
+def _possible(
+    session: Session, asked: Asked, combinations: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[LeftOut]]:
+    """The combinations that are configurations, and the others.
+
+    Raises
+    ------
+    ConfigError
+        Where none is.
+    """
+    from calib.replay.sweep import LeftOut
+
+    chosen, left_out, first = list[dict[str, Any]](), list[LeftOut](), None
+    for values in combinations:
+        try:
+            settings_of(session.config.with_flags(values), asked)
+            chosen.append(values)
+        except ConfigError as error:
+            left_out.append(LeftOut(values, error.what))
+            first = first or error
+    if first is not None and not chosen:
+        raise first
+    if left_out:
+        first_why = left_out[0].why
+        session.note(f"{len(left_out)} of {len(combinations)} combinations left out, the first because {first_why}")
+    return chosen, left_out
+
+
+def _axes(texts: list[str]) -> list[tuple[str, list[Any]]]:
+    axes: dict[str, list[Any]] = {}
+    for text in texts:
+        key, _, values = text.partition("=")
+        key = key.strip()
+        if key not in SETTINGS or not values.strip():
+            raise ConfigError(
+                f"--sweep {text!r} names no setting", hint="Form: KEY=V1,V2; `calib config` lists the keys"
+            )
+        if not key.startswith(("md_cache.", "replay.")):
+            raise UsageError(f"--sweep {key} changes no replay", hint="Keys of md_cache. and replay. do")
+        if key in axes:
+            raise UsageError(f"--sweep {key} was given twice", hint="Give all its values at once, with commas")
+        parsed = [SETTINGS[key].parse(value, f"--sweep {key}") for value in values.split(",") if value.strip()]
+        if None in parsed:
+            raise UsageError(f"--sweep {key}: null cannot be swept", hint="Leave the key out where it shall follow")
+        axes[key] = list(dict.fromkeys(parsed))
+    return list(axes.items())

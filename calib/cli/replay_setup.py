@@ -1,0 +1,110 @@
+"""What one replay and many have in common: from the command line to their settings, and from outcomes to files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calib.cli.output import Session
+from calib.config import Config
+from calib.files import write_atomic
+
+if TYPE_CHECKING:
+    from calib.pipeline.limits import Judged
+    from calib.replay.settings import ReplaySettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks beside the configuration."""
+
+    start: float | None
+    end: float | None
+    fault: tuple[str, ...]
+    expand: bool
+    features_out: Path | None
+    gate: bool
+    strict: bool
+    jobs: int
+
+
+def settings_of(config: Config, asked: Asked) -> ReplaySettings:
+    """How a replay is set up.
+
+    Raises
+    ------
+    calib.errors.ConfigError
+        Where the values of the configuration contradict each other.
+    calib.errors.UsageError
+        For a latency or fault that is none.
+    """
+    from calib.market import MDCacheConfig
+    from calib.replay.latencies import LatencyChoice
+    from calib.replay.settings import ReplaySettings
+    from calib.venue.faults import Fault
+
+    section = config.section("replay")
+    latency, every_ms = section["latency"], section["read_every_ms"]
+    named_rule = config.origin("md_cache.sequence_rule") != "default"
+    grid_us = round(section["features_every_s"] * 1e6) if asked.features_out is not None else None
+    return ReplaySettings(
+        md_cache=MDCacheConfig.from_config(config),
+        fill=section["fill"],
+        rule=config["md_cache.sequence_rule"] if named_rule else None,
+        latency=LatencyChoice() if latency is None else LatencyChoice.parse(latency),
+        faults=tuple(Fault.parse(text) for text in asked.fault),
+        read_every_us=None if every_ms is None else round(every_ms * 1000),
+        use_case=section["use_case"],
+        depth=section["depth"],
+        expand=asked.expand,
+        features_every_us=grid_us,
+    )
+
+
+def options_of(config: Config, asked: Asked) -> dict[str, Any]:
+    """The other arguments of `calib.replay.run.run_replay`."""
+    return {
+        "start": asked.start,
+        "end": asked.end,
+        "symbols": tuple(config["symbols"]),
+        "max_reject_ratio": config["max_reject_ratio"],
+        "choose_latency": config["replay.latency"] is None,
+    }
+
+
+def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[Judged]:
+    """The configuration's limits, judged."""
+    from calib.replay.gate import judge, limits_from
+
+    return judge(outcome["overall"], limits_from(config.section("replay")))
+
+
+def finish_judged(session: Session, asked: Asked, data: Any, lines: list[str], judged: list[Judged]) -> int:
+    """Print the result; the exit code follows the gate."""
+    failed = [one.limit.name for one in judged if one.passed is False]
+    unknown = [one.limit.name for one in judged if one.passed is None]
+    if unknown:
+        session.note(f"the gate cannot judge {', '.join(unknown)}: there is nothing to measure")
+    if failed or (unknown and asked.strict):
+        verdict = f"the gate is missed: {', '.join(dict.fromkeys(failed or unknown))}"
+        return session.finish(data, lines, exit_code=1, verdict=verdict)
+    return session.finish(data, lines)
+
+
+def stamp_of(outcome: Mapping[str, Any]) -> str:
+    """The outcome's range as part of a file name."""
+    span = outcome["range"]
+    return "_".join(
+        span[end].partition(".")[0].rstrip("Z").replace("-", "").replace(":", "").replace("T", "_")
+        for end in ("from", "to")
+    )
+
+
+def write_reports(out: Path, name: str, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write the forms of a report, by suffix; their paths."""
+    paths = [out / "reports" / f"{name}{suffix}" for suffix in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        write_atomic(path, content)
+    return paths

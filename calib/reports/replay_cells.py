@@ -1,0 +1,97 @@
+"""What the reports of replays share: values, shares, notes and settings as cells of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from calib.pipeline.limits import Judged
+from calib.reports.markdown import cell, table
+from calib.reports.numbers import NONE, count, number, percent
+
+STATUSES: Final = ("fresh", "stale", "coalesced", "miss", "withheld", "unavailable")
+"""How a read can be answered, in the order of the reports."""
+_VERDICTS: Final = {True: "pass", False: "FAIL", None: "no data"}
+
+
+def shown(value: Any) -> str:
+    """A setting's value.
+
+    >>> shown(None), shown(True), shown(60), shown(0.5), shown(["gap@2+1"])
+    ('-', 'yes', '60', '0.5', 'gap@2+1')
+    """
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or NONE
+    return number(value, 9) if isinstance(value, float) else str(value)
+
+
+def share(ratio: float | None) -> str:
+    """A ratio in percent; `NONE` where there is none."""
+    return NONE if ratio is None else percent(ratio, 1.0)
+
+
+def verdict(passed: bool | None) -> str:
+    """What a gate says."""
+    return _VERDICTS[passed]
+
+
+def gate_table(gate: Sequence[Judged]) -> str:
+    """The conditions with their verdicts."""
+    rows = [
+        [
+            judged.limit.name,
+            f"{judged.limit.sign} {number(judged.limit.limit)}",
+            number(judged.value),
+            verdict(judged.passed),
+        ]
+        for judged in gate
+    ]
+    return table(["figure", "limit", "value", "verdict"], rows, "lrrl")
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """An outcome's settings by their keys, those of the cache too.
+
+    >>> flat({"fill": "stream", "md_cache": {"ttl_ms": 60}})
+    {'fill': 'stream', 'md_cache.ttl_ms': 60}
+    """
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= {f"md_cache.{name}": bound for name, bound in value.items()} if key == "md_cache" else {key: value}
+    return found
+
+
+def settings_table(settings: Mapping[str, Any]) -> str:
+    """The settings, as `flat` has them."""
+    return table(["setting", "value"], [[f"`{key}`", cell(shown(value))] for key, value in settings.items()], "ll")
+
+
+def notes_list(notes: Sequence[str]) -> str:
+    """Notes as a list. They may carry names from a feed: nothing in them is Markdown."""
+    return "\n".join(f"- {_plain(note)}" for note in notes)
+
+
+def headline(overall: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The figures of a replay that are set beside those of another."""
+    staleness, times = overall["staleness"], overall["fetch_md_ms"]
+    rows = [("reads", count(overall["reads"])), ("hit ratio", number(overall["hit_ratio"]))]
+    rows += [(status, count(overall["statuses"][status])) for status in STATUSES]
+    rows += [(f"age {q}, ms", number(overall["age_ms"][q])) for q in ("p50", "p95", "p99")]
+    rows += [(f"fetch_md {q}, ms", number(times["with_cache"][q])) for q in ("p50", "p95", "p99")]
+    rows += [(f"fetch_md {q} without the cache, ms", number(times["without_cache"][q])) for q in ("p50", "p95", "p99")]
+    rows += [(f"error {q}, bps", number(staleness["error_bps"][q])) for q in ("mean", "p50", "p95", "p99", "max")]
+    rows += [
+        ("error over half the spread", share(staleness["over_half_spread_ratio"])),
+        ("another best price", share(staleness["top_price_differs_ratio"])),
+        ("pricing on stale", share(overall["pricing_on_stale_ratio"])),
+        ("requests to the venue", count(overall["requests"])),
+    ]
+    return rows
+
+
+def _plain(note: str) -> str:
+    return "".join(f"\\{char}" if char in "\\`*_[]<>#|" else char for char in note)

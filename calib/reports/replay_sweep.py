@@ -1,0 +1,172 @@
+"""The report of a sweep: what each configuration came to, and which of them nobody beats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from calib.replay.sweep import LeftOut, Point, cheapest, frontier
+from calib.reports.markdown import cell, code, table
+from calib.reports.numbers import count, number
+from calib.reports.replay_cells import flat, notes_list, settings_table, share, shown, verdict
+from calib.reports.svg import Chart, Series, svg
+
+_Place: TypeAlias = tuple[float, float]
+"""Mean error in bps, hit ratio."""
+_FIGURES = ["hit ratio", "error mean, bps", "error p95, bps", "fetch_md p95, ms", "pricing on stale", "requests"]
+
+
+def sweep_text(
+    points: Sequence[Point], picture: str | None, left_out: Sequence[LeftOut] = (), *, strict: bool = False
+) -> str:
+    """A sweep as Markdown.
+
+    Parameters
+    ----------
+    points
+        At least one.
+    picture
+        The file name of `sweep_svg`, beside the report; None where there is none.
+    left_out
+        The combinations that are no configuration.
+    strict
+        Whether a limit that cannot be judged counts as missed.
+    """
+    span = points[0].outcome["range"]
+    combinations = f"{len(points)} configurations" + (f", {len(left_out)} left out" if left_out else "")
+    parts = [
+        "# Sweep of a replay",
+        f"{span['from']} to {span['to']}, {combinations}.",
+        sweep_verdict(points, strict=strict),
+        _limits(points),
+        sweep_table(points),
+        "" if picture is None else f"![Hit ratio against the cost of staleness]({picture})",
+        *_left_out(left_out),
+        "## Notes",
+        notes_list(notes_of(points)),
+        "## Settings of all",
+        settings_table(common_settings(points)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def sweep_verdict(points: Sequence[Point], *, strict: bool = False) -> str:
+    """Which configuration is the cheapest that meets the gate, in a sentence."""
+    chosen = cheapest(points, strict=strict)
+    if chosen is None:
+        return "No configuration meets the gate."
+    return f"The cheapest that meets the gate (the least staleness): {_named(chosen.chosen)}."
+
+
+def sweep_table(points: Sequence[Point]) -> str:
+    """A line for each configuration."""
+    best, names = frontier(points), list(points[0].chosen)
+    rows = []
+    for row, point in enumerate(points, 1):
+        overall = point.outcome["overall"]
+        rows.append(
+            [
+                str(row),
+                *(shown(point.chosen[name]) for name in names),
+                number(point.hit_ratio),
+                number(point.cost_bps),
+                number(overall["staleness"]["error_bps"]["p95"]),
+                number(overall["fetch_md_ms"]["with_cache"]["p95"]),
+                share(overall["pricing_on_stale_ratio"]),
+                count(overall["requests"]),
+                "yes" if point in best else "",
+                _gate(point),
+            ]
+        )
+    header = ["", *(code(name) for name in names), *_FIGURES, "not beaten", "gate"]
+    return table(header, rows, "r" * (1 + len(names) + len(_FIGURES)) + "ll")
+
+
+def sweep_svg(points: Sequence[Point], *, strict: bool = False) -> str | None:
+    """Hit ratio against the cost of staleness, those that nobody beats joined; None where nothing was measured.
+
+    Beside each place stand the numbers of its configurations, as the table has them.
+    """
+    best, chosen = frontier(points), cheapest(points, strict=strict)
+    if not best:
+        return None
+    places: dict[_Place, list[int]] = {}
+    for row, point in enumerate(points, 1):
+        if point.measured:
+            places.setdefault(_place(point), []).append(row)
+    not_beaten = [_place(point) for point in best]
+    beaten = [place for place in places if place not in not_beaten]
+    series = [Series("not beaten", tuple(not_beaten), labels=tuple(_numbers(places[place]) for place in not_beaten))]
+    if beaten:
+        labels = tuple(_numbers(places[place]) for place in beaten)
+        series.append(Series("beaten", tuple(beaten), joined=False, labels=labels))
+    if chosen is not None:
+        series.append(Series("cheapest passing", (_place(chosen),), joined=False, ring=True))
+    title = "Hit ratio against the cost of staleness"
+    return svg(Chart(title, "error mean, bps", "hit ratio", tuple(series), y_bounds=(0.0, 1.0)))
+
+
+def notes_of(points: Sequence[Point]) -> list[str]:
+    """Every note once; with its configurations, where it is not a note of all."""
+    notes = list(dict.fromkeys(note for point in points for note in point.outcome["notes"]))
+    holders = [[point for point in points if note in point.outcome["notes"]] for note in notes]
+    return [
+        note if len(held_by) == len(points) else f"{'; '.join(_plainly(point.chosen) for point in held_by)}: {note}"
+        for note, held_by in zip(notes, holders, strict=True)
+    ]
+
+
+def common_settings(points: Sequence[Point]) -> dict[str, Any]:
+    """The settings that are the same in every configuration, by key."""
+    settings = [flat(point.outcome["settings"]) for point in points]
+    return {key: value for key, value in settings[0].items() if all(each[key] == value for each in settings)}
+
+
+def _gate(point: Point) -> str:
+    """The verdict, and the limits that it comes from."""
+    named = [judged.limit.name for judged in point.gate if judged.passed is point.passed]
+    return verdict(point.passed) + (f": {', '.join(named)}" if not point.passed else "")
+
+
+def _limits(points: Sequence[Point]) -> str:
+    """The limits of the gate, where all configurations have the same."""
+    limits = {tuple(judged.limit for judged in point.gate) for point in points}
+    if len(limits) > 1:
+        return "Each configuration is judged by its own limits."
+    named = [code(f"{limit.name} {limit.sign} {number(limit.limit)}") for limit in limits.pop()]
+    return f"The gate: {', '.join(named)}." if named else "The gate has no limit."
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> list[str]:
+    if not left_out:
+        return []
+    names = list(left_out[0].chosen)
+    rows = [[*(shown(one.chosen[name]) for name in names), cell(one.why)] for one in left_out]
+    return ["## Left out", table([*(code(name) for name in names), "why"], rows, "r" * len(names) + "l")]
+
+
+def _place(point: Point) -> _Place:
+    return point.cost_bps or 0.0, point.hit_ratio or 0.0
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    """Rising numbers in few characters.
+
+    >>> _numbers([1, 2, 3, 5, 7, 8])
+    '1-3, 5, 7-8'
+    """
+    runs: list[list[int]] = []
+    for one in numbers:
+        if runs and runs[-1][-1] == one - 1:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _named(chosen: Mapping[str, Any]) -> str:
+    return ", ".join(code(f"{name}={shown(value)}") for name, value in chosen.items())
+
+
+def _plainly(chosen: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={shown(value)}" for name, value in chosen.items())
