@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calib.cli import options, replay_many, signals
 from calib.cli.output import Session
-from calib.cli.replay_setup import Asked, finish_judged, judged_by, options_of, settings_of, stamp_of, write_reports
+from calib.cli.replay_setup import (
+    Asked,
+    finish_judged,
+    judged_by,
+    note_unused,
+    options_of,
+    settings_of,
+    stamp_of,
+    write_reports,
+)
 from calib.cli.times import parse_duration, parse_range
+from calib.config import SETTINGS
 from calib.errors import UsageError
 from calib.files import locked, write_atomic
 
@@ -105,7 +115,7 @@ def replay(
         "jobs": jobs,
         "replay.fill": fill,
         "replay.latency": latency,
-        "replay.read_every_ms": None if read_every is None else parse_duration(read_every) * 1000,
+        "replay.read_every_ms": None if read_every is None else _milliseconds(read_every),
         "replay.use_case": use_case,
         "replay.min_hit_ratio": min_hit_ratio,
         "replay.max_fetch_p95_ms": max_fetch_p95_ms,
@@ -120,6 +130,13 @@ def replay(
     ]
     if len(modes) > 1:
         raise UsageError(f"{' and '.join(modes)} do not go together", hint="Give one of them")
+    if expand_reads and read_every is not None:
+        raise UsageError(
+            "--expand-reads and --read-every do not go together",
+            hint="The one fills up recorded ticks, the other reads none",
+        )
+    if features_out is not None and features_out.suffix != ".parquet":
+        raise UsageError(f"--features-out {features_out} names no Parquet file", hint="Let it end in .parquet")
     if compare and len(compare) < 2:
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     session = options.start(
@@ -136,11 +153,16 @@ def replay(
         return _one(session, asked)
 
 
+def _milliseconds(read_every: str) -> Any:
+    return SETTINGS["replay.read_every_ms"].check(parse_duration(read_every) * 1000, "--read-every")
+
+
 def _one(session: Session, asked: Asked) -> int:
     from calib.replay.run import run_replay
     from calib.reports.replay import digest, replay_text
     from calib.reports.replay_cells import gate_table
 
+    note_unused(session, session.config)
     out = Path(session.config["out"])
     with session.progress("replaying", 1.0) as advance:
         outcome = run_replay(

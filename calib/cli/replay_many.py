@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calib.cli.output import Session
-from calib.cli.replay_setup import Asked, finish_judged, judged_by, options_of, settings_of, stamp_of, write_reports
+from calib.cli.replay_setup import (
+    AS_SWITCHED_ON,
+    Asked,
+    finish_judged,
+    judged_by,
+    note_unused,
+    options_of,
+    settings_of,
+    stamp_of,
+    write_reports,
+)
 from calib.config import SETTINGS, Config, find_file
 from calib.errors import ConfigError, UsageError
 
@@ -20,6 +30,8 @@ def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str
     from calib.reports.replay_compare import compare_tables, compare_text
 
     configs = [Config.resolve(flags, file=find_file(file)) for file in files]
+    for config in configs:
+        note_unused(session, config)
     outcomes = _outcomes(session, configs, asked)
     gates = [judged_by(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
     gates = gates if asked.gate else []
@@ -45,6 +57,7 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     from calib.replay.sweep import Point, cheapest, combinations, frontier
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
 
+    note_unused(session, session.config)
     chosen, left_out = _possible(session, asked, combinations(_axes(texts)))
     configs = [session.config.with_flags(values) for values in chosen]
     outcomes = _outcomes(session, configs, asked)
@@ -132,8 +145,8 @@ def _axes(texts: list[str]) -> list[tuple[str, list[Any]]]:
             raise ConfigError(
                 f"--sweep {text!r} names no setting", hint="Form: KEY=V1,V2; `calib config` lists the keys"
             )
-        if not key.startswith(("md_cache.", "replay.")):
-            raise UsageError(f"--sweep {key} changes no replay", hint="Keys of md_cache. and replay. do")
+        if not key.startswith(("md_cache.", "replay.")) or key in AS_SWITCHED_ON:
+            raise UsageError(f"--sweep {key} changes no replay", hint="Bounds of md_cache. and keys of replay. do")
         if key in axes:
             raise UsageError(f"--sweep {key} was given twice", hint="Give all its values at once, with commas")
         parsed = [SETTINGS[key].parse(value, f"--sweep {key}") for value in values.split(",") if value.strip()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from calib.cli.output import Session
 from calib.config import Config
@@ -14,6 +14,10 @@ from calib.files import write_atomic
 if TYPE_CHECKING:
     from calib.pipeline.limits import Judged
     from calib.replay.settings import ReplaySettings
+
+
+AS_SWITCHED_ON: Final = {"md_cache.enabled": True, "md_cache.mode": "on"}
+"""What a replay takes these settings for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +65,13 @@ def settings_of(config: Config, asked: Asked) -> ReplaySettings:
         expand=asked.expand,
         features_every_us=grid_us,
     )
+
+
+def note_unused(session: Session, config: Config) -> None:
+    """Say it where a configuration switches off what a replay is there to show."""
+    for key, on in AS_SWITCHED_ON.items():
+        if config.origin(key) != "default" and config[key] != on:
+            session.note(f"{key} {str(config[key]).lower()} has no effect: a replay shows the cache switched on")
 
 
 def options_of(config: Config, asked: Asked) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def parse_duration(text: str) -> float:
     """
     stripped = text.strip().lower()
     if not stripped or _DURATION.sub("", stripped).strip():
-        raise BadTime(f"{text!r} is no duration", hint="Examples: 90s, 15m, 6h, 2d, 1d12h")
+        raise BadTime(f"{text!r} is no duration", hint="Examples: 250ms, 90s, 15m, 6h, 2d, 1d12h")
     return float(sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION.findall(stripped)))
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from calib.replay.sources import US_PER_S
+
 if TYPE_CHECKING:
     from calib.replay.driver import Driver
     from calib.replay.sources import Sources
+    from calib.venue.faults import Fault
 
 _HARMLESS: Final = frozenset({"confirmed", "dropped", "late_snapshot", "resync", "stale_snapshot", "no_snapshot"})
 """What a stream counts and what breaks no recording."""
@@ -28,10 +31,11 @@ def _setting_notes(driver: Driver) -> list[str]:
         )
     if settings.read_every_us is not None:
         notes.append(f"Reads were made every {settings.read_every_us / 1000:g} ms, not at recorded ticks.")
-    if settings.expand:
+    if settings.expand and settings.read_every_us is not None:
+        notes.append("Without effect: filling up sampled ticks, as none of them was read.")
+    elif settings.expand:
         notes.append(f"Put between sampled ticks, evenly spaced: {_many(found.reads_added, 'read')}.")
-    if settings.without_effect:
-        notes.append(settings.without_effect)
+    notes += [f"Without effect: {', '.join(map(str, faults))}. {why}." for why, faults in _idle(driver).items()]
     notes.append("A hit takes no time here: fetch_md with the cache counts what reads waited for.")
     if found.depths_cut:
         notes.append(
@@ -43,6 +47,33 @@ def _setting_notes(driver: Driver) -> list[str]:
             "streams of the symbols count from when it took them up again."
         )
     return notes
+
+
+def idle_faults(driver: Driver) -> list[Fault]:
+    """The faults that struck nothing, in their order."""
+    idle = [fault for faults in _idle(driver).values() for fault in faults]
+    return [fault for fault in driver.settings.faults if fault in idle]
+
+
+def _idle(driver: Driver) -> dict[str, list[Fault]]:
+    """The faults that struck nothing, by the reason why."""
+    last_us = driver.recording.last_us
+    seconds = 0.0 if last_us is None else (last_us - driver.start_us) / US_PER_S
+    found: dict[str, list[Fault]] = {}
+    for fault in driver.settings.faults:
+        if fault in driver.settings.idle_faults:
+            why = (
+                "Such faults strike the stream, which --fill callback does not use; only rest-error and rest-timeout "
+                "do there"
+            )
+        elif fault.start_s > seconds:
+            why = f"The range ends after {seconds:g} s"
+        elif fault.symbol is not None and fault.symbol not in driver.books:
+            why = "No book of that symbol was replayed"
+        else:
+            continue
+        found.setdefault(why, []).append(fault)
+    return found
 
 
 def _clock_notes(driver: Driver, sources: Sources) -> list[str]:

@@ -12,7 +12,7 @@ import orjson
 
 from calib import __version__
 from calib.market.ledger import STATUSES, hit_ratio, hits
-from calib.replay.notes import notes_of
+from calib.replay.notes import idle_faults, notes_of
 from calib.replay.sources import US_PER_S
 from calib.replay.tally import Cost, Tally
 
@@ -62,7 +62,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
     data = {
         "schema": SCHEMA,
         "range": {"from": iso(driver.start_us), "to": iso(last_us), "seconds": (last_us - driver.start_us) / US_PER_S},
-        "settings": driver.settings.described()
+        "settings": driver.settings.described(idle_faults(driver))
         | {"sequence_rule": driver.rule, "sequence_mode": driver.cache.config.sequence_mode},
         "inputs": _inputs(sources),
         "missing_days": sources.missing_days(),

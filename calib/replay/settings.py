@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -88,26 +89,15 @@ class ReplaySettings:
         """The faults that change nothing: where a callback fills the cache, no stream is there for them to strike."""
         return tuple(fault for fault in self.faults if self.fill == "callback" and fault.kind in _OF_THE_STREAM)
 
-    @property
-    def without_effect(self) -> str:
-        """A sentence that names the `idle_faults`; empty where there are none."""
-        if not self.idle_faults:
-            return ""
-        named = ", ".join(map(str, self.idle_faults))
-        return (
-            f"Without effect: {named}. Such faults strike the stream, which --fill callback does not use; only "
-            "rest-error and rest-timeout do there."
-        )
-
-    def described(self) -> dict[str, Any]:
-        """What the outcome says of it."""
+    def described(self, idle: Sequence[Fault] = ()) -> dict[str, Any]:
+        """What the outcome says of it; ``idle``: the faults that struck nothing."""
         bounds = {name: getattr(self.md_cache, name) for name in field_names()}
         hidden = ("enabled", "mode", "sequence_rule", "sequence_mode", "max_inflight_refresh")
         return {
             "fill": self.fill,
             "latency": str(self.latency),
             "faults": [str(fault) for fault in self.faults],
-            "faults_without_effect": [str(fault) for fault in self.idle_faults],
+            "faults_without_effect": [str(fault) for fault in idle],
             "read_every_ms": None if self.read_every_us is None else self.read_every_us / 1000,
             "use_case": self.use_case,
             "depth": self.depth,

@@ -60,7 +60,7 @@ class Fault:
         return cls(FaultKind(match["kind"]), float(match["at"]), float(match["span"] or 1.0), match["symbol"])
 
     def __str__(self) -> str:
-        return f"{self.kind}@{self.start_s:g}+{self.span_s:g}{f':{self.symbol}' if self.symbol else ''}"
+        return f"{self.kind}@{self.start_s:.12g}+{self.span_s:.12g}{f':{self.symbol}' if self.symbol else ''}"
 
 
 class FaultScript:

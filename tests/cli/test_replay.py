@@ -156,6 +156,29 @@ def test_a_fault_that_strikes_nothing_is_said_on_stderr_and_in_the_report(
     assert "Without effect" not in capsys.readouterr().err
 
 
+def test_a_fault_that_nobody_was_there_to_feel_is_named_with_its_reason(
+    feeds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = ["gap@2+1", "gap@1234567.5+1", "silence@3+1:NOBODY"]
+    argv = [word for fault in faults for word in ("--fault", fault)]
+    assert run(command(feeds, *argv, "--output", "json")) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["data"]["settings"]["faults_without_effect"] == faults[1:]
+    assert "note: Without effect: gap@1234567.5+1. The range ends after 9.95 s." in printed.err
+    assert "note: Without effect: silence@3+1:NOBODY. No book of that symbol was replayed." in printed.err
+
+
+def test_a_configuration_that_switches_the_cache_off_is_replayed_switched_on_and_that_is_said(
+    feeds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "note: md_cache.mode shadow has no effect"
+    for more in ([], ["--sweep", "md_cache.ttl_ms=50,60", "--jobs", "1"]):
+        assert run(command(feeds, "--set", "md_cache.mode=shadow", *more)) == 0
+        assert said in capsys.readouterr().err
+        assert run(command(feeds, "--set", "md_cache.mode=on", *more)) == 0
+        assert "has no effect" not in capsys.readouterr().err
+
+
 def test_features_are_written_as_parquet(feeds: Path, tmp_path: Path) -> None:
     path = tmp_path / "features.parquet"
     argv = ["--features-out", str(path), "--set", "replay.features_every_s=1", "--quiet"]
@@ -179,6 +202,10 @@ def test_features_are_written_as_parquet(feeds: Path, tmp_path: Path) -> None:
         (["--fault", "earthquake@1"], 2, "bad-fault"),
         (["--fault", "price-jump@1"], 2, "price-jump"),
         (["--read-every", "often"], 2, "bad-time"),
+        (["--read-every", "0ms"], 2, "--read-every: replay.read_every_ms: 0.0 is not allowed"),
+        (["--read-every", "50ms", "--expand-reads"], 2, "do not go together"),
+        (["--features-out", "features.csv"], 2, "names no Parquet file"),
+        (["--sweep", "md_cache.enabled=true,false"], 2, "changes no replay"),
         (["--compare", "one.yaml"], 2, "at least two"),
         (["--compare", "a.yaml", "--sweep", "md_cache.ttl_ms=20"], 2, "do not go together"),
         (["--sweep", "md_cache.ttl_ms"], 2, "names no setting"),
