@@ -75,6 +75,21 @@ def notes_list(notes: Sequence[str]) -> str:
     return "\n".join(f"- {_plain(note)}" for note in notes)
 
 
+def notes_of_all(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The notes of several replays, every one once; with the names of its replays, where it is not a note of all.
+
+    >>> notes_of_all(["a", "b"], [{"notes": ["Late.", "Silent."]}, {"notes": ["Silent."]}])
+    ['a: Late.', 'Silent.']
+    """
+    holders: dict[str, list[str]] = {}
+    for name, outcome in zip(names, outcomes, strict=True):
+        for note in outcome["notes"]:
+            holders.setdefault(note, []).append(name)
+    return [
+        note if len(held_by) == len(names) else f"{'; '.join(held_by)}: {note}" for note, held_by in holders.items()
+    ]
+
+
 def headline(overall: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The figures of a replay that are set beside those of another."""
     staleness, times = overall["staleness"], overall["fetch_md_ms"]

@@ -8,7 +8,7 @@ from typing import Any
 from calib.pipeline.limits import Judged
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, number
-from calib.reports.replay_cells import flat, headline, notes_list, settings_table, shown, verdict
+from calib.reports.replay_cells import flat, headline, notes_list, notes_of_all, settings_table, shown, verdict
 
 
 def compare_text(
@@ -23,7 +23,7 @@ def compare_text(
         f"{span['from']} to {span['to']}, the same recorded lines.",
         compare_tables(names, outcomes, gates),
         "## Notes",
-        notes_list(_notes(names, outcomes)),
+        notes_list(notes_of_all(names, outcomes)),
         "## Settings that are the same",
         settings_table({key: value for key, value in settings[0].items() if key not in differing}),
     ]
@@ -63,13 +63,3 @@ def _judged(judged: Judged) -> str:
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key in settings[0] if len({str(each[key]) for each in settings}) > 1]
-
-
-def _notes(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Every note once; with their names, where it is not a note of all."""
-    notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome["notes"]))
-    holders = [[name for name, one in zip(names, outcomes, strict=True) if note in one["notes"]] for note in notes]
-    return [
-        note if len(held_by) == len(names) else f"{', '.join(held_by)}: {note}"
-        for note, held_by in zip(notes, holders, strict=True)
-    ]

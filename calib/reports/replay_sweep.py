@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from calib.replay.sweep import LeftOut, Point, cheapest, frontier
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import count, number
-from calib.reports.replay_cells import flat, notes_list, settings_table, share, shown, verdict
+from calib.reports.replay_cells import flat, notes_list, notes_of_all, settings_table, share, shown, verdict
 from calib.reports.svg import Chart, Series, svg
 
 _Place: TypeAlias = tuple[float, float]
@@ -43,7 +43,7 @@ def sweep_text(
         "" if picture is None else f"![Hit ratio against the cost of staleness]({picture})",
         *_left_out(left_out),
         "## Notes",
-        notes_list(notes_of(points)),
+        notes_list(notes_of_all([_named(point.chosen) for point in points], [point.outcome for point in points])),
         "## Settings of all",
         settings_table(common_settings(points)),
     ]
@@ -55,7 +55,8 @@ def sweep_verdict(points: Sequence[Point], *, strict: bool = False) -> str:
     chosen = cheapest(points, strict=strict)
     if chosen is None:
         return "No configuration meets the gate."
-    return f"The cheapest that meets the gate (the least staleness): {_named(chosen.chosen)}."
+    named = ", ".join(code(f"{name}={shown(value)}") for name, value in chosen.chosen.items())
+    return f"The cheapest that meets the gate (the least staleness): {named}."
 
 
 def sweep_table(points: Sequence[Point]) -> str:
@@ -104,16 +105,6 @@ def sweep_svg(points: Sequence[Point], *, strict: bool = False) -> str | None:
         series.append(Series("cheapest passing", (_place(chosen),), joined=False, ring=True))
     title = "Hit ratio against the cost of staleness"
     return svg(Chart(title, "error mean, bps", "hit ratio", tuple(series), y_bounds=(0.0, 1.0)))
-
-
-def notes_of(points: Sequence[Point]) -> list[str]:
-    """Every note once; with its configurations, where it is not a note of all."""
-    notes = list(dict.fromkeys(note for point in points for note in point.outcome["notes"]))
-    holders = [[point for point in points if note in point.outcome["notes"]] for note in notes]
-    return [
-        note if len(held_by) == len(points) else f"{'; '.join(_plainly(point.chosen) for point in held_by)}: {note}"
-        for note, held_by in zip(notes, holders, strict=True)
-    ]
 
 
 def common_settings(points: Sequence[Point]) -> dict[str, Any]:
@@ -165,8 +156,4 @@ def _numbers(numbers: Sequence[int]) -> str:
 
 
 def _named(chosen: Mapping[str, Any]) -> str:
-    return ", ".join(code(f"{name}={shown(value)}") for name, value in chosen.items())
-
-
-def _plainly(chosen: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={shown(value)}" for name, value in chosen.items())
