@@ -138,6 +138,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
             heapq.heappop(due)
         return due[0][0] if due else None
 
+    def run_until_ns(self, due_ns: int) -> None:
+        """Run what falls due until then, in rounds as ever, and move the clock there; within `drive`."""
+        while (next_ns := self.next_due_ns()) is not None and next_ns <= due_ns:
+            self._run_once()
+        self.clock.reach_ns(due_ns)
+
+    def finish(self, coro: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, as `run_until_complete` does where the loop is not the running one yet."""
+        task = self.create_task(coro)
+        while not task.done():
+            self._run_once()
+        result: T = task.result()
+        return result
+
     def unretrieved(self) -> list[BaseException]:
         """The exceptions nobody asked for: of futures still alive, then of those reported when they died."""
         # _log_traceback is how asyncio itself remembers it; reading exception() would mark it as retrieved.
@@ -200,6 +214,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T:
     """Run a coroutine to its end in virtual time, and leave nothing behind.
 
+    May be called where another loop runs, as in a notebook's cell: that one stands still meanwhile.
+
     Parameters
     ----------
     main
@@ -216,23 +232,58 @@ def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T
     UnretrievedException
         Where a task or future failed and nobody asked.
     """
-    loop = VirtualLoop(clock)
-    patience_s = None
-    try:
+    return _to_the_end(VirtualLoop(clock), lambda loop: loop.run_until_complete(main))
+
+
+def drive(body: Callable[[VirtualLoop], T], *, clock: VirtualClock | None = None) -> T:
+    """Run a function that moves the time itself, by `VirtualLoop.run_until_ns`, and leave nothing behind.
+
+    For what happens at known times: as a task it would need a timer and two rounds of the loop for each of them.
+    ``body`` is part of no task; while it runs, the loop is the running one. Raises what `run` raises.
+
+    >>> def body(loop: VirtualLoop) -> list[str]:
+    ...     seen: list[str] = []
+    ...     loop.call_later(0.5, seen.append, "half a second")
+    ...     loop.run_until_ns(1_000_000_000)
+    ...     return seen
+    >>> drive(body)
+    ['half a second']
+    """
+
+    def inside(loop: VirtualLoop) -> T:
+        asyncio._set_running_loop(loop)
         try:
-            result = loop.run_until_complete(main)
-        except (KeyboardInterrupt, SystemExit):
-            patience_s = _PATIENCE_S
-            raise
+            return body(loop)
         finally:
-            leaked = _cancel_all(loop, patience_s)
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        if leaked:
-            raise LeakedTasks(f"the main task ended and left running: {leaked}")
-        _raise_problems(loop)
-        return result
+            asyncio._set_running_loop(None)
+
+    return _to_the_end(VirtualLoop(clock), inside)
+
+
+def _to_the_end(loop: VirtualLoop, body: Callable[[VirtualLoop], T]) -> T:
+    outer = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return _alone(loop, body)
     finally:
         loop.close()
+        asyncio._set_running_loop(outer)
+
+
+def _alone(loop: VirtualLoop, body: Callable[[VirtualLoop], T]) -> T:
+    patience_s = None
+    try:
+        result = body(loop)
+    except (KeyboardInterrupt, SystemExit):
+        patience_s = _PATIENCE_S
+        raise
+    finally:
+        leaked = _cancel_all(loop, patience_s)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    if leaked:
+        raise LeakedTasks(f"the main task ended and left running: {leaked}")
+    _raise_problems(loop)
+    return result
 
 
 def _cancel_all(loop: VirtualLoop, patience_s: float | None) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calib.clock import VirtualClock
-from calib.virtual_loop import Deadlock, LeakedTasks, UnretrievedException, VirtualLoop, VirtualLoopError, run
+from calib.virtual_loop import Deadlock, LeakedTasks, UnretrievedException, VirtualLoop, VirtualLoopError, drive, run
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.lists(st.integers(0, 39), max_size=10))
@@ -255,3 +255,87 @@ def test_an_interrupt_that_loses_a_wake_up_ends_the_run_all_the_same(kind: type[
     with pytest.raises(kind):
         run(main())
     assert "sleeps" in ended
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), max_size=20), st.lists(st.integers(0, 30), max_size=8)
+)
+@settings(max_examples=60, deadline=None)
+def test_a_driven_loop_runs_what_a_task_that_sleeps_would_see(timers: list[tuple[int, int]], stops: list[int]) -> None:
+    """Timers that set up others, looked at between sleeps of a task, and between steps of the loop."""
+
+    def begin(loop: VirtualLoop, seen: list[tuple[int, str]]) -> None:
+        def rings(name: str, again_ms: int) -> None:
+            seen.append((loop.clock.monotonic_ns(), name))
+            loop.call_soon(lambda: seen.append((loop.clock.monotonic_ns(), f"soon {name}")))
+            if again_ms:
+                loop.call_later(again_ms / 1000, rings, f"{name}'", 0)
+
+        for number, (due_ms, again_ms) in enumerate(timers):
+            loop.call_later(due_ms / 1000, rings, str(number), again_ms)
+
+    def driven(loop: VirtualLoop) -> list[tuple[int, str]]:
+        seen: list[tuple[int, str]] = []
+        begin(loop, seen)
+        for stop_ms in sorted(stops):
+            loop.run_until_ns(stop_ms * 1_000_000)
+            seen.append((loop.clock.monotonic_ns(), "stop"))
+        return seen
+
+    async def slept() -> list[tuple[int, str]]:
+        loop, seen = asyncio.get_running_loop(), list[tuple[int, str]]()
+        assert isinstance(loop, VirtualLoop)
+        begin(loop, seen)
+        for stop_ms in sorted(stops):
+            while True:
+                next_ns = loop.next_due_ns()
+                if next_ns is None or next_ns > stop_ms * 1_000_000:
+                    break
+                await asyncio.sleep(max(0, next_ns - loop.clock.monotonic_ns()) / 1e9)
+            loop.clock.reach_ns(stop_ms * 1_000_000)
+            seen.append((loop.clock.monotonic_ns(), "stop"))
+        return seen
+
+    assert drive(driven) == run(slept())
+
+
+def test_what_is_driven_may_start_tasks_and_must_end_them() -> None:
+    async def waits(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return asyncio.get_running_loop().time()
+
+    def ends(loop: VirtualLoop) -> tuple[bool, float]:
+        task = asyncio.get_running_loop().create_task(waits(1.0))
+        loop.run_until_ns(1_000_000_000)
+        return task.done(), loop.finish(waits(2.0))
+
+    assert drive(ends) == (True, 3.0)
+    with pytest.raises(LeakedTasks):
+        drive(lambda loop: loop.create_task(waits(1.0)).done())
+    with pytest.raises(Deadlock):
+        drive(lambda loop: loop.finish(_for_ever()))
+    with pytest.raises(ZeroDivisionError):
+        drive(lambda loop: loop.finish(_fails()))
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def _fails() -> None:
+    raise ZeroDivisionError
+
+
+def test_another_loop_stands_still_meanwhile_and_goes_on() -> None:
+    async def sleeps() -> float:
+        await asyncio.sleep(5.0)
+        return asyncio.get_running_loop().time()
+
+    async def cell() -> list[float]:
+        outer = asyncio.get_running_loop()
+        found = [run(sleeps()), drive(lambda loop: loop.finish(sleeps()))]
+        assert asyncio.get_running_loop() is outer
+        await asyncio.sleep(0)
+        return found
+
+    assert asyncio.run(cell()) == [5.0, 5.0]

@@ -9,6 +9,7 @@ from calib.errors import BadBody
 from calib.market.book import BookView, OrderBook
 from calib.market.entry import cut
 from calib.market.freshness import Source
+from calib.market.side import read_levels
 
 _HINT = "The callback must return a mapping with bids, asks and update_id, or an OrderBook"
 
@@ -70,9 +71,9 @@ def _from_mapping(symbol: str, body: Mapping[Any, Any], depth: int) -> BookView:
     update_id = body["update_id"]
     if update_id is not None and (isinstance(update_id, bool) or not isinstance(update_id, int)):
         raise BadBody(f"{symbol}: update_id {update_id!r} is no whole number", hint=_HINT)
-    book = OrderBook(symbol)
-    book.snapshot(body["bids"], body["asks"], update_id)
-    return book.view(depth)
+    bids, asks = read_levels(body["bids"]), read_levels(body["asks"])
+    best_bids, best_asks = sorted(bids.items(), reverse=True)[:depth], sorted(asks.items())[:depth]
+    return BookView(symbol, tuple(best_bids), tuple(best_asks), update_id, depth)
 
 
 def _source(body: Mapping[Any, Any], default: Source) -> Source:

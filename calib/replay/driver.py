@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -79,11 +78,9 @@ class Driver:
         self._calm_until_us = self._scheduled = 0
         self._heard_of: dict[str, int] = {}
 
-    async def main(self) -> None:
-        """Replay everything; to be run on a `VirtualLoop` with `clock`."""
+    def run(self, loop: VirtualLoop) -> None:
+        """Replay everything; see `calib.virtual_loop.drive`. The loop has this driver's `clock`."""
         settings, clock = self.settings, self._clock
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
         self._loop = loop
         faults = FaultScript(settings.faults)
         self.desk = SnapshotDesk(clock, self._true_view, latency=settings.latency.source_of_ns(), faults=faults)
@@ -101,11 +98,11 @@ class Driver:
             last_id=self._last_id if self.wire is not None else lambda _: None,
             direct=settings.latency.source_of_ns(),
         )
-        await self._replay()
-        await self.reader.finish()
+        self._replay()
+        loop.finish(self.reader.finish())
         self.cache_summary: Mapping[str, Any] = self.cache.metrics_summary()
         self.streams = {symbol: self._stream_counts(symbol) for symbol in sorted(self._books)}
-        await self.cache.close()
+        loop.finish(self.cache.close())
 
     @property
     def clock(self) -> VirtualClock:
@@ -123,7 +120,7 @@ class Driver:
 
     # --- the loop
 
-    async def _replay(self) -> None:
+    def _replay(self) -> None:
         handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by `Kind`
         counts = [0] * len(handlers)
         start_us = last_us = self.start_us
@@ -151,7 +148,7 @@ class Driver:
                     self._heard_us = us
                 clock.reach_ns((us - start_us) * NS_PER_US)
             else:
-                await self._up_to(us, kind)
+                self._up_to(us, kind)
             if not added:
                 counts[kind] += 1
             handlers[kind](event)
@@ -160,14 +157,14 @@ class Driver:
                 last_us = us
         if skipped is not None:
             last_us = self._catch_up(skipped)
-        await self._end(counts, last_us)
+        self._end(counts, last_us)
 
-    async def _end(self, counts: list[int], last_us: int) -> None:
+    def _end(self, counts: list[int], last_us: int) -> None:
         """What is due until the last line, that moment included."""
         if self._next_read_us is not None:
-            await self._reads_until(last_us + 1)
+            self._reads_until(last_us + 1)
         if self._next_grid_us is not None:
-            await self._grid_until(last_us + 1)
+            self._grid_until(last_us + 1)
         counted = {name: counts[kind] for name, kind in _COUNTED.items() if counts[kind]}
         self.recording.lines.update(counted)
         self.recording.last_us = last_us if counted else None
@@ -190,23 +187,23 @@ class Driver:
         if event.kind == Kind.BOOK:
             self._true(event.record).apply(event.record, 0, delivered=False)
 
-    async def _up_to(self, us: int, kind: int) -> None:
+    def _up_to(self, us: int, kind: int) -> None:
         """Everything that is due before an event: scheduled reads, the grid, timers and refreshes."""
         heard = kind <= _TRADES
         if heard and us - self._heard_us > MAX_SILENCE_US:
             self.recording.silences += 1
             self.recording.silent_s += (us - self._heard_us) / US_PER_S
             if self._next_read_us is not None:
-                await self._reads_until(self._heard_us + 1)
+                self._reads_until(self._heard_us + 1)
                 self._next_read_us = _next(us - 1, self.settings.read_every_us or 1)
         if self._next_read_us is not None:
             # At its own moment a read comes after books and trades, as ticks do.
-            await self._reads_until(us if heard else us + 1)
+            self._reads_until(us if heard else us + 1)
         if self._next_grid_us is not None and self._next_grid_us < us:
-            await self._grid_until(us)
+            self._grid_until(us)
         if heard:
             self._heard_us = us
-        await self._until(us)
+        self._until(us)
         self._look_out()
 
     def _look_out(self) -> None:
@@ -218,36 +215,30 @@ class Driver:
             due.append(self.start_us + next_ns // NS_PER_US)
         self._calm_until_us = min(due)
 
-    async def _reads_until(self, before_us: int) -> None:
+    def _reads_until(self, before_us: int) -> None:
         settings = self.settings
         assert settings.read_every_us is not None
         while self._next_read_us is not None and self._next_read_us < before_us:
             at_us = self._next_read_us
             if self._next_grid_us is not None and self._next_grid_us < at_us:
-                await self._grid_until(at_us)
-            await self._until(at_us)
+                self._grid_until(at_us)
+            self._until(at_us)
             for symbol in self._readable:
                 if at_us - self._heard_of[symbol] <= MAX_SILENCE_US:
                     self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
             self._next_read_us = at_us + settings.read_every_us
 
-    async def _grid_until(self, before_us: int) -> None:
+    def _grid_until(self, before_us: int) -> None:
         assert self.grid is not None
         assert self._next_grid_us is not None
         while self._next_grid_us < before_us:
-            await self._until(self._next_grid_us)
+            self._until(self._next_grid_us)
             self.grid.take(self._next_grid_us, self.collector)
             self._next_grid_us += self.grid.every_us
 
-    async def _until(self, us: int) -> None:
+    def _until(self, us: int) -> None:
         """Move the time on. Only what is due on the way takes the loop; most lines find nothing due."""
-        clock, due_ns = self._clock, (us - self.start_us) * NS_PER_US
-        while True:
-            next_ns = self._loop.next_due_ns()
-            if next_ns is None or next_ns > due_ns:
-                clock.reach_ns(due_ns)
-                return
-            await asyncio.sleep(max(0, next_ns - clock.monotonic_ns()) / NS_PER_S)
+        self._loop.run_until_ns((us - self.start_us) * NS_PER_US)
 
     # --- what happens
 

@@ -15,7 +15,7 @@ from calib.replay.latencies import DEFAULT_MS, LatencyChoice
 from calib.replay.outcome import ReplayOutcome, outcome_of
 from calib.replay.settings import ReplaySettings
 from calib.replay.sources import KINDS, US_PER_S, Sources
-from calib.virtual_loop import run
+from calib.virtual_loop import drive
 
 READ_EVERY_US = 100_000
 """Without tick feeds every symbol is read so often."""
@@ -92,7 +92,7 @@ def run_replay(
         share.reached(looked_at + sources.bytes_read())
 
     driver = Driver(chosen, sources.events(ticks=not scheduled), start_us=start_us, progress=tell)
-    run(driver.main(), clock=driver.clock)
+    drive(driver.run, clock=driver.clock)
     share.reached(share.total)
     _must_hold_something(driver, sources)
     return outcome_of(driver, sources, notes)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to"
+REPOSITORY = Path(__file__).resolve().parents[2]
+HOW_TO = REPOSITORY / "docs" / "how-to"
 
 
-@pytest.mark.parametrize("page", ["embed-the-cache.md", "embed-in-a-bot.md"])
+@pytest.mark.parametrize("page", ["embed-the-cache.md", "embed-in-a-bot.md", "replay-a-recording.md"])
 def test_the_example_runs_and_prints_what_the_page_says(page: str, tmp_path: Path) -> None:
     text = (HOW_TO / page).read_text(encoding="utf-8")
     program = re.search(r"```python\n(.*?)```", text, re.DOTALL)
@@ -21,6 +22,7 @@ def test_the_example_runs_and_prints_what_the_page_says(page: str, tmp_path: Pat
     assert printed is not None
     script = tmp_path / "embed.py"
     script.write_text(program.group(1), encoding="utf-8")
-    result = subprocess.run([sys.executable, "-W", "error", str(script)], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-W", "error", str(script)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=REPOSITORY)
     assert result.stderr == ""
     assert result.stdout == printed.group(1)

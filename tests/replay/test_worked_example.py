@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,13 @@ def test_features_are_those_of_what_was_read_and_filled(tmp_path: Path) -> None:
     assert second["pnl_dev"] == pytest.approx((102.0 - 101.0) / 100.0 * 1e4)
     assert second["adverse_move_bps"] == pytest.approx(-200.0)
     assert math.isclose(second["fill_rate"], 1 / (1 + 0.9))  # two quotes decay to 1 + 0.9, then one fill
+
+
+def test_it_may_be_called_where_a_loop_runs(tmp_path: Path, outcome: Any) -> None:
+    """As in a notebook's cell."""
+
+    async def cell() -> Any:
+        return run_replay(tmp_path / "again", CALLBACK)
+
+    write(tmp_path / "again", book=BOOK, pipeline_ticks=TICKS)
+    assert asyncio.run(cell()).data["overall"] == outcome["overall"]
