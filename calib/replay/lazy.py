@@ -64,8 +64,8 @@ class LazyBook(OrderBook):
         like = self._like
         if like is not None:
             if like.version - self.version == self._ahead + 1 and like.update_id == update_id:
-                self._rest_bids.agree()
-                self._rest_asks.agree()
+                self._rest_bids.keep_up()
+                self._rest_asks.keep_up()
                 self._changed(update_id)
                 return
             self._part()
@@ -202,29 +202,26 @@ class Rest:
     >>> rest = Rest(whole, witness)
     >>> rest.cut(witness.cut(2), 2)
     ((99.0, 1.0), (98.0, 2.0))
-    >>> witness.merge([(98.0, 5.0), (99.0, 0.0)]); rest.agree(); rest.better(witness), len(rest.whole())
+    >>> witness.merge([(98.0, 5.0), (99.0, 0.0)]); rest.keep_up(); rest.better(witness), len(rest.whole())
     ((98.0, 5.0), 2)
     """
 
     # `_levels` are those of the beginning that no delta has touched, `_keys` their keys, ascending, and keys of those
     # that were. What a delta touches the witness has from then on, or it was removed: either way not from here. `_met`
-    # is what deltas have touched since anybody last looked, and `_agreed` how much of it by deltas that this side had
-    # too: nearly always nobody looks, because the witness alone has the answer.
-    __slots__ = ("_agreed", "_keys", "_levels", "_met", "_sign", "_theirs", "_witness", "top")
+    # is what deltas have touched and what is still to be let go of: nearly always the witness alone has the answer.
+    __slots__ = ("_keys", "_levels", "_met", "_sign", "_theirs", "_witness", "top")
 
     def __init__(self, side: Side, witness: Side) -> None:
         self._sign, self._witness, self._theirs = side.sign, witness, witness.levels
         self._levels = {price: qty for price, qty in side.levels.items() if price not in witness.levels}
         self._keys = sorted(price * side.sign for price in self._levels)
         self._met = witness.strangers = list[float]()
-        self._agreed = 0
         self.top = self._keys[-1] if self._keys else -_INF
         """No level here has a higher key."""
 
-    def agree(self) -> None:
-        """The witness's newest delta is this side's too."""
-        self._agreed = len(self._met)
-        if self._agreed > _MANY:
+    def keep_up(self) -> None:
+        """The witness has had another delta: from time to time let go of what it touched."""
+        if len(self._met) > _MANY:
             self._give_way()
 
     def better(self, theirs: Side) -> Level | None:
@@ -258,10 +255,9 @@ class Rest:
 
     def _give_way(self) -> None:
         """Let go of what the deltas have touched."""
-        agreed, self._agreed = self._agreed, 0
-        for price in self._levels.keys() & self._met[:agreed]:
+        for price in self._levels.keys() & self._met:
             del self._levels[price]
-        del self._met[:agreed]
+        self._met.clear()
 
     def _shrink(self) -> None:
         self._give_way()
