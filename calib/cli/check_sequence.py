@@ -15,7 +15,7 @@ from calib.market import audit as book_audit
 _SHOWN: Final = 5
 """Symbols named per trouble, the worst first."""
 _NONE: Final = {"gaps": "no gap", "rewinds": "no rewind", "duplicates": "no duplicate", "crossed": "never crossed"}
-_WORDS: Final = {"before_snapshot": "no snapshot", "late_snapshots": "late snapshot", "out_of_order": "out of order"}
+_WORDS: Final = {"before_snapshot": "pre-snapshot", "late_snapshots": "late snapshot", "out_of_order": "out of order"}
 _AUDITS: Final[dict[str, Callable[[], Any]]] = {"book": book_audit.BookAudit, "trades": trade_audit.TradeAudit}
 
 
@@ -108,7 +108,7 @@ def _troubles(found: Sequence[Any], names: Sequence[str]) -> list[str]:
         )
         if not worst:
             continue
-        told = [f"{facts.symbol} {facts.troubles[name]} from line {facts.first_line[name]}" for facts in worst[:_SHOWN]]
+        told = [f"{facts.symbol} {facts.troubles[name]} (first at line {facts.first_line[name]})" for facts in worst[:_SHOWN]]
         more = [f"{len(worst) - _SHOWN} symbols more"] if len(worst) > _SHOWN else []
         lines.append(f"  {_WORDS.get(name, name):<14} {', '.join(told + more)}")
     return lines

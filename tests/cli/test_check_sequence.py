@@ -55,7 +55,8 @@ def test_the_troubles_of_a_book_in_text_and_json(tmp_path: Path, capsys: pytest.
     assert "  book           3 snapshots, 5 deltas by id rule range; 3 sessions begun, 1 delta in no book\n" in text
     assert "                 no rewind\n" in text
     assert (
-        "  gaps           A 1 from line 4\n  duplicates     A 1 from line 3\n  crossed        B 1 from line 7\n" in text
+        "  gaps           A 1 (first at line 4)\n  duplicates     A 1 (first at line 3)\n  crossed        B 1 (first at line 7)\n"
+        in text
     )
     assert max(map(len, text.splitlines())) <= 120
     found = checked(capsys, file.path)[file.name]
@@ -73,8 +74,8 @@ def test_the_troubles_of_trades(tmp_path: Path, capsys: pytest.CaptureFixture[st
     file = make(tmp_path, joined(*lines), "trades")
     assert run(["check", str(file.path)]) == 0
     text = capsys.readouterr().out
-    assert "  trade ids      3 of 4 lines have one\n  duplicates     BTCUSDT 1 from line 2\n" in text
-    assert "  rewinds        BTCUSDT 1 from line 3\n  out of order   BTCUSDT 1 from line 3\n" in text
+    assert "  trade ids      3 of 4 lines have one\n  duplicates     BTCUSDT 1 (first at line 2)\n" in text
+    assert "  rewinds        BTCUSDT 1 (first at line 3)\n  out of order   BTCUSDT 1 (first at line 3)\n" in text
     (found,) = checked(capsys, file.path)[file.name]["trades"]
     assert (found["trades"], found["without_id"], found["duplicates"]) == (4, 1, 1)
 
