@@ -108,7 +108,10 @@ def _troubles(found: Sequence[Any], names: Sequence[str]) -> list[str]:
         )
         if not worst:
             continue
-        told = [f"{facts.symbol} {facts.troubles[name]} (first at line {facts.first_line[name]})" for facts in worst[:_SHOWN]]
+        told = [
+            f"{facts.symbol} {facts.troubles[name]} (first at line {facts.first_line[name]})"
+            for facts in worst[:_SHOWN]
+        ]
         more = [f"{len(worst) - _SHOWN} symbols more"] if len(worst) > _SHOWN else []
         lines.append(f"  {_WORDS.get(name, name):<14} {', '.join(told + more)}")
     return lines

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import pickle
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from calib.errors import CalibError
 from calib.pipeline.limits import Judged, Limit
 from calib.replay.gate import judge
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
+
+T = TypeVar("T")
+_LOOK_S: Final = 0.1
+"""How often a sweep that waits looks whether it was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +34,9 @@ class Job:
     settings: ReplaySettings
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def run(self) -> dict[str, Any]:
-        """The outcome's plain values."""
-        return dict(run_replay(self.feeds, self.settings, **self.options).data)
+    def run(self, progress: Callable[[float], None] = lambda _: None) -> dict[str, Any]:
+        """The outcome's plain values; ``progress`` is told as by `run_replay`."""
+        return dict(run_replay(self.feeds, self.settings, **self.options, progress=progress).data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,32 +128,34 @@ def run_all(
 ) -> list[dict[str, Any]]:
     """The outcomes of the jobs in their order, whatever the number of processes.
 
+    ``progress`` is told of the jobs done since the last call, in parts, and from other threads too.
+
     Raises
     ------
     calib.errors.CalibError
         The first that a job raised, in the order of the jobs.
     """
     if workers <= 1 or len(jobs) == 1:
-        found = []
-        for job in jobs:
-            found.append(job.run())
-            progress(1.0)
-        return found
-    with _processes() as start, ThreadPoolExecutor(min(workers, len(jobs))) as pool:
+        return [job.run(progress) for job in jobs]
+    # In that order: the pool waits for its threads, and they for processes that must be killed before.
+    with ThreadPoolExecutor(min(workers, len(jobs))) as pool, _processes(progress) as start:
         futures = [pool.submit(start, job) for job in jobs]
-        results = []
         try:
-            for future in futures:
-                results.append(future.result())
-                progress(1.0)
+            return [_result(future) for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        return results
+
+
+def _result(future: Future[T]) -> T:
+    """Its result, awaited in short steps: where Polars is loaded, Ctrl-C does not interrupt the wait for a lock."""
+    while not wait([future], timeout=_LOOK_S).done:
+        pass
+    return future.result()
 
 
 @contextlib.contextmanager
-def _processes() -> Iterator[Callable[[Job], dict[str, Any]]]:
+def _processes(progress: Callable[[float], None]) -> Iterator[Callable[[Job], dict[str, Any]]]:
     """A function that runs a job in a process of its own; whatever still runs at the end of the block is killed."""
     running: set[subprocess.Popen[bytes]] = set()
     ended = False
@@ -161,11 +168,8 @@ def _processes() -> Iterator[Callable[[Job], dict[str, Any]]]:
         running.add(process)
         if ended:  # interrupted between two jobs: this one must not outlive the block
             process.kill()
-        answer, _ = process.communicate(pickle.dumps(job))
+        result = _told(process, job, progress)
         running.discard(process)
-        if process.returncode != 0:
-            raise ChildProcessError(f"a replay's process ended with {process.returncode}")
-        result = pickle.loads(answer)  # what our own process wrote
         if isinstance(result, CalibError):
             raise result
         return dict(result)
@@ -178,15 +182,41 @@ def _processes() -> Iterator[Callable[[Job], dict[str, Any]]]:
             process.kill()
 
 
+def _told(process: subprocess.Popen[bytes], job: Job, progress: Callable[[float], None]) -> Any:
+    """What a process makes of a job: the outcome, or the error; parts of the way are handed on."""
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            pickle.dump(job, process.stdin)
+            process.stdin.close()
+            while isinstance(found := pickle.load(process.stdout), float):  # what our own process wrote
+                progress(found)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            found = None
+    if process.returncode != 0:
+        raise ChildProcessError(f"a replay's process ended with {process.returncode}")
+    return found
+
+
 def _serve() -> None:
-    """The other process: one job from stdin, its outcome to stdout."""
+    """The other process: one job from stdin; parts of the way, and last its outcome, to stdout."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and kills its children
     job: Job = pickle.load(sys.stdin.buffer)
+
+    def tell(part: float) -> None:
+        pickle.dump(part, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
     try:
-        result: Any = job.run()
-    except CalibError as error:
-        result = error
-    sys.stdout.buffer.write(pickle.dumps(result))
+        try:
+            result: Any = job.run(tell)
+        except CalibError as error:
+            result = error
+        pickle.dump(result, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os._exit(1)  # nobody listens any more
 
 
 if __name__ == "__main__":

@@ -55,9 +55,10 @@ def test_the_troubles_of_a_book_in_text_and_json(tmp_path: Path, capsys: pytest.
     assert "  book           3 snapshots, 5 deltas by id rule range; 3 sessions begun, 1 delta in no book\n" in text
     assert "                 no rewind\n" in text
     assert (
-        "  gaps           A 1 (first at line 4)\n  duplicates     A 1 (first at line 3)\n  crossed        B 1 (first at line 7)\n"
-        in text
-    )
+        "  gaps           A 1 (first at line 4)\n"
+        "  duplicates     A 1 (first at line 3)\n"
+        "  crossed        B 1 (first at line 7)\n"
+    ) in text
     assert max(map(len, text.splitlines())) <= 120
     found = checked(capsys, file.path)[file.name]
     assert found["book"][0] == {

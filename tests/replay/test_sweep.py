@@ -46,6 +46,14 @@ def test_a_sweep_is_its_single_runs_whatever_the_number_of_processes(feeds: Path
     assert len(set(alone)) == 3
 
 
+def test_progress_comes_in_parts_and_adds_up_to_the_jobs(feeds: Path) -> None:
+    for workers in (1, 2):
+        told: list[float] = []
+        run_all(jobs(feeds), workers, told.append)
+        assert len(told) > 3
+        assert sum(told) == pytest.approx(3.0)
+
+
 def test_an_error_of_a_process_is_the_error_of_the_run(tmp_path: Path) -> None:
     write(tmp_path, fills=[fill(1.0)])
     with pytest.raises(NoFeeds, match="no book feed"):
