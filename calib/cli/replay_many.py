@@ -35,24 +35,22 @@ def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str
     outcomes = _outcomes(session, configs, asked)
     gates = [judged_by(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
     gates = gates if asked.gate else []
-    text = compare_text(files, outcomes, gates)
-    name = f"replay_compare_{stamp_of(outcomes[0])}"
-    paths = write_reports(Path(session.config["out"]), name, {".md": text.encode()})
     data: dict[str, Any] = {
         "schema": "calib.replay-compare/1",
-        "files": [str(path) for path in paths],
         "outcomes": [{"config": file, "outcome": outcome} for file, outcome in zip(files, outcomes, strict=True)],
     }
     for entry, gate in zip(data["outcomes"], gates, strict=False):
         entry["gate"] = [one.as_data() for one in gate]
-    lines = [*(str(path) for path in paths), "", *compare_tables(files, outcomes, gates).splitlines()]
+    name = f"replay_compare_{stamp_of(outcomes[0])}"
+    contents = {".md": compare_text(files, outcomes, gates).encode(), ".json": _encoded(data)}
+    lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
+    data |= {"files": list(lines)}
+    lines += ["", *compare_tables(files, outcomes, gates).splitlines()]
     return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate])
 
 
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     """Replay with every combination of the values, and say which of them nobody beats."""
-    import orjson
-
     from calib.replay.gate import limits_from
     from calib.replay.sweep import Point, cheapest, combinations, frontier
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
@@ -85,14 +83,20 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
         "left_out": [{"set": dict(one.chosen), "why": one.why} for one in left_out],
         "cheapest": None if winner is None else dict(winner.chosen),
     }
-    encoded = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    contents = {".md": text.encode(), ".json": encoded} | ({} if picture is None else {".svg": picture.encode()})
-    paths = write_reports(Path(session.config["out"]), name, contents)
-    lines = [str(path) for path in paths]
+    contents = {".md": text.encode(), ".json": _encoded(data)}
+    if picture is not None:
+        contents[".svg"] = picture.encode()
+    lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
+    data |= {"files": list(lines)}
     lines += ["", sweep_verdict(points, strict=asked.strict), "", *sweep_table(points).splitlines()]
-    data |= {"files": lines[: len(paths)]}
     verdict = "no configuration meets the gate" if asked.gate and winner is None else ""
     return session.finish(data, lines, exit_code=int(bool(verdict)), verdict=verdict)
+
+
+def _encoded(data: Mapping[str, Any]) -> bytes:
+    import orjson
+
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dict[str, Any]]:

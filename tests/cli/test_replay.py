@@ -94,7 +94,10 @@ def test_compare_sets_configurations_side_by_side(
         )
     argv = ["--compare", str(tmp_path / "a.yaml"), "--compare", str(tmp_path / "b.yaml"), "--jobs", "1"]
     assert run(command(feeds, *argv, "--output", "json")) == 0
-    outcomes = json.loads(capsys.readouterr().out)["data"]["outcomes"]
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert [Path(path).suffix for path in data["files"]] == [".md", ".json"]
+    outcomes = data["outcomes"]
+    assert json.loads(Path(data["files"][1]).read_text())["outcomes"] == outcomes
     requests = [entry["outcome"]["overall"]["requests"] for entry in outcomes]
     assert requests[0] > requests[1] > 0
     alone = ["--set", "md_cache.ttl_ms=500", "--set", "md_cache.fresh_ms_for_pricing=500", "--fill", "callback"]
