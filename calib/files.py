@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import tempfile
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from calib.errors import LockHeld, UnwritableOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 LOCK_NAME = ".calib.lock"
 
@@ -128,6 +130,67 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+class NamelessFile:
+    """A file for what does not fit into memory: appended to, and read at any place.
+
+    It never has a name: nobody sees it, and the system takes it back however the process ends. It is made by the first
+    `append`.
+
+    Parameters
+    ----------
+    directory
+        Where it lies, made once it is needed; None: the system's directory for temporary files.
+
+    Raises
+    ------
+    UnwritableOutput
+        From `append` and `read`: where the system refuses, or the disk is full.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.size = 0
+        self._directory = directory
+        self._descriptor: int | None = None
+
+    def append(self, data: bytes) -> int:
+        """Write at the end; where it begins."""
+        begin = self.size
+        try:
+            left = memoryview(data)
+            while left:
+                written = os.pwrite(self._open(), left, self.size)
+                self.size += written
+                left = left[written:]
+        except OSError as error:
+            raise unwritable(self._place(), error) from error
+        return begin
+
+    def read(self, begin: int, size: int) -> bytes:
+        """At most so many bytes from there; empty at the end."""
+        try:
+            return os.pread(self._open(), size, begin)
+        except OSError as error:
+            raise unwritable(self._place(), error) from error
+
+    def close(self) -> None:
+        """Give it back; what was written is gone."""
+        if self._descriptor is not None:
+            self._finalizer()
+            self._descriptor = None
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            if self._directory is not None:
+                make_directory(self._directory)
+            with tempfile.TemporaryFile(dir=self._directory, prefix=".calib-", buffering=0) as handle:
+                self._descriptor = os.dup(handle.fileno())
+            self._finalizer = weakref.finalize(self, os.close, self._descriptor)
+        return self._descriptor
+
+    def _place(self) -> Path:
+        return Path(tempfile.gettempdir()) if self._directory is None else self._directory
 
 
 def unwritable(path: Path, error: OSError) -> UnwritableOutput:

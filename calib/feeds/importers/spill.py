@@ -7,9 +7,6 @@ late still finds its place in the half that stayed, and what was written grows i
 from __future__ import annotations
 
 import heapq
-import os
-import tempfile
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from calib.files import make_directory, unwritable
+from calib.files import NamelessFile
 
 HELD_BYTES: Final = 64 << 20
 """Held in memory, unless told otherwise."""
@@ -31,9 +28,7 @@ _LENGTH: Final = 4
 
 
 class Scratch:
-    """The room that any number of `Sorted` share: so many bytes of memory, and one file for the rest.
-
-    The file never has a name: nobody sees it, and the system takes it back however the process ends.
+    """The room that any number of `Sorted` share: so many bytes of memory, and one `NamelessFile` for the rest.
 
     Parameters
     ----------
@@ -49,12 +44,10 @@ class Scratch:
     """
 
     def __init__(self, directory: Path | None = None, held_bytes: int = HELD_BYTES) -> None:
-        self._directory = directory
+        self._file = NamelessFile(directory)
         self._limit = held_bytes
         self._held = 0
         self._members: list[Sorted] = []
-        self._descriptor: int | None = None
-        self._end = 0
 
     def __enter__(self) -> Scratch:
         return self
@@ -66,9 +59,7 @@ class Scratch:
 
     def close(self) -> None:
         """Give the file back; what was spilled is gone."""
-        if self._descriptor is not None:
-            self._finalizer()
-            self._descriptor = None
+        self._file.close()
 
     def sorted(self) -> Sorted:
         """A new, empty one."""
@@ -92,24 +83,21 @@ class Scratch:
 
     def write(self, entries: Iterable[bytes]) -> tuple[int, int]:
         """Append the entries to the file; where they begin and end."""
-        begin, chunk, size = self._end, list[bytes](), 0
+        begin, chunk, size = self._file.size, list[bytes](), 0
         for entry in entries:
             chunk += (len(entry).to_bytes(_LENGTH, "big"), entry)
             size += _LENGTH + len(entry)
             if size >= _WRITTEN_AT_ONCE:
-                self._append(b"".join(chunk))
+                self._file.append(b"".join(chunk))
                 chunk, size = [], 0
-        self._append(b"".join(chunk))
-        return begin, self._end
+        self._file.append(b"".join(chunk))
+        return begin, self._file.size
 
     def read(self, begin: int, end: int) -> Iterator[bytes]:
         """The entries that lie there, one at a time."""
         held = b""
         while begin < end:
-            try:
-                block = os.pread(self._open(), min(_BLOCK, end - begin), begin)
-            except OSError as error:
-                raise unwritable(self._place(), error) from error
+            block = self._file.read(begin, min(_BLOCK, end - begin))
             begin += len(block)
             block, at = held + block, 0
             while at + _LENGTH <= len(block):
@@ -119,28 +107,6 @@ class Scratch:
                 yield block[at + _LENGTH : stop]
                 at = stop
             held = block[at:]
-
-    def _append(self, data: bytes) -> None:
-        try:
-            left = memoryview(data)
-            while left:
-                written = os.pwrite(self._open(), left, self._end)
-                self._end += written
-                left = left[written:]
-        except OSError as error:
-            raise unwritable(self._place(), error) from error
-
-    def _open(self) -> int:
-        if self._descriptor is None:
-            if self._directory is not None:
-                make_directory(self._directory)
-            with tempfile.TemporaryFile(dir=self._directory, prefix=".calib-", buffering=0) as handle:
-                self._descriptor = os.dup(handle.fileno())
-            self._finalizer = weakref.finalize(self, os.close, self._descriptor)
-        return self._descriptor
-
-    def _place(self) -> Path:
-        return Path(tempfile.gettempdir()) if self._directory is None else self._directory
 
 
 @dataclass(slots=True)
