@@ -168,11 +168,14 @@ class NamelessFile:
         return begin
 
     def read(self, begin: int, size: int) -> bytes:
-        """At most so many bytes from there; empty at the end."""
+        """So many bytes from there; fewer only where the file ends."""
+        data = b""
         try:
-            return os.pread(self._open(), size, begin)
+            while len(data) < size and (piece := os.pread(self._open(), size - len(data), begin + len(data))):
+                data = data + piece if data else piece
         except OSError as error:
             raise unwritable(self._place(), error) from error
+        return data
 
     def close(self) -> None:
         """Give it back; what was written is gone."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from calib.clock import NS_PER_S, VirtualClock
 from calib.errors import BadObservation
 from calib.features import FeatureCollector
+from calib.files import NamelessFile
 from calib.market import BookView, MDCache, OrderBook, UseCase
 from calib.replay.expand import expanded
 from calib.replay.grid import FeatureGrid
@@ -60,6 +61,8 @@ class Driver:
     ) -> None:
         self.settings = settings
         self.recording = Recording()
+        self.file = NamelessFile()
+        """What memory shall not hold of the reads; close it once the outcome is made."""
         self._events = iter(events)
         self._head, numberings = _look_ahead(self._events)
         self.rule = settings.rule or rule_for(numberings)
@@ -97,6 +100,7 @@ class Driver:
             truth=self._true_book,
             last_id=self._last_id if self.wire is not None else lambda _: None,
             direct=settings.latency.source_of_ns(),
+            file=self.file,
         )
         self._replay()
         loop.finish(self.reader.finish())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import orjson
 
 from calib import __version__
@@ -17,14 +16,14 @@ from calib.replay.sources import US_PER_S
 from calib.replay.tally import Cost, Tally
 
 if TYPE_CHECKING:
-    from array import array
-
     from calib.replay.driver import Driver
     from calib.replay.grid import FeatureGrid
+    from calib.replay.sample import Sample
     from calib.replay.sources import Sources
 
 SCHEMA: Final = "calib.replay/1"
 QUANTILES: Final = (0.50, 0.95, 0.99)
+_NAMES: Final = ("p50", "p95", "p99")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
         "inputs": _inputs(sources),
         "missing_days": sources.missing_days(),
         "recording": _recording(driver, sources),
-        "overall": _figures(Tally.total(tallies[symbol] for symbol in sorted(tallies)))
+        "overall": _figures(Tally.total((tallies[symbol] for symbol in sorted(tallies)), driver.file))
         | {
             "requests": driver.desk.requests,
             "requests_refused": driver.desk.refused,
@@ -78,7 +77,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
             "stream": _streams([driver.streams[symbol] for symbol in symbols]),
         },
         "symbols": {
-            symbol: _figures(tallies.get(symbol, Tally()))
+            symbol: _figures(tallies.get(symbol, Tally(driver.file)))
             | {"invalidations": _invalidations(summary, symbol), "stream": _streams([driver.streams[symbol]])}
             for symbol in symbols
         },
@@ -100,17 +99,10 @@ def iso(us: int) -> str:
     return f"{text}.{rest:06d}Z" if rest else f"{text}Z"
 
 
-def quantiles(values: array[float]) -> dict[str, float | None]:
-    """p50, p95 and p99, linear; None of nothing.
-
-    >>> from array import array
-    >>> round(quantiles(array("d", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]))["p95"], 9)
-    9.55
-    """
-    if not values:
-        return dict.fromkeys(("p50", "p95", "p99"))
-    found = np.quantile(np.frombuffer(values), QUANTILES, method="linear")
-    return dict(zip(("p50", "p95", "p99"), found.tolist(), strict=True))
+def _quantiles(sample: Sample) -> dict[str, float | None]:
+    """p50, p95 and p99; None of nothing."""
+    found = sample.quantiles(QUANTILES)
+    return dict.fromkeys(_NAMES) if found is None else dict(zip(_NAMES, found, strict=True))
 
 
 def _figures(tally: Tally) -> dict[str, Any]:
@@ -132,14 +124,14 @@ def _figures(tally: Tally) -> dict[str, Any]:
             }
             for use_case, counts in sorted(tally.statuses.items())
         },
-        "age_ms": quantiles(tally.age_ms),
-        "fetch_md_ms": {"with_cache": quantiles(tally.fetch_ms), "without_cache": quantiles(tally.direct_ms)},
+        "age_ms": _quantiles(tally.age_ms),
+        "fetch_md_ms": {"with_cache": _quantiles(tally.fetch_ms), "without_cache": _quantiles(tally.direct_ms)},
         "used_stale": tally.used_stale,
         "pricing_on_stale": tally.pricing_on_stale,
         "pricing_on_stale_ratio": tally.pricing_on_stale / pricing.total() if pricing else None,
         "depth_misses": tally.depth_misses,
         "sequence_gaps": tally.sequence_gaps,
-        "staleness": _cost(_total_cost(tally)),
+        "staleness": _cost(tally.cost),
     }
 
 
@@ -151,24 +143,16 @@ def _invalidations(summary: Mapping[str, Any], symbol: str) -> dict[str, int] | 
     return dict(kept["invalidations"])
 
 
-def _total_cost(tally: Tally) -> Cost:
-    whole = Cost()
-    for use_case in sorted(tally.costs):
-        whole += tally.costs[use_case]
-    return whole
-
-
 def _cost(cost: Cost) -> dict[str, Any]:
     judged = len(cost.error_bps)
-    errors = np.frombuffer(cost.error_bps)
     return {
         "judged": judged,
         "without_book": cost.no_book,
         "without_truth": cost.no_truth,
         "error_bps": {
-            "mean": float(errors.mean()) if judged else None,
-            **quantiles(cost.error_bps),
-            "max": float(errors.max()) if judged else None,
+            "mean": cost.error_bps.mean,
+            **_quantiles(cost.error_bps),
+            "max": cost.error_bps.max,
         },
         "over_half_spread_ratio": cost.over_half_spread / judged if judged else None,
         "top_price_differs_ratio": cost.top_price / judged if judged else None,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from calib.clock import VirtualClock
     from calib.features import FeatureCollector
+    from calib.files import NamelessFile
     from calib.market import MDCache, OrderBook
     from calib.replay.sources import Event
     from calib.venue.latency import Latency
@@ -41,6 +42,8 @@ class Reader:
         ``symbol`` -> the newest update id that the bot's socket has shown; None where it has none.
     direct
         How long each read would have taken without the cache.
+    file
+        For what memory shall not hold of the reads.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class Reader:
         truth: Callable[[str], OrderBook | None],
         last_id: Callable[[str], int | None],
         direct: Latency,
+        file: NamelessFile,
     ) -> None:
+        self._file = file
         self.tallies: dict[str, Tally] = {}
         self.fidelity = Fidelity()
         self.refused_observations = 0
@@ -103,7 +108,7 @@ class Reader:
         fetch_ms = (self._clock.monotonic_ns() - began_ns) / NS_PER_MS
         tally = self.tallies.get(symbol)
         if tally is None:
-            tally = self.tallies[symbol] = Tally()
+            tally = self.tallies[symbol] = Tally(self._file)
         tally.take(use_case, meta, fetch_ms, direct_ms, market, self._truth(symbol))
         if event is not None and logged:
             self.fidelity.take(event, meta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from array import array
 from collections.abc import Callable, Sequence
@@ -92,10 +93,11 @@ def run_replay(
         share.reached(looked_at + sources.bytes_read())
 
     driver = Driver(chosen, sources.events(ticks=not scheduled), start_us=start_us, progress=tell)
-    drive(driver.run, clock=driver.clock)
-    share.reached(share.total)
-    _must_hold_something(driver, sources)
-    return outcome_of(driver, sources, notes)
+    with contextlib.closing(driver.file):
+        drive(driver.run, clock=driver.clock)
+        share.reached(share.total)
+        _must_hold_something(driver, sources)
+        return outcome_of(driver, sources, notes)
 
 
 class _Share:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+from calib.files import NamelessFile
+from calib.replay.sample import HELD, Sample
 
 if TYPE_CHECKING:
     from calib.market import MDCacheMeta, OrderBook
     from calib.pipeline import MarketData
-
-
-def _doubles() -> array[float]:
-    return array("d")
 
 
 @dataclass(slots=True)
@@ -33,7 +31,7 @@ class Cost:
         How often the error exceeded half the true spread.
     """
 
-    error_bps: array[float] = field(default_factory=_doubles)
+    error_bps: Sample
     top_price: int = 0
     top: int = 0
     over_half_spread: int = 0
@@ -55,7 +53,7 @@ class Cost:
         served_bid, served_ask = bids[0], asks[0]
         off = abs((served_bid[0] + served_ask[0]) / 2 - true_mid)
         error_bps = off / true_mid * 1e4
-        self.error_bps.append(error_bps)
+        self.error_bps.new.append(error_bps)
         if served_bid != bid or served_ask != ask:
             self.top += 1
             self.top_price += served_bid[0] != bid[0] or served_ask[0] != ask[0]
@@ -63,7 +61,7 @@ class Cost:
         return error_bps
 
     def __iadd__(self, other: Self) -> Self:
-        self.error_bps.extend(other.error_bps)
+        self.error_bps.include(other.error_bps)
         self.top_price += other.top_price
         self.top += other.top
         self.over_half_spread += other.over_half_spread
@@ -72,11 +70,15 @@ class Cost:
         return self
 
 
-@dataclass(slots=True)
 class Tally:
     """The reads of one symbol.
 
     Parameters
+    ----------
+    file
+        For the numbers that memory shall not hold.
+
+    Attributes
     ----------
     statuses
         By use case: how they were answered.
@@ -90,15 +92,15 @@ class Tally:
         How long each would have taken without a cache.
     """
 
-    statuses: dict[str, Counter[str]] = field(default_factory=dict)
-    costs: dict[str, Cost] = field(default_factory=dict)
-    age_ms: array[float] = field(default_factory=_doubles)
-    fetch_ms: array[float] = field(default_factory=_doubles)
-    direct_ms: array[float] = field(default_factory=_doubles)
-    used_stale: int = 0
-    pricing_on_stale: int = 0
-    depth_misses: int = 0
-    sequence_gaps: int = 0
+    __slots__ = ("_file", "age_ms", "costs", "depth_misses", "direct_ms", "fetch_ms", "pricing_on_stale",
+                 "sequence_gaps", "statuses", "used_stale")  # fmt: skip
+
+    def __init__(self, file: NamelessFile) -> None:
+        self._file = file
+        self.statuses: dict[str, Counter[str]] = {}
+        self.costs: dict[str, Cost] = {}
+        self.age_ms, self.fetch_ms, self.direct_ms = Sample(file), Sample(file), Sample(file)
+        self.used_stale = self.pricing_on_stale = self.depth_misses = self.sequence_gaps = 0
 
     def take(
         self,
@@ -113,31 +115,45 @@ class Tally:
         statuses = self.statuses.get(use_case)
         if statuses is None:
             statuses = self.statuses[use_case] = Counter()
-            self.costs[use_case] = Cost()
+            self.costs[use_case] = Cost(Sample(self._file))
         statuses[meta.status] += 1
         self.costs[use_case].judge(served, true)
         if meta.age_ms is not None:
-            self.age_ms.append(meta.age_ms)
-        self.fetch_ms.append(fetch_ms)
-        self.direct_ms.append(direct_ms)
+            self.age_ms.new.append(meta.age_ms)
+        self.fetch_ms.new.append(fetch_ms)
+        self.direct_ms.new.append(direct_ms)
+        if len(self.fetch_ms.new) >= HELD:
+            for sample in self._samples():
+                sample.settle()
         self.used_stale += meta.used_stale
         self.pricing_on_stale += meta.used_stale and use_case == "pricing"
         self.depth_misses += meta.depth_miss
         self.sequence_gaps += meta.sequence_gap
 
+    @property
+    def cost(self) -> Cost:
+        """Of all use cases together."""
+        whole = Cost(Sample(self._file))
+        for use_case in sorted(self.costs):
+            whole += self.costs[use_case]
+        return whole
+
     @classmethod
-    def total(cls, tallies: Iterable[Tally]) -> Self:
-        """All of them as one, in the order given."""
-        whole = cls()
+    def total(cls, tallies: Iterable[Tally], file: NamelessFile) -> Self:
+        """All of them as one, in the order given; it shows what they hold."""
+        whole = cls(file)
         for tally in tallies:
             for use_case, statuses in tally.statuses.items():
                 whole.statuses.setdefault(use_case, Counter()).update(statuses)
-                whole.costs.setdefault(use_case, Cost()).__iadd__(tally.costs[use_case])
-            whole.age_ms.extend(tally.age_ms)
-            whole.fetch_ms.extend(tally.fetch_ms)
-            whole.direct_ms.extend(tally.direct_ms)
+                whole.costs.setdefault(use_case, Cost(Sample(file))).__iadd__(tally.costs[use_case])
+            whole.age_ms.include(tally.age_ms)
+            whole.fetch_ms.include(tally.fetch_ms)
+            whole.direct_ms.include(tally.direct_ms)
             whole.used_stale += tally.used_stale
             whole.pricing_on_stale += tally.pricing_on_stale
             whole.depth_misses += tally.depth_misses
             whole.sequence_gaps += tally.sequence_gaps
         return whole
+
+    def _samples(self) -> list[Sample]:
+        return [self.age_ms, self.fetch_ms, self.direct_ms, *(cost.error_bps for cost in self.costs.values())]
