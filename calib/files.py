@@ -164,7 +164,7 @@ class NamelessFile:
                 self.size += written
                 left = left[written:]
         except OSError as error:
-            raise unwritable(self._place(), error) from error
+            raise self._unusable(error) from error
         return begin
 
     def read(self, begin: int, size: int) -> bytes:
@@ -174,7 +174,7 @@ class NamelessFile:
             while len(data) < size and (piece := os.pread(self._open(), size - len(data), begin + len(data))):
                 data = data + piece if data else piece
         except OSError as error:
-            raise unwritable(self._place(), error) from error
+            raise self._unusable(error) from error
         return data
 
     def close(self) -> None:
@@ -192,8 +192,14 @@ class NamelessFile:
             self._finalizer = weakref.finalize(self, os.close, self._descriptor)
         return self._descriptor
 
-    def _place(self) -> Path:
-        return Path(tempfile.gettempdir()) if self._directory is None else self._directory
+    def _unusable(self, error: OSError) -> UnwritableOutput:
+        if self._directory is not None:
+            return unwritable(self._directory, error)
+        return UnwritableOutput(
+            f"takes no temporary file: {error.strerror or error}",
+            where=tempfile.tempdir or "the system's directory for temporary files",
+            hint="Free some space there, or name another directory with TMPDIR",
+        )
 
 
 def unwritable(path: Path, error: OSError) -> UnwritableOutput:

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from calib.errors import LockHeld, UnwritableOutput
-from calib.files import LOCK_NAME, locked, write_atomic
+from calib.files import LOCK_NAME, NamelessFile, locked, write_atomic
 
 
 def test_writes_and_says_whether_it_changed(tmp_path: Path) -> None:
@@ -61,3 +62,24 @@ def test_lock_is_held_against_a_second_process_and_freed_by_its_death(tmp_path: 
         holder.wait()
     with locked(tmp_path):
         assert (tmp_path / LOCK_NAME).read_text().strip() == str(os.getpid())
+
+
+def test_what_a_nameless_file_was_given_stands_where_it_said(tmp_path: Path) -> None:
+    file = NamelessFile(tmp_path / "new")
+    assert not (tmp_path / "new").exists()  # not before it is needed
+    assert [file.append(b"one"), file.append(b"three")] == [0, 3]
+    assert (file.size, file.read(3, 5), file.read(1, 4), file.read(6, 100), file.read(8, 1)) == (
+        8, b"three", b"neth", b"ee", b"",
+    )  # fmt: skip
+    assert list((tmp_path / "new").iterdir()) == []
+    file.close()
+    file.close()
+
+
+def test_a_temporary_directory_that_takes_nothing_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*_: object, **__: object) -> object:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
+    with pytest.raises(UnwritableOutput, match=r"takes no temporary file: No usable .* TMPDIR"):
+        NamelessFile().append(b"x")
