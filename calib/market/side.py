@@ -138,10 +138,9 @@ class Side:
         elif len(self.keys) > _SLACK * self._reach:
             del self.keys[: -self._reach]
             self._edge = self.keys[0]
-        levels, near = self.levels, self.keys[: -depth - 1 : -1]
-        if self.sign > 0:
-            return tuple([(key, levels[key]) for key in near])
-        return tuple([(-key, levels[-key]) for key in near])
+        near = self.keys[: -depth - 1 : -1]
+        prices = near if self.sign > 0 else [-key for key in near]
+        return tuple(zip(prices, map(self.levels.__getitem__, prices), strict=True))
 
     def problems(self, name: str) -> list[str]:
         """What is wrong inside; see `calib.market.OrderBook.problems`."""

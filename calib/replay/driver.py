@@ -213,11 +213,14 @@ class Driver:
     def _look_out(self) -> None:
         """Note until when nothing is due: most lines come before that, and must not pay for asking who waits."""
         self._scheduled = self._loop.scheduled
-        due = [self._heard_us + MAX_SILENCE_US]
-        due += [us for us in (self._next_read_us, self._next_grid_us) if us is not None]
-        if (next_ns := self._loop.next_due_ns()) is not None:
-            due.append(self.start_us + next_ns // NS_PER_US)
-        self._calm_until_us = min(due)
+        until_us = self._heard_us + MAX_SILENCE_US
+        for due_us in (self._next_read_us, self._next_grid_us):
+            if due_us is not None and due_us < until_us:
+                until_us = due_us
+        next_ns = self._loop.next_due_ns()
+        if next_ns is not None:
+            until_us = min(until_us, self.start_us + next_ns // NS_PER_US)
+        self._calm_until_us = until_us
 
     def _reads_until(self, before_us: int) -> None:
         settings = self.settings

@@ -65,11 +65,16 @@ class Wire:
 
     def on_book(self, symbol: str, message: Snapshot | Delta) -> None:
         """A message of a book. Snapshots that were asked for never were this bot's: it asks for its own."""
-        if isinstance(message, Delta) or message.epoch is None:
-            if self._quiet:
-                self._deliver(symbol, message)
-            else:
-                self._send(symbol, lambda: self._deliver(symbol, message))
+        if isinstance(message, Delta):
+            last_id = message.last_id
+        elif message.epoch is None:
+            last_id = message.update_id
+        else:
+            return
+        if self._quiet:
+            self._deliver(symbol, message, last_id)
+        else:
+            self._send(symbol, lambda: self._deliver(symbol, message, last_id))
 
     def on_alive(self, symbol: str) -> None:
         """A trade, or any other frame: a sign of life."""
@@ -78,8 +83,8 @@ class Wire:
         else:
             self._send(symbol, lambda: self._cache.on_alive(CONNECTION))
 
-    def _deliver(self, symbol: str, message: Snapshot | Delta) -> None:
-        self._last_ids[symbol] = message.last_id if isinstance(message, Delta) else message.update_id
+    def _deliver(self, symbol: str, message: Snapshot | Delta, last_id: int) -> None:
+        self._last_ids[symbol] = last_id
         self._cache.on_book(symbol, message, connection=CONNECTION)
 
     def _send(self, symbol: str, deliver: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calib.clock import VirtualClock
@@ -62,6 +62,15 @@ def _valid(field: Field) -> Any:
 
 @settings(deadline=None, max_examples=300)
 @given(case=cases())
+@example(
+    case=(FEEDS["trades"], {"ts": 1e9, "ts_exchange": -(2**63) - 1, "symbol": "X", "price": 1, "qty": 1, "side": "buy"})
+)
+@example(case=(FEEDS["trades"], {"ts": 1e9, "symbol": "X", "price": 1, "qty": 10**25, "side": "buy"}))
+@example(case=(FEEDS["book"], {"ts": 1e9, "symbol": "X", "type": "delta", "bids": [(1, 2**64)], "asks": []}))
+@example(case=(FEEDS["trades"], {"ts": 1e9, "symbol": "X", "price": 1, "qty": 10**400, "side": "buy"}))
+@example(
+    case=(FEEDS["trades"], {"ts": 1e9, "symbol": "X", "price": 2**64, "qty": 1, "side": "buy", "trade_id": "\ud800"})
+)
 def test_the_writer_takes_what_the_judge_takes_and_blames_the_same_field(case: tuple[Feed, dict[str, Any]]) -> None:
     feed, record = case
     stamped = record if record.get("ts") is not None else {**record, "ts": 1e9}

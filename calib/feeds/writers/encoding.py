@@ -81,6 +81,10 @@ class Encoder:
             line["ts_iso"] = self._iso(micros)
         try:
             return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:  # whole numbers of more than 64 bits: where numbers are doubles they are taken
+            line = _narrowed(line)
+        try:
+            return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError as error:  # all that is left to go wrong: text that is no Unicode
             raise _explained(self._feed, record, error) from error
 
@@ -181,6 +185,19 @@ def _plain(value: Any) -> Any:
             return {_plain(name): _plain(item) for name, item in value.items()}
         case list() | tuple():
             return [_plain(item) for item in value]
+        case _:
+            return value
+
+
+def _narrowed(value: Any) -> Any:
+    """The value with doubles in place of whole numbers of more than 64 bits: the type has let those pass as doubles."""
+    match value:
+        case int():
+            return value if -_INT64 <= value < 2 * _INT64 else float(value)
+        case dict():
+            return {name: _narrowed(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_narrowed(item) for item in value]
         case _:
             return value
 
