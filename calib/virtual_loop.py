@@ -79,6 +79,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
         self.set_exception_handler(lambda _, context: self.problems.append(context))
 
+    def __del__(self) -> None:
+        """It holds nothing of the system's; asyncio's own breaks on a loop that an interrupt left half made."""
+
     def time(self) -> float:
         """The clock's monotonic time in seconds."""
         return self.clock.monotonic_ns() / NS_PER_S

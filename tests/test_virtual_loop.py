@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 
@@ -339,3 +340,11 @@ def test_another_loop_stands_still_meanwhile_and_goes_on() -> None:
         return found
 
     assert asyncio.run(cell()) == [5.0, 5.0]
+
+
+def test_a_loop_that_an_interrupt_left_half_made_goes_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    half = VirtualLoop.__new__(VirtualLoop)
+    del half
+    assert said == []

@@ -2,7 +2,8 @@
 
 An exception raised by a signal handler is swallowed where it happens to hit a finaliser, a weak reference's callback or
 native code that ignores errors. So the arrival is remembered too: what Python says it had to swallow is raised again a
-moment later, and a long job asks for the rest at its own safe points.
+moment later, and a long job asks for the rest at its own safe points. Nothing is raised into an import: native modules
+that it strikes while they start up panic, and a module half made stays behind.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -30,8 +32,14 @@ class Terminated(SystemExit):
 _KINDS: dict[int, type[BaseException]] = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
 _AGAIN_S: Final = 0.01
 """By then the finaliser that swallowed an exception is over."""
+_IMPORT_S: Final = 3.0
+"""No import of ours takes so long."""
+_IMPORTS: Final = "<frozen importlib._bootstrap>"
+"""Where Python's own import lives: its frames have this name."""
 _arrived: list[type[BaseException]] = []
 _lost: list[type[BaseException]] = []
+_deadline = [0.0]
+"""Until when the newest arrival waits for the end of an import, monotonic seconds."""
 
 
 def check() -> None:
@@ -72,11 +80,29 @@ def raising() -> Iterator[None]:
             raise
 
 
-def _arrive(number: int, _frame: FrameType | None) -> None:
+def _arrive(number: int, frame: FrameType | None) -> None:
     _arrived.append(_KINDS[number])
     # What the run was about to begin is never begun, which is as it should be.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    raise _KINDS[number]
+    _deadline[:] = [time.monotonic() + _IMPORT_S]
+    if _importing(frame):
+        _later(_KINDS[number])
+    else:
+        raise _KINDS[number]
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether an import is under way, and not for too long: a program may run all of us from within one."""
+    while frame is not None and time.monotonic() < _deadline[0]:
+        if frame.f_code.co_filename == _IMPORTS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _later(kind: type[BaseException]) -> None:
+    _lost[:] = [kind]
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
 
 
 @contextlib.contextmanager
@@ -96,13 +122,14 @@ def _raised_again() -> Iterator[None]:
     def quiet(lost: sys.UnraisableHookArgs) -> None:
         """What could not be raised here is raised elsewhere; Python need not complain of it."""
         if lost.exc_type in _arrived:
-            _lost[:] = [lost.exc_type]
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+            _later(lost.exc_type)
         else:
             loud(lost)
 
     def again(number: int, frame: FrameType | None) -> None:
-        if _lost:
+        if _lost and _importing(frame):
+            _later(_lost[0])
+        elif _lost:
             raise _lost.pop()
         if not _arrived and callable(theirs):  # not our alarm
             theirs(number, frame)

@@ -35,5 +35,5 @@ def interrupt(process: subprocess.Popen[bytes], number: int, code: int) -> None:
     printed, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert printed == b""
-    assert said.splitlines()[-1] == _SAID[code]
+    assert said.splitlines()[-1] == _SAID[code], said
     assert b"Traceback" not in said

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +116,32 @@ def test_sigterm_in_a_callback_of_an_event_loop_ends_the_run() -> None:
     with pytest.raises(signals.Terminated), signals.raising():
         run(main())
     assert not went_on
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, signals.Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_an_import_is_ended_before_it_is_raised(
+    number: int, kind: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polars' native part panics where it is struck while it is imported."""
+    name = f"struck_by_{int(number)}"
+    text = f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(0.05)\nwhole = True\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    seen = []
+
+    def work() -> None:
+        with signals.raising():
+            seen.append(importlib.import_module(name).whole)
+            time.sleep(5)
+
+    with pytest.raises(kind):
+        work()
+    assert seen == [True]
+
+
+def test_an_import_without_end_is_interrupted_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_IMPORT_S", 0.05)
+    (tmp_path / "for_ever.py").write_text("import os, time\nos.kill(os.getpid(), 15)\ntime.sleep(30)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(signals.Terminated), signals.raising():
+        importlib.import_module("for_ever")
