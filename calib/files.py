@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from calib.errors import LockHeld, UnwritableOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 LOCK_NAME = ".calib.lock"
 
@@ -185,6 +184,8 @@ class NamelessFile:
 
     def _open(self) -> int:
         if self._descriptor is None:
+            import tempfile  # slow to import, and seldom needed
+
             if self._directory is not None:
                 make_directory(self._directory)
             with tempfile.TemporaryFile(dir=self._directory, prefix=".calib-", buffering=0) as handle:
@@ -195,6 +196,8 @@ class NamelessFile:
     def _unusable(self, error: OSError) -> UnwritableOutput:
         if self._directory is not None:
             return unwritable(self._directory, error)
+        import tempfile
+
         return UnwritableOutput(
             f"takes no temporary file: {error.strerror or error}",
             where=tempfile.tempdir or "the system's directory for temporary files",

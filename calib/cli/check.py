@@ -154,6 +154,7 @@ def _verdict(session: Session, found: list[Any], freshness: Any, max_age_s: floa
 
 
 def _describe(health: Any) -> list[str]:
+    from calib.cli.check_sequence import counted
     from calib.feeds.checkup import iso
 
     stats = health.stats
@@ -168,8 +169,8 @@ def _describe(health: Any) -> list[str]:
         lines.append(f"  {'silence':<14} {_length(health.silence.duration_s)} from {iso(health.silence.start_ts)}")
     if health.by_symbol:
         worst = ", ".join(f"{gap.symbol} {_length(gap.duration_s)}" for gap in health.by_symbol)
-        plural = "" if health.symbols == 1 else "s"
-        lines.append(f"  {'by symbol':<14} {health.symbols} symbol{plural}, longest silences: {worst}")
+        symbols = counted(health.symbols, "symbol")
+        lines.append(f"  {'by symbol':<14} {symbols}, longest silences: {worst}")
     if (lag := health.lag) is not None:
         quantiles = f"p50 {lag.p50_ms:g}, p95 {lag.p95_ms:g}, p99 {lag.p99_ms:g}"
         spread = f"{quantiles}, min {lag.min_ms:g}, max {lag.max_ms:g} ms"

@@ -71,9 +71,9 @@ def _book(found: Sequence[book_audit.BookFacts]) -> list[str]:
     snapshots, deltas = sum(facts.snapshots for facts in found), sum(facts.deltas for facts in found)
     used = ", ".join(f"{rule} ({count})" if len(rules) > 1 else rule for rule, count in sorted(rules.items()))
     sessions, unverified = sum(facts.sessions for facts in found), sum(facts.unverified for facts in found)
-    counted = f"{_count(snapshots, 'snapshot')}, {_count(deltas, 'delta')} by id rule {used or 'none'}"
+    messages = f"{counted(snapshots, 'snapshot')}, {counted(deltas, 'delta')} by id rule {used or 'none'}"
     lines = [
-        f"  {'book':<14} {counted}; {_count(sessions, 'session')} begun, {_count(unverified, 'delta')} in no book",
+        f"  {'book':<14} {messages}; {counted(sessions, 'session')} begun, {counted(unverified, 'delta')} in no book",
         _absent(found, ("gaps", "rewinds", "duplicates", "crossed")),
     ]
     return [line for line in lines if line] + _troubles(found, book_audit.TROUBLES)
@@ -94,7 +94,12 @@ def _absent(found: Sequence[Any], names: Sequence[str]) -> str:
     return f"  {'':<14} {', '.join(_NONE[name] for name in none)}" if none else ""
 
 
-def _count(number: int, word: str) -> str:
+def counted(number: int, word: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "symbol"), counted(2, "symbol")
+    ('1 symbol', '2 symbols')
+    """
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 

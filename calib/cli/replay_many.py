@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str, Any]) -> int:
     """Replay with each configuration file, and set the figures side by side."""
+    from calib.replay.outcome import encoded
     from calib.reports.replay_compare import compare_tables, compare_text
 
     configs = [Config.resolve(flags, file=find_file(file)) for file in files]
@@ -42,7 +43,7 @@ def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str
     for entry, gate in zip(data["outcomes"], gates, strict=False):
         entry["gate"] = [one.as_data() for one in gate]
     name = f"replay_compare_{stamp_of(outcomes[0])}"
-    contents = {".md": compare_text(files, outcomes, gates).encode(), ".json": _encoded(data)}
+    contents = {".md": compare_text(files, outcomes, gates).encode(), ".json": encoded(data)}
     lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
     data |= {"files": list(lines)}
     lines += ["", *compare_tables(files, outcomes, gates).splitlines()]
@@ -52,6 +53,7 @@ def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     """Replay with every combination of the values, and say which of them nobody beats."""
     from calib.replay.gate import limits_from
+    from calib.replay.outcome import encoded
     from calib.replay.sweep import Point, cheapest, combinations, frontier
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
 
@@ -83,7 +85,7 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
         "left_out": [{"set": dict(one.chosen), "why": one.why} for one in left_out],
         "cheapest": None if winner is None else dict(winner.chosen),
     }
-    contents = {".md": text.encode(), ".json": _encoded(data)}
+    contents = {".md": text.encode(), ".json": encoded(data)}
     if picture is not None:
         contents[".svg"] = picture.encode()
     lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
@@ -91,12 +93,6 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     lines += ["", sweep_verdict(points, strict=asked.strict), "", *sweep_table(points).splitlines()]
     verdict = "no configuration meets the gate" if asked.gate and winner is None else ""
     return session.finish(data, lines, exit_code=int(bool(verdict)), verdict=verdict)
-
-
-def _encoded(data: Mapping[str, Any]) -> bytes:
-    import orjson
-
-    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dict[str, Any]]:

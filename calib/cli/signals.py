@@ -93,7 +93,9 @@ def _arrive(number: int, frame: FrameType | None) -> None:
 
 def _importing(frame: FrameType | None) -> bool:
     """Whether an import is under way, and not for too long: a program may run all of us from within one."""
-    while frame is not None and time.monotonic() < _deadline[0]:
+    if time.monotonic() >= _deadline[0]:
+        return False
+    while frame is not None:
         if frame.f_code.co_filename == _IMPORTS:
             return True
         frame = frame.f_back

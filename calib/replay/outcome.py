@@ -43,13 +43,18 @@ class ReplayOutcome:
 
     def encode(self) -> bytes:
         """The JSON of it."""
-        return orjson.dumps(self.data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return encoded(self.data)
 
     @property
     def overall(self) -> Mapping[str, Any]:
         """The figures over all symbols."""
         found: Mapping[str, Any] = self.data["overall"]
         return found
+
+
+def encoded(data: Mapping[str, Any]) -> bytes:
+    """Plain values as the JSON of a report's file."""
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> ReplayOutcome:

@@ -241,22 +241,21 @@ def _mark(at: float, name: str) -> str:
 def _series(index: int, series: Series, x: Scale, y: Scale) -> str:
     _, _, dash, marker = _STYLES[index]
     places = [(x(one), y(other)) for one, other in series.points]
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
     parts = []
     if series.joined and len(places) > 1:
         path = " ".join(f"{one:g},{other:g}" for one, other in places)
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
         parts.append(f'<polyline class="line"{dashed} points="{path}"/>')
     shape = "ring" if series.ring else marker
     # A marker on each point of a long line would hide the line; the last one is enough to tell the series.
     marked = places if len(places) <= 3 * _TOLD or not series.joined else places[-1:]
     parts += [_marker(shape, *place) for place in marked]
-    return f'<g class="s{index}">{"".join(parts)}{_legend(index, series, shape, dash)}</g>'
+    return f'<g class="s{index}">{"".join(parts)}{_legend(index, series, shape, dashed)}</g>'
 
 
-def _legend(index: int, series: Series, shape: str, dash: str) -> str:
+def _legend(index: int, series: Series, shape: str, dashed: str) -> str:
     """The series' entry in the legend, right of the frame."""
     at_x, at_y = WIDTH - _RIGHT + 14, _TOP + 10 + 20 * index
-    dashed = f' stroke-dasharray="{dash}"' if dash else ""
     line = f'<line class="line"{dashed} x1="{at_x}" x2="{at_x + 20}" y1="{at_y}" y2="{at_y}"/>' if series.joined else ""
     return line + _marker(shape, at_x + 10, at_y) + _text(at_x + 26, at_y + 4, series.name, "start")
 

@@ -81,10 +81,13 @@ class Encoder:
             line["ts_iso"] = self._iso(micros)
         try:
             return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-        except TypeError:  # whole numbers of more than 64 bits: where numbers are doubles they are taken
-            line = _narrowed(line)
+        except TypeError:
+            return micros // _DAY_US, self._dumped_wide(line, record)
+
+    def _dumped_wide(self, line: dict[str, Any], record: Mapping[str, Any]) -> bytes:
+        """A line with whole numbers of more than 64 bits: where numbers are doubles they are taken."""
         try:
-            return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+            return orjson.dumps(_narrowed(line), option=orjson.OPT_APPEND_NEWLINE)
         except TypeError as error:  # all that is left to go wrong: text that is no Unicode
             raise _explained(self._feed, record, error) from error
 
