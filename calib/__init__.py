@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
 - `calib.config`: settings with their ranges and origins
+- `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk, its schema, reading, writing and importing it
 - `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
 - `calib.features`: live statistics of the bot, per symbol
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.policy import CacheComplianceMonitor
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
 
@@ -56,6 +58,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ABHarness": "calib.experiments",
     "BookLogger": "calib.feeds.writers",
+    "CacheComplianceMonitor": "calib.policy",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
@@ -85,6 +88,7 @@ _HOME = {
 __all__ = [
     "ABHarness",
     "BookLogger",
+    "CacheComplianceMonitor",
     "CalibrationLoggerManager",
     "CanaryController",
     "Clock",

@@ -35,6 +35,9 @@
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
+    |-- PolicyError             2   what the caching policy forbids
+    |   |-- ProhibitedCacheError    prohibited-cache
+    |   `-- StaticDataUnavailable   static-data-unavailable
     `-- LockHeld               75   lock-held: another run works in the same output directory
 
 An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
@@ -290,6 +293,25 @@ class SinkFailed(SinkError):
 
     name = "sink-failed"
     lines_kept: int = 0
+
+
+class PolicyError(CalibError):
+    """Something that the caching policy forbids."""
+
+    name = "policy"
+    exit_code = 2
+
+
+class ProhibitedCacheError(PolicyError):
+    """A cache of data that may not be cached, or one that would keep it for longer than the policy's limit."""
+
+    name = "prohibited-cache"
+
+
+class StaticDataUnavailable(PolicyError):
+    """Static data that is older than its limit, or that could not be fetched yet."""
+
+    name = "static-data-unavailable"
 
 
 class LockHeld(CalibError):
