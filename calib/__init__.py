@@ -13,6 +13,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
 - `calib.venue`: the simulated exchange: latency, faults, matching with a queue
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.smartcache`: expensive, permitted computations cached around scheduled events, in memory or on Redis
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the bot in a box: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from calib.policy import CacheComplianceMonitor
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
+    from calib.smartcache import EventType, GoldenHour, SmartCacheEnhanced, TagManager, VIXCalculator
 
 __version__ = "0.1.0"
 
@@ -62,9 +64,11 @@ _HOME = {
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
+    "EventType": "calib.smartcache",
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
+    "GoldenHour": "calib.smartcache",
     "MDCache": "calib.market.cache",
     "MDCacheConfig": "calib.market.config",
     "MDCacheEntry": "calib.market.entry",
@@ -75,10 +79,13 @@ _HOME = {
     "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
+    "SmartCacheEnhanced": "calib.smartcache",
     "StageMetrics": "calib.pipeline.metrics",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
+    "TagManager": "calib.smartcache",
     "TradeLogger": "calib.feeds.writers",
+    "VIXCalculator": "calib.smartcache",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
     "render_summary": "calib.reports.render",
@@ -92,9 +99,11 @@ __all__ = [
     "CalibrationLoggerManager",
     "CanaryController",
     "Clock",
+    "EventType",
     "FeatureCollector",
     "FetchMDStage",
     "FillLogger",
+    "GoldenHour",
     "MDCache",
     "MDCacheConfig",
     "MDCacheEntry",
@@ -105,10 +114,13 @@ __all__ = [
     "QuoteContext",
     "QuoteLogger",
     "QuoteStage",
+    "SmartCacheEnhanced",
     "StageMetrics",
     "SymbolScoreboard",
     "SystemClock",
+    "TagManager",
     "TradeLogger",
+    "VIXCalculator",
     "VirtualClock",
     "__version__",
     "build_dataset",
