@@ -26,21 +26,34 @@ class CircuitBreaker:
         First and longest time it stays open, s.
 
     >>> breaker = CircuitBreaker(failures=2, open_s=1.0, cap_s=30.0)
-    >>> breaker.failed(now_ns=0); breaker.failed(now_ns=0); breaker.allows(now_ns=999_999_999)
+    >>> breaker.failed(began_ns=0, now_ns=5); breaker.failed(began_ns=1, now_ns=6); breaker.state.value
+    'closed'
+    >>> breaker.failed(began_ns=7, now_ns=8); breaker.allows(now_ns=NS_PER_S + 7)
     False
-    >>> breaker.allows(now_ns=NS_PER_S), breaker.allows(now_ns=NS_PER_S), breaker.state.value  # one probe, no second
-    (True, False, 'half_open')
+    >>> [breaker.allows(now_ns=NS_PER_S + 8) for _ in range(2)], breaker.state.value  # one probe, no second
+    ([True, False], 'half_open')
     >>> breaker.succeeded(); breaker.state.value
     'closed'
     """
 
-    __slots__ = ("_cap_s", "_failures", "_in_a_row", "_open_s", "_open_until_ns", "_pause_s", "opened", "state")
+    __slots__ = (
+        "_cap_s",
+        "_failed_ns",
+        "_failures",
+        "_in_a_row",
+        "_open_s",
+        "_open_until_ns",
+        "_pause_s",
+        "opened",
+        "state",
+    )
 
     def __init__(self, failures: int, open_s: float, cap_s: float) -> None:
         self._failures = failures
         self._open_s = self._pause_s = open_s
         self._cap_s = cap_s
         self._in_a_row = 0
+        self._failed_ns = -1
         self._open_until_ns = 0
         self.state = BreakerState.CLOSED
         self.opened = 0
@@ -61,8 +74,11 @@ class CircuitBreaker:
         self._pause_s = self._open_s
         self.state = BreakerState.CLOSED
 
-    def failed(self, now_ns: int) -> None:
-        """A call failed."""
+    def failed(self, began_ns: int, now_ns: int) -> None:
+        """A call that began then failed now; one that began before the last failure was seen adds nothing to it."""
+        if began_ns <= self._failed_ns:
+            return
+        self._failed_ns = now_ns
         self._in_a_row += 1
         if self.state is BreakerState.HALF_OPEN:
             self._pause_s = min(self._cap_s, self._pause_s * 2)

@@ -3,11 +3,12 @@ Redis Cluster, whose scripts may not touch the keys of several slots."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import os
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from calib.clock import NS_PER_MS
 from calib.smartcache.backends import scripts
@@ -28,6 +29,8 @@ _PATIENT: Final = 4
 """The lock is waited for that many timeouts: to compute beside another process costs far more."""
 _MOST_OWED: Final = 10_000
 _MS: Final = 1000
+_ANY_FENCE: Final = 2**53
+"""Above every fence."""
 _RESULTS: Final = (StoreResult.STORED, StoreResult.INVALIDATED, StoreResult.OVERTAKEN, StoreResult.LOCK_LOST)
 
 
@@ -67,6 +70,7 @@ class RedisBackend:
         self._quiet_until = quiet_until
         self._lease_ms = round(settings.lease_s * _MS)
         self._index_ms = round(settings.hard_timeout_s * 2 * _MS)
+        self._reading: dict[str, asyncio.Future[Any]] = {}
         self._owed_tags: set[Tag] = set()
         self._owed_keys: set[str] = set()
         self._owed_all = False
@@ -80,6 +84,25 @@ class RedisBackend:
         return None
 
     async def read(self, cache_key: str) -> CachedEntry | None:
+        """Callers who ask for a key while it is being read share the answer: a stampede is one command."""
+        while (
+            reading := self._reading.get(cache_key)
+        ) is not None and reading.get_loop() is asyncio.get_running_loop():
+            answer = await asyncio.shield(reading)  # a caller that is cancelled leaves alone
+            if answer is not FAILED:
+                return cast("CachedEntry | None", answer)
+        mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._reading[cache_key] = mine
+        entry: Any = FAILED
+        try:
+            entry = await self._read(cache_key)
+        finally:
+            if self._reading.get(cache_key) is mine:  # by identity: an invalidation makes later callers read again
+                del self._reading[cache_key]
+            mine.set_result(entry)  # FAILED where this caller was cancelled: another asks
+        return cast("CachedEntry | None", entry)
+
+    async def _read(self, cache_key: str) -> CachedEntry | None:
         asked_ns = self._now_ns()
         if self._owes and not await self._settled():
             return None
@@ -102,10 +125,16 @@ class RedisBackend:
         match answer:
             case [0, int(fence), *seen]:
                 return Begun(Ticket(cache_key, tags, as_of_ns, fence, token, tuple(seen)))
-            case [1, raw, left_ms] if (entry := self._entry([raw, left_ms], as_of_ns)) is not None:
-                return Begun(entry=entry)
+            case [1, raw, left_ms]:
+                entry = self._entry([raw, left_ms], as_of_ns)
+                if entry is not None:
+                    return Begun(entry=entry)
+                if seen_fence < _ANY_FENCE:  # garbage: compute over it, whatever its fence is
+                    return await self.begin(cache_key, tags, _ANY_FENCE, locked=locked)
             case [2]:
                 return Begun()
+            case _ if answer is not FAILED:
+                self._corrupt += 1
         return Begun(Ticket(cache_key, tags, as_of_ns, usable=False))
 
     async def renew(self, ticket: Ticket) -> bool:
@@ -140,13 +169,17 @@ class RedisBackend:
             [ticket.token, ticket.fence, pack(packed, encoded), life_ms, len(generations), *ticket.generations],
             patience=_PATIENT,
         )  # fmt: skip
-        return Stored(_RESULTS[answer] if answer in (0, 1, 2, 3) else StoreResult.UNAVAILABLE, entry)
+        return Stored(
+            _RESULTS[answer] if isinstance(answer, int) and 0 <= answer < len(_RESULTS) else StoreResult.UNAVAILABLE,
+            entry,
+        )
 
     async def release(self, ticket: Ticket) -> None:
         if ticket.token:
             await self.link.script(scripts.RELEASE, [self._keys.lock(ticket.key)], [ticket.token])
 
     async def invalidate(self, tags: Sequence[Tag]) -> int | None:
+        self._reading.clear()
         answer = await self._invalidated(tags)
         if answer is None:
             self._owed_tags.update(tags)
@@ -154,6 +187,7 @@ class RedisBackend:
         return answer
 
     async def delete(self, cache_key: str) -> bool | None:
+        self._reading.pop(cache_key, None)
         answer = await self._deleted(cache_key)
         if answer is None:
             self._owed_keys.add(cache_key)
@@ -161,6 +195,7 @@ class RedisBackend:
         return answer
 
     async def clear(self) -> None:
+        self._reading.clear()
         if not await self._cleared():
             self._owed_all = True
 
@@ -251,7 +286,7 @@ class RedisBackend:
             [len(tags), scripts.BOOKKEEPING_MS],
             patience=_PATIENT,
         )
-        return None if answer is FAILED else int(answer)
+        return answer if isinstance(answer, int) else None
 
     async def _deleted(self, cache_key: str) -> bool | None:
         keys = self._keys
@@ -260,7 +295,7 @@ class RedisBackend:
             [keys.entry(cache_key), keys.lock(cache_key), keys.generation(cache_key), keys.fence],
             [scripts.BOOKKEEPING_MS],
         )
-        return None if answer is FAILED else bool(answer)
+        return bool(answer) if isinstance(answer, int) else None
 
     async def _cleared(self) -> bool:
         """Void every ticket, then drop keys in batches; a server is not held up by one great deletion."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("calib.smartcache")
 _AT_ONCE: Final = 32
 """Commands on their way at once: each takes a connection."""
+FIRST_PATIENCE: Final = 4
+"""The first command may take that many timeouts."""
 FAILED: Final = object()
 """The answer where there is none."""
 
@@ -81,6 +83,7 @@ class RedisLink:
         self.errors: Counter[str] = Counter()
         self.breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_open_s, settings.breaker_cap_s)
         self.answered = False
+        self._met = False
         self._url = url
         self._timeout_s = settings.redis_timeout_s
         self._now_ns = now_ns
@@ -115,9 +118,12 @@ class RedisLink:
 
     async def run(self, command: Callable[[Any], Awaitable[Any]], *, patience: int = 1) -> Any:
         """The answer of ``command(client)``, or `FAILED`."""
-        if not self.breaker.allows(self._now_ns()):
+        began_ns = self._now_ns()
+        if not self.breaker.allows(began_ns):
             self.errors["left_alone"] += 1
             return FAILED
+        if not self._met:
+            patience = FIRST_PATIENCE  # connections are made, and a bot's loop is busiest at its start
         try:
             client = self._here()
             async with self._free, asyncio.timeout(self._timeout_s * patience):
@@ -126,10 +132,10 @@ class RedisLink:
             self.breaker.abandoned(self._now_ns())
             raise
         except Exception as error:
-            self._failed(error)
+            self._failed(error, began_ns)
             return FAILED
         self.breaker.succeeded()
-        self.answered = True
+        self.answered = self._met = True
         return answer
 
     def ping(self) -> bool:
@@ -178,7 +184,7 @@ class RedisLink:
             retry=Retry(NoBackoff(), 0),
         )
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, began_ns: int) -> None:
         kind = _kind(error)
         self._count(kind)
         if kind in ("read_only", "full", "reply"):
@@ -186,8 +192,9 @@ class RedisLink:
             self.answered = True
             return
         self.answered = False
+        self._met = True
         before = self.breaker.state
-        self.breaker.failed(self._now_ns())
+        self.breaker.failed(began_ns, self._now_ns())
         if self.breaker.state is BreakerState.OPEN and before is BreakerState.CLOSED:
             _LOG.warning("%s: left alone for a while after %s", self.address, kind)
 

@@ -18,7 +18,8 @@ return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}
 
 BEGIN: Final = """
 local raw = redis.call('GET', KEYS[1])
-local present = raw and tonumber(string.match(raw, '^%d+|(%d+)|')) or 0
+local digits = raw and string.match(raw, '^1|(%d+)|')
+local present = digits and #digits < 16 and tonumber(digits) or 0
 if ARGV[1] ~= '' then
   if present > tonumber(ARGV[3]) then return {1, raw, redis.call('PTTL', KEYS[1])} end
   if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {2} end
@@ -43,8 +44,9 @@ return answer
 """KEYS entry, lock, fence, generations, indexes; ARGV token (empty: no lock), lease ms, fence of the entry seen, life
 of bookkeeping ms, number of generations, life of an index ms. The entry is checked again inside of the lock.
 
-A fence that Redis evicted starts again at 1: it is lifted above the entry's, or nothing could ever be stored over it.
-The indexes name the key from now on, so that an invalidation finds its lock while nothing is stored yet."""
+``^1|`` is the codec's schema: garbage has no fence. A fence that Redis evicted starts again at 1; it is lifted above
+the entry's, or nothing could ever be stored over it. The indexes name the key from now on, so that an invalidation
+finds its lock while nothing is stored yet."""
 
 RENEW: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -70,7 +72,8 @@ for i = 1, generations do
 end
 if locked and not mine then return 3 end
 local raw = redis.call('GET', KEYS[1])
-local present = raw and tonumber(string.match(raw, '^%d+|(%d+)|')) or 0
+local digits = raw and string.match(raw, '^1|(%d+)|')
+local present = digits and #digits < 16 and tonumber(digits) or 0
 if present > tonumber(ARGV[2]) then
   if mine then redis.call('DEL', KEYS[2]) end
   return 2
