@@ -10,6 +10,7 @@
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   |-- BadFault                bad-fault
+    |   |-- SymbolError             bad-symbol
     |   |-- UseCaseError            bad-use-case
     |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
@@ -142,6 +143,12 @@ class UseCaseError(UsageError, ValueError):
     """A use case of a market-data read that calib does not know."""
 
     name = "bad-use-case"
+
+
+class SymbolError(UsageError, ValueError):
+    """A symbol or exchange whose spelling is not known."""
+
+    name = "bad-symbol"
 
 
 class MaxAgeError(UsageError, ValueError):
