@@ -184,7 +184,11 @@ class ProcedureRunner:
         with self._lock:
             self.running = False
             waiters, self._waiters = self._waiters, []
+        here = asyncio.get_running_loop()
         for loop, future in waiters:
+            if loop is here:
+                _settle(future)
+                continue
             try:
                 loop.call_soon_threadsafe(_settle, future)
             except RuntimeError:  # that loop is closed, and with it the waiter

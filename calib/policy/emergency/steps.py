@@ -25,10 +25,13 @@ async def bounded(call: Callable[[], Any], timeout_s: float) -> Any:
         task = asyncio.ensure_future(call())
     else:
         task = asyncio.ensure_future(_threaded(call))
-    done, _ = await asyncio.wait({task}, timeout=timeout_s)
-    if not done:
-        task.cancel()
-        task.add_done_callback(_retrieve)
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+    finally:
+        if not task.done():  # late, or the caller was cancelled
+            task.cancel()
+            task.add_done_callback(_retrieve)
+    if not task.done():
         raise StepTimeout(f"did not end within {timeout_s:g} s")
     return task.result()
 
