@@ -52,11 +52,12 @@ if TYPE_CHECKING:
     from calib.market.cache.entry import MDCacheEntry
     from calib.market.cache.invalidation import MDCacheInvalidator
     from calib.market.cache.md_cache import MDCache
+    from calib.market.cache.orderbook_manager import OrderbookManager
     from calib.pipeline.context import MarketData, QuoteContext
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
-    from calib.policy import CacheComplianceMonitor
+    from calib.policy import CacheComplianceMonitor, EmergencyResponse, StalenessDetector, SymbolMapper
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
 
@@ -68,6 +69,7 @@ _HOME = {
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
+    "EmergencyResponse": "calib.policy",
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
@@ -77,11 +79,14 @@ _HOME = {
     "MDCacheInvalidator": "calib.market.cache.invalidation",
     "MarketData": "calib.pipeline.context",
     "OrderBook": "calib.market.book.order_book",
+    "OrderbookManager": "calib.market.cache.orderbook_manager",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
+    "StalenessDetector": "calib.policy",
+    "SymbolMapper": "calib.policy",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
@@ -100,6 +105,7 @@ __all__ = [
     "CalibrationLoggerManager",
     "CanaryController",
     "Clock",
+    "EmergencyResponse",
     "FeatureCollector",
     "FetchMDStage",
     "FillLogger",
@@ -109,11 +115,14 @@ __all__ = [
     "MDCacheInvalidator",
     "MarketData",
     "OrderBook",
+    "OrderbookManager",
     "PipelineTickLogger",
     "QuoteContext",
     "QuoteLogger",
     "QuoteStage",
     "StageMetrics",
+    "StalenessDetector",
+    "SymbolMapper",
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",

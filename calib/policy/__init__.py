@@ -1,6 +1,7 @@
 """The caching policy: what may be cached, who watches, and what happens when it is violated."""
 
 from calib.policy.audit import PolicyAudit
+from calib.policy.connection import ConnectionHealth, ConnectionState
 from calib.policy.data_types import DATA_TYPES, ORDER_BOOK, ORDER_BOOK_LIMIT_MS, CacheClass, DataType, lookup
 from calib.policy.default import Unmonitored, default_monitor, set_default_monitor
 from calib.policy.emergency import EmergencyOutcome, EmergencyResponse, FakeTradingEngine, Phase, TradingEngine
@@ -26,6 +27,8 @@ __all__ = [
     "CacheRegistration",
     "CacheReport",
     "CachedValue",
+    "ConnectionHealth",
+    "ConnectionState",
     "DataType",
     "EmergencyOutcome",
     "EmergencyResponse",

@@ -4,7 +4,7 @@ from calib.policy.emergency.engine import FakeTradingEngine, TradingEngine
 from calib.policy.emergency.response import EmergencyResponse
 from calib.policy.emergency.resume import ResumeDecision, resume
 from calib.policy.emergency.runner import EmergencyOutcome
-from calib.policy.emergency.state import CacheViolation, Phase, StepName, StepResult
+from calib.policy.emergency.state import CacheViolation, Phase, StepName, StepOutcome
 from calib.policy.emergency.store import EmergencyStore
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Phase",
     "ResumeDecision",
     "StepName",
-    "StepResult",
+    "StepOutcome",
     "TradingEngine",
     "resume",
 ]

@@ -10,7 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from calib.errors import CalibError
-from calib.policy.emergency.state import CacheViolation, Emergency, EmergencyState, Phase, Procedure, StepResult, merged
+from calib.policy.emergency.state import (
+    CacheViolation,
+    Emergency,
+    EmergencyState,
+    Phase,
+    Procedure,
+    StepOutcome,
+    merged,
+)
 
 if TYPE_CHECKING:
     from calib.clock import Clock
@@ -88,7 +96,7 @@ class Latch:
             self._changed()
             return held is None
 
-    def step(self, result: StepResult, safety: SafetyCheck | None = None) -> None:
+    def step(self, result: StepOutcome, safety: SafetyCheck | None = None) -> None:
         """A step of this process has ended."""
         with self._lock:
             held = self._state.latched

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from calib.policy.emergency.state import StepName, StepResult
+from calib.policy.emergency.state import StepName, StepOutcome
 from calib.policy.emergency.steps import bounded
 from calib.policy.safety import SafetyCheck
 
@@ -40,7 +40,7 @@ class EmergencyOutcome:
     """
 
     emergency_id: str
-    steps: tuple[StepResult, ...]
+    steps: tuple[StepOutcome, ...]
     safety: SafetyCheck
     escalations: tuple[str, ...]
 
@@ -156,7 +156,7 @@ class ProcedureRunner:
                 error = "; ".join(result.findings)
         if step is StepName.VALIDATE and safety is None:
             safety = SafetyCheck.of([f"the validation did not end: {error}"])
-        self._latch.step(StepResult(step.value, component, not error, self._clock.time(), error), safety)
+        self._latch.step(StepOutcome(step.value, component, not error, self._clock.time(), error), safety)
         if error:
             await self._escalate(f"{step.value}{f'({component})' if component else ''}: {error}")
 

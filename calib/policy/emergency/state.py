@@ -43,7 +43,7 @@ class CacheViolation:
 
 
 @dataclass(frozen=True, slots=True)
-class StepResult:
+class StepOutcome:
     """How one step went.
 
     Parameters
@@ -81,11 +81,11 @@ class Procedure:
         When that was, Unix seconds.
     """
 
-    steps: tuple[StepResult, ...] = ()
+    steps: tuple[StepOutcome, ...] = ()
     safety: SafetyCheck | None = None
     safety_ts: float = 0.0
 
-    def with_step(self, result: StepResult) -> Procedure:
+    def with_step(self, result: StepOutcome) -> Procedure:
         """The same with a step that ended; it replaces what that step came to before."""
         same = (result.step, result.component)
         kept = tuple(one for one in self.steps if (one.step, one.component) != same)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from calib.policy.emergency.state import CacheViolation, Emergency, EmergencyState, Procedure, Resume, StepResult
+from calib.policy.emergency.state import CacheViolation, Emergency, EmergencyState, Procedure, Resume, StepOutcome
 from calib.policy.safety import SafetyCheck
 
 
@@ -48,7 +48,7 @@ def _emergency(raw: dict[str, Any]) -> Emergency:
 def _procedure(raw: dict[str, Any]) -> Procedure:
     safety = _take(raw, "safety", dict, type(None))
     steps = (
-        StepResult(
+        StepOutcome(
             _text(one, "step"), _text(one, "component"), _take(one, "ok", bool), _number(one, "ts"), _text(one, "error")
         )
         for one in map(_object, _take(raw, "steps", list))

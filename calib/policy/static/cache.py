@@ -13,7 +13,7 @@ from calib.errors import ConfigError, StaticDataUnavailable
 from calib.policy.data_types import CacheClass, lookup
 from calib.policy.default import default_monitor
 from calib.policy.protocols import CacheCounts
-from calib.policy.static.values import CachedValue, Slot, T
+from calib.policy.static.values import CachedSlot, CachedValue, T
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -107,7 +107,7 @@ class StaticDataCache(Generic[T]):
         self._max_keys = max_keys
         self._now_ns = time.monotonic_ns if clock is None else clock.monotonic_ns
         self._rng = random.Random() if rng is None else rng
-        self._slots: OrderedDict[str, Slot[T]] = OrderedDict()
+        self._slots: OrderedDict[str, CachedSlot[T]] = OrderedDict()
         self._hits = 0
         self._misses = 0
         self._closed = False
@@ -212,10 +212,10 @@ class StaticDataCache(Generic[T]):
             raise self._unavailable(key, _say(error)) from error
         return self._value(value, self._now_ns() - began_ns)
 
-    def _slot(self, key: str) -> Slot[T]:
+    def _slot(self, key: str) -> CachedSlot[T]:
         slot = self._slots.get(key)
         if slot is None:
-            slot = self._slots[key] = Slot(self._now_ns())
+            slot = self._slots[key] = CachedSlot(self._now_ns())
             for old in list(self._slots)[: max(0, len(self._slots) - self._max_keys)]:
                 self._evict(old)
         slot.read = True
@@ -227,13 +227,13 @@ class StaticDataCache(Generic[T]):
         if slot.timer is not None:
             slot.timer.cancel()
 
-    def _refresh(self, key: str, slot: Slot[T]) -> asyncio.Task[None]:
+    def _refresh(self, key: str, slot: CachedSlot[T]) -> asyncio.Task[None]:
         """The one request of a key that runs, started where none does. It never fails: errors are in the slot."""
         if slot.task is None:
             slot.task = asyncio.get_running_loop().create_task(self._run(key, slot), name=f"calib {self.owner} {key}")
         return slot.task
 
-    def _refresh_behind(self, key: str, slot: Slot[T]) -> None:
+    def _refresh_behind(self, key: str, slot: CachedSlot[T]) -> None:
         if slot.task is not None or self._closed:
             return
         try:
@@ -241,7 +241,7 @@ class StaticDataCache(Generic[T]):
         except RuntimeError:  # no loop runs here: the next `get` refreshes
             return
 
-    async def _run(self, key: str, slot: Slot[T]) -> None:
+    async def _run(self, key: str, slot: CachedSlot[T]) -> None:
         began_ns, epoch = self._now_ns(), slot.epoch
         try:
             value = await asyncio.wait_for(self._fetch(key), self._timeout_s)
@@ -255,7 +255,7 @@ class StaticDataCache(Generic[T]):
         finally:
             slot.task = None
 
-    def _failed(self, key: str, slot: Slot[T], why: str) -> None:
+    def _failed(self, key: str, slot: CachedSlot[T], why: str) -> None:
         """Keep the old value, within its limit; without one the next reader asks after the pause."""
         slot.failures += 1
         slot.last_error = why
@@ -266,12 +266,12 @@ class StaticDataCache(Generic[T]):
         if age_ns is not None and not self._past_limit(age_ns):
             self._schedule(key, slot, pause_s)
 
-    def _keep(self, key: str, slot: Slot[T], value: T, began_ns: int) -> None:
+    def _keep(self, key: str, slot: CachedSlot[T], value: T, began_ns: int) -> None:
         slot.value, slot.began_ns = value, began_ns
         slot.failures, slot.last_error, slot.retry_ns, slot.read = 0, "", began_ns, False
         self._schedule(key, slot, self.refresh_s - (self._now_ns() - began_ns) / NS_PER_S)
 
-    def _schedule(self, key: str, slot: Slot[T], delay_s: float) -> None:
+    def _schedule(self, key: str, slot: CachedSlot[T], delay_s: float) -> None:
         """Refresh after the delay, a random share of it earlier."""
         if self._closed or not self.enabled or self._slots.get(key) is not slot:
             return
@@ -285,7 +285,7 @@ class StaticDataCache(Generic[T]):
         jittered_s = max(0.0, delay_s) * (1 - self._jitter_ratio * self._rng.random())
         slot.timer = loop.call_later(jittered_s, self._due, key, slot)
 
-    def _due(self, key: str, slot: Slot[T]) -> None:
+    def _due(self, key: str, slot: CachedSlot[T]) -> None:
         slot.timer = None
         if slot.read or slot.failures:
             self._refresh_behind(key, slot)

@@ -33,7 +33,7 @@ class CachedValue(Generic[T]):
     for_trading: bool
 
 
-class Slot(Generic[T]):
+class CachedSlot(Generic[T]):
     """One key: its value, its request, and when it is due.
 
     Attributes
