@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
+from calib.config import check_fields, setting, settings_of
 from calib.errors import ConfigError
 
-_RANGES: Final[dict[str, tuple[float, float]]] = {
-    "beta": (0, 10),
-    "delta_floor_s": (0.000_001, 60),
-    "warning_ttl_s": (1, 3600),
-    "soft_timeout_s": (0, 60),
-    "hard_timeout_s": (0.01, 3600),
-    "backoff_s": (0.001, 600),
-    "backoff_cap_s": (0.001, 3600),
-    "backoff_jitter_ratio": (0, 1),
-    "max_entries": (1, 10_000_000),
-    "lease_s": (0.1, 300),
-    "poll_s": (0.001, 1),
-    "local_ttl_s": (0, 1),
-    "redis_timeout_s": (0.001, 60),
-    "breaker_failures": (1, 1000),
-    "breaker_open_s": (0.01, 600),
-    "breaker_cap_s": (0.01, 3600),
-}
+SECTION: Final = "smart_cache"
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmartCacheSettings:
-    """The settings of a `SmartCacheEnhanced`.
+    """The settings of a `SmartCacheEnhanced`; the ``smart_cache`` section of ``calib.yaml`` has the same keys.
+
+    The address of Redis is not one of them: it may hold a password, and `calib config` prints every setting.
 
     Parameters
     ----------
@@ -76,41 +63,43 @@ class SmartCacheSettings:
     >>> SmartCacheSettings(beta=11)
     Traceback (most recent call last):
         ...
-    calib.errors.ConfigError: beta: 11 is not allowed. Allowed: 0 to 10
+    calib.errors.ConfigError: smart_cache.beta: smart_cache.beta: 11.0 is not allowed. Allowed: number from 0 to 10
     """
 
-    env: str = "prod"
-    version: str = "v1"
-    beta: float = 1.0
-    delta_floor_s: float = 0.001
-    warning_ttl_s: float = 60.0
-    soft_timeout_s: float = 0.0
-    hard_timeout_s: float = 30.0
-    backoff_s: float = 1.0
-    backoff_cap_s: float = 60.0
-    backoff_jitter_ratio: float = 0.5
-    max_entries: int = 10_000
-    lease_s: float = 10.0
-    poll_s: float = 0.02
-    local_ttl_s: float = 0.0
-    redis_timeout_s: float = 0.25
-    breaker_failures: int = 3
-    breaker_open_s: float = 1.0
-    breaker_cap_s: float = 30.0
+    env: str = setting("prod", "First part of every Redis key: the environment")
+    version: str = setting("v1", "Second part of every Redis key: the meaning of the values")
+    beta: float = setting(1.0, "How eager early refreshes are; 0: never", 0, 10)
+    delta_floor_s: float = setting(0.001, "Least cost of a compute that is assumed, s", 0.000001, 60)
+    warning_ttl_s: float = setting(60.0, "Longest TTL while a market is in warning, s", 1, 3600)
+    soft_timeout_s: float = setting(0.0, "Wait of a stale read for its refresh, s; 0: none", 0, 60)
+    hard_timeout_s: float = setting(30.0, "Longest wait for a compute, s", 0.01, 3600)
+    backoff_s: float = setting(1.0, "Pause of background refreshes after a first failure, s", 0.001, 600)
+    backoff_cap_s: float = setting(60.0, "Longest pause of background refreshes, s", 0.001, 3600)
+    backoff_jitter_ratio: float = setting(0.5, "Share of a pause that is drawn at random", 0, 1)
+    max_entries: int = setting(10_000, "Values kept in memory; the least recently used goes first", 1, 10_000_000)
+    lease_s: float = setting(10.0, "Time that a lock outlives a holder that died, s", 0.1, 300)
+    poll_s: float = setting(0.02, "First pause of a process that waits for another's compute, s", 0.001, 1)
+    local_ttl_s: float = setting(0.0, "Time that memory in front of Redis keeps a value, s; 0: no such memory", 0, 1)
+    redis_timeout_s: float = setting(0.25, "Longest duration of one Redis command, s", 0.001, 60)
+    breaker_failures: int = setting(3, "Failures of Redis in a row after which it is left alone", 1, 1000)
+    breaker_open_s: float = setting(1.0, "First time that a failing Redis is left alone, s", 0.01, 600)
+    breaker_cap_s: float = setting(30.0, "Longest time that a failing Redis is left alone, s", 0.01, 3600)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in _RANGES:
-                check_number(field.name, value, *_RANGES[field.name], whole=field.type == "int")
-            elif not isinstance(value, str) or _NAME.fullmatch(value) is None:
+        check_fields(self, SETTINGS, SECTION)
+        for name in ("env", "version"):
+            if _NAME.fullmatch(getattr(self, name)) is None:
                 raise ConfigError(
-                    f"{field.name}: {value!r} is not allowed",
+                    f"{SECTION}.{name}: {getattr(self, name)!r} is not allowed",
                     hint="Allowed: 1 to 64 letters, digits, '_', '.', '-'",
                 )
         for low, high in (("backoff_s", "backoff_cap_s"), ("breaker_open_s", "breaker_cap_s")):
             if getattr(self, low) > getattr(self, high):
                 raise ConfigError(f"{low} is above {high}", hint=f"Raise {high} or lower {low}")
+
+
+SETTINGS: Final = settings_of(SmartCacheSettings, SECTION)
+"""The ``smart_cache`` section."""
 
 
 def check_number(name: str, value: object, low: float, high: float, *, whole: bool = False) -> None:
