@@ -470,7 +470,7 @@ class SmartCacheEnhanced:
         key: str | Callable[..., str] | None = None,
         *,
         context: Callable[..., Mapping[str, Any] | None] | None = None,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Callable[[Callable[..., Any]], decorator.CachedFunction]:
         """Decorate a function so that its values are cached; see `calib.smartcache.decorator.cached_function`."""
         return lambda function: decorator.cached_function(self, function, key, context)
 

@@ -55,7 +55,7 @@ class VIXConfig:
     warning_threshold_sigma
         From this z on: warning. 0..1000, at most the panic threshold counts.
     sigma_floor_ratio
-        Least sigma, as a share of the level. 0..10; from 0.5 on a doubling is not a panic.
+        Least sigma, as a share of the level. 0..10; above 0.5 a doubling within one read is not a panic.
     min_samples
         With fewer samples in the window a market is normal. 2..1000000.
     max_samples, max_markets
