@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ def entry(ttl_s: float = 30.0, delta_s: float = 0.001, zone: str = "warmup") -> 
     return CachedEntry("v", 0, ttl_s, delta_s, zone, 1, quiet_until_ns(0, ttl_s, delta_s, RULES))
 
 
-def at(age_s: float, context: ReadContext | None = None, draw: float = NO_DRAW, **options: float) -> tuple[str, str]:
+def at(age_s: float, context: ReadContext | None = None, draw: float = NO_DRAW, **options: Any) -> tuple[str, str]:
     moment = Moment(round(age_s * NS_PER_S), 0.0, draw)
     found = decide(entry(**options), moment, ReadContext() if context is None else context, RULES)
     return found.strategy, found.reason
