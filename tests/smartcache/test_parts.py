@@ -235,13 +235,15 @@ def test_every_target_leads_to_a_figure() -> None:
 
 
 def test_the_targets_are_the_designs() -> None:
-    table = {target.name: (target.low, target.high) for target in TARGETS}
-    assert table["fresh"] == (90, None)
-    assert table["hit"] == (95, None)
-    assert table["caller_p95"] == (None, 100)
-    assert table["stale"] == (5, 10)
-    assert table["compute"] == (3, 5)
-    assert table["bypass"] == (None, 2)
+    table: dict[str, tuple[float | None, float | None]] = {one.name: (one.low, one.high) for one in TARGETS[:6]}
+    assert table == {
+        "fresh": (90, None),
+        "hit": (95, None),
+        "caller_p95": (None, 100),
+        "stale": (5, 10),
+        "compute": (3, 5),
+        "bypass": (None, 2),
+    }
 
 
 # --- settings

@@ -111,7 +111,7 @@ class RedisLink:
 
         async def run(client: Any) -> Any:
             try:
-                return await _sent(client, packed)
+                return await _sent_again(client, packed)
             except Exception as error:
                 if "NOSCRIPT" not in f"{type(error).__name__} {error}".upper():
                     raise
@@ -206,6 +206,20 @@ class RedisLink:
         self.errors[kind] += 1
         if self.errors[kind] == 1:
             _LOG.warning("%s: %s (logged once, counted from now on)", self.address, kind)
+
+
+async def _sent_again(client: Any, packed: bytes) -> Any:
+    """As `_sent`, once more where the connection broke: a server that was restarted, or that closes idle connections,
+    breaks all of the pool's. Every script may be run twice."""
+    from redis import exceptions
+
+    try:
+        return await _sent(client, packed)
+    except (exceptions.AuthenticationError, exceptions.BusyLoadingError):
+        raise
+    except (exceptions.ConnectionError, OSError):
+        await client.connection_pool.disconnect(inuse_connections=False)
+    return await _sent(client, packed)
 
 
 async def _sent(client: Any, packed: bytes) -> Any:

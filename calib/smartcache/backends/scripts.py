@@ -24,7 +24,9 @@ local digits = raw and string.match(raw, '^1|(%d+)|')
 local present = digits and #digits < 16 and tonumber(digits) or 0
 if ARGV[1] ~= '' then
   if present > tonumber(ARGV[3]) then return {1, redis.call('PTTL', KEYS[1]) .. '|' .. raw} end
-  if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {2} end
+  if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[2]) ~= ARGV[1] then
+    return {2}
+  end
 end
 local fence = redis.call('INCR', KEYS[3])
 if fence <= present then
