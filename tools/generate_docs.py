@@ -22,6 +22,8 @@ from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
 from calib.reports.alerts import MEANINGS
+from calib.smartcache import TARGETS as WATCHED
+from calib.smartcache import SmartCacheTarget
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
@@ -87,6 +89,24 @@ def _default(value: object) -> str:
             return str(value)
 
 
+def smartcache_targets() -> str:
+    """What to watch of the SmartCache."""
+    rows = [
+        [f"`{target.name}`", f"`{target.path}`", _bounds(target), target.meaning, target.what_to_do]
+        for target in WATCHED
+    ]
+    return _table(("target", "figure of `get_metrics()`", "should be", "outside", "look at"), rows)
+
+
+def _bounds(target: SmartCacheTarget) -> str:
+    unit = {"pct": " %", "ms": " ms", "bool": ""}[target.unit]
+    if target.low is not None and target.high is not None:
+        return f"{target.low:g} to {target.high:g}{unit}"
+    if target.high is not None:
+        return f"{'at most' if target.high_allowed else 'below'} {target.high:g}{unit}"
+    return "true" if target.unit == "bool" else f"at least {target.low:g}{unit}"
+
+
 def commands() -> str:
     """The help of every command, as the terminal shows it."""
     parts = []
@@ -118,6 +138,7 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "features": features,
     "configuration": configuration,
     "errors": errors,
+    "smartcache-targets": smartcache_targets,
 }
 """Each block's maker by the name that its markers carry."""
 

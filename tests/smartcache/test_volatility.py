@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from calib.clock import VirtualClock
 from calib.errors import BadObservation, ConfigError
 from calib.smartcache import VIXCalculator, VIXConfig
-from tests.smartcache.quotes import MARKETS, Market, floor_table, rates
+from tests.smartcache.quotes import MARKETS, Market, floor_table, rates, walk
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "smart-cache.md"
 
@@ -161,6 +161,13 @@ def test_the_plain_rule_without_a_floor_panics_at_a_walk() -> None:
     """Why there is a floor: the walk of one tick is in panic for about a sixth of its reads."""
     walk = next(market for market in MARKETS if market.name == "walk, tick 1 %, a read each 10 s")
     assert 12 < rates(walk, [0.0])[0.0].false_panic_pct < 21
+
+
+def test_a_walk_of_huge_ticks_is_what_the_default_does_not_cover() -> None:
+    wild = Market("walk, tick 5 %, a read each 10 s", 10, walk(2.0, 0.1, 3000))
+    found = rates(wild, [0.25])[0.25]
+    assert found.false_panic_pct > 2.0
+    assert found.doubling_pct == 100.0
 
 
 def test_the_published_table_is_what_the_simulation_gives() -> None:
