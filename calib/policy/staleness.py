@@ -8,8 +8,9 @@ from typing import Final
 from calib.clock import NS_PER_S, Clock, SystemClock
 from calib.errors import ConfigError
 from calib.policy.data_types import lookup
+from calib.policy.settings import SETTINGS
 
-FUTURE_TOLERANCE_S: Final = 1.0
+FUTURE_TOLERANCE_S: Final[float] = SETTINGS["policy.future_tolerance_s"].default
 """How far ahead of our clock an exchange's may be, seconds, before its times are not believed."""
 
 
