@@ -54,7 +54,7 @@ class StalenessDetector:
         data_type
             A name of the policy's table; a prohibited or unknown type is always stale.
         timestamp
-            Unix seconds, of its receipt or of the exchange. None, NaN and what is no number is stale.
+            Unix seconds, of its receipt or of the exchange. None, NaN and anything but a number is stale.
         """
         age_s = self.age_s(timestamp)
         return age_s is None or age_s < -self._tolerance_s or not lookup(data_type).allows_age(age_s)
@@ -76,7 +76,7 @@ class StalenessDetector:
         return age_ns < 0 or not lookup(data_type).allows_age(age_ns / NS_PER_S)
 
     def age_s(self, timestamp: float | None) -> float | None:
-        """Age of a time in seconds, negative in the future; None where it is no finite number."""
+        """Age of a time in seconds, negative in the future; None where it is not a finite number."""
         if timestamp is None or isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
             return None
         return self._clock.time() - timestamp if math.isfinite(timestamp) else None

@@ -52,7 +52,7 @@ class EmergencyResponse:
     step_timeout_s
         Longest duration of a step, seconds, > 0; also how long the disk is waited for.
     escalate
-        ``(sentence)``, plain or async: told of every step that failed or was late. It is logged as critical anyway.
+        ``(sentence)``, plain or async: called for each step that failed or was late. It is logged as critical anyway.
     clock
         For time stamps.
     loop
