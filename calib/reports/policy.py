@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, StaleFillFigures, PolicyAssessment
+from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, PolicyAssessment, StaleFillFigures
 from calib.files import write_atomic
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, number, percent
