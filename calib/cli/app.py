@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_, replay, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_, policy, replay, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -54,3 +54,4 @@ app.add_typer(
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
 )
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
+app.add_typer(policy.app, name="policy", epilog="Example: calib policy check bot/")
