@@ -10,13 +10,14 @@
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   |-- BadFault                bad-fault
+    |   |-- SymbolError             bad-symbol
     |   |-- UseCaseError            bad-use-case
     |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
     |   |-- NoSuchSymbol            no-such-symbol
-    |   |-- TwoForms                two-forms-of-one-day
+    |   |-- DuplicateDayFile                two-forms-of-one-day
     |   |-- UnreadableInput         unreadable-input
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
@@ -31,7 +32,7 @@
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
     |   |-- BadLevel                bad-level
-    |   `-- BadBody                 bad-book-body
+    |   `-- InvalidSnapshot                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -144,6 +145,12 @@ class UseCaseError(UsageError, ValueError):
     name = "bad-use-case"
 
 
+class SymbolError(UsageError, ValueError):
+    """A symbol or exchange whose spelling is not known."""
+
+    name = "bad-symbol"
+
+
 class MaxAgeError(UsageError, ValueError):
     """A ``max_age_ms`` that is negative or no number."""
 
@@ -181,7 +188,7 @@ class NoSuchSymbol(InputError):
     name = "no-such-symbol"
 
 
-class TwoForms(InputError):
+class DuplicateDayFile(InputError):
     """One day of one kind lies there plain and compressed at once."""
 
     name = "two-forms-of-one-day"
@@ -266,7 +273,7 @@ class BadLevel(RecordError, ValueError):
     name = "bad-level"
 
 
-class BadBody(RecordError, ValueError):
+class InvalidSnapshot(RecordError, ValueError):
     """What a refresh callback brought is no order book; counted as a failed refresh, never raised to readers."""
 
     name = "bad-book-body"

@@ -148,7 +148,7 @@ def _run(session: Session, paths: list[Path], rules: list[str], baseline: Path |
 
 
 def _show(session: Session, report: Report, form: CheckForm, *, statistics: bool, exit_code: int) -> int:
-    from calib import __version__
+    from calib._version import __version__
     from calib.policy.checker import forms, sarif
 
     match form:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +17,20 @@ from calib.cli.replay_setup import (
     stamp_of,
     write_reports,
 )
-from calib.config import SETTINGS, Config, find_file
+from calib.config import Config, find_file
 from calib.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from calib.replay.sweep import LeftOut
+    from calib.replay.sweep import SkippedPoint
 
 
-def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str, Any]) -> int:
+def compare(session: Session, asked: Asked, files: list[str]) -> int:
     """Replay with each configuration file, and set the figures side by side."""
+    from calib.app_config import SETTINGS
     from calib.replay.outcome import encoded
     from calib.reports.replay_compare import compare_tables, compare_text
 
-    configs = [Config.resolve(flags, file=find_file(file)) for file in files]
+    configs = [Config.resolve(SETTINGS, session.flags, file=find_file(file)) for file in files]
     for config in configs:
         note_unused(session, config)
     outcomes = _outcomes(session, configs, asked)
@@ -110,7 +110,7 @@ def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dic
 
 def _possible(
     session: Session, asked: Asked, combinations: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[LeftOut]]:
+) -> tuple[list[dict[str, Any]], list[SkippedPoint]]:
     """The combinations that are configurations, and the others.
 
     Raises
@@ -118,15 +118,15 @@ def _possible(
     ConfigError
         Where none is.
     """
-    from calib.replay.sweep import LeftOut
+    from calib.replay.sweep import SkippedPoint
 
-    chosen, left_out, first = list[dict[str, Any]](), list[LeftOut](), None
+    chosen, left_out, first = list[dict[str, Any]](), list[SkippedPoint](), None
     for values in combinations:
         try:
             settings_of(session.config.with_flags(values), asked)
             chosen.append(values)
         except ConfigError as error:
-            left_out.append(LeftOut(values, error.what))
+            left_out.append(SkippedPoint(values, error.what))
             first = first or error
     if first is not None and not chosen:
         raise first
@@ -137,6 +137,8 @@ def _possible(
 
 
 def _axes(texts: list[str]) -> list[tuple[str, list[Any]]]:
+    from calib.app_config import SETTINGS
+
     axes: dict[str, list[Any]] = {}
     for text in texts:
         key, _, values = text.partition("=")

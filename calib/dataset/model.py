@@ -6,16 +6,16 @@ frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
 import polars as pl
 
-from calib import __version__
-from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS
+from calib._version import __version__
+from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS, Column
 
 FAMILY: Final = "calib.dataset/"
 SCHEMA: Final = f"{FAMILY}1"
@@ -39,11 +39,11 @@ Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """A count, or Unix seconds: what a 64-bit column holds."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class JsonRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the envelope; keys that a reader does not know are ignored."""
 
 
-class Range(Record, frozen=True, kw_only=True):
+class Range(JsonRecord, frozen=True, kw_only=True):
     """``[from, to)`` on the interval grid, ISO 8601 UTC, and the symbols that have a row, sorted."""
 
     from_: str = msgspec.field(name="from")
@@ -62,16 +62,11 @@ class Range(Record, frozen=True, kw_only=True):
         return _seconds(self.to)
 
 
-class Filters(Record, frozen=True, kw_only=True):
-    """Limit of each sanity filter; None where it was off."""
-
-    low_ticks: int | None
-    deadline_miss: float | None
-    ws_gap: float | None
-    non_finite: bool | None
+Filters: TypeAlias = dict[str, int | float | bool | None]
+"""Limit of each sanity filter by reason; None where it was off. A dataset made before a filter existed lacks it."""
 
 
-class Params(Record, frozen=True, kw_only=True):
+class Params(JsonRecord, frozen=True, kw_only=True):
     """What else the numbers depend on."""
 
     tick_sample_rate: Whole
@@ -79,7 +74,7 @@ class Params(Record, frozen=True, kw_only=True):
     taker_fee_bps: float
 
 
-class Input(Record, frozen=True, kw_only=True):
+class Input(JsonRecord, frozen=True, kw_only=True):
     """One feed file: ``file`` is a base name, ``lines`` = ``used`` + all of ``rejected`` (reason -> count)."""
 
     file: str
@@ -90,14 +85,14 @@ class Input(Record, frozen=True, kw_only=True):
     rejected: dict[str, Whole]
 
 
-class MissingDays(Record, frozen=True, kw_only=True):
+class MissingDays(JsonRecord, frozen=True, kw_only=True):
     """Days of the range without a file, ``YYYY-MM-DD``, by kind of feed."""
 
     fills: list[str]
     pipeline_ticks: list[str]
 
 
-class Counts(Record, frozen=True, kw_only=True):
+class Counts(JsonRecord, frozen=True, kw_only=True):
     """Rows before the filters, rows kept, and rows dropped by reason (a row may fail several)."""
 
     intervals: Whole
@@ -105,41 +100,23 @@ class Counts(Record, frozen=True, kw_only=True):
     dropped: dict[str, Whole]
 
 
-class SampleCount(Record, frozen=True, kw_only=True):
-    """What stands behind an interval's numbers."""
-
-    ticks: Whole
-    fills: Whole
-    quotes: Whole
+def _record_of(name: str, kind: Any, columns: Sequence[Column]) -> Any:
+    """A part of an interval's record, typed from the table of columns; a column of a later version may be absent."""
+    fields = [(column.name, kind | None, None) if column.later else (column.name, kind) for column in columns]
+    return msgspec.defstruct(name, fields, bases=(JsonRecord,), module=__name__, frozen=True, kw_only=True)
 
 
-class Targets(Record, frozen=True, kw_only=True):
-    """What a calibration explains; see `calib.dataset.columns.TARGETS`."""
-
-    net_bps: float | None
-    net_bps_equal: float | None
-    slippage_bps: float | None
-    fill_rate: float | None
-    taker_share: float | None
-    taker_share_notional: float | None
-
-
-class Features(Record, frozen=True, kw_only=True):
-    """What it explains them with; see `calib.dataset.columns.FEATURES`."""
-
-    latency_p95_ms: float | None
-    latency_p50_ms: float | None
-    latency_p99_ms: float | None
-    fetch_md_p95_ms: float | None
-    cache_hit_ratio: float | None
-    cache_age_avg_ms: float | None
-    deadline_miss_rate: float | None
-    stale_rate: float | None
-    max_gap_s: float | None
-    vol_realized_bps: float | None
+if TYPE_CHECKING:
+    SampleCount: TypeAlias = Any
+    Targets: TypeAlias = Any
+    Features: TypeAlias = Any
+else:
+    SampleCount = _record_of("SampleCount", Whole, COUNTS)
+    Targets = _record_of("Targets", float | None, TARGETS)
+    Features = _record_of("Features", float | None, FEATURES)
 
 
-class Interval(Record, frozen=True, kw_only=True):
+class Interval(JsonRecord, frozen=True, kw_only=True):
     """One kept row; ``start`` is ``start_ts`` as ISO 8601 UTC."""
 
     symbol: str
@@ -151,7 +128,7 @@ class Interval(Record, frozen=True, kw_only=True):
     features: Features
 
 
-class Dropped(Record, frozen=True, kw_only=True):
+class Dropped(JsonRecord, frozen=True, kw_only=True):
     """One row that failed at least one filter."""
 
     symbol: str
@@ -160,7 +137,7 @@ class Dropped(Record, frozen=True, kw_only=True):
     reasons: list[str]
 
 
-class Tool(Record, frozen=True, kw_only=True):
+class Tool(JsonRecord, frozen=True, kw_only=True):
     """Who wrote the file."""
 
     name: str = "calib"

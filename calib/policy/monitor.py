@@ -119,7 +119,8 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
         self._lock = threading.Lock()
         self._registered: dict[str, list[Registration]] = {}
         self._accesses: dict[tuple[str, str], int] = {}
-        self._violations: dict[tuple[str, str], int] = {}
+        self._refused: dict[tuple[str, str], int] = {}
+        self._prohibited: dict[tuple[str, str], int] = {}
         self._unmonitored: dict[tuple[str, str], int] = {}
         self._running: set[tuple[str, str]] = set()
 
@@ -195,26 +196,30 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
 
     @property
     def violations(self) -> dict[str, int]:
-        """Violations by data type; names outside of the table are counted under ``unknown``."""
+        """Refused registrations and prohibited accesses by data type; those of no known type under ``unknown``."""
         found: dict[str, int] = {}
         with self._lock:
-            items = list(self._violations.items())
+            items = [*self._refused.items(), *self._prohibited.items()]
         for (_, data_type), count in items:
             label = data_type if lookup(data_type).cache_class is not CacheClass.UNKNOWN else CacheClass.UNKNOWN.value
             found[label] = found.get(label, 0) + count
         return dict(sorted(found.items()))
 
     @property
-    def violations_by_cache(self) -> dict[tuple[str, str], int]:
-        """Violations by (cache, data type)."""
+    def accesses_prohibited(self) -> dict[tuple[str, str], int]:
+        """Prohibited accesses by (cache, data type)."""
         with self._lock:
-            return dict(self._violations)
+            return dict(self._prohibited)
 
     @property
     def unmonitored_caches(self) -> dict[tuple[str, str], int]:
         """Caches made with `calib.policy.Unmonitored`, by (cache, data type)."""
         with self._lock:
             return dict(self._unmonitored)
+
+    def prohibited_unmonitored(self) -> list[tuple[str, str]]:
+        """Those of `unmonitored_caches` that hold what the policy forbids, sorted."""
+        return sorted(pair for pair in self.unmonitored_caches if not lookup(pair[1]).permitted)
 
     def report(self) -> list[CacheReport]:
         """The registered caches with their own counters, and the accesses reported, by name and data type."""
@@ -237,7 +242,7 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
     def _violated(self, kind: str, cache_name: str, data_type: str, why: str, *, start: bool) -> None:
         pair = (cache_name, data_type)
         with self._lock:
-            count = _count(self._violations, pair)
+            count = _count(self._prohibited if start else self._refused, pair)
         if start:
             self._start_emergency(pair)  # before the disk is waited for
         if count > _RECORDED_EACH and count & (count - 1):

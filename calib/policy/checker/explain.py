@@ -26,8 +26,8 @@ def page() -> str:
     """Every rule as one page of Markdown."""
     head = (
         "# Rules of `calib policy check`\n\n"
-        "The static checker reads Python and finds caches of data that the caching policy prohibits.\n"
-        "Errors lose money; warnings are worth a look. `calib policy check --explain CAL104` prints one of these sections.\n\n"
+        "The static checker reads Python and finds caches of data that the caching policy prohibits. Errors lose\n"
+        "money; warnings are worth a look. `calib policy check --explain CAL104` prints one of these sections.\n\n"
         "| rule | name | severity | finds |\n| --- | --- | --- | --- |\n"
     )
     rows = "".join(

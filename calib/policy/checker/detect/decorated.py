@@ -117,7 +117,7 @@ def _kinds(module: Module, function: Function) -> frozenset[DataKind]:
 
 
 def _is_getter(name: str, level: int) -> bool:
-    """Whether a name is a request (``get_position``) or the data itself (``position``), and not a longer description."""
+    """Whether a name asks for data (``get_position``) or is the data (``position``)."""
     words = tuple(word for word in split(name) if word not in CACHE_WORDS)
     if words[:1] != () and (words[0] in FETCH_VERBS or "get" in words):
         return True

@@ -26,7 +26,7 @@ def _find(module: Module) -> Iterator[Hit]:
             told.add(line)
             yield Hit(
                 node,
-                f"{what} keeps a {listed(kinds)} that was fetched by request; take it from a stream with an age limit",
+                f"{what} keeps a fetched {listed(kinds)}; take it from a stream with an age limit",
             )
 
 
@@ -35,7 +35,8 @@ def _places(module: Module) -> Iterator[tuple[ast.AST, frozenset[DataKind], str]
         if (kinds := decoration.kinds & MARKET) and not prohibited(decoration):
             yield decoration.decorator, kinds, f"`{decoration.name}`"
     for idiom in idioms(module, MARKET):
-        yield idiom.guard.node.test, idiom.kinds, f"this test of an age in `{idiom.function.name}`"
+        if _fetches(module, idiom.function.owner):
+            yield idiom.guard.node.test, idiom.kinds, f"this test of an age in `{idiom.function.name}`"
     for call in keyed_calls(module):
         if kinds := call.kinds & MARKET:
             yield call.node, kinds, "this cache"
@@ -46,6 +47,16 @@ def _places(module: Module) -> Iterator[tuple[ast.AST, frozenset[DataKind], str]
         yield memo.write.node, memo.kinds, f"`{memo.write.slot.path.rpartition('.')[2]}`"
     for fallback in fallbacks(module, MARKET):
         yield fallback.event.node, fallback.kinds, f"the `except` of `{fallback.function.name}`"
+
+
+def _fetches(module: Module, owner: str) -> bool:
+    """Whether anything in the class, or in the module's functions, asks for market data; a stream does not."""
+    return any(
+        event.value.kinds & MARKET
+        for function in module.functions
+        if function.owner == owner
+        for event in function.flow.of("fetch")
+    )
 
 
 RULE = Rule(

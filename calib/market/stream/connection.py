@@ -1,0 +1,11 @@
+"""One socket's signs of life, shared by every stream that it carries."""
+
+from __future__ import annotations
+
+from calib.policy.connection import ConnectionHealth
+
+
+class Connection(ConnectionHealth):
+    """A connection as the streams on it see it: the policy's health object, under the name of this room."""
+
+    __slots__ = ()
