@@ -77,7 +77,9 @@ def check_source(source: str, path: str = "<text>", rules: Iterable[Rule] | None
 
 
 def _speaks(words: tuple[str, ...], level: int) -> bool:
-    return bool(kinds_of(words, 2 if says_cache(words) else max(level, 1)))
+    """Whether a name may speak of data that the policy knows; the last word may say what of it: ``ORDERBOOK_TTL``."""
+    known = 2 if says_cache(words) else max(level, 1)
+    return bool(kinds_of(words, known) or kinds_of(words[:-1], known))
 
 
 def check_file(path: Path, name: str, rules: Iterable[Rule] | None = None) -> FileResult:

@@ -207,7 +207,7 @@ def _money(word: str, before: str, rest: tuple[str, ...], level: int) -> DataKin
         )
     if word == "account" and (following in _ACCOUNT_TAIL or not rest or following == "cache"):
         return DataKind.BALANCE
-    if word == "accounts" and level >= 3 and not rest:
+    if word == "accounts" and level >= 2 and not rest:
         return DataKind.BALANCE
     if (word, following) in (("buying", "power"), ("available", "funds"), ("available", "cash"), ("user", "state")):
         return DataKind.BALANCE

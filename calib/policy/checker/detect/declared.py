@@ -42,6 +42,8 @@ def declared(module: Module) -> Iterator[Declared]:
             found.setdefault(path, (node, kinds))
         for path, (node, kinds) in found.items():
             kept = places.get(path)
+            if kept is not None and any(_is_tracker(event.source) for _, event in kept.writes):
+                continue
             if keeping.is_make_believe_name(group.name) or (kept is not None and keeping.is_streamed(kept)):
                 continue
             brought = kept is not None and any(event.value.kinds for _, event in kept.writes)
@@ -91,7 +93,7 @@ def _expires(value: ast.expr | None) -> bool:
     return isinstance(value, ast.Call) and terminal(value.func) in _EXPIRING
 
 
-def _is_tracker(value: ast.expr | None) -> bool:
+def _is_tracker(value: ast.AST | None) -> bool:
     """Whether a place holds a set or a queue: ids that were seen, times of requests."""
     if isinstance(value, ast.Set | ast.SetComp):
         return True

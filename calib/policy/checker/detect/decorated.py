@@ -21,6 +21,10 @@ _TTL_NAMES: Final = word_set(
 _METHODS: Final = word_set("memoize cached cache decorator ttl_cache lru_cache wrap remember on early soft")
 
 
+_LOOSE: Final = frozenset({DataKind.ORDER, DataKind.POSITION, DataKind.PRICE, DataKind.BOOK})
+"""Kinds whose names mean other things outside trading."""
+
+
 class Decorated(NamedTuple):
     """A function whose answers are kept by a decorator."""
 
@@ -110,6 +114,8 @@ def _kinds(module: Module, function: Function) -> frozenset[DataKind]:
         kinds = NONE
     if asks_for_history([*function.arguments, *_keywords(function)]):
         kinds -= MARKET
+    if kinds and module.level < 2 and kinds <= _LOOSE and not function.flow.of("fetch"):
+        return NONE  # positions in a text, orders of a sort
     if kinds or not _neutral(function.name):
         return kinds
     returned = NONE.union(*(event.value.kinds for event in function.flow.of("return")))

@@ -14,7 +14,7 @@ from calib.policy.checker.words import CACHE_WORDS, says_cache, split, word_set
 
 _STORES: Final = frozenset(["redis", "memcache", "memcached", "valkey", "mc"])
 _METHODS: Final = word_set(
-    "set get setex psetex setnx getset add get_or_set set_many get_many mget mset hset hget hgetall hmset "
+    "set get setex psetex setnx getset get_or_set set_many get_many mget mset hset hget hgetall hmset "
     "fetch put store read write aget aset save load get_json set_json getex remember cache"
 )
 _TTL_NAMES: Final = (
