@@ -21,6 +21,7 @@ from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
+from calib.policy.checker import explain as rules
 from calib.reports.alerts import MEANINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -121,7 +122,10 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
 }
 """Each block's maker by the name that its markers carry."""
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"docs/reference/feeds.md": reference.page}
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "docs/reference/feeds.md": reference.page,
+    "docs/reference/policy-rules.md": rules.page,
+}
 """Makers of whole pages."""
 
 

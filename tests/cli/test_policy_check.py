@@ -151,9 +151,7 @@ def test_allows_are_counted_and_unused_ones_told(home: Path, capsys: pytest.Capt
         (["--select", "CAL102,CAL103"], set()),
     ],
 )
-def test_rules_are_chosen(
-    home: Path, capsys: pytest.CaptureFixture[str], words: list[str], rules: set[str]
-) -> None:
+def test_rules_are_chosen(home: Path, capsys: pytest.CaptureFixture[str], words: list[str], rules: set[str]) -> None:
     code, answer = checked(capsys, "bot", *words)
     assert {each["rule"] for each in answer["data"]["findings"]} == rules
     assert code == (1 if rules else 0)
@@ -237,9 +235,7 @@ def full_sarif(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]
     return sarif(capsys, "bot", "--baseline", "known.json")
 
 
-def test_sarif_has_relative_addresses_fingerprints_and_states(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sarif_has_relative_addresses_fingerprints_and_states(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (log,) = full_sarif(home, capsys)["runs"]
     places = [each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in log["results"]]
     assert places == ["bot/allowed.py", "bot/new%20one.py", "bot/wrong.py"]

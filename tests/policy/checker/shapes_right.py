@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 RIGHT: Final[dict[str, str]] = {
-    "service factories with lru_cache": '''
+    "service factories with lru_cache": """
 from functools import lru_cache
 
 from app.settings import Settings
@@ -37,8 +37,8 @@ def get_balance_repository():
 @lru_cache()
 def get_exchange_client():
     return ccxt.binance()
-''',
-    "an idempotency store": '''
+""",
+    "an idempotency store": """
 import time
 
 
@@ -54,8 +54,8 @@ class IdempotencyStore:
             return False
         self._seen_orders[client_order_id] = now
         return True
-''',
-    "order times for a rate limit": '''
+""",
+    "order times for a rate limit": """
 import time
 from collections import deque
 
@@ -77,8 +77,8 @@ class OrderRateLimiter:
         order = self.exchange.create_order(symbol, "market", side, amount)
         self._order_cache.add(order["id"])
         return order
-''',
-    "client objects": '''
+""",
+    "client objects": """
 import ccxt
 
 _clients = {}
@@ -101,8 +101,8 @@ class Broker:
         if self._account_client is None:
             self._account_client = AccountClient()
         return self._account_client
-''',
-    "market lists": '''
+""",
+    "market lists": """
 class Exchange:
     def __init__(self, exchange):
         self.exchange = exchange
@@ -113,8 +113,8 @@ class Exchange:
         if not self.symbols:
             self.symbols = [name for name, row in self.markets.items() if row["quote"] == quote]
         return self.symbols
-''',
-    "a message that is not repeated": '''
+""",
+    "a message that is not repeated": """
 import time
 
 
@@ -136,8 +136,8 @@ class OrderLogger:
             return
         self._logged_orders_cache.add(order_id)
         self.logger.info("filled %s", order_id)
-''',
-    "parsers": '''
+""",
+    "parsers": """
 from functools import lru_cache
 
 
@@ -155,8 +155,8 @@ class Exchange:
     @lru_cache(maxsize=1024)
     def format_order_id(self, number):
         return f"x-{number:08d}"
-''',
-    "a map that the user stream writes": '''
+""",
+    "a map that the user stream writes": """
 class UserStream:
     def __init__(self, client):
         self.client = client
@@ -175,8 +175,8 @@ class UserStream:
         if not self.connected:
             raise ConnectionError("the user stream is down")
         return self._balances[asset]
-''',
-    "a stream with a snapshot at its start": '''
+""",
+    "a stream with a snapshot at its start": """
 class Orders:
     def __init__(self, rest):
         self.rest = rest
@@ -194,8 +194,8 @@ class Orders:
 
     def pending(self):
         return list(self.open_orders.values())
-''',
-    "a store of fills for analysis": '''
+""",
+    "a store of fills for analysis": """
 import json
 
 
@@ -212,8 +212,8 @@ class FillHistory:
 
     def average_slippage(self):
         return sum(fill["slip"] for fill in self.fills) / len(self.fills)
-''',
-    "a paper account": '''
+""",
+    "a paper account": """
 class PaperPortfolio:
     def __init__(self, cash):
         self.balance = cash
@@ -228,8 +228,8 @@ class PaperPortfolio:
 
     def get_positions(self):
         return self.positions
-''',
-    "a backtest": '''
+""",
+    "a backtest": """
 class Backtest:
     def __init__(self, candles, initial_balance=10_000):
         self.candles = candles
@@ -247,8 +247,8 @@ class Backtest:
                 self.balance = self.position["size"] * candle["close"]
                 self.position = None
         return self.balance - self.initial_balance
-''',
-    "the state of a strategy": '''
+""",
+    "the state of a strategy": """
 import time
 
 
@@ -268,8 +268,8 @@ class Breakout:
             self.in_position = True
             self.entry_price = order["price"]
             self.last_trade_time = time.time()
-''',
-    "fetched where it is used": '''
+""",
+    "fetched where it is used": """
 import time
 
 
@@ -294,8 +294,8 @@ class Bot:
 
     def report(self, balance):
         print(balance)
-''',
-    "refreshed before every use": '''
+""",
+    "refreshed before every use": """
 class Bot:
     def __init__(self, client):
         self.client = client
@@ -312,8 +312,8 @@ class Bot:
     def decide(self):
         if float(self.balance["free"]) > 100:
             self.client.order_market_buy(symbol="BTCUSDT", quantity=0.001)
-''',
-    "a retry with a pause": '''
+""",
+    "a retry with a pause": """
 import time
 
 
@@ -324,8 +324,8 @@ def get_balance(exchange, attempts=3):
         except ConnectionError:
             time.sleep(2**attempt)
     raise RuntimeError("no balance")
-''',
-    "before and after a swap": '''
+""",
+    "before and after a swap": """
 import time
 
 
@@ -335,8 +335,8 @@ def swap(wallet, router):
     time.sleep(15)
     balance_after = wallet.get_balance()
     return balance_after - balance_before
-''',
-    "waiting for a fill": '''
+""",
+    "waiting for a fill": """
 import time
 
 
@@ -349,8 +349,8 @@ def buy(client, symbol, quantity):
             return order
     client.cancel_order(symbol=symbol, orderId=order["orderId"])
     return None
-''',
-    "closing positions one by one": '''
+""",
+    "closing positions one by one": """
 import time
 
 
@@ -360,8 +360,8 @@ def close_all(exchange):
         side = "sell" if position["side"] == "long" else "buy"
         exchange.create_order(position["symbol"], "market", side, position["contracts"])
         time.sleep(0.2)
-''',
-    "the balance of the morning": '''
+""",
+    "the balance of the morning": """
 class DailyLoss:
     def __init__(self, exchange):
         self.exchange = exchange
@@ -370,8 +370,8 @@ class DailyLoss:
     def breached(self, limit):
         now = self.exchange.fetch_balance()["total"]["USDT"]
         return now < self.starting_balance * (1 - limit)
-''',
-    "indicators and candles": '''
+""",
+    "indicators and candles": """
 import time
 from functools import lru_cache
 
@@ -392,8 +392,8 @@ class Signals:
     @lru_cache(maxsize=64)
     def ema_weights(self, period):
         return [2 / (period + 1) * (1 - 2 / (period + 1)) ** step for step in range(period)]
-''',
-    "prices of the past": '''
+""",
+    "prices of the past": """
 from functools import lru_cache
 
 
@@ -405,8 +405,8 @@ def get_price(symbol, date):
 @lru_cache(maxsize=32)
 def load_price_history(symbol):
     return read_csv(f"data/{symbol}.csv")
-''',
-    "tokens and sessions of an API": '''
+""",
+    "tokens and sessions of an API": """
 import time
 
 
@@ -426,8 +426,8 @@ class BrokerApi:
 
     def get_account(self):
         return self.http.get("/v1/account", headers={"Authorization": self.token()}).json()
-''',
-    "a time limit for an order": '''
+""",
+    "a time limit for an order": """
 import time
 
 
@@ -444,8 +444,8 @@ class Executor:
 
     def is_filled(self):
         return self.exchange.fetch_order(self.order_id)["status"] == "closed"
-''',
-    "a heartbeat thread": '''
+""",
+    "a heartbeat thread": """
 import threading
 import time
 
@@ -466,8 +466,8 @@ class Client:
         if time.time() - self.alive_at > 15:
             raise ConnectionError("no heartbeat")
         return self.exchange.fetch_balance()
-''',
-    "a trading loop in a thread": '''
+""",
+    "a trading loop in a thread": """
 import threading
 import time
 
@@ -488,16 +488,16 @@ class Runner:
     def enter(self):
         balance = self.exchange.fetch_balance()
         self.exchange.create_order("BTC/USDT", "market", "buy", balance["free"]["USDT"] / 1000)
-''',
-    "symbol information within the limit": '''
+""",
+    "symbol information within the limit": """
 from cachetools import TTLCache, cached
 
 
 @cached(TTLCache(maxsize=500, ttl=3600))
 def get_symbol_info(client, symbol):
     return client.get_symbol_info(symbol)
-''',
-    "web pages and positions of another kind": '''
+""",
+    "web pages and positions of another kind": """
 from functools import cached_property, lru_cache
 
 
@@ -518,8 +518,8 @@ class Cursor:
 @lru_cache
 def get_positions(tree):
     return [node.offset for node in tree]
-''',
-    "an order of a shop": '''
+""",
+    "an order of a shop": """
 from django.core.cache import cache
 
 
@@ -529,8 +529,8 @@ def menu_order():
 
 def accounts_page():
     return cache.get("account_page_html")
-''',
-    "a database of orders": '''
+""",
+    "a database of orders": """
 class OrderRepository:
     def __init__(self, session):
         self.session = session
@@ -540,8 +540,8 @@ class OrderRepository:
 
     def save(self, order):
         self.session.add(order)
-''',
-    "a book from a stream": '''
+""",
+    "a book from a stream": """
 import time
 
 
@@ -558,6 +558,6 @@ class Books:
         if time.monotonic() - self._at.get(symbol, 0) > 5:
             return None
         return self._books.get(symbol)
-''',
+""",
 }
 """By a name: a program in which no error is found."""

@@ -10,7 +10,7 @@ from typing import Final
 WRONG: Final[dict[str, tuple[str, str]]] = {
     "a wallet with an hourly refresh check": (
         "CAL104",
-        '''
+        """
 from datetime import timedelta
 
 
@@ -35,11 +35,11 @@ class WalletBook:
         if force or self._last_refresh is None or self._last_refresh + timedelta(seconds=3600) < now:
             self._update_live()
             self._last_refresh = dt_now()
-''',
+""",
     ),
     "lru_cache on a price getter": (
         "CAL101",
-        '''
+        """
 import functools
 
 import requests
@@ -49,11 +49,11 @@ import requests
 def get_price(symbol):
     answer = requests.get(f"https://api.exchange.example/ticker/price?symbol={symbol}", timeout=5)
     return float(answer.json()["price"])
-''',
+""",
     ),
     "an account service with a dict and 30 seconds": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -70,11 +70,11 @@ class AccountService:
         account = self.client.get_account()
         self._cache["account"] = (time.time(), account)
         return account
-''',
+""",
     ),
     "a positions service with 20 seconds": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -92,11 +92,11 @@ class PositionsService:
         self._cached = await self._broker.get_positions()
         self._cached_at = time.monotonic()
         return self._cached
-''',
+""",
     ),
     "a background thread": (
         "CAL112",
-        '''
+        """
 import threading
 import time
 
@@ -120,11 +120,11 @@ class LiveBroker:
     @property
     def cash(self):
         return float(self._account.cash)
-''',
+""",
     ),
     "a background task with a helper": (
         "CAL112",
-        '''
+        """
 import asyncio
 
 
@@ -147,11 +147,11 @@ class Engine:
 
     def size(self, risk):
         return self.balance * risk
-''',
+""",
     ),
     "a module's globals behind a web service": (
         "CAL112",
-        '''
+        """
 import asyncio
 
 from fastapi import FastAPI
@@ -174,11 +174,11 @@ async def startup():
 @app.get("/positions")
 async def positions():
     return STATE["positions"]
-''',
+""",
     ),
     "a global with a time beside it": (
         "CAL104",
-        '''
+        """
 import time
 
 _balance = None
@@ -191,11 +191,11 @@ def get_usdt_balance(client):
         _balance = client.futures_account_balance()
         _balance_time = time.time()
     return _balance
-''',
+""",
     ),
     "a dict of dicts at module level": (
         "CAL104",
-        '''
+        """
 import time
 
 _global_balance_cache = {"balance": None, "timestamp": 0, "ttl": 60}
@@ -208,11 +208,11 @@ async def get_cached_balance(exchange):
     _global_balance_cache["balance"] = await exchange.fetch_balance()
     _global_balance_cache["timestamp"] = now
     return _global_balance_cache["balance"]
-''',
+""",
     ),
     "class attributes and a timeout constant": (
         "CAL104",
-        '''
+        """
 import time
 
 import coinbase
@@ -231,11 +231,11 @@ class Account:
             Account.balance = coinbase.get_accounts()
             Account._fetched = current
         return Account.balance
-''',
+""",
     ),
     "getattr with a default": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -250,11 +250,11 @@ class Dex:
         self._positions_cache = answer["positions"]
         self._positions_cache_time = now
         return self._positions_cache
-''',
+""",
     ),
     "a helper says whether the cache is valid": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -274,11 +274,11 @@ class Trader:
         self._store[key] = self.client.get_open_orders(symbol=symbol)
         self._times[key] = time.time()
         return self._store[key]
-''',
+""",
     ),
     "an expiry written as a moment": (
         "CAL104",
-        '''
+        """
 from datetime import datetime, timedelta
 
 
@@ -294,11 +294,11 @@ class Portfolio:
         self._positions = self.api.list_positions()
         self._expires_at = datetime.utcnow() + timedelta(seconds=5)
         return self._positions
-''',
+""",
     ),
     "an age in a local variable": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -315,11 +315,11 @@ class Bot:
         self.balance_data = self.exchange.fetch_balance()
         self.balance_fetched = time.time()
         return self.balance_data
-''',
+""",
     ),
     "an early return in an updater": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -335,11 +335,11 @@ class Exchange:
         for row in self.rest.get_positions():
             self.positions[row["symbol"]] = row
         self._last_update = time.time()
-''',
+""",
     ),
     "a periodic refresh in the main loop": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -359,11 +359,11 @@ class Grid:
 
     def place_grid(self, balance):
         self.exchange.create_order("BTC/USDT", "limit", "buy", balance["free"]["USDT"], 1)
-''',
+""",
     ),
     "Redis, with the key in a local": (
         "CAL105",
-        '''
+        """
 import json
 
 import redis
@@ -380,11 +380,11 @@ def account_balance(client, user):
     fresh = client.get_account()
     redis_client.set(cache_key, json.dumps(fresh), ex=60)
     return fresh
-''',
+""",
     ),
     "the key in a constant of the class": (
         "CAL105",
-        '''
+        """
 class OrderRepository:
     KEY = "open_orders"
 
@@ -398,11 +398,11 @@ class OrderRepository:
             found = await self.api.get_open_orders()
             await self.cache.set(self.KEY, found, ttl=10)
         return found
-''',
+""",
     ),
     "the key from a helper": (
         "CAL105",
-        '''
+        """
 from app.cache import TTLCache
 
 ALPACA_CACHE = TTLCache(default_ttl=10.0)
@@ -419,11 +419,11 @@ def account(client):
         found = client.get_account()
         ALPACA_CACHE.set(key, found)
     return found
-''',
+""",
     ),
     "Django's cache": (
         "CAL105",
-        '''
+        """
 from django.core.cache import cache
 
 
@@ -433,11 +433,11 @@ def positions_of(user, exchange):
         found = exchange.fetch_positions()
         cache.set(f"positions_{user.pk}", found, 15)
     return found
-''',
+""",
     ),
     "a method named for a cached read": (
         "CAL105",
-        '''
+        """
 class BalanceResolver:
     def __init__(self, exchange, redis_client):
         self.exchange = exchange
@@ -448,11 +448,11 @@ class BalanceResolver:
             return await self.exchange.get_balance()
         except Exception:
             return await self.redis.get_cached_account_balance()
-''',
+""",
     ),
     "cachetools with an alias": (
         "CAL101",
-        '''
+        """
 from cachetools import TTLCache
 from cachetools import cached as remembered
 
@@ -460,11 +460,11 @@ from cachetools import cached as remembered
 @remembered(TTLCache(maxsize=1, ttl=5))
 def fetch_open_orders(exchange):
     return exchange.fetch_open_orders("BTC/USDT")
-''',
+""",
     ),
     "functools.cache on a method": (
         "CAL101",
-        '''
+        """
 import functools
 
 
@@ -472,22 +472,22 @@ class Api:
     @functools.cache
     def get_positions(self, account_id):
         return self.session.get(f"/v2/accounts/{account_id}/positions").json()
-''',
+""",
     ),
     "an aiocache decorator": (
         "CAL101",
-        '''
+        """
 from aiocache import cached
 
 
 @cached(ttl=30)
 async def get_account_balance(exchange):
     return await exchange.fetch_balance()
-''',
+""",
     ),
     "a decorator of the bot's own": (
         "CAL101",
-        '''
+        """
 from bot.util import ttl_cache
 
 
@@ -499,11 +499,11 @@ class Binance:
     @ttl_cache(seconds=15)
     def get_position(self, symbol):
         return self.client.futures_position_information(symbol=symbol)[0]
-''',
+""",
     ),
     "a cached property": (
         "CAL101",
-        '''
+        """
 from functools import cached_property
 
 import ccxt
@@ -516,11 +516,11 @@ class Trader:
     @cached_property
     def balance(self):
         return self.exchange.fetch_balance()
-''',
+""",
     ),
     "lru_cache called as a function": (
         "CAL101",
-        '''
+        """
 from functools import lru_cache
 
 
@@ -529,11 +529,11 @@ def get_balance(client):
 
 
 get_balance = lru_cache(maxsize=1)(get_balance)
-''',
+""",
     ),
     "a generic name over an account call": (
         "CAL101",
-        '''
+        """
 from functools import lru_cache
 
 from alpaca.trading.client import TradingClient
@@ -544,11 +544,11 @@ client = TradingClient("key", "secret")
 @lru_cache
 def get_state():
     return client.get_account()
-''',
+""",
     ),
     "a balance cache class": (
         "CAL102",
-        '''
+        """
 class BalanceCache:
     def __init__(self, ttl=30):
         self.ttl = ttl
@@ -559,11 +559,11 @@ class BalanceCache:
 
     def read(self, account):
         return self.entries.get(account)
-''',
+""",
     ),
     "a cache class with such attributes": (
         "CAL102",
-        '''
+        """
 import threading
 
 
@@ -576,11 +576,11 @@ class ExchangeCache:
     def balances(self):
         with self._lock:
             return self._balances
-''',
+""",
     ),
     "an order cache as a dataclass": (
         "CAL102",
-        '''
+        """
 from dataclasses import dataclass, field
 
 
@@ -588,11 +588,11 @@ from dataclasses import dataclass, field
 class OrderCache:
     rows: dict = field(default_factory=dict)
     updated: float = 0.0
-''',
+""",
     ),
     "fields of a dataclass": (
         "CAL103",
-        '''
+        """
 from dataclasses import dataclass
 
 
@@ -601,11 +601,11 @@ class BotState:
     symbol: str
     cached_balance: float = 0.0
     cached_positions: list = None
-''',
+""",
     ),
     "a dataclass with the time of the fetch": (
         "CAL103",
-        '''
+        """
 from dataclasses import dataclass
 
 
@@ -614,11 +614,11 @@ class Snapshot:
     balance: float
     open_orders: list
     fetched_at: float
-''',
+""",
     ),
     "a lazy attribute": (
         "CAL103",
-        '''
+        """
 class Strategy:
     def __init__(self, exchange):
         self.exchange = exchange
@@ -628,11 +628,11 @@ class Strategy:
         if self._balance is None:
             self._balance = self.exchange.fetch_balance()
         return self._balance
-''',
+""",
     ),
     "a dict as a memo": (
         "CAL103",
-        '''
+        """
 class Orders:
     def __init__(self, api):
         self.api = api
@@ -644,11 +644,11 @@ class Orders:
         status = self.api.get_order_status(order_id)
         self._order_cache[order_id] = status
         return status
-''',
+""",
     ),
     "stored by one method, used by another": (
         "CAL103",
-        '''
+        """
 class MarketMaker:
     def __init__(self, exchange):
         self.exchange = exchange
@@ -660,11 +660,11 @@ class MarketMaker:
     def quote(self, mid):
         skew = self.position * 0.01
         self.exchange.create_order("BTC/USDT", "limit", "buy", 1, mid - skew)
-''',
+""",
     ),
     "fetched once by the constructor": (
         "CAL103",
-        '''
+        """
 class Sizer:
     def __init__(self, client):
         self.client = client
@@ -672,11 +672,11 @@ class Sizer:
 
     def quantity(self, price, risk):
         return self.available_balance * risk / price
-''',
+""",
     ),
     "an expiring container": (
         "CAL103",
-        '''
+        """
 from cachetools import TTLCache
 
 import ccxt
@@ -689,11 +689,11 @@ def balance_of(asset):
     if asset not in balances:
         balances[asset] = exchange.fetch_balance()[asset]
     return balances[asset]
-''',
+""",
     ),
     "a cached attribute and an invalidation": (
         "CAL103",
-        '''
+        """
 class Adapter:
     def __init__(self, broker):
         self._broker = broker
@@ -706,11 +706,11 @@ class Adapter:
         if not self._cached_positions:
             self._cached_positions = self._broker.positions()
         return self._cached_positions
-''',
+""",
     ),
     "the last balance where the request fails": (
         "CAL106",
-        '''
+        """
 class Futures:
     def __init__(self, client):
         self.client = client
@@ -724,11 +724,11 @@ class Futures:
         except Exception as error:
             print(error)
             return self.last_balance
-''',
+""",
     ),
     "an error that is swallowed": (
         "CAL106",
-        '''
+        """
 class Spot:
     def __init__(self, exchange):
         self.exchange = exchange
@@ -740,11 +740,11 @@ class Spot:
         except Exception:
             pass
         return self.open_orders
-''',
+""",
     ),
     "a balance from before the sleep": (
         "CAL109",
-        '''
+        """
 import time
 
 
@@ -752,11 +752,11 @@ def rebalance(exchange, price):
     balance = exchange.fetch_balance()["USDT"]["free"]
     time.sleep(60)
     exchange.create_market_buy_order("BTC/USDT", balance / price)
-''',
+""",
     ),
     "a position from before the loop": (
         "CAL109",
-        '''
+        """
 import asyncio
 
 
@@ -766,11 +766,11 @@ async def trail(exchange, symbol):
         price = (await exchange.fetch_ticker(symbol))["last"]
         await exchange.create_order(symbol, "stop", "sell", position["contracts"], price * 0.99)
         await asyncio.sleep(30)
-''',
+""",
     ),
     "a last price with a time-to-live": (
         "CAL104",
-        '''
+        """
 import time
 
 
@@ -786,11 +786,11 @@ class Feed:
         self._last_price = self.exchange.get_last_price(symbol)
         self._last_price_at = time.time()
         return self._last_price
-''',
+""",
     ),
     "a scheduler refreshes the account": (
         "CAL112",
-        '''
+        """
 from apscheduler.schedulers.background import BackgroundScheduler
 
 
@@ -807,11 +807,11 @@ class Desk:
 
     def can_buy(self, amount):
         return self.account_info["cash"] > amount
-''',
+""",
     ),
     "a thread class": (
         "CAL112",
-        '''
+        """
 import threading
 import time
 
@@ -829,35 +829,35 @@ class PositionPoller(threading.Thread):
 
     def size_of(self, symbol):
         return sum(row["size"] for row in self.positions if row["symbol"] == symbol)
-''',
+""",
     ),
     "symbol information for two hours": (
         "CAL110",
-        '''
+        """
 SYMBOL_INFO_TTL = 2 * 60 * 60
 
 
 def symbol_info(cache, client, symbol):
     return cache.get_or_set(f"symbol_info:{symbol}", lambda: client.get_symbol_info(symbol), SYMBOL_INFO_TTL)
-''',
+""",
     ),
     "trading rules by setex": (
         "CAL110",
-        '''
+        """
 def store(redis, symbol, rules):
     redis.setex(f"trading_rules:{symbol}", 7200, rules)
-''',
+""",
     ),
     "exchange information for ever": (
         "CAL111",
-        '''
+        """
 from functools import cache
 
 
 @cache
 def get_exchange_info(client):
     return client.get_exchange_info()
-''',
+""",
     ),
 }
 """By a name: the rule that has to find an error, and the program."""

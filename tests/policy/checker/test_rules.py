@@ -71,7 +71,9 @@ def test_the_limits_are_those_of_the_policy(name: str, ttl: str, found: bool) ->
     assert rules == ({"CAL110"} if found else set())
 
 
-@pytest.mark.parametrize("name", ["lru_cache", "cache", "cached", "ttl_cache", "alru_cache", "memoize", "timed_lru_cache"])
+@pytest.mark.parametrize(
+    "name", ["lru_cache", "cache", "cached", "ttl_cache", "alru_cache", "memoize", "timed_lru_cache"]
+)
 def test_every_name_of_a_cache_decorator_is_known(name: str) -> None:
     source = f"from somewhere import {name}\n\n\n@{name}\ndef get_balance(x):\n    return x.fetch_balance()\n"
     assert [finding.rule for finding in check_source(source).findings] == ["CAL101"]
