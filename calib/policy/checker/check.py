@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import tokenize
 import warnings
@@ -66,7 +67,7 @@ def check_source(source: str, path: str = "<text>", rules: Iterable[Rule] | None
     given = allows(source) if "calib:" in source else []
     names = names_in(source)
     level = trading_level(names)
-    if not any(_speaks(split(name), level) for name in names):
+    if not any(_speaks(name, level) for name in names):
         return FileResult(path, (), tuple(given))  # no name in it speaks of data that the policy knows
     try:
         hits = _hits(tree, level, list(RULES.values()) if rules is None else list(rules))
@@ -76,8 +77,10 @@ def check_source(source: str, path: str = "<text>", rules: Iterable[Rule] | None
     return FileResult(path, *_allowed(found, given))
 
 
-def _speaks(words: tuple[str, ...], level: int) -> bool:
+@functools.lru_cache(maxsize=262_144)
+def _speaks(name: str, level: int) -> bool:
     """Whether a name may speak of data that the policy knows; the last word may say what of it: ``ORDERBOOK_TTL``."""
+    words = split(name)
     known = 2 if says_cache(words) else max(level, 1)
     return bool(kinds_of(words, known) or kinds_of(words[:-1], known))
 

@@ -17,13 +17,20 @@ from calib.policy.checker.traced import NOTHING, Flow, Guard, KeptSlot, Scope, T
 from calib.policy.checker.verbs import text_of
 
 
-def follow(function: ast.FunctionDef | ast.AsyncFunctionDef, nodes: Iterable[ast.AST], scope: Scope) -> Flow:
-    """The flow of one function; functions inside it are left out, they have their own."""
+def follow(function: ast.FunctionDef | ast.AsyncFunctionDef, outer: set[str], scope: Scope) -> Flow:
+    """The flow of one function; functions inside it are left out, they have their own.
+
+    Parameters
+    ----------
+    outer
+        Names that it declares as ``global`` or ``nonlocal``.
+    scope
+        What it can see.
+    """
     walker = _Walker(scope)
-    walker.outer = {name for node in nodes if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
-    walker.local = {
-        each.arg for each in [*function.args.args, *function.args.posonlyargs, *function.args.kwonlyargs]
-    } - {"self", "cls"}
+    walker.outer = outer
+    given = function.args
+    walker.local = {each.arg for each in (*given.args, *given.posonlyargs, *given.kwonlyargs)} - {"self", "cls"}
     walker.block(function.body)
     return walker.flow
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from calib.policy.checker.words import split, word_set
+from calib.policy.checker.words import CACHE_WORDS, split, word_set
 
 
 class DataKind(enum.StrEnum):
@@ -93,6 +93,7 @@ def trading_level(names: Iterable[str]) -> int:
 _ACCOUNT_TAIL: Final = word_set(
     "info information summary snapshot data state status details detail value values overview equity funds"
 )
+_OWN: Final = word_set("get fetch account total current portfolio cached last latest net cache query my our")
 _NOT_BEFORE_POSITION: Final = word_set(
     "cursor mouse scroll text char file stream start end x y z head seek tell read write byte line col column row "
     "atom atomic word token grid camera window relative absolute abs rel joint sun moon gps robot motor insert "
@@ -223,7 +224,10 @@ def _money(word: str, before: str, rest: tuple[str, ...], level: int) -> DataKin
         "cache",
     ):
         return DataKind.BALANCE if level else None
-    if word in ("equity", "collateral", "funds") and level >= 2:
+    if word == "equity":
+        own = before in _OWN or not before
+        return DataKind.BALANCE if level >= 2 and own and CACHE_WORDS.issuperset(rest) else None
+    if word in ("collateral", "funds") and level >= 2:
         return DataKind.BALANCE
     return DataKind.BALANCE if word == "portfolio" and level >= 2 and not rest else None
 

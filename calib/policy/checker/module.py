@@ -29,6 +29,8 @@ class Function:
     flow: Flow = field(default_factory=Flow)
     nodes: list[ast.AST] = field(default_factory=list)
     """Everything in it in the order of the text, without the functions and classes inside it."""
+    outer: set[str] = field(default_factory=set)
+    """Names that it declares to be those of the module or of a function around it."""
 
     @property
     def arguments(self) -> list[str]:
@@ -148,6 +150,8 @@ class Module:
         else:
             if function is not None:
                 function.nodes.append(node)
+                if kind is ast.Global or kind is ast.Nonlocal:
+                    function.outer.update(getattr(node, "names", ()))
             self._visit(node, group, function)
 
     def _attributes(self, node: FunctionNode) -> None:
@@ -190,7 +194,7 @@ class Module:
                     group.name,
                 )
                 for function in group.functions:
-                    function.flow = follow(function.node, function.nodes, scope)
+                    function.flow = follow(function.node, function.outer, scope)
                     given = NONE.union(*(event.value.kinds for event in function.flow.of("return")))
                     if given - yields[group.name].get(function.name, NONE):
                         yields[group.name][function.name] = given | yields[group.name].get(function.name, NONE)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -96,9 +98,10 @@ def check_paths(
     named = [(path, shown(path, root), ids) for path in files]
     results: list[FileResult] = []
     if jobs <= 1 or len(named) < _WORTH_PROCESSES:
-        for each in named:
-            results.append(_one(each))
-            advance(1)
+        with _no_collector():
+            for each in named:
+                results.append(_one(each))
+                advance(1)
         return Report(tuple(results), ids, known)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(min(jobs, os.cpu_count() or 1), context, _quiet) as pool:
@@ -120,3 +123,16 @@ def _one(given: tuple[Path, str, tuple[str, ...]]) -> FileResult:
 def _quiet() -> None:
     """An interrupt goes to the parent, which ends the processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Leave the collector of cycles off: syntax trees have none, and it would look through them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -114,7 +114,12 @@ def fetch_kinds(call: ast.Call, texts: dict[str, str], level: int) -> frozenset[
 
 def _asks_memory(function: ast.expr) -> bool:
     """Whether a call goes to a store of the bot's own, such as ``self.store.load_positions()``."""
-    return isinstance(function, ast.Attribute) and not _MEMORIES.isdisjoint(split(terminal(function.value)))
+    node = function.value if isinstance(function, ast.Attribute) else None
+    while node is not None:
+        if not _MEMORIES.isdisjoint(split(terminal(node))):
+            return True
+        node = node.value if isinstance(node, ast.Attribute) else None
+    return False
 
 
 def _is_self(node: ast.expr) -> bool:

@@ -831,6 +831,40 @@ class PositionPoller(threading.Thread):
         return sum(row["size"] for row in self.positions if row["symbol"] == symbol)
 """,
     ),
+    "orders that one function stores and another gives": (
+        "CAL103",
+        """
+from datetime import datetime, timezone
+
+from app.services.exchange import broker
+
+_orders = []
+_last_updated = None
+
+
+def store_open_orders(orders):
+    global _orders, _last_updated
+    _orders = list(orders)
+    _last_updated = datetime.now(timezone.utc)
+
+
+def open_orders():
+    return _orders
+""",
+    ),
+    "a record of a cached figure": (
+        "CAL102",
+        """
+from dataclasses import dataclass
+
+
+@dataclass
+class CachedBuyingPower:
+    buying_power: float
+    created_at: str
+    expires_at: str
+""",
+    ),
     "symbol information for two hours": (
         "CAL110",
         """

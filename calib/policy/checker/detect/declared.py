@@ -59,6 +59,8 @@ def _named(
         if kinds and _is_used(places.get(path), in_class=bool(group.name)):
             yield path, target, kinds
     yield from _dated_fields(module, group)
+    if not group.name:
+        yield from _handed_over(module, places)
     for path, kept in places.items():
         for _, event in kept.writes:
             source = event.source if isinstance(event.source, ast.expr) else None
@@ -106,6 +108,23 @@ def _is_used(kept: keeping.Kept | None, *, in_class: bool) -> bool:
         return in_class
     later = [event for function, event in kept.writes if function.name not in ("__init__", "__post_init__")]
     return bool(later or kept.reads)
+
+
+def _handed_over(module: Module, places: dict[str, keeping.Kept]) -> Iterator[tuple[str, ast.AST, frozenset[DataKind]]]:
+    """Variables of the module that a function like ``store_orders(orders)`` fills, beside the time at which it did."""
+    for function in module.functions:
+        if split(function.name)[:1] not in (("store",), ("set",), ("cache",), ("save",)) or function.owner:
+            continue
+        writes = function.flow.of("write")
+        if not any(event.value.clock for event in writes):
+            continue
+        for event in writes:
+            kinds = keeping.slot_kinds(event.slot, module.level)
+            read_by = (
+                {reader.name for reader, _ in places[event.slot.path].reads} if event.slot.path in places else set()
+            )
+            if kinds and not event.value.clock and read_by - {function.name}:
+                yield event.slot.path, event.node, kinds
 
 
 def _dated_fields(module: Module, group: Group) -> Iterator[tuple[str, ast.AST, frozenset[DataKind]]]:

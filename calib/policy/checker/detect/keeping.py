@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from calib.policy.checker.kinds import MARKET, NONE, NOT_DATA, PROHIBITED, STATIC, DataKind, is_fixed, kinds_of
+from calib.policy.checker.kinds import NONE, NOT_DATA, PROHIBITED, STATIC, DataKind, is_fixed, kinds_of
 from calib.policy.checker.module import Function, Group, Module, once
 from calib.policy.checker.traced import FlowEvent, KeptSlot
 from calib.policy.checker.words import says_cache, split, word_set
@@ -42,13 +42,23 @@ def slot_kinds(slot: KeptSlot, level: int) -> frozenset[DataKind]:
     return NONE if is_fixed(words) else kinds_of(words, level)
 
 
+_ALIKE: Final = (
+    frozenset({DataKind.BALANCE, DataKind.POSITION}),
+    frozenset({DataKind.ORDER}),
+    frozenset({DataKind.TRADE, DataKind.PRICE}),
+    frozenset({DataKind.BOOK, DataKind.PRICE}),
+    STATIC,
+)
+"""Kinds that come in one answer: a position that is built from the fill of an order is no kept answer."""
+
+
 def can_keep(slot: KeptSlot, given: frozenset[DataKind], level: int) -> bool:
     """Whether a place by its name may hold fetched data of these kinds: the data itself, a cache, a state, a wallet."""
     words = slot.words
     if is_fixed(words):
         return False
     if kinds := kinds_of(words, level):
-        return any(kinds & sort and given & sort for sort in (PROHIBITED, MARKET, STATIC))
+        return any(kinds & sort and given & sort for sort in _ALIKE)
     if not NOT_DATA.isdisjoint(words):
         return False
     return says_cache(words) or (bool(words) and words[-1] in _KEEPERS)
@@ -102,7 +112,7 @@ def is_streamed(kept: Kept) -> bool:
     for function, event in kept.writes:
         if function.name in ("__init__", "__post_init__") or isinstance(event.node, ast.Constant):
             continue
-        if is_stream(function) and not event.value.kinds:
+        if is_stream(function) and (not event.value.kinds or not _STREAM_WORDS.isdisjoint(split(function.name))):
             pushed = True
         elif event.value.kinds and not _is_start(function):
             return False

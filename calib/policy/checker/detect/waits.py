@@ -13,6 +13,7 @@ from calib.policy.checker.verbs import fetch_kinds, terminal
 from calib.policy.checker.words import split, word_set
 
 _ORDER_VERBS: Final = word_set("create place submit send buy sell open market limit enter execute new long short")
+_ORDERS: Final = word_set("order orders buy sell market limit position trade")
 _WAITS: Final = frozenset(["sleep", "wait", "recv", "join", "wait_for", "countdown"])
 _SHORT_S: Final = 1.0
 """A pause below this only keeps to the rate limit of the exchange."""
@@ -192,13 +193,9 @@ class _Walker:
 
     def orders(self, node: ast.Call) -> bool:
         words = split(terminal(node.func))
-        return bool(words) and (
-            words[0] in _ORDER_VERBS
-            and (
-                len(words) == 1
-                or bool({"order", "orders", "buy", "sell", "market", "limit", "position", "trade"} & set(words[1:]))
-            )
-        )
+        if len(words) == 1:
+            return words[0] in ("buy", "sell", "enter", "long", "short")
+        return words[:1] != () and words[0] in _ORDER_VERBS and not _ORDERS.isdisjoint(words[1:])
 
     def look(self, node: ast.AST) -> None:
         for each in ast.walk(node):

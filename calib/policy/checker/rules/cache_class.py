@@ -52,7 +52,7 @@ def _held(module: Module, group: Group) -> frozenset[DataKind]:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 found |= keeping.slot_kinds(KeptSlot(f"self.{name}"), module.level)
-    return found & PROHIBITED
+    return found & (PROHIBITED - {DataKind.TRADE})
 
 
 RULE = Rule(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from calib.policy.checker.detect.declared import declared
 from calib.policy.checker.detect.stale import memos, stale_reads
 from calib.policy.checker.findings import Hit, Rule, Severity, code
-from calib.policy.checker.kinds import PROHIBITED
+from calib.policy.checker.kinds import PROHIBITED, DataKind
 from calib.policy.checker.messages import listed, shown
 from calib.policy.checker.module import Module
 
@@ -15,7 +15,8 @@ from calib.policy.checker.module import Module
 def _find(module: Module) -> Iterator[Hit]:
     told: set[tuple[str, str]] = set()
     for each in declared(module):
-        if kinds := each.kinds & PROHIBITED:
+        kinds = each.kinds & (PROHIBITED if each.fetched else PROHIBITED - {DataKind.TRADE})
+        if kinds:  # a last price that nothing here fetches comes from a stream
             told.add((each.owner, each.path))
             yield Hit(each.node, f"`{shown(each.path)}` keeps {listed(kinds)} across calls; fetch it where it is used")
     for memo in memos(module, PROHIBITED):
