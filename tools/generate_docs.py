@@ -124,7 +124,7 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/feeds.md": reference.page,
-    "docs/reference/policy-rules.md": rules.page,
+    **rules.pages(),
 }
 """Makers of whole pages."""
 
