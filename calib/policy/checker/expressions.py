@@ -29,6 +29,7 @@ class Expressions:
         self.trail: Trail = ()
         self.outer: set[str] = set()
         self.local: set[str] = set()
+        self.arguments: set[str] = set()
         self.muted = False
         """A test is looked at a second time: what happens in it is written down already."""
 
@@ -205,6 +206,21 @@ class Expressions:
             return self.asks_age(test)
         finally:
             self.muted = muted
+
+    def ages_argument(self, given: ast.expr) -> bool:
+        """Whether an argument is compared with the time of now: ``return time.time() - fetched_at < self.ttl``."""
+        for node in ast.walk(given):
+            if not isinstance(node, ast.Compare):
+                continue
+            parts = list(ast.walk(node))
+            now = any(
+                (isinstance(part, ast.Call) and is_clock(part))
+                or (isinstance(part, ast.Name) and self.names.get(part.id, NOTHING).clock)
+                for part in parts
+            )
+            if now and any(isinstance(part, ast.Name) and part.id in self.arguments for part in parts):
+                return True
+        return False
 
     def asks_age(self, test: ast.expr) -> bool:
         if self.value(test).aged:

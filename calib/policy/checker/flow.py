@@ -31,6 +31,7 @@ def follow(function: ast.FunctionDef | ast.AsyncFunctionDef, outer: set[str], sc
     walker.outer = outer
     given = function.args
     walker.local = {each.arg for each in (*given.args, *given.posonlyargs, *given.kwonlyargs)} - {"self", "cls"}
+    walker.arguments = set(walker.local)
     walker.block(function.body)
     return walker.flow
 
@@ -77,7 +78,7 @@ class _Walker(Expressions):
 
     def returned(self, node: ast.Return) -> None:
         given = self.value(node.value)
-        if node.value is not None and self.judges(node.value):
+        if node.value is not None and (self.judges(node.value) or self.ages_argument(node.value)):
             self.flow.gives_age = True
         self.note("return", node, given)
 

@@ -13,13 +13,12 @@ FETCH_VERBS: Final = word_set(
 )
 """First words of a call that brings something."""
 _ACTIONS: Final = word_set(
-    "place create submit send cancel close open modify replace amend execute process parse format calculate "
-    "calc compute set add remove delete save store log print notify validate build make convert handle write "
-    "insert record track register emit publish render plot simulate clear reset invalidate is has can should "
-    "to adjust estimate apply reserve deposit withdraw transfer buy sell enter exit normalize verify assert "
-    "test show display draw on sort filter count put post encode decode serialize update extract transform "
-    "aggregate merge init setup start stop run ensure wait generate prepare extract map round check format max "
-    "min sum len new mock fake"
+    "place create submit send cancel close open modify replace amend execute process parse format calculate calc "
+    "compute set add remove delete save store log print notify validate build make convert handle write insert "
+    "record track register emit publish render plot simulate clear reset invalidate is has can should to adjust "
+    "estimate apply reserve deposit withdraw transfer buy sell enter exit normalize verify assert test show display "
+    "draw on sort filter count put post encode decode serialize update extract transform aggregate merge init setup "
+    "start stop run ensure wait generate prepare extract map round check format max min sum len new mock fake"
 )
 """First words of a call that does something else than bring data."""
 _REQUESTS: Final = word_set("get request fetch query call signed send private json api rest http session")
@@ -27,8 +26,8 @@ _NOT_REQUESTS: Final = word_set("post put delete cache cached redis dict env hea
 _LOCAL: Final = CACHE_WORDS | word_set("inflight tracked local stored saved known db database session_state")
 """Words of a getter that asks the bot's own memory."""
 _MEMORIES: Final = word_set(
-    "store stores selectors repo repository db database dao crud journal ledger registry config settings cache os path "
-    "portfolio tracker history session_state"
+    "store stores selectors repo repository db database dao crud journal ledger registry config settings cache os "
+    "path portfolio tracker history session_state"
 )
 """Words of an object that is the bot's own memory."""
 _KNOWN: Final[dict[str, DataKind]] = {
@@ -48,8 +47,8 @@ _KNOWN: Final[dict[str, DataKind]] = {
 }
 CLOCKS: Final = word_set(
     "time monotonic now utcnow perf_counter time_ns monotonic_ns dt_now utc_now now_ms now_ts current_time "
-    "timestamp_now now_utc get_time current_timestamp milliseconds today _now _utcnow clock get_timestamp "
-    "perf_counter_ns"
+    "timestamp_now now_utc get_time current_timestamp milliseconds today _now _utcnow clock _clock _time _now_ms "
+    "get_current_time unix_time epoch time_ms now_s utc_timestamp get_timestamp perf_counter_ns"
 )
 """Names of functions that give the time of now."""
 

@@ -865,6 +865,71 @@ class CachedBuyingPower:
     expires_at: str
 """,
     ),
+    "a client of Redis under a short name": (
+        "CAL105",
+        """
+import json
+
+import redis
+
+r = redis.Redis()
+
+
+def positions(exchange):
+    raw = r.get("positions:all")
+    if raw is None:
+        fresh = exchange.fetch_positions()
+        r.setex("positions:all", 5, json.dumps(fresh))
+        return fresh
+    return json.loads(raw)
+""",
+    ),
+    "a helper that takes the fetch": (
+        "CAL105",
+        """
+class Account:
+    def __init__(self, client, memory):
+        self.client = client
+        self.memory = memory
+
+    def balance(self):
+        return self.memory.cached_call("account_balance", self.client.fetch_balance, 30)
+""",
+    ),
+    "a helper that is given the time": (
+        "CAL104",
+        """
+import time
+
+
+class Positions:
+    def __init__(self, client):
+        self.client = client
+        self._held = {}
+
+    def _young(self, at):
+        return time.time() - at < 20
+
+    def get_positions(self):
+        entry = self._held.get("all")
+        if entry and self._young(entry[0]):
+            return entry[1]
+        rows = self.client.get_positions()
+        self._held["all"] = (time.time(), rows)
+        return rows
+""",
+    ),
+    "the last figure put into a local where the request fails": (
+        "CAL106",
+        """
+def size(bot, exchange, risk):
+    try:
+        balance = exchange.fetch_balance()["USDT"]["free"]
+    except Exception:
+        balance = bot.last_balance
+    return balance * risk
+""",
+    ),
     "symbol information for two hours": (
         "CAL110",
         """

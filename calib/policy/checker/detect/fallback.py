@@ -18,7 +18,7 @@ class Fallback(NamedTuple):
     """A value that was kept and is returned because a fetch raised."""
 
     function: Function
-    event: FlowEvent
+    node: ast.AST
     kinds: frozenset[DataKind]
 
 
@@ -36,17 +36,42 @@ def fallbacks(module: Module, wanted: frozenset[DataKind]) -> Iterator[Fallback]
                 kinds = _kinds(module, function, event) & wanted
                 if kinds - seen:
                     seen |= kinds
-                    yield Fallback(function, event, kinds)
+                    yield Fallback(function, event.node, kinds)
+        for node, given in _assigned(module, function):
+            if kinds := given & wanted - seen:
+                seen |= kinds
+                yield Fallback(function, node, kinds)
+
+
+def _assigned(module: Module, function: Function) -> Iterator[tuple[ast.AST, frozenset[DataKind]]]:
+    """``except ...: balance = self.last_balance``, where the ``try`` fills the same name."""
+    for node in function.nodes:
+        if not isinstance(node, ast.Try):
+            continue
+        filled = {
+            target.id
+            for each in ast.walk(ast.Module(body=node.body, type_ignores=[]))
+            if isinstance(each, ast.Assign)
+            for target in each.targets
+            if isinstance(target, ast.Name)
+        }
+        for handler in node.handlers:
+            for each in handler.body:
+                match each:
+                    case ast.Assign(targets=[ast.Name(id=name)], value=ast.Attribute(attr=kept)) if name in filled:
+                        slot = KeptSlot(f"self.{kept}")
+                        if _may_hold(slot):
+                            yield each, keeping.slot_kinds(slot, module.level)
 
 
 def _kinds(module: Module, function: Function, event: FlowEvent) -> frozenset[DataKind]:
     slots = [slot for slot in event.value.slots if not is_fixed(slot.words)]
     named = NONE.union(*(keeping.slot_kinds(slot, module.level) for slot in slots))
+    own = getter_kinds(function.name, module.level)
+    asked = own.union(*(each.value.kinds for each in function.flow.events if each.what in ("fetch", "write")))
     if named:
-        return named
-    if not any(_may_hold(slot) for slot in slots):
-        return NONE
-    return getter_kinds(function.name, module.level)
+        return named if asked else NONE  # nothing of the kind was asked for: no fetch has failed
+    return own if any(_may_hold(slot) for slot in slots) else NONE
 
 
 def _may_hold(slot: KeptSlot) -> bool:

@@ -133,6 +133,7 @@ def _is_start(function: Function) -> bool:
             "setup",
             "snapshot",
             "resync",
+            "reconcile",
             "bootstrap",
             "load",
         }

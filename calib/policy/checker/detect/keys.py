@@ -46,20 +46,22 @@ class KeyedCall(NamedTuple):
 @once
 def keyed_calls(module: Module) -> Iterator[KeyedCall]:
     """Every call of a cache whose key, or own name, speaks of data that the policy knows."""
+    stores = _store_names(module)
     for function in module.functions:
-        calls = [node for node in function.nodes if isinstance(node, ast.Call) and _asks_cache(node)]
+        calls = [node for node in function.nodes if isinstance(node, ast.Call) and _asks_cache(node, stores)]
         texts = _local_texts(module, function) if calls else {}
         for node in calls:
-            if (found := _keyed(module, function, node, texts)) is not None:
+            if (found := _keyed(module, function, node, texts, stores)) is not None:
                 yield found
 
 
-def _asks_cache(node: ast.Call) -> bool:
+def _asks_cache(node: ast.Call, stores: set[str]) -> bool:
     """Whether a call may go to a cache, by its name or by what it is called on."""
     if says_cache(split(terminal(node.func))):
         return True
-    owner = split(terminal(node.func.value)) if isinstance(node.func, ast.Attribute) else ()
-    return says_cache(owner) or not _STORES.isdisjoint(owner)
+    name = terminal(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+    owner = split(name)
+    return says_cache(owner) or not _STORES.isdisjoint(owner) or name in stores
 
 
 def _local_texts(module: Module, function: Function) -> dict[str, str]:
@@ -75,7 +77,23 @@ def _local_texts(module: Module, function: Function) -> dict[str, str]:
     return texts
 
 
-def _keyed(module: Module, function: Function, node: ast.Call, texts: dict[str, str]) -> KeyedCall | None:
+def _store_names(module: Module) -> set[str]:
+    """Names that hold a client of a store, such as ``r`` of ``r = redis.Redis()``."""
+    found = set()
+    for node in module.nodes:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call | ast.Await):
+            call = node.value.value if isinstance(node.value, ast.Await) else node.value
+            if not isinstance(call, ast.Call):
+                continue
+            parts = [part for part in ast.walk(call.func) if isinstance(part, ast.expr)]
+            if not _STORES.isdisjoint(word for part in parts for word in split(terminal(part))):
+                found |= {terminal(target) for target in node.targets}
+    return found - {""}
+
+
+def _keyed(
+    module: Module, function: Function, node: ast.Call, texts: dict[str, str], stores: set[str]
+) -> KeyedCall | None:
     name = terminal(node.func)
     words = split(name)
     owner = terminal(node.func.value) if isinstance(node.func, ast.Attribute) else ""
@@ -87,10 +105,10 @@ def _keyed(module: Module, function: Function, node: ast.Call, texts: dict[str, 
     )
     if {"clear", "invalidate", "delete", "key", "remove", "stats", "reset", "size", "valid", "evict"} & set(words):
         return None
-    plain = name in _METHODS and (owner_caches or not _STORES.isdisjoint(owner_words))
-    if not plain and not named:
-        return None
+    plain = name in _METHODS and (owner_caches or not _STORES.isdisjoint(owner_words) or owner in stores)
     key = text_of(node.args[0], texts) if node.args else ""
+    if not plain and not named and not (key and says_cache(words)):
+        return None
     for keyword in node.keywords:
         if keyword.arg == "key":
             key = text_of(keyword.value, texts)
@@ -101,10 +119,10 @@ def _keyed(module: Module, function: Function, node: ast.Call, texts: dict[str, 
     if not kinds:
         return None
     ttl_s, expires = _ttl(module, node, name)
-    stores = bool(
+    writes = bool(
         {"set", "setex", "psetex", "put", "store", "add", "hset", "save", "write", "aset", "mset"} & {name, *words}
     )
-    return KeyedCall(function, node, key, kinds, stores, ttl_s, expires)
+    return KeyedCall(function, node, key, kinds, writes, ttl_s, expires)
 
 
 def _ttl(module: Module, node: ast.Call, name: str) -> tuple[float | None, bool]:

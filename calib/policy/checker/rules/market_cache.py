@@ -46,7 +46,7 @@ def _places(module: Module) -> Iterator[tuple[ast.AST, frozenset[DataKind], str]
     for memo in memos(module, MARKET):
         yield memo.write.node, memo.kinds, f"`{memo.write.slot.path.rpartition('.')[2]}`"
     for fallback in fallbacks(module, MARKET):
-        yield fallback.event.node, fallback.kinds, f"the `except` of `{fallback.function.name}`"
+        yield fallback.node, fallback.kinds, f"the `except` of `{fallback.function.name}`"
 
 
 def _fetches(module: Module, owner: str) -> bool:

@@ -14,7 +14,7 @@ from calib.policy.checker.module import Module
 def _find(module: Module) -> Iterator[Hit]:
     for fallback in fallbacks(module, PROHIBITED):
         yield Hit(
-            fallback.event.node,
+            fallback.node,
             f"`{fallback.function.name}` returns old {listed(fallback.kinds)} where the fetch failed; raise, "
             "or say that "
             "it is not known",
