@@ -53,4 +53,4 @@ app.add_typer(
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
 )
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
-app.add_typer(policy.app, name="policy", epilog="Example: calib policy check bot/")
+app.add_typer(policy.app, name="policy")

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 from calib.clock import Clock, SystemClock
 from calib.errors import ConfigError
 from calib.policy.default import default_monitor
+from calib.policy.emergency.engine import TradingEngine
 from calib.policy.emergency.latch import Latch
 from calib.policy.emergency.runner import EmergencyOutcome, ProcedureRunner
 from calib.policy.emergency.state import CacheViolation, Phase, StepName
 from calib.policy.emergency.steps import bounded
 from calib.policy.emergency.store import EmergencyStore
+from calib.policy.monitor import CacheComplianceMonitor
 from calib.policy.safety import SafetyCheck
+from calib.policy.settings import SETTINGS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from calib.policy.emergency.engine import TradingEngine
-    from calib.policy.monitor import CacheComplianceMonitor
-
+STEP_TIMEOUT_S: Final[float] = SETTINGS["policy.step_timeout_s"].default
 _LOG: Final = logging.getLogger("calib.policy")
 
 
@@ -50,7 +49,7 @@ class EmergencyResponse:
     step_timeout_s
         Longest duration of a step, seconds, > 0; also how long the disk is waited for.
     escalate
-        ``(sentence)``, plain or async: told of every step that failed or was late. It is logged as critical anyway.
+        ``(sentence)``, plain or async: called for each step that failed or was late. It is logged as critical anyway.
     clock
         For time stamps.
     loop
@@ -79,7 +78,7 @@ class EmergencyResponse:
         *,
         owner: str = "bot",
         monitor: CacheComplianceMonitor | None = None,
-        step_timeout_s: float = 5.0,
+        step_timeout_s: float = STEP_TIMEOUT_S,
         escalate: Callable[[str], Any] | None = None,
         clock: Clock | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
