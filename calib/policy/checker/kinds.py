@@ -94,6 +94,8 @@ _ACCOUNT_TAIL: Final = word_set(
     "info information summary snapshot data state status details detail value values overview equity funds"
 )
 _OWN: Final = word_set("get fetch account total current portfolio cached last latest net cache query my our")
+_ASKED: Final = word_set("get list open fetch load query update futures all refresh sync")
+"""Words before ``positions`` that make it those of an account, also in a file with little else about trading."""
 _NOT_BEFORE_POSITION: Final = word_set(
     "cursor mouse scroll text char file stream start end x y z head seek tell read write byte line col column row "
     "atom atomic word token grid camera window relative absolute abs rel joint sun moon gps robot motor insert "
@@ -245,7 +247,7 @@ def _state(word: str, before: str, rest: tuple[str, ...], level: int) -> DataKin
     if word in ("position", "positions", "holdings"):
         if before in _NOT_BEFORE_POSITION or not _PAST.isdisjoint(rest):
             return None
-        enough = level >= (2 if word == "position" and before not in ("get", "open") else 1)
+        enough = level >= (1 if before in _ASKED else 2)
         return DataKind.POSITION if enough or before == "fetch" else None
     if word in ("trade", "trades") and before in ("recent", "latest", "last", "public"):
         return DataKind.TRADE if level and rest[:1] != ("history",) else None

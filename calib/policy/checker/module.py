@@ -40,7 +40,7 @@ class Function:
 
 
 @dataclass(slots=True)
-class Group:
+class FunctionGroup:
     """The functions that share kept places: the methods of a class, or the functions of the module."""
 
     name: str
@@ -71,7 +71,7 @@ class Module:
         self.numbers: dict[str, float] = {}
         self.aliases: dict[str, str] = {}
         self.shared: set[str] = set()
-        self.groups: list[Group] = []
+        self.groups: list[FunctionGroup] = []
         self.nodes: list[ast.AST] = []
         self.kept: dict[tuple[object, ...], list[Any]] = {}
         """Answers of the detectors, by detector and arguments: several rules ask the same."""
@@ -81,7 +81,7 @@ class Module:
     # -- gathering ----------------------------------------------------------------------------------------------------
 
     def _gather(self, tree: ast.Module) -> None:
-        module = Group("", tree, [])
+        module = FunctionGroup("", tree, [])
         self.groups.append(module)
         for node in tree.body:
             self._constants(node, "")
@@ -120,7 +120,7 @@ class Module:
         if (number := self.number(value)) is not None:
             self.numbers[name] = number
 
-    def _visit(self, node: ast.AST, group: Group, function: Function | None) -> None:
+    def _visit(self, node: ast.AST, group: FunctionGroup, function: Function | None) -> None:
         """Note every node below this one, and with which function and class it belongs."""
         for name in node._fields:
             value = getattr(node, name, None)
@@ -131,7 +131,7 @@ class Module:
                     if isinstance(each, ast.AST):
                         self._enter(each, group, function)
 
-    def _enter(self, node: ast.AST, group: Group, function: Function | None) -> None:
+    def _enter(self, node: ast.AST, group: FunctionGroup, function: Function | None) -> None:
         kind = type(node)
         if kind is ast.Load or kind is ast.Store:
             return
@@ -142,7 +142,7 @@ class Module:
             self._attributes(node)
             self._visit(node, group, inner)
         elif isinstance(node, ast.ClassDef):
-            own = Group(node.name, node, [])
+            own = FunctionGroup(node.name, node, [])
             self.groups.append(own)
             for each in node.body:
                 self._constants(each, node.name)
@@ -214,7 +214,7 @@ class Module:
             yield from group.functions
 
     @cached_property
-    def classes(self) -> list[Group]:
+    def classes(self) -> list[FunctionGroup]:
         """Every class of the file."""
         return [group for group in self.groups if group.name]
 
@@ -270,7 +270,7 @@ def once(
 
     @wraps(detector)
     def answered(module: Module, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> list[_Answer]:
-        key = (detector, *(id(each) if isinstance(each, Group) else each for each in args))
+        key = (detector, *(id(each) if isinstance(each, FunctionGroup) else each for each in args))
         if key not in module.kept:
             module.kept[key] = list(detector(module, *args, **kwargs))
         return module.kept[key]

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from calib.policy.checker.detect import keeping
 from calib.policy.checker.kinds import DataKind
-from calib.policy.checker.module import Function, Group, Module
+from calib.policy.checker.module import Function, FunctionGroup, Module
 from calib.policy.checker.traced import FlowEvent
 from calib.policy.checker.verbs import terminal
 from calib.policy.checker.words import split, word_set
@@ -69,7 +69,7 @@ def _started(module: Module) -> tuple[set[str], set[str]]:
     return started | scheduled, scheduled
 
 
-def _is_background(group: Group, entry: Function, started: set[str], scheduled: set[str]) -> bool:
+def _is_background(group: FunctionGroup, entry: Function, started: set[str], scheduled: set[str]) -> bool:
     if entry.name in scheduled:
         return True
     bases = {terminal(base) for base in group.node.bases} if isinstance(group.node, ast.ClassDef) else set()

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from calib.policy.checker.detect import keeping
 from calib.policy.checker.kinds import DataKind
-from calib.policy.checker.module import Function, Group, Module
+from calib.policy.checker.module import Function, FunctionGroup, Module
 from calib.policy.checker.traced import FlowEvent
 from calib.policy.checker.verbs import getter_kinds, terminal
 from calib.policy.checker.words import split, word_set
@@ -21,7 +21,7 @@ _CHECKS: Final = word_set(
 class BookGetter(NamedTuple):
     """A function that returns a kept book, with the return and the place."""
 
-    group: Group
+    group: FunctionGroup
     function: Function
     event: FlowEvent
     kept: keeping.Kept

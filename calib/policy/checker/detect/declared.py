@@ -9,7 +9,7 @@ from typing import Final
 
 from calib.policy.checker.detect import keeping
 from calib.policy.checker.kinds import NONE, DataKind, is_fixed, kinds_of
-from calib.policy.checker.module import Group, Module, once
+from calib.policy.checker.module import FunctionGroup, Module, once
 from calib.policy.checker.traced import KeptSlot
 from calib.policy.checker.verbs import terminal
 from calib.policy.checker.words import says_cache, split
@@ -51,7 +51,7 @@ def declared(module: Module) -> Iterator[Declared]:
 
 
 def _named(
-    module: Module, group: Group, places: dict[str, keeping.Kept]
+    module: Module, group: FunctionGroup, places: dict[str, keeping.Kept]
 ) -> Iterator[tuple[str, ast.AST, frozenset[DataKind]]]:
     for name, target, value in _declarations(group):
         path = f"self.{name}" if group.name else name
@@ -69,7 +69,7 @@ def _named(
                 break
 
 
-def _declarations(group: Group) -> Iterator[tuple[str, ast.stmt, ast.expr | None]]:
+def _declarations(group: FunctionGroup) -> Iterator[tuple[str, ast.stmt, ast.expr | None]]:
     for node in group.node.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -127,7 +127,7 @@ def _handed_over(module: Module, places: dict[str, keeping.Kept]) -> Iterator[tu
                 yield event.slot.path, event.node, kinds
 
 
-def _dated_fields(module: Module, group: Group) -> Iterator[tuple[str, ast.AST, frozenset[DataKind]]]:
+def _dated_fields(module: Module, group: FunctionGroup) -> Iterator[tuple[str, ast.AST, frozenset[DataKind]]]:
     """Fields of a dataclass that stand beside the time at which they were fetched."""
     if not isinstance(group.node, ast.ClassDef):
         return

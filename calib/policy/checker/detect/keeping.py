@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from calib.policy.checker.kinds import NONE, NOT_DATA, PROHIBITED, STATIC, DataKind, is_fixed, kinds_of
-from calib.policy.checker.module import Function, Group, Module, once
+from calib.policy.checker.module import Function, FunctionGroup, Module, once
 from calib.policy.checker.traced import FlowEvent, KeptSlot
 from calib.policy.checker.words import says_cache, split, word_set
 
@@ -57,7 +57,7 @@ def can_keep(slot: KeptSlot, given: frozenset[DataKind], level: int) -> bool:
     words = slot.words
     if is_fixed(words):
         return False
-    if kinds := kinds_of(words, level):
+    if kinds := kinds_of(words, max(level, 2)):  # fetched data of a kind is evidence enough
         return any(kinds & sort and given & sort for sort in _ALIKE)
     if not NOT_DATA.isdisjoint(words):
         return False
@@ -88,7 +88,7 @@ def is_make_believe_name(name: str) -> bool:
 
 
 @once
-def kept_places(module: Module, group: Group) -> Iterator[Kept]:
+def kept_places(module: Module, group: FunctionGroup) -> Iterator[Kept]:
     """The kept places of a class, or for the module's group those of the module, with what is done to them."""
     functions = group.functions if group.name else list(module.functions)
     places: dict[str, tuple[list[tuple[Function, FlowEvent]], list[tuple[Function, FlowEvent]], set[DataKind]]] = {}
@@ -150,7 +150,7 @@ def fetched(kept: Kept, wanted: frozenset[DataKind], level: int) -> list[tuple[F
     return found
 
 
-def writers(module: Module, group: Group, kinds: frozenset[DataKind] = PROHIBITED) -> dict[str, set[str]]:
+def writers(module: Module, group: FunctionGroup, kinds: frozenset[DataKind] = PROHIBITED) -> dict[str, set[str]]:
     """For each function of the group, the places that it or what it calls writes with fetched data."""
     functions = group.functions if group.name else list(module.functions)
     own: dict[str, set[str]] = {}

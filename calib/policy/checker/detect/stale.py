@@ -10,7 +10,7 @@ from typing import NamedTuple
 from calib.policy.checker.detect import keeping
 from calib.policy.checker.detect.keeping import Kept
 from calib.policy.checker.kinds import DataKind
-from calib.policy.checker.module import Function, Group, Module, once
+from calib.policy.checker.module import Function, FunctionGroup, Module, once
 from calib.policy.checker.traced import FlowEvent
 
 
@@ -65,7 +65,7 @@ class _Callers:
 
 
 @once
-def stale_reads(module: Module, group: Group, wanted: frozenset[DataKind]) -> Iterator[StaleRead]:
+def stale_reads(module: Module, group: FunctionGroup, wanted: frozenset[DataKind]) -> Iterator[StaleRead]:
     """One stale read for each place of the group that has any."""
     owned = keeping.writers(module, group, wanted)
     functions = group.functions if group.name else list(module.functions)

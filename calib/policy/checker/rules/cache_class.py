@@ -9,7 +9,7 @@ from calib.policy.checker.detect import keeping
 from calib.policy.checker.findings import Hit, Rule, Severity, code
 from calib.policy.checker.kinds import NONE, PROHIBITED, DataKind, kinds_of
 from calib.policy.checker.messages import listed
-from calib.policy.checker.module import Group, Module
+from calib.policy.checker.module import FunctionGroup, Module
 from calib.policy.checker.traced import KeptSlot
 from calib.policy.checker.verbs import terminal
 from calib.policy.checker.words import CACHE_WORDS, says_cache, split, word_set
@@ -34,14 +34,14 @@ def _find(module: Module) -> Iterator[Hit]:
             yield Hit(group.node, f"`{group.name}` is a cache and holds {listed(kinds)}, which must never be cached")
 
 
-def _is_other(group: Group) -> bool:
+def _is_other(group: FunctionGroup) -> bool:
     if not isinstance(group.node, ast.ClassDef):
         return True
     bases = {word for base in group.node.bases for word in split(terminal(base))}
     return bool(bases & {"exception", "error", "enum", "protocol", "test"})
 
 
-def _held(module: Module, group: Group) -> frozenset[DataKind]:
+def _held(module: Module, group: FunctionGroup) -> frozenset[DataKind]:
     """The prohibited kinds that attributes of the class say they hold."""
     found = NONE
     for kept in keeping.kept_places(module, group):
