@@ -12,6 +12,7 @@ import argparse
 import ast
 import concurrent.futures
 import multiprocessing
+import resource
 import statistics
 import sys
 import sysconfig
@@ -61,11 +62,16 @@ def parse_all(paths: Sequence[Path], jobs: int) -> None:
             pass
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Wall-clock seconds of one call."""
-    begin = time.perf_counter()
+def seconds(run: Callable[[], object]) -> tuple[float, float]:
+    """Wall-clock seconds of one call, and seconds of processor time of its processes."""
+    begin, used = time.perf_counter(), _processor_s()
     run()
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, _processor_s() - used
+
+
+def _processor_s() -> float:
+    kinds = (resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in kinds)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -83,10 +89,12 @@ def main(argv: Sequence[str]) -> None:
             for _ in range(given.repeats):
                 floor.append(seconds(lambda files=paths: parse_all(files, given.jobs)))  # type: ignore[misc]
                 own.append(seconds(lambda files=paths: check_paths(files, jobs=given.jobs)))  # type: ignore[misc]
-            parse, check = statistics.median(floor), statistics.median(own)
+            parse, parse_cpu = map(statistics.median, zip(*floor, strict=True))
+            check, check_cpu = map(statistics.median, zip(*own, strict=True))
             print(
-                f"{label:<10} {len(paths)} files, {size:5.1f} MB: parse {parse:5.1f} s, check {check:5.1f} s, "
-                f"{check / parse:.1f}x, {1000 * check / len(paths):.2f} ms a file"
+                f"{label:<10} {len(paths)} files, {size:5.1f} MB: parse {parse:5.1f} s ({parse_cpu:5.1f} s CPU), "
+                f"check {check:5.1f} s ({check_cpu:5.1f} s CPU), {check_cpu / parse_cpu:.1f}x, "
+                f"{1000 * check_cpu / len(paths):.2f} ms CPU a file"
             )
 
 
