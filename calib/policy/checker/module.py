@@ -29,6 +29,8 @@ class Function:
     flow: Flow = field(default_factory=Flow)
     nodes: list[ast.AST] = field(default_factory=list)
     """Everything in it in the order of the text, without the functions and classes inside it."""
+    named: set[str] = field(default_factory=set)
+    """Every name and attribute in it."""
     outer: set[str] = field(default_factory=set)
     """Names that it declares to be those of the module or of a function around it."""
 
@@ -150,6 +152,10 @@ class Module:
         else:
             if function is not None:
                 function.nodes.append(node)
+                if isinstance(node, ast.Attribute):
+                    function.named.add(node.attr)
+                elif isinstance(node, ast.Name):
+                    function.named.add(node.id)
                 if kind is ast.Global or kind is ast.Nonlocal:
                     function.outer.update(getattr(node, "names", ()))
             self._visit(node, group, function)
@@ -180,8 +186,9 @@ class Module:
         free = {function.name for function in self.groups[0].functions}
         yields: dict[str, dict[str, frozenset[DataKind]]] = {group.name: {} for group in self.groups}
         judges: dict[str, set[str]] = {group.name: set() for group in self.groups}
+        changed: set[str] | None = None
         for _ in range(_PASSES):
-            changed = False
+            last, changed = changed, set()
             for group in self.groups:
                 own = frozenset(free | {function.name for function in group.functions})
                 scope = Scope(
@@ -194,14 +201,16 @@ class Module:
                     group.name,
                 )
                 for function in group.functions:
+                    if last is not None and last.isdisjoint(function.named):
+                        continue  # nothing that it calls is known better than before
                     function.flow = follow(function.node, function.outer, scope)
                     given = NONE.union(*(event.value.kinds for event in function.flow.of("return")))
                     if given - yields[group.name].get(function.name, NONE):
                         yields[group.name][function.name] = given | yields[group.name].get(function.name, NONE)
-                        changed = True
+                        changed.add(function.name)
                     if function.flow.gives_age and function.name not in judges[group.name]:
                         judges[group.name].add(function.name)
-                        changed = True
+                        changed.add(function.name)
             if not changed:
                 break
 
