@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import uuid
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from calib.policy.safety import SafetyCheck
 
 _LOG: Final = logging.getLogger("calib.policy")
+_REPEAT_S: Final = 1.0
 _RETRY_S: Final = 0.2
 _RETRY_CAP_S: Final = 5.0
 
@@ -86,6 +88,8 @@ class Latch:
         """Latch, or add to the emergency in force; True where it is a new one."""
         with self._lock:
             held = self._state.latched
+            if held is not None and self._repeats(held, violation):
+                return False
             if held is not None:
                 self._state = replace(self._state, latched=held.with_violations((violation,)))
             else:
@@ -95,6 +99,15 @@ class Latch:
             self._log("latched" if held is None else "violation", type=violation.type, component=violation.component)
             self._changed()
             return held is None
+
+    def _repeats(self, held: Emergency, violation: CacheViolation) -> bool:
+        """Whether the same was recorded less than a second ago: a storm of reads must not fill memory and disk.
+
+        Not where a validation came between: then this one shows that it no longer holds.
+        """
+        same = [one.ts for one in held.violations if (one.type, one.component) == (violation.type, violation.component)]
+        latest = max(same, default=-math.inf)
+        return violation.ts - latest < _REPEAT_S and latest >= self._own().safety_ts
 
     def step(self, result: StepOutcome, safety: SafetyCheck | None = None) -> None:
         """A step of this process has ended."""

@@ -141,7 +141,10 @@ class ProcedureRunner:
 
     def _due(self, *, retry: bool) -> list[tuple[StepName, str]]:
         emergency = self._latch.emergency
-        return [] if emergency is None else self._latch.procedure.due(emergency.components, retry=retry)
+        if emergency is None:
+            return []
+        last_ts = emergency.last_violation_ts
+        return self._latch.procedure.due(emergency.components, retry=retry, since_ts=last_ts)
 
     async def _step(self, step: StepName, component: str) -> None:
         safety: SafetyCheck | None = None

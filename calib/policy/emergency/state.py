@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -91,7 +92,9 @@ class Procedure:
         kept = tuple(one for one in self.steps if (one.step, one.component) != same)
         return replace(self, steps=(*kept, result))
 
-    def due(self, components: set[str], *, retry: bool = False) -> list[tuple[StepName, str]]:
+    def due(
+        self, components: set[str], *, retry: bool = False, since_ts: float = -math.inf
+    ) -> list[tuple[StepName, str]]:
         """The steps that are left to do, in their order, each with its component.
 
         Parameters
@@ -100,6 +103,8 @@ class Procedure:
             Those that violations were seen in.
         retry
             Whether steps that failed are due again.
+        since_ts
+            With ``retry``: a validation before that time does not count, Unix seconds.
 
         >>> [step.value for step, _ in Procedure().due({"wallet"})][:2]
         ['stop_trading', 'disable_cache_component']
@@ -108,7 +113,9 @@ class Procedure:
         wanted = [(StepName.STOP, ""), *((StepName.DISABLE, name) for name in sorted(components)), (StepName.FRESH, "")]
         left = [(step, name) for step, name in wanted if (step.value, name) not in done]
         # Whatever was done after the last validation has to be validated too.
-        validated = bool(self.steps) and self.steps[-1].step == StepName.VALIDATE and (self.steps[-1].ok or not retry)
+        validated = bool(self.steps) and self.steps[-1].step == StepName.VALIDATE
+        if validated and retry:
+            validated = self.steps[-1].ok and self.safety_ts >= since_ts
         return left if validated and not left else [*left, (StepName.VALIDATE, "")]
 
     def obstacles(self, components: set[str]) -> list[str]:
