@@ -5,6 +5,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
+- `calib.arguments`: points in time and symbols as callers give them
 - `calib.config`: settings with their ranges and origins
 - `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
     from calib.app_config import AppConfig, load_config
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
+    from calib.dataset.frames import read_dataset
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.reading.frames import read_feeds
     from calib.feeds.writers import (
         BookLogger,
         CalibrationLoggerManager,
@@ -54,8 +57,9 @@ if TYPE_CHECKING:
     from calib.market.cache.invalidation import MDCacheInvalidator
     from calib.market.cache.md_cache import MDCache
     from calib.market.cache.orderbook_manager import OrderbookManager
-    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.pipeline.context import QuoteContext
     from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.market_data import MarketData
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
     from calib.policy import CacheComplianceMonitor, EmergencyResponse, StalenessDetector, SymbolMapper
@@ -78,7 +82,7 @@ _HOME = {
     "MDCacheConfig": "calib.market.cache.config",
     "MDCacheEntry": "calib.market.cache.entry",
     "MDCacheInvalidator": "calib.market.cache.invalidation",
-    "MarketData": "calib.pipeline.context",
+    "MarketData": "calib.pipeline.market_data",
     "OrderBook": "calib.market.book.order_book",
     "OrderbookManager": "calib.market.cache.orderbook_manager",
     "PipelineTickLogger": "calib.feeds.writers",
@@ -94,6 +98,8 @@ _HOME = {
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
     "load_config": "calib.app_config",
+    "read_dataset": "calib.dataset.frames",
+    "read_feeds": "calib.feeds.reading.frames",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
 }
@@ -131,6 +137,8 @@ __all__ = [
     "__version__",
     "build_dataset",
     "load_config",
+    "read_dataset",
+    "read_feeds",
     "render_summary",
     "run_replay",
 ]

@@ -53,7 +53,7 @@ class ReadFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class FillFigures:
+class StaleFillFigures:
     """Fills of one group.
 
     Parameters
@@ -102,10 +102,10 @@ class PolicyAssessment:
     """
 
     reads: Mapping[str, ReadFigures]
-    groups: Mapping[str, FillFigures]
+    groups: Mapping[str, StaleFillFigures]
     sources: Mapping[str, int]
     unjoined: Mapping[str, int]
-    stale_by_symbol: Mapping[str, FillFigures]
+    stale_by_symbol: Mapping[str, StaleFillFigures]
 
     @property
     def reads_total(self) -> ReadFigures:
@@ -151,8 +151,8 @@ class _Sums:
             mid = fill["mid_now"] if fill["mid_at_quote"] is None else fill["mid_at_quote"]
             self.net.append((notional, sign * (fill["mid_now"] - price) / mid * 1e4 - fee_bps))
 
-    def figures(self) -> FillFigures:
-        return FillFigures(
+    def figures(self) -> StaleFillFigures:
+        return StaleFillFigures(
             self.fills,
             math.fsum(self.notional),
             {symbol: math.fsum(terms) for symbol, terms in sorted(self.signed.items())},

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, FillFigures, PolicyAssessment
+from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, PolicyAssessment, StaleFillFigures
 from calib.files import write_atomic
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, number, percent
@@ -45,7 +45,7 @@ def assessment_data(found: PolicyAssessment, start: float, end: float, inputs: l
     }
 
 
-def _group(figures: FillFigures) -> dict[str, Any]:
+def _group(figures: StaleFillFigures) -> dict[str, Any]:
     return {
         "fills": figures.fills,
         "notional": figures.notional,
@@ -112,7 +112,7 @@ def write_assessment(
     return path
 
 
-def _fills_table(groups: Mapping[str, FillFigures], *, code: bool) -> str:
+def _fills_table(groups: Mapping[str, StaleFillFigures], *, code: bool) -> str:
     rows = [
         [
             cell(name) if code else name,
