@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 import uuid
@@ -51,7 +50,7 @@ class Latch:
     def __init__(self, store: EmergencyStore | None, owner: str, clock: Clock) -> None:
         self.save_error = ""
         self._store = store
-        self._owner = owner
+        self.owner = owner
         self._clock = clock
         self._lock = threading.Lock()
         self._written = threading.Condition(self._lock)
@@ -86,6 +85,7 @@ class Latch:
 
     def set(self, violation: CacheViolation) -> bool:
         """Latch, or add to the emergency in force; True where it is a new one."""
+        violation = replace(violation, owner=self.owner, id=_new_id())
         with self._lock:
             held = self._state.latched
             if held is not None and self._repeats(held, violation):
@@ -105,12 +105,27 @@ class Latch:
 
         Not where a validation came between: then this one shows that it no longer holds.
         """
-        same = [one.ts for one in held.violations if (one.type, one.component) == (violation.type, violation.component)]
-        latest = max(same, default=-math.inf)
-        return violation.ts - latest < _REPEAT_S and latest >= self._own().safety_ts
+        same = (violation.type, violation.component, violation.owner)
+        seen = set(self._own().safety_seen)
+        return any(
+            (one.type, one.component, one.owner) == same
+            and 0 <= violation.ts - one.ts < _REPEAT_S
+            and one.id not in seen
+            for one in held.violations
+        )
 
-    def step(self, result: StepOutcome, safety: SafetyCheck | None = None) -> None:
-        """A step of this process has ended."""
+    def step(self, result: StepOutcome, safety: SafetyCheck | None = None, seen: tuple[str, ...] = ()) -> None:
+        """A step of this process has ended.
+
+        Parameters
+        ----------
+        result
+            How it went.
+        safety
+            The check, of a validation.
+        seen
+            Ids of the violations that were known when that began.
+        """
         with self._lock:
             held = self._state.latched
             if held is None:
@@ -118,9 +133,10 @@ class Latch:
             before = self._own()
             procedure = before.with_step(result)
             if safety is not None:
-                procedure = replace(procedure, safety=safety, safety_ts=result.ts)
-            self._state = replace(self._state, latched=held.with_procedure(self._owner, procedure))
-            if any(replace(one, ts=result.ts) == result for one in before.steps) and procedure.safety == before.safety:
+                procedure = replace(procedure, safety=safety, safety_ts=result.ts, safety_seen=seen)
+            self._state = replace(self._state, latched=held.with_procedure(self.owner, procedure))
+            same = any(replace(one, ts=result.ts) == result for one in before.steps)
+            if same and (safety is None or (safety, seen) == (before.safety, before.safety_seen)):
                 return  # a retry that came to the same: the disk need not hear of it each second
             self._log("step", step=result.step, component=result.component, ok=result.ok, error=result.error)
             self._changed()
@@ -159,7 +175,7 @@ class Latch:
 
     def _take_over(self, disk: EmergencyState) -> None:
         before = self._state.latched
-        self._state = merged(self._state, disk, self._owner, tuple(self._unsaved), _new_id())
+        self._state = merged(self._state, disk, self.owner, tuple(self._unsaved), _new_id())
         after = self._state.latched
         if before is None and after is not None:
             self._state = self._undone(self._state)
@@ -172,18 +188,18 @@ class Latch:
 
     def _undone(self, state: EmergencyState) -> EmergencyState:
         """The state as it is for a process that has done nothing about it yet, whatever one before it had."""
-        if state.latched is None or self._owner not in state.latched.procedures:
+        if state.latched is None or self.owner not in state.latched.procedures:
             return state
-        return replace(state, latched=state.latched.with_procedure(self._owner, Procedure()))
+        return replace(state, latched=state.latched.with_procedure(self.owner, Procedure()))
 
     def _own(self) -> Procedure:
         held = self._state.latched
-        return Procedure() if held is None else held.procedures.get(self._owner, Procedure())
+        return Procedure() if held is None else held.procedure(self.owner)
 
     def _log(self, event: str, **more: Any) -> None:
         held = self._state.latched
         stamp = {"event": event, "ts": self._clock.time(), "id": None if held is None else held.id}
-        self._events.append(stamp | {"owner": self._owner} | more)
+        self._events.append(stamp | {"owner": self.owner} | more)
 
     def _changed(self) -> None:
         """Start writing, where no thread does."""
@@ -219,7 +235,7 @@ class Latch:
             mine = self._state
 
         def change(disk: EmergencyState) -> EmergencyState:
-            return merged(mine, disk, self._owner, tuple(unsaved), _new_id())
+            return merged(mine, disk, self.owner, tuple(unsaved), _new_id())
 
         disk = store.update(change)
         with self._lock:
