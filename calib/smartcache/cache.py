@@ -6,10 +6,11 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from calib.clock import NS_PER_S, Clock, SystemClock
-from calib.policy import CacheCounts, default_monitor, lookup
+from calib.policy import CacheCounts, CachePolicy, default_monitor, lookup
 from calib.smartcache import decorator
 from calib.smartcache.answers import answer, computed, uncached
 from calib.smartcache.backends import MemoryBackend, RedisBackend, TwoLevelBackend
@@ -39,9 +40,6 @@ from calib.smartcache.targets import TARGETS
 from calib.smartcache.volatility import VIXCalculator, VixStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from calib.policy import CachePolicy
     from calib.smartcache.backends import Backend
     from calib.smartcache.decide import ReadContext
     from calib.smartcache.entry import CachedEntry, Tag

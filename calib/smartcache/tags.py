@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from calib.errors import BadCatalogue
 from calib.smartcache.catalogue import DERIVATIVES, TagCatalogue, load_catalogue, read_catalogue
 from calib.smartcache.entry import ANY_MARKET, Tag
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class EventType(str):
