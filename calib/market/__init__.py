@@ -10,7 +10,7 @@ from calib.market.cache.invalidation import MDCacheInvalidator
 from calib.market.cache.md_cache import MDCache
 from calib.market.cache.protocols import CacheMetrics, CachePolicy
 from calib.market.stream.backoff import Backoff
-from calib.market.stream.book_stream import BookStream, StreamSettings
+from calib.market.stream.book_stream import BookStream
 from calib.market.stream.checksum import KrakenChecksum, OkxChecksum
 from calib.market.stream.connection import Connection
 from calib.market.stream.messages import (
@@ -25,6 +25,7 @@ from calib.market.stream.messages import (
     StreamState,
 )
 from calib.market.stream.sequence import RULES, SequenceVerdict
+from calib.market.stream.settings import StreamSettings
 
 __all__ = [
     "RULES",

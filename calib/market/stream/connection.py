@@ -24,7 +24,7 @@ class Connection:
     (2000, 1)
     """
 
-    __slots__ = ("alive_ns", "name", "silence_ended_ns", "silence_ns", "silences")
+    __slots__ = ("alive_ns", "last_number", "name", "silence_ended_ns", "silence_ns", "silences")
 
     def __init__(self, name: str, *, silence_ns: int) -> None:
         self.name = name
@@ -32,11 +32,12 @@ class Connection:
         self.alive_ns: int | None = None
         self.silence_ended_ns: int | None = None
         self.silences = 0
+        self.last_number: int | None = None
 
     def alive(self, now_ns: int) -> None:
         """A frame arrived; O(1) however many streams the connection carries."""
         if self.alive_ns is not None and now_ns - self.alive_ns > self.silence_ns:
-            # Remembered, not only measured: otherwise the first ping after a silence would whitewash a book
+            # Remembered, not only measured: otherwise the first ping after a silence would mark a book fresh again
             # whose deltas may have been lost in it.
             self.silence_ended_ns = now_ns
             self.silences += 1
@@ -49,3 +50,23 @@ class Connection:
     def silent(self, now_ns: int) -> bool:
         """Whether it has been silent for longer than allowed, or has never said anything."""
         return self.alive_ns is None or now_ns - self.alive_ns > self.silence_ns
+
+    def number(self, sequence: int) -> bool:
+        """A frame of a venue that counts the frames of a connection (rule ``connection``).
+
+        Returns
+        -------
+        bool
+            False where a frame before it is missing, or it went back: no book of the connection can be trusted. A
+            frame may hold several messages, hence the same number again is fine.
+
+        >>> connection = Connection("all", silence_ns=1)
+        >>> [connection.number(sequence) for sequence in (7, 8, 8, 10, 11)]
+        [True, True, True, False, True]
+        """
+        last, self.last_number = self.last_number, sequence
+        return last is None or sequence in (last, last + 1)
+
+    def renumber(self) -> None:
+        """The connection was made again: its frames are counted from the beginning."""
+        self.last_number = None
