@@ -114,15 +114,15 @@ class Ingest:
     def on_connect(self, connection: str) -> None:
         """A connection was made (again): every book of the one before is void."""
         link, now_ns = self._link(connection), self._now_ns()
-        link.renumber()
         for state, slot in self._slots(link):
             self._sync.carry_out(state, slot, slot.stream.connect(now_ns).effects, now_ns)
-        link.alive(now_ns)
+        link.connected(now_ns)
 
     def on_disconnect(self, connection: str) -> None:
         """A connection is gone: nothing of it is served until `on_connect`."""
-        now_ns = self._now_ns()
-        for state, slot in self._slots(self._link(connection)):
+        link, now_ns = self._link(connection), self._now_ns()
+        link.disconnected()
+        for state, slot in self._slots(link):
             self._sync.cancel(slot)
             self._sync.carry_out(state, slot, slot.stream.disconnect(now_ns).effects, now_ns)
             self._sync.take_over(state, now_ns)
@@ -152,6 +152,10 @@ class Ingest:
         for slot, outcome in outcomes:
             self._sync.carry_out(state, slot, outcome.effects, now_ns)
         return any(slot.stream.connected for slot, _ in outcomes)
+
+    def connection(self, name: str) -> Connection | None:
+        """The connection of that name, where anything came on it."""
+        return self._links.get(name)
 
     # --- how
 

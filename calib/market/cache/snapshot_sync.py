@@ -210,6 +210,8 @@ class SnapshotSync:
     # --- how
 
     def _lost(self, state: SymbolState, slot: StreamSlot, reason: Reason, now_ns: int) -> None:
+        if reason not in _LABELS:
+            slot.stream.connection.lost_continuity()
         if slot is not state.active or self.take_over(state, now_ns):
             slot.entry = None
         else:

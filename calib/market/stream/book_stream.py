@@ -90,7 +90,7 @@ class BookStream:
     epoch
         Number of the present attempt's generation: a snapshot asked for in an older one is refused.
     counts
-        Number of events: by `Reason`, and ``late_snapshot``, ``dropped``, ``confirmed``, ``resync``.
+        Number of events: by `Reason`, and ``late_snapshot``, ``dropped``, ``confirmed``, ``check``, ``resync``.
 
     >>> from calib.market import Connection
     >>> link = Connection("spot", silence_ns=300 * NS_PER_MS)
@@ -219,8 +219,7 @@ class BookStream:
 
     def may_doubt(self, now_ns: int) -> bool:
         """Whether the last doubt about it lies ``doubt_pause_ms`` back."""
-        asked_ns = self._asked_ns
-        return asked_ns is None or now_ns - asked_ns >= self.settings.doubt_pause_ms * NS_PER_MS
+        return self._may_ask(self.settings.doubt_pause_ms, now_ns)
 
     def state_at(self, now_ns: int) -> StreamState:
         """The state, a LIVE book's silence and the number of attempts taken into account."""
@@ -357,14 +356,16 @@ class BookStream:
     def ask(self, reason: Reason, now_ns: int) -> Outcome:
         """Ask for one snapshot behind a verified book, which stays in use; at most once in ``doubt_pause_ms``.
 
-        The snapshot shows whether the book lags, and makes it known to its full depth again.
+        The snapshot shows whether the book lags, and makes it known to its full depth again. A book that is getting
+        shallow (`Reason.DEPTH`) is no doubt: it is asked for once in the shortest pause of the backoff.
         """
-        if not self.live or self._checking or not self.may_doubt(now_ns):
+        pause_ms = self.settings.backoff.base_ms if reason is Reason.DEPTH else self.settings.doubt_pause_ms
+        if not self.live or self._checking or not self._may_ask(pause_ms, now_ns):
             return DROPPED
         self._asked_ns = now_ns
         self._checking, self._checking_for = True, reason
         self._buffer.clear()
-        self.counts[reason] += 1
+        self.counts["check"] += 1
         return Outcome(Action.APPLIED, (Resync(self.epoch, 0, 0, reason),))
 
     def lags(self, update_id: int, now_ns: int) -> Outcome:
@@ -388,6 +389,9 @@ class BookStream:
             return self._lose(Reason.MANUAL, now_ns)
         return Outcome(Action.APPLIED, self._next_attempt(Reason.MANUAL))
 
+    def _may_ask(self, pause_ms: float, now_ns: int) -> bool:
+        return self._asked_ns is None or now_ns - self._asked_ns >= pause_ms * NS_PER_MS
+
     # -- deltas --------------------------------------------------------------------------------------------------------
 
     def _apply(self, delta: Delta, now_ns: int) -> Outcome:
@@ -406,8 +410,21 @@ class BookStream:
         if self._checksum is not None and not self._checksum.holds(book, delta):
             return self._lose(Reason.CHECKSUM, now_ns, delta)
         if self._known.limited and not self._known.holds(book):
-            return self._lose(Reason.DEPTH, now_ns, delta)
+            return self._run_through(delta, now_ns)
         return APPLIED
+
+    def _run_through(self, delta: Delta, now_ns: int) -> Outcome:
+        """The price ran through all that was known of a side: no message was lost, so no attempt is."""
+        if not self._checking:
+            self._begin_attempts()
+            return self._lose(Reason.DEPTH, now_ns, delta)
+        self.counts[Reason.DEPTH] += 1
+        kept = tuple(self._buffer)  # the snapshot that is on its way needs them
+        lost = self._forget(Reason.DEPTH, now_ns)
+        for since in kept:
+            self._buffer.push(since)
+        self._state = StreamState.SYNCING
+        return Outcome(Action.LOST, lost)
 
     def _see(self, delta: Delta, now_ns: int) -> bool:
         """Remember the ids; whether they went back."""

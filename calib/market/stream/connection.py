@@ -1,58 +1,32 @@
-"""One socket's signs of life, shared by every stream that it carries."""
+"""One socket's health, shared by every stream that it carries."""
 
 from __future__ import annotations
 
+from calib.policy.connection import ConnectionHealth
 
-class Connection:
-    """When a connection last said anything.
 
-    Parameters
+class Connection(ConnectionHealth):
+    """A connection as the streams on it see it: the policy's health object, under the name of this room.
+
+    Attributes
     ----------
-    name
-        Of the connection, for people.
-    silence_ns
-        A longer silence makes the books it carries suspect.
-
-    Any frame counts, pings and those of other symbols too: a quiet market on a live connection is not stale.
-
-    >>> connection = Connection("spot", silence_ns=300)
-    >>> connection.alive(1_000); connection.alive(1_200)
-    >>> connection.age_ns(1_500), connection.silent(1_500), connection.silent(1_501)
-    (300, False, True)
-    >>> connection.alive(2_000)
-    >>> connection.silence_ended_ns, connection.silences
-    (2000, 1)
+    last_number
+        Of its newest frame, where the venue counts the frames of a connection (rule ``connection``).
     """
 
-    __slots__ = ("alive_ns", "last_number", "name", "silence_ended_ns", "silence_ns", "silences")
+    __slots__ = ("last_number",)
 
     def __init__(self, name: str, *, silence_ns: int) -> None:
-        self.name = name
-        self.silence_ns = silence_ns
-        self.alive_ns: int | None = None
-        self.silence_ended_ns: int | None = None
-        self.silences = 0
+        super().__init__(name, silence_ns=silence_ns)
         self.last_number: int | None = None
 
-    def alive(self, now_ns: int) -> None:
-        """A frame arrived; O(1) however many streams the connection carries."""
-        if self.alive_ns is not None and now_ns - self.alive_ns > self.silence_ns:
-            # Remembered, not only measured: otherwise the first ping after a silence would mark a book fresh again
-            # whose deltas may have been lost in it.
-            self.silence_ended_ns = now_ns
-            self.silences += 1
-        self.alive_ns = now_ns
-
-    def age_ns(self, now_ns: int) -> int | None:
-        """Time since the last sign of life; None before the first."""
-        return None if self.alive_ns is None else now_ns - self.alive_ns
-
-    def silent(self, now_ns: int) -> bool:
-        """Whether it has been silent for longer than allowed, or has never said anything."""
-        return self.alive_ns is None or now_ns - self.alive_ns > self.silence_ns
+    def connected(self, now_ns: int) -> None:
+        """It was connected, for the first time or again: its frames are counted from the beginning."""
+        self.last_number = None
+        super().connected(now_ns)
 
     def number(self, sequence: int) -> bool:
-        """A frame of a venue that counts the frames of a connection (rule ``connection``).
+        """A frame of a venue that counts them.
 
         Returns
         -------
@@ -66,7 +40,3 @@ class Connection:
         """
         last, self.last_number = self.last_number, sequence
         return last is None or sequence in (last, last + 1)
-
-    def renumber(self) -> None:
-        """The connection was made again: its frames are counted from the beginning."""
-        self.last_number = None

@@ -51,7 +51,7 @@ class KnownDepth:
         self._bid_edge, self._ask_edge = (
             edge if size >= depth else _WHOLE for edge, size in zip(book.edges(), book.size, strict=True)
         )
-        self._half = max(1, depth // 2)
+        self._half = (depth + 1) // 2
         self.limited = self._bid_edge != _WHOLE or self._ask_edge != _WHOLE
 
     def holds(self, book: OrderBook) -> bool:
