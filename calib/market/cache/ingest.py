@@ -125,7 +125,8 @@ class Ingest:
         for state, slot in self._slots(link):
             self._sync.cancel(slot)
             self._sync.carry_out(state, slot, slot.stream.disconnect(now_ns).effects, now_ns)
-            self._sync.take_over(state, now_ns)
+            if slot is state.active and state.standby is not None:
+                state.active, state.standby = state.standby, slot  # in sync or not, it is the one that goes on
             if slot is state.standby:
                 state.standby = None
 
@@ -183,7 +184,12 @@ class Ingest:
     def _connect(self, state: SymbolState, link: Connection, depth: int | None, now_ns: int) -> StreamSlot:
         settings = self._settings if depth is None else replace(self._settings, keep_levels=depth)
         stream = BookStream(
-            state.symbol, link, random=self._rng.random, settings=settings, checksum=self._checksum_of(state.symbol)
+            state.symbol,
+            link,
+            random=self._rng.random,
+            settings=settings,
+            checksum=self._checksum_of(state.symbol),
+            after=state.stream,
         )
         slot = StreamSlot(stream, self._config.max_depth)
         if state.active is None:

@@ -108,9 +108,9 @@ class SnapshotSync:
         standby, active = state.standby, state.active
         if standby is None or active is None or standby.entry is None:
             return False
-        if not standby.stream.live or standby.stream.suspect(now_ns):
+        if not standby.stream.live:
             return False
-        if active.stream.live and not active.stream.suspect(now_ns):
+        if active.stream.live and (standby.stream.suspect(now_ns) or not active.stream.suspect(now_ns)):
             return False
         state.active, state.standby = standby, active
         state.refresh.invalidated()  # a reader that was given the other book has not woken yet, perhaps

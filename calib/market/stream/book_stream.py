@@ -82,6 +82,8 @@ class BookStream:
         The venue's checksum rule, where it publishes one.
     book
         An empty book of that symbol to keep it in; None: a new one that keeps ``settings.keep_levels``.
+    after
+        Another stream of the symbol, whose ids it has seen too.
 
     Attributes
     ----------
@@ -150,6 +152,7 @@ class BookStream:
         settings: StreamSettings | None = None,
         checksum: Checksum | None = None,
         book: OrderBook | None = None,
+        after: BookStream | None = None,
     ) -> None:
         self.settings = StreamSettings() if settings is None else settings
         self.symbol = symbol
@@ -165,7 +168,8 @@ class BookStream:
         self._buffer = DeltaBuffer(
             self._rule, max_deltas=self.settings.buffer_deltas, max_levels=self.settings.buffer_levels
         )
-        self._numbering = Numbering(round(self.settings.copy_lag_ms * NS_PER_MS))
+        lag_ns = round(self.settings.copy_lag_ms * NS_PER_MS)
+        self._numbering = Numbering(lag_ns) if after is None else after.numbering
         self._known = KnownDepth()
         self._state = StreamState.DOWN
         self._at: SequenceState | None = None
@@ -201,6 +205,13 @@ class BookStream:
     def buffered(self) -> int:
         """Number of deltas that wait for a snapshot."""
         return len(self._buffer)
+
+    @property
+    def numbering(self) -> Numbering:
+        """A copy of what it remembers of the ids that it has seen."""
+        if self._at is not None and self._at.bridged:
+            self._numbering.reach(self._at.last_id)
+        return self._numbering.copy()
 
     @property
     def known_depth(self) -> int:

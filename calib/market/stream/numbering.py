@@ -33,6 +33,13 @@ class Numbering:
         self._old_first = self._old_high = 0
         self._back_ns: int | None = None
 
+    def copy(self) -> Numbering:
+        """What it remembers, for another stream of the same symbol."""
+        copied = Numbering(self._copy_lag_ns)
+        for name in self.__slots__:
+            setattr(copied, name, getattr(self, name))
+        return copied
+
     def see(self, first_id: int, last_id: int, now_ns: int) -> bool:
         """A message with these ids; True where they went back behind what was seen."""
         if self.high_id is None or self.first_id is None:
