@@ -283,6 +283,7 @@ class World:
         self.tally.served += 1
         self.judge_view(view, depth, meta.source, use_case, cached=meta.cache_hit)
         limit = {"general": 100, "analytics": 100, "pricing": 60, "guards": 50}[use_case]
+        assert meta.age_ms is not None
         if meta.age_ms > limit and not meta.used_stale:
             self.tally.problems.append(f"{use_case} at {meta.age_ms} ms is not marked stale: {meta}")
         if meta.age_ms > 5000:
@@ -322,74 +323,93 @@ class World:
     # --- the walk
 
     async def step(self) -> None:
-        rng = self.rng
-        kind = rng.choices(list(STEPS), [weight if self.faults else calm for weight, calm in STEPS.values()])[0]
-        match kind:
-            case "trade":
-                for _ in range(rng.randint(1, 4)):
-                    self.trade()
-                    await asyncio.sleep(rng.choice([0.0, 0.01, 0.1]))
-            case "trade_and_watch":
-                self.trade()
-                self.watch.on_message(SYMBOL, *self.best(), connection="a")
-            case "lose":
-                self.venue.message(self.now_s)
-                self.tally.lost += 1
-            case "hold":
-                self.held = None if self.held else (self.venue.message(self.now_s), self.venue.era)
-            case "repeat":
-                if self.last is not None:
-                    self.deliver(*self.last)
-            case "back":
-                # Behind what was delivered, or no client could tell: ids that were never seen cannot be missed.
-                self.tally.rewinds += 1
-                unseen = self.venue.id - (self.venue.id if self.last is None else self.last[0].last_id)
-                self.trade(back=unseen + rng.randint(1, 40))
-            case "empty":
-                self.trade(empty_side=True)
-            case "ping":
-                for socket in self.sockets.values():
-                    if socket.open:
-                        self.heard(socket)
-                        self.cache.on_alive(socket.name)
-            case "silence":
-                await asyncio.sleep(rng.choice([0.31, 0.6, 2.0, 6.0]))
-            case "check":
-                self.watch.check()
-            case "reconnect":
-                self.cache.on_disconnect("a")
-                alone = len(self.sockets) == 1
-                for back in rng.choice([[], [0], [0, 0, 0], [60, 0, 0] if alone else [0]]):
-                    self.venue.message(self.now_s, back=back)
-                await asyncio.sleep(rng.choice([0.0, 0.5]))
-                self.cache.on_connect("a")
-                socket = self.sockets["a"]
-                socket.open, socket.suspect, socket.last_frame_ms = True, False, self.now_ms
-            case "second_socket":
-                stream = self.cache.stream(SYMBOL)
-                if "b" in self.sockets and not self.faults and stream is not None and stream.connection.name == "b":
-                    return  # closed before the other one is in sync, a socket takes its book with it
-                if "b" in self.sockets:
-                    del self.sockets["b"]
-                    self.cache.on_disconnect("b")
-                else:
-                    self.cache.on_connect("b")
-                    self.sockets["b"] = Socket("b", last_frame_ms=self.now_ms)
-            case "push":
-                self.push()
-            case "mode":
-                self.mode = rng.choice(["good", "good", "lag", "lag", "fail", "slow", "hang"])
-            case "metrics":
-                self.metrics.broken = not self.metrics.broken
-            case "invalidate":
-                self.cache.invalidate(SYMBOL, rng.choice(["manual", "price_jump"]))
-            case "resync":
-                self.cache.resync(SYMBOL)
-            case _:
-                for _ in range(rng.randint(1, 3)):
-                    leave = rng.choice([None, None, 0.0, 0.01])
-                    self.tasks.append(asyncio.create_task(self.read(leave_after_s=leave)))
-                await asyncio.sleep(rng.choice([0.0, 0.0, 0.03, 0.2]))
+        weights = [weight if self.faults else calm for weight, calm in STEPS.values()]
+        kind = self.rng.choices(list(STEPS), weights)[0]
+        done = getattr(self, f"do_{kind}")()
+        if done is not None:
+            await done
+
+    async def do_trade(self) -> None:
+        for _ in range(self.rng.randint(1, 4)):
+            self.trade()
+            await asyncio.sleep(self.rng.choice([0.0, 0.01, 0.1]))
+
+    async def do_read(self) -> None:
+        for _ in range(self.rng.randint(1, 3)):
+            leave = self.rng.choice([None, None, 0.0, 0.01])
+            self.tasks.append(asyncio.create_task(self.read(leave_after_s=leave)))
+        await asyncio.sleep(self.rng.choice([0.0, 0.0, 0.03, 0.2]))
+
+    def do_trade_and_watch(self) -> None:
+        self.trade()
+        self.watch.on_message(SYMBOL, *self.best(), connection="a")
+
+    def do_ping(self) -> None:
+        for socket in self.sockets.values():
+            if socket.open:
+                self.heard(socket)
+                self.cache.on_alive(socket.name)
+
+    def do_check(self) -> None:
+        self.watch.check()
+
+    def do_mode(self) -> None:
+        self.mode = self.rng.choice(["good", "good", "lag", "lag", "fail", "slow", "hang"])
+
+    def do_metrics(self) -> None:
+        self.metrics.broken = not self.metrics.broken
+
+    def do_resync(self) -> None:
+        self.cache.resync(SYMBOL)
+
+    async def do_silence(self) -> None:
+        await asyncio.sleep(self.rng.choice([0.31, 0.6, 2.0, 6.0]))
+
+    def do_lose(self) -> None:
+        self.venue.message(self.now_s)
+        self.tally.lost += 1
+
+    def do_hold(self) -> None:
+        self.held = None if self.held else (self.venue.message(self.now_s), self.venue.era)
+
+    def do_repeat(self) -> None:
+        if self.last is not None:
+            self.deliver(*self.last)
+
+    def do_back(self) -> None:
+        """Behind what was delivered, or no client could tell: ids that were never seen cannot be missed."""
+        self.tally.rewinds += 1
+        unseen = self.venue.id - (self.venue.id if self.last is None else self.last[0].last_id)
+        self.trade(back=unseen + self.rng.randint(1, 40))
+
+    def do_empty(self) -> None:
+        self.trade(empty_side=True)
+
+    async def do_reconnect(self) -> None:
+        self.cache.on_disconnect("a")
+        alone = len(self.sockets) == 1
+        for back in self.rng.choice([[], [0], [0, 0, 0], [60, 0, 0] if alone else [0]]):
+            self.venue.message(self.now_s, back=back)
+        await asyncio.sleep(self.rng.choice([0.0, 0.5]))
+        self.cache.on_connect("a")
+        socket = self.sockets["a"]
+        socket.open, socket.suspect, socket.last_frame_ms = True, False, self.now_ms
+
+    def do_second_socket(self) -> None:
+        stream = self.cache.stream(SYMBOL)
+        if "b" not in self.sockets:
+            self.cache.on_connect("b")
+            self.sockets["b"] = Socket("b", last_frame_ms=self.now_ms)
+        elif self.faults or stream is None or stream.connection.name != "b":
+            # Closed before the other one is in sync, a socket takes its book with it: no healthy hand-over.
+            del self.sockets["b"]
+            self.cache.on_disconnect("b")
+
+    def do_invalidate(self) -> None:
+        self.cache.invalidate(SYMBOL, self.rng.choice(["manual", "price_jump"]))
+
+    def do_push(self) -> None:
+        self.push()
 
     def push(self) -> None:
         """The venue sends a whole book in the stream."""
@@ -428,11 +448,10 @@ class World:
             self.trade()
             await asyncio.sleep(0.1)
             stream = self.cache.stream(SYMBOL)
-            assert stream is not None
-            if stream.state_at(self.clock.monotonic_ns()) is StreamState.LIVE:
+            if stream is not None and stream.state_at(self.clock.monotonic_ns()) is StreamState.LIVE:
                 break
         else:
-            self.tally.problems.append(f"dark after 80 s without a fault: {stream.counts}")
+            self.tally.problems.append(f"dark after 80 s without a fault: {stream and stream.counts}")
         summary = self.cache.metrics_summary()
         if sum(summary["reads"].values()) < self.reads:
             self.tally.problems.append(f"{self.reads} reads, counted {summary['reads']}")

@@ -26,7 +26,7 @@ def judge(seed: int, *, faults: bool) -> Tally:
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_no_wrong_book_is_served_and_no_symbol_stays_dark(block: int) -> None:
     seen = [judge(seed, faults=True) for seed in range(block * WALKS, (block + 1) * WALKS)]
-    assert sum(tally.stream_reads for tally in seen) > 3_000  # else the walks prove nothing
+    assert sum(tally.stream_reads for tally in seen) > 1_500  # else the walks prove nothing
     assert sum(tally.rewinds for tally in seen) > 10
     assert sum(tally.lagging_copies for tally in seen) > 50
 
@@ -43,4 +43,3 @@ def test_for_as_long_as_it_is_told() -> None:
     while time.monotonic() < until_s:
         judge(seed, faults=seed % 4 != 0)
         seed += 1
-    print(f"walked to seed {seed}")

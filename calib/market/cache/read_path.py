@@ -91,6 +91,7 @@ class ReadPath:
         """The answer to a read that no fast path had."""
         now_ns = self._now_ns()
         state = self._store.state(symbol)
+        state.refresh.leave_dead_loop()
         entry = self.current_entry(state, now_ns)
         decision = decide(None if entry is None else entry.facts(now_ns), request, self._limits)
         cached_depth = None if entry is None else entry.depth

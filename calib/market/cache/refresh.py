@@ -140,7 +140,7 @@ class Refresh:
 
     def start(self, depth: int) -> None:
         """Refresh in the background; one that runs already is made to bring that depth too."""
-        self._leave_dead_loop()
+        self.leave_dead_loop()
         self._wanted = max(self._wanted, depth)
         if self._loop is None:
             self._launch()
@@ -164,7 +164,7 @@ class Refresh:
         MDCacheEntry or None
             None where the refresh failed, was late, or what it brought was invalidated before the reader woke.
         """
-        self._leave_dead_loop()
+        self.leave_dead_loop()
         if self._expired:
             return None  # a callback that ignores its cancellation still runs: a second one would break the rule
         loop = asyncio.get_running_loop()
@@ -184,7 +184,7 @@ class Refresh:
 
     async def close(self) -> None:
         """Cancel what runs; its waiters get nothing."""
-        self._leave_dead_loop()
+        self.leave_dead_loop()
         task = self._task
         if task is not None:
             task.cancel()
@@ -204,7 +204,7 @@ class Refresh:
         self._task = task
         task.add_done_callback(self._done)
 
-    def _leave_dead_loop(self) -> None:
+    def leave_dead_loop(self) -> None:
         """Give up a refresh whose loop no longer runs: its task will never go on, nor will its waiters wake."""
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             self._waiters.clear()
