@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from calib.clock import NS_PER_MS, Clock
 from calib.errors import ConfigError, DepthError, MaxAgeError
@@ -15,6 +15,7 @@ from calib.market.cache.entry import MDCacheEntry, MDCacheMeta
 from calib.market.cache.entry_table import EntryTable
 from calib.market.cache.freshness import Limits, Request, Source, UseCase
 from calib.market.cache.ingest import ChecksumSource, Ingest
+from calib.market.cache.protocols import CacheMetrics
 from calib.market.cache.read_path import ReadPath, no_callback
 from calib.market.cache.refresh import Refresh, RefreshCallback
 from calib.market.cache.reporting import CacheReport
@@ -22,15 +23,11 @@ from calib.market.cache.snapshot_sync import SnapshotSync
 from calib.market.cache.stats import CacheStats, hits
 from calib.market.cache.symbol_state import SymbolState
 from calib.market.stream.backoff import Backoff, RefreshBackoff
+from calib.market.stream.book_stream import BookStream
 from calib.market.stream.messages import Action as StreamAction
 from calib.market.stream.messages import Delta, Snapshot
 from calib.market.stream.sequence import PUSHED_ONLY
-from calib.policy import ORDER_BOOK, ORDER_BOOK_LIMIT_MS, CacheCounts, default_monitor
-
-if TYPE_CHECKING:
-    from calib.market.cache.protocols import CacheMetrics
-    from calib.market.stream.book_stream import BookStream
-    from calib.policy import CachePolicy, ConnectionHealth
+from calib.policy import ORDER_BOOK, ORDER_BOOK_LIMIT_MS, CacheCounts, CachePolicy, ConnectionHealth, default_monitor
 
 Answer = tuple[BookView | None, MDCacheMeta]
 
