@@ -365,6 +365,15 @@ class World:
     async def do_silence(self) -> None:
         await asyncio.sleep(self.rng.choice([0.31, 0.6, 2.0, 6.0]))
 
+    async def do_outage(self) -> None:
+        """A message is lost, and the REST service is down for longer than the fast attempts last."""
+        self.mode = "fail"
+        self.do_lose()
+        for _ in range(60):
+            self.trade()
+            await asyncio.sleep(2.5)
+        self.mode = "good"
+
     def do_lose(self) -> None:
         self.venue.message(self.now_s)
         self.tally.lost += 1
@@ -487,6 +496,7 @@ STEPS = {
     "resync": (1, 2),
     "silence": (3, 3),
     "lose": (3, 0),
+    "outage": (0.2, 0),
     "hold": (1, 0),
     "repeat": (1, 0),
     "back": (2, 0),

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from calib.clock import NS_PER_MS
 from calib.market.book.order_book import BookView, OrderBook
 from calib.market.cache.freshness import Facts, TrustLevel
+from calib.market.stream.book_stream import BookStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from calib.market.stream.book_stream import BookStream
 
 _VIEWS = 8
 """Depths kept frozen at a time: a bot uses two or three."""
