@@ -33,11 +33,12 @@ test: setup ## run every test
 fuzz: setup ## walk the live book against its model for FUZZ_S seconds (3600), from seed FUZZ_FROM
 	FUZZ_S=$(FUZZ_S) FUZZ_FROM=$(FUZZ_FROM) $(BIN)/python -m pytest -q tests/property/test_live_book_fuzz.py -k as_long
 
-lint: setup ## ruff, mypy --strict, the import contract
+lint: setup ## ruff, mypy --strict, the import contract, the caching policy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/calib policy check calib/
 
 bench: ## run every benchmark in an environment of its own
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
