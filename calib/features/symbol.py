@@ -12,6 +12,7 @@ from calib.features.queue_eta import QueueETA
 from calib.features.rolling_quantile import RollingQuantile
 from calib.features.snapshot import FeatureSnapshot
 from calib.features.volatility import RollingVolatility
+from calib.metrics.histogram import Histogram
 
 
 class SymbolFeatures:
@@ -34,6 +35,7 @@ class SymbolFeatures:
         "pnl_dev",
         "slippage",
         "taker",
+        "tick_ms",
         "ticks",
         "volatility",
     )
@@ -51,6 +53,7 @@ class SymbolFeatures:
         self.eta = QueueETA(alpha, half_life_s)
         self.slippage = average(alpha, half_life_s)
         self.adverse = average(alpha, half_life_s)
+        self.tick_ms = Histogram()
         self.ticks = 0
         self.fills_maker = 0
         self.fills_taker = 0
