@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from calib.features import RollingQuantile
-from calib.market.quantile import quantile
+from calib.market.cache.quantile import quantile
 from calib.metrics.histogram import Histogram
 
 if TYPE_CHECKING:

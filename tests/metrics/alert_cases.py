@@ -214,16 +214,16 @@ CASES = (
         {
             'calib_aggregate_last_success_timestamp_seconds{job="node",instance="mm-1:9100"}': "-100000x60",
             'calib_canary_check_last_success_timestamp_seconds{job="node",instance="mm-1:9100"}': "-95000x60",
-            'calib_summary_last_success_timestamp_seconds{job="node",instance="mm-1:9100"}': "-80000x60",
+            'calib_summarize_last_success_timestamp_seconds{job="node",instance="mm-1:9100"}': "-80000x60",
         },
         (
             Firing(
                 {"command": "aggregate", "job": "node", "instance": "mm-1:9100"},
-                "calib aggregate has not succeeded for 25 hours.",
+                "The nightly job aggregate has not succeeded for 25 hours.",
             ),
             Firing(
                 {"command": "canary_check", "job": "node", "instance": "mm-1:9100"},
-                "calib canary_check has not succeeded for 25 hours.",
+                "The nightly job canary_check has not succeeded for 25 hours.",
             ),
         ),
         bot=False,

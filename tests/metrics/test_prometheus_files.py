@@ -112,14 +112,18 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
 
 @needs_promtool
 def test_alerts_fire_and_do_not_fire(tmp_path: Path) -> None:
-    (tmp_path / "alerts.yml").write_text(alerts_text(), "utf-8")
-    body = {
-        "rule_files": ["alerts.yml"],
-        "evaluation_interval": "1m",
-        "tests": [_as_test(number, case) for number, case in enumerate(CASES)],
-    }
-    (tmp_path / "tests.yml").write_text(json.dumps(body), "utf-8")  # JSON is YAML
-    checked = promtool("test", "rules", tmp_path / "tests.yml")
+    """One process of promtool; each file of cases sees its own alert alone, which is 24 times less to evaluate."""
+    paths = []
+    for alert in ALERTS:
+        (tmp_path / f"{alert.name}.rules").write_text(rule_file("calib", [alert]), "utf-8")
+        body = {
+            "rule_files": [f"{alert.name}.rules"],
+            "evaluation_interval": "1m",
+            "tests": [_as_test(number, case) for number, case in enumerate(CASES) if case.alert == alert.name],
+        }
+        paths.append(tmp_path / f"{alert.name}.tests")
+        paths[-1].write_text(json.dumps(body), "utf-8")  # JSON is YAML
+    checked = promtool("test", "rules", *paths)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

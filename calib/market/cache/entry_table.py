@@ -83,7 +83,7 @@ class EntryTable:
             state = self.states.pop(symbol)
             state.stop_timer()
             self.entries.pop(symbol, None)
-            self.ledger.evicted(state.ledger)
+            self.ledger.evicted(symbol, state.ledger)
 
 
 def bounds_of(limits: Limits, standing: TrustLevel) -> Bounds:

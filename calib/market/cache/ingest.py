@@ -15,7 +15,7 @@ from calib.market.stream.messages import Action, Delta, Effect, Failed, Invalida
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from calib.market.book.order_book import BookView
     from calib.market.cache.config import MDCacheConfig
@@ -124,6 +124,11 @@ class Ingest:
             known = Reason(reason) if reason in tuple(Reason) else Reason.MANUAL
             effects = state.stream.drop(known, now_ns).effects
             self._carry_out(state, [effect for effect in effects if not isinstance(effect, Invalidated)], now_ns)
+
+    @property
+    def connections(self) -> Mapping[str, Connection]:
+        """The connections by name; for looking at."""
+        return self._links
 
     # --- what a reader finds
 

@@ -28,6 +28,7 @@ from calib.market.cache.freshness import (
     sequence_verdict,
 )
 from calib.market.cache.ingest import Ingest
+from calib.market.cache.observation import CacheObservation, observe
 from calib.market.cache.refresh import Refresh, RefreshCallback
 from calib.market.cache.refresh_backoff import RefreshBackoff
 from calib.market.cache.snapshot_payload import read_body
@@ -282,6 +283,10 @@ class MDCache:
             return latency_p95_ms(state.ledger for state in self._states.values())
         state = self._states.get(symbol)
         return None if state is None else latency_p95_ms([state.ledger])
+
+    def observe(self) -> CacheObservation:
+        """What the cache holds and has counted, for another thread; nothing is awaited or changed."""
+        return observe(self._states, self._entries, self._ingest.connections, self._ledger, self._now_ns())
 
     def metrics_summary(self) -> dict[str, Any]:
         """Everything counted, over all symbols and by symbol; a new dict of plain values."""

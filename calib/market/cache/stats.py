@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calib.market.cache.entry import Reads
 from calib.market.cache.quantile import quantile
+from calib.metrics.histogram import Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from calib.market.cache.protocols import CacheMetrics
 
@@ -60,21 +61,32 @@ class CacheStats:
     Parameters
     ----------
     metrics
-        Told of each event once; may be None.
+        Told of each event once; may be None. One with `record_md_cache_eviction` is told of evictions too.
+
+    Attributes
+    ----------
+    refresh_ms
+        Histogram of the refreshes that brought a book, ms.
     """
 
     __slots__ = (
+        "_forget",
         "_invalidations",
         "_metrics",
         "_retired",
         "depth_misses",
         "evictions",
         "pricing_on_stale",
+        "refresh_ms",
+        "retired_failures",
         "sequence_gaps",
     )
 
     def __init__(self, metrics: CacheMetrics | None) -> None:
         self._metrics = metrics
+        self._forget: Callable[[str], None] | None = getattr(metrics, "record_md_cache_eviction", None)
+        self.refresh_ms = Histogram()
+        self.retired_failures = 0
         self._invalidations: dict[str, int] = {}
         self._retired = dict.fromkeys(STATUSES, 0)
         self.pricing_on_stale = {"pricing_threshold": 0, "guard_block": 0}
@@ -130,12 +142,16 @@ class CacheStats:
         """A refresh brought a book."""
         ledger.refreshes += 1
         ledger.latencies_ms.append(latency_ms)
+        self.refresh_ms.observe(latency_ms)
         if self._metrics is not None:
             self._metrics.record_md_refresh_latency(symbol, latency_ms)
 
-    def evicted(self, ledger: SymbolStats) -> None:
-        """A symbol had to go; its reads stay in the totals."""
+    def evicted(self, symbol: str, ledger: SymbolStats) -> None:
+        """A symbol had to go; its reads and failures stay in the totals."""
         self.evictions += 1
+        self.retired_failures += ledger.failures
+        if self._forget is not None:
+            self._forget(symbol)
         for status, count in ledger.by_status().items():
             self._retired[status] += count
 

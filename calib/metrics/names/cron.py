@@ -16,6 +16,8 @@ class Job:
     ----------
     command
         As it is typed after ``calib``.
+    word
+        What stands for it in names.
     rows
         What its rows are.
     rejects
@@ -27,6 +29,7 @@ class Job:
     """
 
     command: str
+    word: str
     rows: str
     rejects: str = ""
     kept: str = ""
@@ -34,32 +37,43 @@ class Job:
 
     @property
     def stem(self) -> str:
-        """The command as part of a name.
+        """How its names begin.
 
-        >>> Job("canary check", "ticks").stem
+        >>> Job("canary check", "canary_check", "Ticks").stem
         'calib_canary_check'
         """
-        return "calib_" + self.command.replace(" ", "_")
+        return f"calib_{self.word}"
 
 
 _DAYS: Final = "Share of the days of the range that have their feed files"
 _BAD: Final = "Lines that were rejected, by reason"
+_FILTERED: Final = "Share of the intervals that passed the filters"
+_USED: Final = "Share of the feed lines that were used"
+_TICKS: Final = "Ticks in the window that was judged"
+_SERVED: Final = "Share of the step's time that is served"
 
 JOBS: Final = (
-    Job("aggregate", "Feed lines that were used", _BAD, "Share of the intervals that passed the filters", _DAYS),
+    Job("aggregate", "aggregate", rows="Feed lines that were used", rejects=_BAD, kept=_FILTERED, coverage=_DAYS),
     Job(
         "summary",
-        "Intervals of the datasets",
-        "Intervals that a filter dropped, by reason",
-        "Share of the intervals that passed the filters",
-        "Share of the days of the range that have their feed files",
+        "summarize",  # "summary" is a type of Prometheus', which promtool allows in no name
+        rows="Intervals of the datasets",
+        rejects="Intervals that a filter dropped, by reason",
+        kept=_FILTERED,
+        coverage=_DAYS,
     ),
-    Job("check", "Feed lines that can be used", _BAD, "Share of the lines that can be used", _DAYS),
-    Job("replay", "Reads that were replayed", _BAD, "Share of the feed lines that were used"),
-    Job("ab", "Feed lines that were judged", _BAD, "Share of the feed lines that were used"),
-    Job("canary check", "Ticks in the window that was judged", coverage="Share of the step's time that is served"),
-    Job("canary advance", "Ticks in the window that was judged", coverage="Share of the step's time that is served"),
-    Job("import", "Rows that became records", "Rows that were rejected, by reason", "Share of the rows imported"),
+    Job("check", "check", rows="Feed lines that can be used", rejects=_BAD, kept=_USED, coverage=_DAYS),
+    Job("replay", "replay", rows="Reads that were replayed", rejects=_BAD, kept=_USED, coverage=_DAYS),
+    Job("ab", "ab", rows="Feed lines that were used", rejects=_BAD, kept=_USED, coverage=_DAYS),
+    Job("canary check", "canary_check", rows=_TICKS, coverage=_SERVED),
+    Job("canary advance", "canary_advance", rows=_TICKS, coverage=_SERVED),
+    Job(
+        "import",
+        "import",
+        rows="Rows that became records",
+        rejects="Rows that were rejected, by reason",
+        kept="Share of the rows that became records",
+    ),
 )
 """Every command with ``--prom``."""
 

@@ -145,7 +145,7 @@ LOG_ALERTS: Final = (
         'label_replace({__name__=~"calib_.+_last_success_timestamp_seconds"} < time() - '
         f'{CRON_STALE_S}, "command", "$1", "__name__", "calib_(.+)_last_success_timestamp_seconds")',
         "warn",
-        "calib {{ $labels.command }} has not succeeded for 25 hours.",
+        "The nightly job {{ $labels.command }} has not succeeded for 25 hours.",
         "Read the mail or the log of its cron job; run it by hand with the same options.",
     ),
     Alert(
