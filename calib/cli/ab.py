@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
@@ -20,6 +20,7 @@ from calib.files import locked
 if TYPE_CHECKING:
     from calib.experiments.routing import Router
     from calib.experiments.settings import ABSettings
+    from calib.metrics.text_file import JobResult
     from calib.reports.ab_feeds import ABFeeds, ArmFile, Survey
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
@@ -60,6 +61,7 @@ def ab(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")] = False,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -95,7 +97,7 @@ def ab(
 
     files = choose_files(Path(session.config["feeds"]), bucket or [], *span)
     with locked(Path(session.config["out"])):
-        return _evaluate(session, files, span, assign, strict=strict)
+        return _evaluate(session, files, span, assign, strict=strict, prom=prom)
 
 
 def _evaluate(
@@ -105,6 +107,7 @@ def _evaluate(
     assign: str | None,
     *,
     strict: bool,
+    prom: Path | None,
 ) -> int:
     from calib.experiments.recorded import RecordedRun
     from calib.experiments.settings import ABSettings
@@ -133,6 +136,8 @@ def _evaluate(
         session.note("no verdict: see why in the report")
     lines = [str(path), f"  {verdict}", f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     failed = violated or (unknown and strict)
+    if not failed:
+        success.write_prom(prom, session, _result(data))
     return session.finish(
         report | {"report": str(path)}, lines, exit_code=int(failed), verdict=verdict if failed else ""
     )
@@ -190,6 +195,17 @@ def _report(
         "inputs": inputs,
         "counts": report["counts"] | left_out,
     }
+
+
+def _result(data: ABFeeds) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.feeds.reading.checkup import missing_by_kind
+    from calib.metrics.text_file import JobResult, added, share
+
+    lines, used = (sum(getattr(each, name) for each in data.stats) for name in ("lines", "used"))
+    gone = sum(len(days) for days in missing_by_kind([entry.file for entry in data.files]).values())
+    covered = share(len(data.files), len(data.files) + gone)
+    return JobResult(used, added(each.rejected for each in data.stats), share(used, lines), covered)
 
 
 def _digest(report: dict[str, Any]) -> str:

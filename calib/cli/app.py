@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_, replay, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_, metrics, replay, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -53,4 +53,5 @@ app.add_typer(
     name="ab",
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
 )
+app.add_typer(metrics.app, name="metrics", epilog="Example: calib metrics alerts > calib-alerts.yml")
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")

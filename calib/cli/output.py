@@ -10,11 +10,13 @@ import contextlib
 import json
 import os
 import sys
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
+from calib.clock import NS_PER_S
 from calib.config import Config
 from calib.errors import CalibError
 
@@ -49,6 +51,11 @@ class Session:
     verbose: int = 0
     color: str = "auto"
     notes: list[str] = field(default_factory=list)
+    began_ns: int = field(default_factory=time.monotonic_ns)
+
+    def elapsed_s(self) -> float:
+        """How long the run has taken, s."""
+        return (time.monotonic_ns() - self.began_ns) / NS_PER_S
 
     def note(self, text: str) -> None:
         """Something the user should know; stderr, silent with ``--quiet``."""

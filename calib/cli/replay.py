@@ -97,6 +97,7 @@ def replay(
     ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", metavar="N", help="Processes of a sweep [one a core].")] = None,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -144,7 +145,7 @@ def replay(
     )
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
     workers = session.config["jobs"] or os.cpu_count() or 1
-    asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers)
+    asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, prom)
     with locked(Path(session.config["out"])):
         if sweep:
             return replay_many.sweep(session, asked, sweep)
@@ -186,7 +187,7 @@ def _one(session: Session, asked: Asked) -> int:
     data = dict(outcome.data) | {"files": [str(path) for path in paths]}
     if asked.gate:
         data["gate"] = [one.as_data() for one in judged]
-    return finish_judged(session, asked, data, lines, judged)
+    return finish_judged(session, asked, data, lines, judged, [outcome.data])
 
 
 def _write_features(outcome: ReplayOutcome, path: Path) -> None:

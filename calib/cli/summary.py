@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.errors import UnreadableInput, UsageError
 
 if TYPE_CHECKING:
+    from calib.metrics.text_file import JobResult
     from calib.reports.render import SummaryReport
 
 _READABLE = (".json", ".parquet", ".arrow")
@@ -23,6 +24,7 @@ def summary(
         typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
     ] = None,
     out: options.Out = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -42,12 +44,16 @@ def summary(
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     unusable: list[str] = []
+    reports: list[SummaryReport] = []
     for path in paths:
         report = render_summary(path, root)
+        reports.append(report)
         data.append(_data(path, report))
         lines += _digest(report)
         if not report.summary.verdict.usable:
             unusable.append(f"{path}: {report.summary.verdict.reason}")
+    if not unusable:
+        success.write_prom(prom, session, _result(reports))
     verdict = f"not usable: {'; '.join(unusable)}" if unusable else ""
     return session.finish({"reports": data}, lines, exit_code=1 if unusable else 0, verdict=verdict)
 
@@ -105,3 +111,16 @@ def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
         "alerts": msgspec.to_builtins(summary.alerts),
         "distributions": msgspec.to_builtins(summary.distributions),
     }
+
+
+def _result(reports: list[SummaryReport]) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+
+    datasets = [report.summary.dataset for report in reports]
+    counts = [dataset.counts for dataset in datasets]
+    intervals = sum(each.intervals for each in counts)
+    files = sum(len(dataset.inputs) for dataset in datasets)
+    missing = sum(len(each.fills) + len(each.pipeline_ticks) for each in (one.missing_days for one in datasets))
+    kept = share(sum(each.kept for each in counts), intervals)
+    return JobResult(intervals, added(each.dropped for each in counts), kept, share(files, files + missing))

@@ -50,13 +50,13 @@ class BotCollector:
 
     def describe(self) -> Iterator[Family]:
         """The families without values: by these a registry refuses a name that is registered already."""
-        return (_family(row, ()) for row in self._rows)
+        return (family_of(row, ()) for row in self._rows)
 
     def collect(self) -> Iterator[Family]:
         """The families with their values."""
         with self._scraping:
             samples = self._read()
-        return (_family(row, samples.of(row.key).items()) for row in self._rows)
+        return (family_of(row, samples.of(row.key).items()) for row in self._rows)
 
     def _read(self) -> Samples:
         samples = Samples()
@@ -174,7 +174,8 @@ def register(
     return made
 
 
-def _family(row: Metric, values: Iterable[tuple[Labels, Value]]) -> Family:
+def family_of(row: Metric, values: Iterable[tuple[Labels, Value]]) -> Family:
+    """A row of the table with its values by label, as prometheus_client takes it."""
     from prometheus_client.core import (
         CounterMetricFamily,
         GaugeMetricFamily,
