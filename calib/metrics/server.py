@@ -77,7 +77,6 @@ def serve(port: int, addr: str = "127.0.0.1", *, registry: CollectorRegistry | N
         reason = getattr(error, "strerror", None) or str(error)
         raise PortUnavailable(
             f"cannot listen at {addr}:{port}: {reason}",
-            where="serve",
             hint="Choose another port, 1024 to 65535, or 0 for a free one",
         ) from error
     return MetricsServer(addr, httpd.server_port, httpd, thread)
