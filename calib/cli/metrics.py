@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from calib.cli import options
+from calib.cli.command import add, command
+from calib.cli.output import Session
 from calib.errors import UsageError
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
@@ -31,25 +32,20 @@ def metrics(context: typer.Context) -> int:
     return 0
 
 
-@app.command("names", epilog="Example: calib metrics names --set clean")
+@command("metrics names", example="calib metrics names --set clean")
 def names(
+    session: Session,
     which: Annotated[NameSet, typer.Option("--set", help="The first names, the clean ones, or both.")] = NameSet.ALL,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Print every name with its type, unit, set and owner; with -v also what it means."""
     from calib.metrics.names import TABLE
 
-    session = options.start("metrics names", config=config, output=output, quiet=quiet, color=color)
     rows = [row for row in TABLE if which is NameSet.ALL or getattr(row, which.value)]
     width = max(len(row.spelled) for row in rows)
     lines = []
     for row in rows:
         lines.append(f"{row.spelled:<{width}}  {row.kind:<9}  {row.sets:<11}  {row.unit}; {row.owner}")
-        if verbose:
+        if session.verbose:
             lines.append(f"    {row.help}")
     data = [
         {
@@ -67,45 +63,31 @@ def names(
     return session.finish({"names": data}, lines)
 
 
-@app.command("rules", epilog="Example: calib metrics rules > /etc/prometheus/calib-rules.yml")
-def rules(
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
-) -> int:
+@command("metrics rules", example="calib metrics rules > /etc/prometheus/calib-rules.yml")
+def rules(session: Session) -> int:
     """Print the recording rules that compute clean names from seed names."""
     from calib.metrics.prometheus import recording_rules, rules_text
 
-    session = options.start("metrics rules", config=config, output=output, quiet=quiet, color=color)
     data = [{"record": rule.record, "expr": rule.expr, "labels": dict(rule.labels)} for rule in recording_rules()]
     return session.finish({"rules": data}, rules_text().splitlines())
 
 
-@app.command("alerts", epilog="Example: calib metrics alerts > /etc/prometheus/calib-alerts.yml")
-def alerts(
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
-) -> int:
+@command("metrics alerts", example="calib metrics alerts > /etc/prometheus/calib-alerts.yml")
+def alerts(session: Session) -> int:
     """Print the alert rules."""
     from calib.metrics.prometheus import ALERTS, alerts_text
 
-    session = options.start("metrics alerts", config=config, output=output, quiet=quiet, color=color)
     return session.finish({"alerts": [asdict(alert) for alert in ALERTS]}, alerts_text().splitlines())
 
 
-@app.command("dashboard", epilog="Example: calib metrics dashboard > calib-dashboard.json")
-def dashboard(
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
-) -> int:
+@command("metrics dashboard", example="calib metrics dashboard > calib-dashboard.json")
+def dashboard(session: Session) -> int:
     """Print the Grafana dashboard: import it, and choose a Prometheus data source."""
     from calib.metrics.prometheus import dashboard as built
 
-    session = options.start("metrics dashboard", config=config, output=output, quiet=quiet, color=color)
     made = built()
     return session.finish(made, json.dumps(made, indent=2).splitlines())
+
+
+for _name, _body in (("names", names), ("rules", rules), ("alerts", alerts), ("dashboard", dashboard)):
+    add(app, _name, _body)
