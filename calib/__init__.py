@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
 - `calib.config`: settings with their ranges and origins
+- `calib.metrics`: the one table of metric names, the collector, rules, dashboard, and the text files of jobs
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
 - `calib.features`: live statistics of the bot, per symbol
