@@ -94,7 +94,7 @@ def of_the_client(samples: int) -> CollectorRegistry:
     """As many samples in counters of the client's own."""
     from prometheus_client import Counter, disable_created_metrics
 
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     counter = Counter("peer_total", "X.", ["symbol", "kind"], registry=registry)
     for number in range(samples):
@@ -129,6 +129,5 @@ if __name__ == "__main__":
         text = generate_latest(registry).decode()
         samples = sum(not line.startswith("#") for line in text.splitlines())
         own, peer = milliseconds(registry), milliseconds(of_the_client(samples))
-        print(
-            f"scrape, {name}: {samples} samples {own:.1f} ms; the client's own of as many {peer:.1f} ms: {own / peer:.2f}x"
-        )
+        figure = f"{own:.1f} ms; as many of the client's own {peer:.1f} ms: {own / peer:.2f}x"
+        print(f"scrape, {name}: {samples} samples {figure}")

@@ -7,6 +7,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
   days pass in seconds, how files are written
 - `calib.config`: settings with their ranges and origins
 - `calib.metrics`: the one table of metric names, the collector, rules, dashboard, and the text files of jobs
+- `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
 - `calib.features`: live statistics of the bot, per symbol
@@ -52,10 +53,12 @@ if TYPE_CHECKING:
     from calib.market.cache.entry import MDCacheEntry
     from calib.market.cache.invalidation import MDCacheInvalidator
     from calib.market.cache.md_cache import MDCache
+    from calib.market.cache.orderbook_manager import OrderbookManager
     from calib.pipeline.context import MarketData, QuoteContext
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.policy import CacheComplianceMonitor, EmergencyResponse, StalenessDetector, SymbolMapper
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
 
@@ -63,9 +66,11 @@ _HOME = {
     "ABHarness": "calib.experiments",
     "AppConfig": "calib.app_config",
     "BookLogger": "calib.feeds.writers",
+    "CacheComplianceMonitor": "calib.policy",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
+    "EmergencyResponse": "calib.policy",
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
@@ -75,11 +80,14 @@ _HOME = {
     "MDCacheInvalidator": "calib.market.cache.invalidation",
     "MarketData": "calib.pipeline.context",
     "OrderBook": "calib.market.book.order_book",
+    "OrderbookManager": "calib.market.cache.orderbook_manager",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
+    "StalenessDetector": "calib.policy",
+    "SymbolMapper": "calib.policy",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
@@ -94,9 +102,11 @@ __all__ = [
     "ABHarness",
     "AppConfig",
     "BookLogger",
+    "CacheComplianceMonitor",
     "CalibrationLoggerManager",
     "CanaryController",
     "Clock",
+    "EmergencyResponse",
     "FeatureCollector",
     "FetchMDStage",
     "FillLogger",
@@ -106,11 +116,14 @@ __all__ = [
     "MDCacheInvalidator",
     "MarketData",
     "OrderBook",
+    "OrderbookManager",
     "PipelineTickLogger",
     "QuoteContext",
     "QuoteLogger",
     "QuoteStage",
     "StageMetrics",
+    "StalenessDetector",
+    "SymbolMapper",
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",

@@ -15,6 +15,7 @@ from calib.feeds.writers import CalibrationLoggerManager
 from calib.market import MDCache
 from calib.metrics import BotCollector, register, serve
 from calib.pipeline import StageMetrics
+from calib.policy import default_monitor
 from calib.simulation.closed_loop.hour import BoxHour
 from calib.simulation.incidents import HOUR_S
 from calib.simulation.output import feed_files
@@ -107,6 +108,7 @@ def _run_hour(plan: SimulationPlan, start_s: int, length_s: float, registry: Col
                     collector=collector,
                     scoreboard=scoreboard,
                     loggers=loggers,
+                    policy=default_monitor(),
                 )
             )
 

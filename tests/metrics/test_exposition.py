@@ -26,6 +26,7 @@ from calib.errors import ConfigError
 from calib.market import Delta, Snapshot
 from calib.metrics import TABLE, register
 from calib.metrics.names import LIVE
+from calib.policy import CacheComplianceMonitor
 from tests.metrics.promtool import needs_promtool, promtool
 
 SEED_NAMES = {
@@ -234,15 +235,20 @@ def _register_all(registry: CollectorRegistry, directory: Path, **sets: bool) ->
         scoreboard=scoreboard,
         harness=ABHarness("online", symbols=["X", "Y"]),
         canary=CanaryController(directory / "canary", symbols=["X", "Y"]),
-        policy=_Policy(),
+        policy=_violated_policy(),
         smartcache=_SmartCache(),
         loggers=loggers,
         **sets,
     )
 
 
-class _Policy:
-    violations = {"balance": 2}  # noqa: RUF012  # read only
+def _violated_policy() -> CacheComplianceMonitor:
+    """A monitor that met a balance that was cached, twice."""
+    monitor = CacheComplianceMonitor()
+    for _ in range(2):
+        monitor.monitor_cache_access("wallet", "balance")
+    monitor.monitor_cache_access("books", "orderbook")
+    return monitor
 
 
 class _SmartCache:
@@ -295,7 +301,20 @@ def test_stream_states_and_connection_health(registry: CollectorRegistry) -> Non
     assert value(parsed(text_of(registry)), "mm_md_connection_silences_total", connection="spot") == 1
     cache.on_book("X", Delta([], [], 19), connection="spot")
     assert state() == "gap"
+    series = parsed(text_of(registry))
+    assert value(series, "mm_md_connection_state", connection="spot", state="up") == 1
+    assert value(series, "mm_md_connection_gaps_total", connection="spot") == 1
     assert value(parsed(text_of(registry)), "mm_md_cache_invalidate_total", reason="ws_gap") == 1
+
+
+def test_a_connection_that_was_replaced_by_another_name_vanishes(registry: CollectorRegistry) -> None:
+    """It would be silent for ever, and page somebody for ever."""
+    cache = MDCache(MDCacheConfig(enabled=True), None, clock=VirtualClock())
+    register(registry, cache=cache)
+    for number in (1, 2):
+        cache.on_book("X", Snapshot([("99", "1")], [("101", "1")], 10), connection=f"socket-{number}")
+    names = {dict(labels).get("connection") for (name, labels) in parsed(text_of(registry)) if "connection" in name}
+    assert names == {"socket-2"}
 
 
 def test_a_scrape_changes_nothing_of_the_cache(registry: CollectorRegistry) -> None:

@@ -49,11 +49,30 @@ class SymbolObservation(NamedTuple):
 
 
 class ConnectionObservation(NamedTuple):
-    """One connection: time since its last frame (None before the first), and its long silences that have ended."""
+    """One connection that carries a stream.
+
+    Parameters
+    ----------
+    name
+        The connection.
+    state
+        A value of `calib.policy.ConnectionState`.
+    age_s
+        Time since its last frame; None before the first.
+    silences
+        Its silences that were longer than allowed and have ended.
+    gaps
+        Losses of continuity in its streams.
+    reconnects
+        Times that it was connected again.
+    """
 
     name: str
+    state: str
     age_s: float | None
     silences: int
+    gaps: int
+    reconnects: int
 
 
 class CacheObservation(NamedTuple):
@@ -76,7 +95,6 @@ class CacheObservation(NamedTuple):
 def observe(
     states: Mapping[str, SymbolState],
     entries: Mapping[str, MDCacheEntry],
-    links: Mapping[str, Connection],
     stats: CacheStats,
     now_ns: int,
 ) -> CacheObservation:
@@ -97,7 +115,7 @@ def observe(
         invalidations=stats.invalidations(),
         pricing_on_stale=dict(stats.pricing_on_stale),
         symbols=tuple(_symbol(state, entries.get(state.symbol), now_ns) for state in known),
-        connections=tuple(_connection(link, now_ns) for link in list(links.values())),
+        connections=tuple(_connection(link, now_ns) for link in _carrying(known)),
     )
 
 
@@ -125,7 +143,14 @@ def _age_ns(entry: MDCacheEntry, state: SymbolState, stream: BookStream | None, 
 
 def _connection(link: Connection, now_ns: int) -> ConnectionObservation:
     age_ns = link.age_ns(now_ns)
-    return ConnectionObservation(link.name, None if age_ns is None else max(0, age_ns) / NS_PER_S, link.silences)
+    age_s = None if age_ns is None else max(0, age_ns) / NS_PER_S
+    return ConnectionObservation(link.name, link.state(now_ns).value, age_s, link.silences, link.gaps, link.reconnects)
+
+
+def _carrying(states: list[SymbolState]) -> list[Connection]:
+    """The connections of the streams; one that a bot has replaced by another carries none, and stays silent."""
+    links = {stream.connection.name: stream.connection for state in states if (stream := state.stream) is not None}
+    return [links[name] for name in sorted(links)]
 
 
 def _misses(statuses: Mapping[str, int]) -> int:

@@ -232,10 +232,19 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 (Query(f"mm_md_connection_age_seconds{{{_JOB}}}", "{{connection}}"),),
             ),
             Panel(
-                "Silences",
-                "Silences that ended, per second.",
+                "Connections by state",
+                "How many are up, silent, or down.",
+                "none",
+                (Query(f"sum by (state) (mm_md_connection_state{{{_JOB}}})", "{{state}}"),),
+            ),
+            Panel(
+                "Silences, gaps, reconnects",
+                "Per second, over all connections.",
                 "ops",
-                (Query(_rate("mm_md_connection_silences_total", _JOB, "connection"), "{{connection}}"),),
+                tuple(
+                    Query(_rate(f"mm_md_connection_{what}_total", _JOB, "connection"), f"{what} {{{{connection}}}}")
+                    for what in ("silences", "gaps", "reconnects")
+                ),
             ),
             _symbol(
                 "Last change of the book",

@@ -9,7 +9,8 @@ from calib.metrics.histogram import HistogramCounts
 from calib.metrics.samples import Samples
 from calib.metrics.sources.base import Source
 
-STATES: Final = ("down", "syncing", "live", "suspect", "gap", "failed")
+STREAM_STATES: Final = ("down", "syncing", "live", "suspect", "gap", "failed")
+CONNECTION_STATES: Final = ("new", "up", "silent", "down")
 _INVALIDATIONS: Final = ("ws_gap", "rewind", "price_jump", "reconnect", "manual")
 _STALE_USES: Final = ("pricing_threshold", "guard_block")
 
@@ -39,7 +40,13 @@ class CacheConnection(Protocol):
     @property
     def age_s(self) -> float | None: ...
     @property
+    def state(self) -> str: ...
+    @property
     def silences(self) -> int: ...
+    @property
+    def gaps(self) -> int: ...
+    @property
+    def reconnects(self) -> int: ...
 
 
 class CacheObservation(Protocol):
@@ -94,11 +101,15 @@ def read_cache(cache: ObservedCache, out: Samples) -> None:
         out.add("cache_age_ms", one.age_ms, symbol)
         out.add("book_age_s", one.book_age_s, symbol)
         if one.stream_state is not None:
-            for state in STATES:
+            for state in STREAM_STATES:
                 out.add("mm_md_stream_state", float(state == one.stream_state), symbol, state)
     for link in seen.connections:
         out.add("mm_md_connection_age_seconds", link.age_s, link.name)
+        for state in CONNECTION_STATES:
+            out.add("mm_md_connection_state", float(state == link.state), link.name, state)
         out.add("mm_md_connection_silences_total", link.silences, link.name)
+        out.add("mm_md_connection_gaps_total", link.gaps, link.name)
+        out.add("mm_md_connection_reconnects_total", link.reconnects, link.name)
 
 
 def add_reads(out: Samples, hits: int, misses: int) -> None:
