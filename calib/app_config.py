@@ -26,8 +26,10 @@ from calib.market.cache.config import SETTINGS as MD_CACHE
 from calib.market.cache.config import MDCacheConfig
 from calib.replay.options import SETTINGS as REPLAY
 from calib.replay.options import ReplayOptions
+from calib.smartcache.settings import SETTINGS as SMART_CACHE
+from calib.smartcache.settings import SmartCacheSettings
 
-SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY
+SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY
 """Every key by its name, room by room."""
 
 
@@ -46,6 +48,7 @@ class AppConfig:
     aggregate: AggregateSettings
     import_: ImportSettings
     md_cache: MDCacheConfig
+    smart_cache: SmartCacheSettings
     ab: ABSettings
     routing: RoutingSettings
     """Split and lists of the ``ab`` section."""
@@ -61,6 +64,7 @@ class AppConfig:
             AggregateSettings(**_own(config, {key: DATASET[key] for key in DATASET if _field(key, AggregateSettings)})),
             ImportSettings(**_own(config, IMPORT)),
             MDCacheConfig.from_config(config),
+            SmartCacheSettings(**_own(config, SMART_CACHE)),
             ABSettings.from_section(config.section("ab")),
             RoutingSettings(**{name: config[f"ab.{name}"] for name in RoutingSettings.__slots__}),
             ReplayOptions(**_own(config, REPLAY)),

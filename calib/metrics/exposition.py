@@ -193,7 +193,8 @@ def family_of(row: Metric, values: Iterable[tuple[Labels, Value]]) -> Family:
     factor = row.factor
     for labels, value in values:
         if isinstance(value, HistogramCounts):
-            family.add_metric(labels, _buckets(value, factor), value.total * factor)
+            total = None if value.total is None else value.total * factor
+            family.add_metric(labels, _buckets(value, factor), total)
         else:
             family.add_metric(labels, value if factor == 1.0 else value * factor)
     made: Family = family

@@ -25,17 +25,18 @@ class HistogramCounts(NamedTuple):
     counts
         Observations in each bucket alone, one more than there are bounds.
     total
-        Sum of the observations.
+        Sum of the observations; None where whoever counted did not add them up.
     """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
-    total: float
+    total: float | None
 
     def plus(self, other: HistogramCounts) -> HistogramCounts:
         """Both together; their bounds are equal."""
         counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
-        return HistogramCounts(self.bounds, counts, self.total + other.total)
+        total = None if self.total is None or other.total is None else self.total + other.total
+        return HistogramCounts(self.bounds, counts, total)
 
 
 class Histogram:

@@ -27,6 +27,7 @@ from calib.market import Delta, Snapshot
 from calib.metrics import TABLE, register
 from calib.metrics.names import LIVE
 from calib.policy import CacheComplianceMonitor
+from calib.smartcache import SmartCacheEnhanced
 from tests.metrics.promtool import needs_promtool, promtool
 
 SEED_NAMES = {
@@ -236,7 +237,7 @@ def _register_all(registry: CollectorRegistry, directory: Path, **sets: bool) ->
         harness=ABHarness("online", symbols=["X", "Y"]),
         canary=CanaryController(directory / "canary", symbols=["X", "Y"]),
         policy=_violated_policy(),
-        smartcache=_SmartCache(),
+        smartcache=_read_smartcache(),
         loggers=loggers,
         **sets,
     )
@@ -251,14 +252,16 @@ def _violated_policy() -> CacheComplianceMonitor:
     return monitor
 
 
-class _SmartCache:
-    def get_metrics(self) -> dict[str, Any]:
-        return {
-            "strategy_distribution": {"bypass": 1, "compute": 4, "serve_fresh": 90, "serve_stale": 5},
-            "swr_metrics": {"fresh_served": 90, "stale_served": 5, "stale_serve_rate_pct": 5.3},
-            "enabled": True,
-            "base_cache_connected": False,
-        }
+def _read_smartcache() -> SmartCacheEnhanced:
+    """A SmartCache in memory with one compute and two fresh reads."""
+    smartcache = SmartCacheEnhanced(policy=CacheComplianceMonitor())
+
+    async def reads() -> None:
+        for _ in range(3):
+            await smartcache.get_with_intelligence("key", lambda: 7)
+
+    asyncio.run(reads())
+    return smartcache
 
 
 def test_policy_smartcache_and_loggers(registry: CollectorRegistry, tmp_path: Path) -> None:
@@ -266,8 +269,12 @@ def test_policy_smartcache_and_loggers(registry: CollectorRegistry, tmp_path: Pa
     series = parsed(text_of(registry))
     assert value(series, "mm_cache_policy_violations_total", data_type="balance") == 2
     assert value(series, "mm_cache_policy_violations_total", data_type="order") == 0
-    assert value(series, "mm_smartcache_reads_total", strategy="serve_fresh") == 90
-    assert value(series, "mm_smartcache_connected") == 0
+    strategies = {"bypass": 0, "compute": 1, "serve_fresh": 2, "serve_stale": 0}
+    for strategy, count in strategies.items():
+        assert value(series, "mm_smartcache_reads_total", strategy=strategy) == count
+    assert value(series, "mm_smartcache_connected") == 1
+    assert value(series, "mm_smartcache_wait_duration_seconds_bucket", le="+Inf") == 3
+    assert value(series, "mm_smartcache_wait_duration_seconds_bucket", le="30.0") == 3
     assert value(series, "mm_feed_lines_accepted_total", feed="fills") == 1
     assert value(series, "mm_feed_lines_written_total", feed="fills") == 1
     assert value(series, "mm_feed_lines_lost_total", feed="fills") == 0

@@ -125,12 +125,12 @@ SMARTCACHE: Final = (
         "0 or 1",
     ),
     Metric(
-        "mm_smartcache_latency_p95_seconds",
-        "gauge",
-        "95th percentile of the latest reads' durations.",
+        "mm_smartcache_wait_duration_seconds",
+        "histogram",
+        "How long callers waited for their values; buckets alone, without a sum.",
         "smartcache",
         "seconds",
-        fact="smartcache_p95_ms",
+        fact="smartcache_wait_ms",
         factor=0.001,
     ),
 )

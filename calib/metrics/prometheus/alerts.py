@@ -182,6 +182,7 @@ def _smart(name: str, strategies: str, relation: str, limit: float, summary: str
     return Alert(name, expr, "warn", summary, action, "15m")
 
 
+_WAITS: Final = _rate("mm_smartcache_wait_duration_seconds_bucket", window="1h", more="le")
 SMARTCACHE_ALERTS: Final = (
     _smart(
         "CalibSmartCacheFreshLow",
@@ -228,9 +229,9 @@ SMARTCACHE_ALERTS: Final = (
     ),
     Alert(
         "CalibSmartCacheSlow",
-        "mm_smartcache_latency_p95_seconds > 0.1",
+        f"histogram_quantile(0.95, {_WAITS}) > 0.1",
         "warn",
-        "95 % of SmartCache's reads at {{ $labels.instance }} take up to {{ $value | humanizeDuration }}; "
+        "95 % of SmartCache's callers at {{ $labels.instance }} wait up to {{ $value | humanizeDuration }}; "
         "the target is below 100 ms.",
         "Check the back end's latency; set the soft timeout, so that stale values are served meanwhile.",
         "15m",

@@ -375,10 +375,13 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 ),
             ),
             Panel(
-                "Latency p95",
-                "The target is below 100 ms.",
+                "How long callers wait",
+                "The target of p95 is below 100 ms.",
                 "s",
-                (Query(f"mm_smartcache_latency_p95_seconds{{{_JOB}}}", "{{instance}}"),),
+                tuple(
+                    Query(_p(q, "mm_smartcache_wait_duration_seconds", _JOB), f"p{q * 100:g}")
+                    for q in (0.5, 0.95, 0.99)
+                ),
             ),
             Panel(
                 "Back end",

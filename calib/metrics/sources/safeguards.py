@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from calib.metrics.histogram import HistogramCounts
 from calib.metrics.samples import Samples
 from calib.metrics.sources.base import Source
 
@@ -38,7 +39,10 @@ def read_smartcache(smartcache: SmartCacheMetrics, out: Samples) -> None:
         out.add("mm_smartcache_reads_total", count, strategy)
     out.add("mm_smartcache_enabled", float(bool(seen["enabled"])))
     out.add("mm_smartcache_connected", float(bool(seen["base_cache_connected"])))
-    out.add("smartcache_p95_ms", seen.get("latency_p95_ms"))
+    waits = seen.get("caller_wait_histogram")
+    if waits is not None:
+        bounds, counts = tuple(waits["bounds_ms"]), tuple(waits["counts"])
+        out.add("smartcache_wait_ms", HistogramCounts(bounds, counts, None))
 
 
 POLICY: Final = Source("policy", ("violations",), read_policy)
