@@ -21,6 +21,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
+- `calib.evaluation`: recorded feeds evaluated
 - `calib.reports`: results for people
 - `calib.app_config`: every setting, and a configuration as typed objects
 - `calib.cli`: the command line

@@ -53,7 +53,7 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
 
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     """Replay with every combination of the values, and say which of them nobody beats."""
-    from calib.replay.gate import limits_from
+    from calib.replay.limits import limits_from
     from calib.replay.outcome import encoded
     from calib.replay.sweep import Point, cheapest, combinations, frontier
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict

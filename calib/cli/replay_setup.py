@@ -13,7 +13,7 @@ from calib.config import Config
 from calib.files import write_atomic
 
 if TYPE_CHECKING:
-    from calib.pipeline.limits import Judged
+    from calib.limits import LimitResult
     from calib.replay.settings import ReplaySettings
 
 
@@ -87,11 +87,11 @@ def options_of(config: Config, asked: Asked) -> dict[str, Any]:
     }
 
 
-def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[Judged]:
+def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[LimitResult]:
     """The configuration's limits, judged."""
-    from calib.replay.gate import judge, limits_from
+    from calib.replay.limits import check_overall, limits_from
 
-    return judge(outcome["overall"], limits_from(config.section("replay")))
+    return check_overall(outcome["overall"], limits_from(config.section("replay")))
 
 
 def finish_judged(
@@ -99,7 +99,7 @@ def finish_judged(
     asked: Asked,
     data: Any,
     lines: list[str],
-    judged: list[Judged],
+    judged: list[LimitResult],
     outcomes: Sequence[Mapping[str, Any]],
 ) -> int:
     """Print the result, and write the text file of ``--prom``; the exit code follows the gate."""
@@ -116,14 +116,11 @@ def finish_judged(
 
 def write_result(session: Session, asked: Asked, outcomes: Sequence[Mapping[str, Any]]) -> None:
     """The text file of ``--prom``: reads of all replays, and the feeds that each of them read."""
-    from calib.metrics.text_file import JobResult, added, share
+    from calib.metrics.text_file import JobResult
 
-    inputs, missing = outcomes[0]["inputs"], outcomes[0]["missing_days"]
-    lines, used = (sum(item[name] for item in inputs) for name in ("lines", "used"))
-    gone = sum(len(days) for days in missing.values())
+    missing = sum(len(days) for days in outcomes[0]["missing_days"].values())
     reads = sum(outcome["overall"]["reads"] for outcome in outcomes)
-    rejected = added(item["rejected"] for item in inputs)
-    result = JobResult(reads, rejected, share(used, lines), share(len(inputs), len(inputs) + gone))
+    result = JobResult.of_inputs(outcomes[0]["inputs"], missing, rows=reads)
     success.write_prom(asked.prom, session, result)
 
 

@@ -13,7 +13,7 @@ from calib.metrics.folding import SymbolFold
 from calib.metrics.histogram import HistogramCounts
 from calib.metrics.names import LIVE, Metric
 from calib.metrics.samples import Labels, Samples, Value
-from calib.metrics.sources import SOURCES, Source
+from calib.metrics.sources import SOURCES, MetricSource
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -69,7 +69,7 @@ class BotCollector:
             samples.add("mm_metrics_source_errors_total", count, name)
         return samples
 
-    def _read_one(self, source: Source, part: Any) -> Samples:
+    def _read_one(self, source: MetricSource, part: Any) -> Samples:
         for attempt in range(1, _ATTEMPTS + 1):
             found = Samples()
             try:
@@ -85,7 +85,7 @@ class BotCollector:
                 return found
         return Samples()
 
-    def _unreadable(self, source: Source, error: Exception) -> None:
+    def _unreadable(self, source: MetricSource, error: Exception) -> None:
         self._errors[source.name] += 1
         _log.warning("metrics of %s cannot be read: %s: %s", source.name, type(error).__name__, error)
 

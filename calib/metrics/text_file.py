@@ -6,9 +6,9 @@ they were of today. A file says when it was written, and the alert on its age ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Self
 
 from calib.metrics.exposition import family_of
 from calib.metrics.names import CRON, JOBS
@@ -38,6 +38,28 @@ class JobResult:
     kept_ratio: float | None = None
     coverage_ratio: float | None = None
     more: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of_inputs(cls, inputs: Sequence[Mapping[str, Any]], missing: int, *, rows: int | None = None) -> Self:
+        """Of a job that read day files.
+
+        Parameters
+        ----------
+        inputs
+            Each file's ``lines``, ``used`` and ``rejected`` (reason -> count).
+        missing
+            Day files that are missing in the range.
+        rows
+            What the job made of them; None: the lines that were used.
+
+        >>> of = JobResult.of_inputs([{"lines": 4, "used": 3, "rejected": {"bad_json": 1}}], missing=1)
+        >>> of.rows, of.rejects, of.kept_ratio, of.coverage_ratio
+        (3, {'bad_json': 1}, 0.75, 0.5)
+        """
+        lines, used = (sum(item[name] for item in inputs) for name in ("lines", "used"))
+        rejected = added(item["rejected"] for item in inputs)
+        covered = share(len(inputs), len(inputs) + missing)
+        return cls(used if rows is None else rows, rejected, share(used, lines), covered)
 
 
 def share(part: float, whole: float) -> float | None:

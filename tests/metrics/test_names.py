@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from calib.features.snapshot import FEATURES
 from calib.metrics.names import CRON, LIVE, TABLE, Metric, by_name
 from calib.metrics.prometheus import recording_rules
 from tests.metrics.promtool import needs_promtool, promtool
@@ -73,6 +74,10 @@ def _sample(row: Metric) -> str:
     else:
         lines.append(f"{row.name}{{{labels}}} 1")
     return "\n".join(lines) + "\n"
+
+
+def test_every_live_feature_has_a_name() -> None:
+    assert set(FEATURES) <= {row.key for row in LIVE}
 
 
 def test_text_files_share_no_name_with_a_bot() -> None:

@@ -11,7 +11,7 @@ import pytest
 from calib.metrics.names import LIVE, TABLE
 from calib.metrics.prometheus import (
     ALERTS,
-    Recording,
+    RecordingRule,
     alerts_text,
     dashboard,
     dashboard_expressions,
@@ -48,7 +48,7 @@ def test_promtool_accepts_the_file(name: str, text: str, tmp_path: Path) -> None
 @needs_promtool
 def test_promtool_parses_every_expression_of_the_dashboard(tmp_path: Path) -> None:
     path = tmp_path / "dashboard.yml"
-    rules = [Recording(f"dashboard:{number}", expr) for number, expr in enumerate(dashboard_expressions())]
+    rules = [RecordingRule(f"dashboard:{number}", expr) for number, expr in enumerate(dashboard_expressions())]
     path.write_text(rule_file("dashboard", rules), "utf-8")
     checked = promtool("check", "rules", path)
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -10,7 +10,7 @@ from typing import Final
 from calib.metrics.names.base import OTHER, Fold, Follows, Kind, Metric
 from calib.metrics.names.bot import EXPERIMENTS, LOGGERS, OWN, PIPELINE, POLICY, SMARTCACHE
 from calib.metrics.names.cache import CACHE, STREAMS
-from calib.metrics.names.cron import CRON, JOBS, Job
+from calib.metrics.names.cron import CRON, JOBS, NightlyJob
 from calib.metrics.names.symbols import SYMBOLS
 
 LIVE: Final = (*CACHE, *STREAMS, *PIPELINE, *SYMBOLS, *EXPERIMENTS, *POLICY, *SMARTCACHE, *LOGGERS, *OWN)
@@ -19,7 +19,7 @@ LIVE: Final = (*CACHE, *STREAMS, *PIPELINE, *SYMBOLS, *EXPERIMENTS, *POLICY, *SM
 TABLE: Final = (*LIVE, *CRON)
 """Every name that calib exposes or writes."""
 
-__all__ = ["CRON", "JOBS", "LIVE", "OTHER", "TABLE", "Fold", "Follows", "Job", "Kind", "Metric", "by_name"]
+__all__ = ["CRON", "JOBS", "LIVE", "OTHER", "TABLE", "Fold", "Follows", "Kind", "Metric", "NightlyJob", "by_name"]
 
 
 def by_name() -> dict[str, Metric]:

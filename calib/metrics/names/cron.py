@@ -9,7 +9,7 @@ from calib.metrics.names.base import Metric
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class NightlyJob:
     """A command that runs at night.
 
     Parameters
@@ -39,7 +39,7 @@ class Job:
     def stem(self) -> str:
         """How its names begin.
 
-        >>> Job("canary check", "canary_check", "Ticks").stem
+        >>> NightlyJob("canary check", "canary_check", "Ticks").stem
         'calib_canary_check'
         """
         return f"calib_{self.word}"
@@ -53,8 +53,10 @@ _TICKS: Final = "Ticks in the window that was judged"
 _SERVED: Final = "Share of the step's time that is served"
 
 JOBS: Final = (
-    Job("aggregate", "aggregate", rows="Feed lines that were used", rejects=_BAD, kept=_FILTERED, coverage=_DAYS),
-    Job(
+    NightlyJob(
+        "aggregate", "aggregate", rows="Feed lines that were used", rejects=_BAD, kept=_FILTERED, coverage=_DAYS
+    ),
+    NightlyJob(
         "summary",
         "summarize",  # "summary" is a type of Prometheus', which promtool allows in no name
         rows="Intervals of the datasets",
@@ -62,12 +64,12 @@ JOBS: Final = (
         kept=_FILTERED,
         coverage=_DAYS,
     ),
-    Job("check", "check", rows="Feed lines that can be used", rejects=_BAD, kept=_USED, coverage=_DAYS),
-    Job("replay", "replay", rows="Reads that were replayed", rejects=_BAD, kept=_USED, coverage=_DAYS),
-    Job("ab", "ab", rows="Feed lines that were used", rejects=_BAD, kept=_USED, coverage=_DAYS),
-    Job("canary check", "canary_check", rows=_TICKS, coverage=_SERVED),
-    Job("canary advance", "canary_advance", rows=_TICKS, coverage=_SERVED),
-    Job(
+    NightlyJob("check", "check", rows="Feed lines that can be used", rejects=_BAD, kept=_USED, coverage=_DAYS),
+    NightlyJob("replay", "replay", rows="Reads that were replayed", rejects=_BAD, kept=_USED, coverage=_DAYS),
+    NightlyJob("ab", "ab", rows="Feed lines that were used", rejects=_BAD, kept=_USED, coverage=_DAYS),
+    NightlyJob("canary check", "canary_check", rows=_TICKS, coverage=_SERVED),
+    NightlyJob("canary advance", "canary_advance", rows=_TICKS, coverage=_SERVED),
+    NightlyJob(
         "import",
         "import",
         rows="Rows that became records",
@@ -78,7 +80,7 @@ JOBS: Final = (
 """Every command with ``--prom``."""
 
 
-def _names(job: Job) -> list[Metric]:
+def _names(job: NightlyJob) -> list[Metric]:
     stem, owner = job.stem, f"calib {job.command} --prom"
     rows = [
         Metric(

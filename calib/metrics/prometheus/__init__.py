@@ -3,12 +3,12 @@
 from calib.metrics.prometheus.alerts import ALERTS, alerts_text
 from calib.metrics.prometheus.dashboard import dashboard, dashboard_expressions, dashboard_text
 from calib.metrics.prometheus.recording import recording_rules, rules_text
-from calib.metrics.prometheus.rule import Alert, Recording, rule_file
+from calib.metrics.prometheus.rule import AlertRule, RecordingRule, rule_file
 
 __all__ = [
     "ALERTS",
-    "Alert",
-    "Recording",
+    "AlertRule",
+    "RecordingRule",
     "alerts_text",
     "dashboard",
     "dashboard_expressions",

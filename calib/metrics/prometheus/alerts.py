@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from calib.metrics.names import JOBS
-from calib.metrics.prometheus.rule import Alert, rule_file
+from calib.metrics.prometheus.rule import AlertRule, rule_file
 
 CRON_STALE_S: Final = 90_000
 """A nightly job is stale after 25 hours: a day, and an hour for a slow night."""
@@ -30,21 +30,21 @@ _READS: Final = _rate("mm_md_cache_requests_total")
 _TICKS: Final = _rate("mm_pipeline_ticks_total")
 
 EXPERIMENT_ALERTS: Final = (
-    Alert(
+    AlertRule(
         "CalibABRolledBack",
         "mm_ab_rolled_back == 1",
         "page",
         "The AB experiment of {{ $labels.instance }} was rolled back; every symbol runs A.",
         "Read audit.jsonl in the experiment's directory; clear it with `calib ab reset --reason TEXT`.",
     ),
-    Alert(
+    AlertRule(
         "CalibCanaryRolledBack",
         "mm_canary_rolled_back == 1",
         "page",
         "The canary of {{ $labels.instance }} was rolled back; no symbol uses the cache.",
         "See `calib canary status`; clear it with `calib canary reset --reason TEXT`.",
     ),
-    Alert(
+    AlertRule(
         "CalibGateViolated",
         "mm_ab_gate_violated == 1",
         "warn",
@@ -54,7 +54,7 @@ EXPERIMENT_ALERTS: Final = (
     ),
 )
 CACHE_ALERTS: Final = (
-    Alert(
+    AlertRule(
         "CalibHitRatioLow",
         _share(_HITS, _READS, "<", 0.7),
         "warn",
@@ -63,7 +63,7 @@ CACHE_ALERTS: Final = (
         "Look for invalidations, depth misses and streams that are not live.",
         "10m",
     ),
-    Alert(
+    AlertRule(
         "CalibHitRatioVeryLow",
         _share(_HITS, _READS, "<", 0.5),
         "page",
@@ -71,7 +71,7 @@ CACHE_ALERTS: Final = (
         "Switch it off or to shadow mode while you look for the cause.",
         "5m",
     ),
-    Alert(
+    AlertRule(
         "CalibDeadlineMisses",
         _share(_rate("mm_pipeline_deadline_misses_total"), _TICKS, ">", 0.02),
         "warn",
@@ -80,7 +80,7 @@ CACHE_ALERTS: Final = (
         "See which stage is slow: mm_pipeline_stage_latency_p95_seconds.",
         "5m",
     ),
-    Alert(
+    AlertRule(
         "CalibPricingOnStale",
         _share(_rate("mm_pricing_on_stale_total"), _TICKS, ">", 0.05),
         "warn",
@@ -88,7 +88,7 @@ CACHE_ALERTS: Final = (
         "Look at refresh durations and at connections; consider skip_pricing_on_stale.",
         "5m",
     ),
-    Alert(
+    AlertRule(
         "CalibPolicyViolation",
         "mm_cache_policy_violations_total > 0",
         "page",
@@ -97,7 +97,7 @@ CACHE_ALERTS: Final = (
     ),
 )
 STREAM_ALERTS: Final = (
-    Alert(
+    AlertRule(
         "CalibFeedSilent",
         "mm_md_connection_age_seconds > 10",
         "page",
@@ -106,7 +106,7 @@ STREAM_ALERTS: Final = (
         "Check the socket and the venue's status; pricing and guards get no book of it.",
         "10s",
     ),
-    Alert(
+    AlertRule(
         "CalibBookNotLive",
         'mm_md_stream_state{state="live"} == 0',
         "warn",
@@ -114,14 +114,14 @@ STREAM_ALERTS: Final = (
         "See its state in mm_md_stream_state, and docs/reference/stream-states.md for what ends it.",
         "1m",
     ),
-    Alert(
+    AlertRule(
         "CalibBookFailed",
         'mm_md_stream_state{state="failed"} == 1',
         "page",
         "The book of {{ $labels.symbol }} at {{ $labels.instance }} cannot be brought in sync.",
         "Check that snapshots of it can be had from the venue, and that they are younger than the stream.",
     ),
-    Alert(
+    AlertRule(
         "CalibBookFrozen",
         "mm_md_stream_book_age_seconds > 300 and on (job, instance) (mm_md_connection_age_seconds < 5)",
         "warn",
@@ -132,7 +132,7 @@ STREAM_ALERTS: Final = (
     ),
 )
 LOG_ALERTS: Final = (
-    Alert(
+    AlertRule(
         "CalibLinesLost",
         f"sum {_BY[:-1]}, feed) (increase(mm_feed_lines_lost_total[10m])) + "
         f"sum {_BY[:-1]}, feed) (increase(mm_feed_lines_dropped_total[10m])) > 0",
@@ -140,7 +140,7 @@ LOG_ALERTS: Final = (
         "{{ $labels.instance }} lost or dropped lines of the feed {{ $labels.feed }} within ten minutes.",
         "Check free space and the permissions of the feed directory, then the capacity of the logger's queue.",
     ),
-    Alert(
+    AlertRule(
         "CalibCronStale",
         'label_replace({__name__=~"calib_.+_last_success_timestamp_seconds"} < time() - '
         f'{CRON_STALE_S}, "command", "$1", "__name__", "calib_(.+)_last_success_timestamp_seconds")',
@@ -148,7 +148,7 @@ LOG_ALERTS: Final = (
         "The nightly job {{ $labels.command }} has not succeeded for 25 hours.",
         "Read the mail or the log of its cron job; run it by hand with the same options.",
     ),
-    Alert(
+    AlertRule(
         "CalibCronAbsent",
         "absent(calib_aggregate_last_success_timestamp_seconds)",
         "warn",
@@ -156,7 +156,7 @@ LOG_ALERTS: Final = (
         "Give its cron job --prom FILE below the node exporter's textfile directory, and scrape that exporter.",
         "15m",
     ),
-    Alert(
+    AlertRule(
         "CalibBotAbsent",
         "absent(mm_md_cache_size)",
         "page",
@@ -164,7 +164,7 @@ LOG_ALERTS: Final = (
         "Check that the bot runs, that it calls calib.metrics.serve, and that its address is in prometheus.yml.",
         "2m",
     ),
-    Alert(
+    AlertRule(
         "CalibMetricsIncomplete",
         "increase(mm_metrics_source_errors_total[10m]) > 0",
         "warn",
@@ -174,12 +174,12 @@ LOG_ALERTS: Final = (
 )
 
 
-def _smart(name: str, strategies: str, relation: str, limit: float, summary: str, action: str) -> Alert:
+def _smart(name: str, strategies: str, relation: str, limit: float, summary: str, action: str) -> AlertRule:
     """One target of the first day, over an hour and with enough reads to mean something."""
     reads = _rate("mm_smartcache_reads_total", window="1h")
     part = _rate("mm_smartcache_reads_total", f'strategy=~"{strategies}"', window="1h")
     expr = f"{_share(part, reads, relation, limit)} and {reads} > 0.01"
-    return Alert(name, expr, "warn", summary, action, "15m")
+    return AlertRule(name, expr, "warn", summary, action, "15m")
 
 
 _WAITS: Final = _rate("mm_smartcache_wait_duration_seconds_bucket", window="1h", more="le")
@@ -227,7 +227,7 @@ SMARTCACHE_ALERTS: Final = (
         "the target is below 2 %.",
         "A real panic of the market, or a panic threshold that is too low.",
     ),
-    Alert(
+    AlertRule(
         "CalibSmartCacheSlow",
         f"histogram_quantile(0.95, {_WAITS}) > 0.1",
         "warn",
@@ -236,7 +236,7 @@ SMARTCACHE_ALERTS: Final = (
         "Check the back end's latency; set the soft timeout, so that stale values are served meanwhile.",
         "15m",
     ),
-    Alert(
+    AlertRule(
         "CalibSmartCacheDown",
         "mm_smartcache_connected == 0 and on (job, instance) (mm_smartcache_enabled == 1)",
         "warn",

@@ -1,4 +1,4 @@
-"""Recording rules: the clean names, computed from seed names where only those are scraped."""
+"""RecordingRule rules: the clean names, computed from seed names where only those are scraped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from calib.metrics.histogram import MS_BOUNDS
 from calib.metrics.names import LIVE, Follows, Metric
-from calib.metrics.prometheus.rule import Recording, rule_file
+from calib.metrics.prometheus.rule import RecordingRule, rule_file
 
 SOURCE: Final = ("source", "seed")
 """Marks what was computed. A bot that exposes both sets has the clean series itself; the rules leave it alone, by this
@@ -16,7 +16,7 @@ Clean names from seed names, for a bot that exposes the seed names alone.
 Written by `calib metrics rules`; where the bot exposes the clean names itself, these rules record nothing."""
 
 
-def recording_rules() -> list[Recording]:
+def recording_rules() -> list[RecordingRule]:
     """One rule for each clean series that follows from a seed one."""
     return [rule for row in LIVE for follows in row.follows for rule in _rules(row, follows)]
 
@@ -26,7 +26,7 @@ def rules_text() -> str:
     return rule_file("calib_clean_names", recording_rules(), comment=_COMMENT)
 
 
-def _rules(row: Metric, follows: Follows) -> list[Recording]:
+def _rules(row: Metric, follows: Follows) -> list[RecordingRule]:
     if row.kind != "histogram":
         return [_rule(row.name, follows.name, follows.factor, follows.labels)]
     found = [
@@ -45,12 +45,12 @@ def _rules(row: Metric, follows: Follows) -> list[Recording]:
     return found
 
 
-def _rule(record: str, seed: str, factor: float, labels: tuple[tuple[str, str], ...]) -> Recording:
+def _rule(record: str, seed: str, factor: float, labels: tuple[tuple[str, str], ...]) -> RecordingRule:
     value = seed if factor == 1.0 else f"{seed} * {factor:g}"
     matchers = ",".join(f'{name}="{wanted}"' for name, wanted in (*labels, (SOURCE[0], "")))
     added = ",".join(name for name, _ in labels)
     ignoring = f" ignoring ({added})" if added else ""
-    return Recording(record, f"{value} unless{ignoring} {record}{{{matchers}}}", (*labels, SOURCE))
+    return RecordingRule(record, f"{value} unless{ignoring} {record}{{{matchers}}}", (*labels, SOURCE))
 
 
 def _pattern(bound: float) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordingRule:
     """A recording rule.
 
     Parameters
@@ -36,7 +36,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class AlertRule:
     """An alert rule.
 
     Parameters
@@ -77,10 +77,10 @@ def _mapping(key: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
     return [f"  {key}:", *(f"    {name}: {json.dumps(value)}" for name, value in pairs)] if pairs else []
 
 
-def rule_file(group: str, rules: Sequence[Recording | Alert], *, comment: str = "") -> str:
+def rule_file(group: str, rules: Sequence[RecordingRule | AlertRule], *, comment: str = "") -> str:
     """A rule file with one group.
 
-    >>> print(rule_file("one", [Recording("a_seconds", "a_ms / 1000", (("source", "seed"),))]), end="")
+    >>> print(rule_file("one", [RecordingRule("a_seconds", "a_ms / 1000", (("source", "seed"),))]), end="")
     groups:
     - name: one
       rules:

@@ -1,14 +1,14 @@
 """How each part of a bot is read, one source a kind of part.
 
-To add one: a file with its protocol, its reader and its `Source`, and a line in the table below; then a keyword of
-`calib.metrics.register`.
+To add one: a file with its protocol, its reader and its `MetricSource`, and a line in the table below; then a keyword
+of `calib.metrics.register`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from calib.metrics.sources.base import Source
+from calib.metrics.sources.base import MetricSource
 from calib.metrics.sources.cache import CACHE
 from calib.metrics.sources.experiments import CANARY, HARNESS
 from calib.metrics.sources.features import COLLECTOR, SCOREBOARD
@@ -33,4 +33,4 @@ SOURCES: Final = {
 }
 """By name, in the order of reading: of a fact that two know, the first is taken."""
 
-__all__ = ["SOURCES", "Source"]
+__all__ = ["SOURCES", "MetricSource"]

@@ -11,7 +11,7 @@ from calib.metrics.samples import Samples
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class MetricSource:
     """One kind of part.
 
     Parameters

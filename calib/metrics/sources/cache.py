@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from calib.metrics.histogram import HistogramCounts
 from calib.metrics.samples import Samples
-from calib.metrics.sources.base import Source
+from calib.metrics.sources.base import MetricSource
 
 STREAM_STATES: Final = ("down", "syncing", "live", "suspect", "gap", "failed")
 CONNECTION_STATES: Final = ("new", "up", "silent", "down")
@@ -49,7 +49,7 @@ class CacheConnection(Protocol):
     def reconnects(self) -> int: ...
 
 
-class CacheObservation(Protocol):
+class ObservedCounts(Protocol):
     """What a cache says of itself at one moment."""
 
     @property
@@ -81,7 +81,7 @@ class CacheObservation(Protocol):
 class ObservedCache(Protocol):
     """A cache that can be looked at from another thread."""
 
-    def observe(self) -> CacheObservation: ...
+    def observe(self) -> ObservedCounts: ...
 
 
 def read_cache(cache: ObservedCache, out: Samples) -> None:
@@ -143,4 +143,4 @@ def ratio(hits: int, misses: int) -> float | None:
     return hits / (hits + misses) if hits + misses else None
 
 
-CACHE: Final = Source("cache", ("observe",), read_cache)
+CACHE: Final = MetricSource("cache", ("observe",), read_cache)

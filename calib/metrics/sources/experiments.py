@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from calib.metrics.samples import Samples
-from calib.metrics.sources.base import Source
+from calib.metrics.sources.base import MetricSource
 
 _VIOLATING: Final = "VIOLATING"
 
@@ -62,5 +62,7 @@ def read_rollout(canary: Rollout, out: Samples) -> None:
     out.add("mm_canary_rolled_back", float(rolled_back))
 
 
-HARNESS: Final = Source("harness", ("mode", "engine", "settings", "rollback", "state", "rollbacks"), read_experiment)
-CANARY: Final = Source("canary", ("progress",), read_rollout)
+HARNESS: Final = MetricSource(
+    "harness", ("mode", "engine", "settings", "rollback", "state", "rollbacks"), read_experiment
+)
+CANARY: Final = MetricSource("canary", ("progress",), read_rollout)

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from calib.metrics.histogram import HistogramCounts
 from calib.metrics.samples import Samples
-from calib.metrics.sources.base import Source
+from calib.metrics.sources.base import MetricSource
 
 _FEATURES: Final = (
     "vol_realized",
@@ -23,7 +23,7 @@ _FEATURES: Final = (
 )
 
 
-class Snapshot(Protocol):
+class SymbolFigures(Protocol):
     """What is known of one symbol; every feature is an attribute of its name."""
 
     @property
@@ -37,7 +37,7 @@ class Snapshot(Protocol):
 class Collected(Protocol):
     """`calib.FeatureCollector`, as far as it is read here."""
 
-    def snapshot_all(self) -> Mapping[str, Snapshot]: ...
+    def snapshot_all(self) -> Mapping[str, SymbolFigures]: ...
     def total_ticks(self, symbol: str) -> int: ...
     def tick_histograms(self) -> Mapping[str, HistogramCounts]: ...
 
@@ -90,5 +90,5 @@ def read_scores(scoreboard: Ranked, out: Samples) -> None:
         out.add("symbol_ticks", row.total_ticks, row.symbol)
 
 
-COLLECTOR: Final = Source("collector", ("snapshot_all", "total_ticks", "tick_histograms"), read_features)
-SCOREBOARD: Final = Source("scoreboard", ("rows",), read_scores)
+COLLECTOR: Final = MetricSource("collector", ("snapshot_all", "total_ticks", "tick_histograms"), read_features)
+SCOREBOARD: Final = MetricSource("scoreboard", ("rows",), read_scores)

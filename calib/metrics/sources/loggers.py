@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from calib.metrics.samples import Samples
-from calib.metrics.sources.base import Source
+from calib.metrics.sources.base import MetricSource
 
 _OUTCOMES: Final = ("accepted", "written", "lost", "dropped", "refused", "sampled_out")
 
@@ -25,14 +25,14 @@ def _by_kind(loggers: Any) -> list[tuple[str, Any]]:
     return list(stats.items()) if isinstance(stats, Mapping) else [(loggers.feed.kind, stats)]
 
 
-class LoggerSource(Source):
+class LoggerSource(MetricSource):
     """Each logger of a sequence is checked."""
 
     __slots__ = ()
 
     def check(self, part: Any) -> None:
         for one in part if isinstance(part, list | tuple) else [part]:
-            Source.check(self, one)
+            MetricSource.check(self, one)
 
 
 LOGGERS: Final = LoggerSource("loggers", ("stats",), read_loggers)

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from calib.metrics.histogram import HistogramCounts
 from calib.metrics.samples import Samples
-from calib.metrics.sources.base import Source
+from calib.metrics.sources.base import MetricSource
 
 _PROHIBITED: Final = ("balance", "order", "position", "trade")
 _STRATEGIES: Final = ("bypass", "compute", "serve_fresh", "serve_stale")
@@ -45,5 +45,5 @@ def read_smartcache(smartcache: SmartCacheMetrics, out: Samples) -> None:
         out.add("smartcache_wait_ms", HistogramCounts(bounds, counts, None))
 
 
-POLICY: Final = Source("policy", ("violations",), read_policy)
-SMARTCACHE: Final = Source("smartcache", ("get_metrics",), read_smartcache)
+POLICY: Final = MetricSource("policy", ("violations",), read_policy)
+SMARTCACHE: Final = MetricSource("smartcache", ("get_metrics",), read_smartcache)

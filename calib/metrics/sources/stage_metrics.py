@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from calib.metrics.histogram import Histogram
 from calib.metrics.samples import Samples
-from calib.metrics.sources.base import Source
+from calib.metrics.sources.base import MetricSource
 from calib.metrics.sources.cache import add_reads, add_reasons, add_symbol_reads
 
 
@@ -53,5 +53,5 @@ def read_last_served(metrics: RecordedStages, out: Samples) -> None:
 
 
 _NEEDS: Final = ("summary", "depth_misses", "get_md_refresh_latency_p95", "tick_ms", "refresh_ms")
-STAGE_METRICS: Final = Source("stage_metrics", _NEEDS, read_stages)
-LAST_SERVED: Final = Source("last_served", _NEEDS, read_last_served)
+STAGE_METRICS: Final = MetricSource("stage_metrics", _NEEDS, read_stages)
+LAST_SERVED: Final = MetricSource("last_served", _NEEDS, read_last_served)
