@@ -56,8 +56,9 @@ if TYPE_CHECKING:
     from calib.market.cache.invalidation import MDCacheInvalidator
     from calib.market.cache.md_cache import MDCache
     from calib.market.cache.orderbook_manager import OrderbookManager
-    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.pipeline.context import QuoteContext
     from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.market_data import MarketData
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
     from calib.policy import CacheComplianceMonitor, EmergencyResponse, StalenessDetector, SymbolMapper
@@ -83,7 +84,7 @@ _HOME = {
     "MDCacheConfig": "calib.market.cache.config",
     "MDCacheEntry": "calib.market.cache.entry",
     "MDCacheInvalidator": "calib.market.cache.invalidation",
-    "MarketData": "calib.pipeline.context",
+    "MarketData": "calib.pipeline.market_data",
     "OrderBook": "calib.market.book.order_book",
     "OrderbookManager": "calib.market.cache.orderbook_manager",
     "PipelineTickLogger": "calib.feeds.writers",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, overload
 
 from calib.features import RollingQuantile
 from calib.market.cache.quantile import quantile
 from calib.metrics.histogram import Histogram
-
-if TYPE_CHECKING:
-    from calib.pipeline.context import ShadowAnswer
+from calib.pipeline.context import ShadowAnswer
 
 _LABELS: Final = 256
 """Distinct labels kept of a kind; the rest is counted under ``other``."""
@@ -126,9 +124,18 @@ class StageMetrics:
         kept.last_age_ms = age_ms
         kept.age.update(age_ms)
 
-    def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None:
-        """Duration of a refresh that brought a book, ms."""
-        self._symbol(symbol).refresh.update(latency_ms)
+    @overload
+    def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None: ...
+    @overload
+    def record_md_refresh_latency(self, symbol: float) -> None: ...
+    def record_md_refresh_latency(self, symbol: str | float = "", latency_ms: float | None = None) -> None:
+        """Duration of a refresh that brought a book, ms.
+
+        Called as ``record_md_refresh_latency(latency_ms)``, without a symbol, it counts for the symbol ``""``.
+        """
+        if latency_ms is None:
+            symbol, latency_ms = "", float(symbol)
+        self._symbol(str(symbol)).refresh.update(latency_ms)
         self.refresh_ms.observe(latency_ms)
 
     def record_md_cache_eviction(self, symbol: str) -> None:

@@ -504,6 +504,15 @@ def test_depth_pairs_are_bounded(registry: CollectorRegistry) -> None:
     assert 'mm_md_cache_depth_miss_total{have="other",requested="other"} 142.0' in lines
 
 
+def test_what_was_recorded_without_a_symbol_makes_no_series_of_its_own(registry: CollectorRegistry) -> None:
+    metrics = StageMetrics()
+    metrics.record_md_refresh_latency(12.0)
+    register(registry, stage_metrics=metrics)
+    text = text_of(registry)
+    assert 'symbol=""' not in text
+    assert value(parsed(text), "mm_md_refresh_latency_ms_sum") == 12
+
+
 def test_a_label_with_quotes_and_line_breaks_is_escaped(registry: CollectorRegistry) -> None:
     collector = FeatureCollector(clock=VirtualClock())
     collector.record_tick('A"B\\C\n', 1.0)

@@ -41,14 +41,16 @@ def read_stages(metrics: RecordedStages, out: Samples) -> None:
         requested, have = ("other", "other") if isinstance(pair, str) else map(str, pair)
         out.add("mm_md_cache_depth_miss_total", count, requested, have)
     for symbol, one in cache["symbols"].items():
-        add_symbol_reads(out, symbol, one["hits"], one["misses"])
+        if symbol:  # an empty label is no label: what was recorded without a symbol stands in the totals alone
+            add_symbol_reads(out, symbol, one["hits"], one["misses"])
     out.add("refresh_ms", metrics.refresh_ms.counts())
 
 
 def read_last_served(metrics: RecordedStages, out: Samples) -> None:
     """Report what a cache itself knows better, for a bot that gives none."""
     for symbol, one in metrics.summary()["md_cache"]["symbols"].items():
-        out.add("cache_age_ms", one["last_age_ms"], symbol)
+        if symbol:
+            out.add("cache_age_ms", one["last_age_ms"], symbol)
     out.add("refresh_p95_ms", metrics.get_md_refresh_latency_p95())
 
 
