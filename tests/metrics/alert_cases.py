@@ -151,18 +151,20 @@ CASES = (
     Case(
         "CalibBookNotLive",
         {
-            bot("mm_md_stream_state", symbol="X", state="live"): "1x20 0x20",
-            bot("mm_md_stream_state", symbol="X", state="gap"): "0x20 1x20",
+            bot("mm_md_stream_state", symbol="X", state="live"): "1x27 0x20",
+            bot("mm_md_stream_state", symbol="X", state="gap"): "0x27 1 0 1 0",
+            bot("mm_md_stream_state", symbol="X", state="syncing"): "0x27 0 1 0 1",
             bot("mm_md_stream_state", symbol="Y", state="live"): "1x60",
+            bot("mm_md_stream_state", symbol="Y", state="gap"): "0x60",
         },
         (
             Firing(
-                {"symbol": "X", "state": "live"},
+                {"symbol": "X"},
                 "The book of X at mm-1:9108 has not been live for a minute.",
             ),
         ),
     ),
-    Case("CalibBookNotLive", {bot("mm_md_stream_state", symbol="X", state="live"): "1x29 0 1x20"}),
+    Case("CalibBookNotLive", {bot("mm_md_stream_state", symbol="X", state="gap"): "0x29 1 0x20"}),
     Case(
         "CalibBookFailed",
         {bot("mm_md_stream_state", symbol="X", state="failed"): "0x20 1x20"},

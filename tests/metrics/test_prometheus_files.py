@@ -23,6 +23,7 @@ from calib.metrics.prometheus import (
 from tests.metrics.alert_cases import CASES, Case
 from tests.metrics.promtool import needs_promtool, promtool
 
+HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "prometheus"
 _NAME = re.compile(r"\b(?:mm|calib)_[a-z0-9_]+")
 
 
@@ -43,6 +44,13 @@ def test_promtool_accepts_the_file(name: str, text: str, tmp_path: Path) -> None
     path.write_text(text, "utf-8")
     checked = promtool("check", "rules", path)
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@needs_promtool
+def test_promtool_accepts_the_server_s_configuration_of_the_how_to() -> None:
+    checked = promtool("check", "config", HOW_TO / "prometheus.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"SUCCESS: {len(ALERTS)} rules found" in checked.stdout
 
 
 @needs_promtool

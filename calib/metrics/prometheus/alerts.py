@@ -108,7 +108,8 @@ STREAM_ALERTS: Final = (
     ),
     AlertRule(
         "CalibBookNotLive",
-        'mm_md_stream_state{state="live"} == 0',
+        # A sum, so that one that goes from gap to syncing and back does not begin anew; it holds for `other` too.
+        f'sum {_BY[:-1]}, symbol) (mm_md_stream_state{{state!="live"}}) > 0',
         "warn",
         "The book of {{ $labels.symbol }} at {{ $labels.instance }} has not been live for a minute.",
         "See its state in mm_md_stream_state, and docs/reference/stream-states.md for what ends it.",
@@ -116,7 +117,7 @@ STREAM_ALERTS: Final = (
     ),
     AlertRule(
         "CalibBookFailed",
-        'mm_md_stream_state{state="failed"} == 1',
+        'mm_md_stream_state{state="failed"} > 0',
         "page",
         "The book of {{ $labels.symbol }} at {{ $labels.instance }} cannot be brought in sync.",
         "Check that snapshots of it can be had from the venue, and that they are younger than the stream.",
