@@ -37,16 +37,16 @@ def names(
     session: Session,
     which: Annotated[NameSet, typer.Option("--set", help="The first names, the clean ones, or both.")] = NameSet.ALL,
 ) -> int:
-    """Print every name with its type, unit, set and owner; with -v also what it means."""
+    """Print every name with its type, set and owner; with -v also its meaning and unit."""
     from calib.metrics.names import TABLE
 
     rows = [row for row in TABLE if which is NameSet.ALL or getattr(row, which.value)]
     width = max(len(row.spelled) for row in rows)
     lines = []
     for row in rows:
-        lines.append(f"{row.spelled:<{width}}  {row.kind:<9}  {row.sets:<11}  {row.unit}; {row.owner}")
+        lines.append(f"{row.spelled:<{width}}  {row.kind:<9}  {row.sets:<11}  {row.owner}")
         if session.verbose:
-            lines.append(f"    {row.help}")
+            lines.append(f"    {row.help} Unit: {row.unit or 'none'}.")
     data = [
         {
             "name": row.name,

@@ -37,7 +37,7 @@ def test_names_prints_the_whole_table(capsys: pytest.CaptureFixture[str]) -> Non
     lines = printed(capsys, "names").splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == [row.spelled for row in TABLE]
     assert len(printed(capsys, "names", "--set", "seed").splitlines()) == 29
-    assert "    Books in the cache." in printed(capsys, "names", "-v").splitlines()
+    assert "    Books in the cache. Unit: books." in printed(capsys, "names", "-v").splitlines()
 
 
 def test_names_as_json(capsys: pytest.CaptureFixture[str]) -> None:
