@@ -10,6 +10,7 @@ from calib.policy.monitor import SEVERITY, CacheComplianceMonitor, CacheReport, 
 from calib.policy.protocols import CacheCounts, CachePolicy, CacheRegistration, MonitoredCache, ViolationHandler
 from calib.policy.questions import QUESTIONS, CacheAnswer, may_cache
 from calib.policy.safety import SafetyCheck
+from calib.policy.settings import PolicySettings
 from calib.policy.staleness import StalenessDetector
 from calib.policy.static import CachedValue, StaticDataCache, SymbolMapper
 
@@ -38,6 +39,7 @@ __all__ = [
     "MonitoredCache",
     "Phase",
     "PolicyAudit",
+    "PolicySettings",
     "Registration",
     "SafetyCheck",
     "StalenessDetector",

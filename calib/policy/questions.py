@@ -40,7 +40,7 @@ QUESTIONS: Final = (
         True,
         "It is old as soon as the market has moved",
     ),
-    Question("real_time", "Is it needed in real time?", True, "Whoever needs it now needs it fresh"),
+    Question("real_time", "Is it needed in real time?", True, "What is needed in real time must be fresh"),
     Question("staleness_costs", "Could an old value lose money?", True, "An old value could lose money"),
     Question(
         "static", "Is it static: changed seldom, and announced?", False, "What is not static may be old at any time"

@@ -8,8 +8,9 @@ from typing import Final
 from calib.clock import NS_PER_S, Clock, SystemClock
 from calib.errors import ConfigError
 from calib.policy.data_types import lookup
+from calib.policy.settings import SETTINGS
 
-FUTURE_TOLERANCE_S: Final = 1.0
+FUTURE_TOLERANCE_S: Final[float] = SETTINGS["policy.future_tolerance_s"].default
 """How far ahead of our clock an exchange's may be, seconds, before its times are not believed."""
 
 
@@ -53,7 +54,7 @@ class StalenessDetector:
         data_type
             A name of the policy's table; a prohibited or unknown type is always stale.
         timestamp
-            Unix seconds, of its receipt or of the exchange. None, NaN and what is no number is stale.
+            Unix seconds, of its receipt or of the exchange. None, NaN and anything but a number is stale.
         """
         age_s = self.age_s(timestamp)
         return age_s is None or age_s < -self._tolerance_s or not lookup(data_type).allows_age(age_s)
@@ -75,7 +76,7 @@ class StalenessDetector:
         return age_ns < 0 or not lookup(data_type).allows_age(age_ns / NS_PER_S)
 
     def age_s(self, timestamp: float | None) -> float | None:
-        """Age of a time in seconds, negative in the future; None where it is no finite number."""
+        """Age of a time in seconds, negative in the future; None where it is not a finite number."""
         if timestamp is None or isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
             return None
         return self._clock.time() - timestamp if math.isfinite(timestamp) else None

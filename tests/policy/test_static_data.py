@@ -157,7 +157,7 @@ def test_failures_are_never_unretrieved() -> None:
         await asyncio.sleep(5000)
         await cache.close()
 
-    run(main(), clock)  # the loop raises for an exception that nobody retrieved
+    run(main(), clock)  # the loop raises for an exception that was not retrieved
     gc.collect()
 
 

@@ -28,6 +28,9 @@ class FillFields(TypedDict):
     quote_id: NotRequired[str | None]
     ts_quote: NotRequired[float | None]
     ts_exchange: NotRequired[float | None]
+    used_stale: NotRequired[bool | None]
+    cache_age_ms: NotRequired[float | None]
+    queue_ahead: NotRequired[float | None]
     bucket: NotRequired[Literal["A", "B"] | None]
 
 
@@ -99,3 +102,5 @@ class QuoteFields(TypedDict):
     qty_filled: float
     queue_ahead_open: NotRequired[float | None]
     mid_open: NotRequired[float | None]
+    used_stale: NotRequired[bool | None]
+    cache_age_ms: NotRequired[float | None]

@@ -1,4 +1,4 @@
-"""One socket's signs of life, shared by every stream that it carries."""
+"""One socket's health, shared by every stream that it carries."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from calib.policy.emergency.state import CacheViolation, Phase, StepName
 from calib.policy.emergency.steps import bounded
 from calib.policy.emergency.store import EmergencyStore
 from calib.policy.safety import SafetyCheck
+from calib.policy.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from calib.policy.emergency.engine import TradingEngine
     from calib.policy.monitor import CacheComplianceMonitor
 
+STEP_TIMEOUT_S: Final[float] = SETTINGS["policy.step_timeout_s"].default
 _LOG: Final = logging.getLogger("calib.policy")
 
 
@@ -50,7 +52,7 @@ class EmergencyResponse:
     step_timeout_s
         Longest duration of a step, seconds, > 0; also how long the disk is waited for.
     escalate
-        ``(sentence)``, plain or async: told of every step that failed or was late. It is logged as critical anyway.
+        ``(sentence)``, plain or async: called for each step that failed or was late. It is logged as critical anyway.
     clock
         For time stamps.
     loop
@@ -79,7 +81,7 @@ class EmergencyResponse:
         *,
         owner: str = "bot",
         monitor: CacheComplianceMonitor | None = None,
-        step_timeout_s: float = 5.0,
+        step_timeout_s: float = STEP_TIMEOUT_S,
         escalate: Callable[[str], Any] | None = None,
         clock: Clock | None = None,
         loop: asyncio.AbstractEventLoop | None = None,

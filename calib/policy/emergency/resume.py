@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from calib.policy.emergency.state import Emergency, EmergencyState, Resume
+from calib.policy.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from calib.policy.emergency.store import EmergencyStore
 
-MIN_PAPER_TRADING_S: Final = 1800.0
-RESIDUAL_MONITORING_S: Final = 3600.0
+MIN_PAPER_TRADING_S: Final[float] = SETTINGS["policy.min_paper_trading_s"].default
+RESIDUAL_MONITORING_S: Final[float] = SETTINGS["policy.residual_monitoring_s"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ def obstacles(
         found.append("a violation came after the last validation; the bot must validate again")
     if paper_traded_until > now:
         found.append("the paper trading has not ended yet")
-    elif paper_traded_until - checked_ts < min_paper_trading_s:
+    elif paper_traded_until < math.floor(checked_ts):  # operators write whole seconds
+        found.append("the paper trading ended before the last validation: it has not shown the fix")
+    elif min_paper_trading_s and paper_traded_until - checked_ts < min_paper_trading_s:
         traded_s = max(0.0, paper_traded_until - checked_ts)
-        found.append(
-            f"{traded_s:.0f} s of paper trading since the last validation, at least {min_paper_trading_s:.0f} s"
-        )
+        least = f"at least {min_paper_trading_s:.0f} s (policy.min_paper_trading_s)"
+        found.append(f"{traded_s:.0f} s of paper trading since the last validation, {least} are needed")
     return list(dict.fromkeys(found))
 
 

@@ -57,7 +57,7 @@ class ProcedureRunner:
     timeout_s
         Longest duration of a step.
     escalate
-        Told of every step that failed; may be None.
+        Called with each step that failed; may be None.
     clock
         For time stamps.
     loop
