@@ -46,6 +46,7 @@ class BotCollector:
         self._rows = tuple(rows)
         self._fold = SymbolFold(max_symbols)
         self._errors: Counter[str] = Counter({source.name: 0 for source, _ in self._parts})
+        self._facts: dict[str, list[str]] = {}
         self._scraping = threading.Lock()
 
     def describe(self) -> Iterator[Family]:
@@ -59,17 +60,24 @@ class BotCollector:
         return (family_of(row, samples.of(row.key).items()) for row in self._rows)
 
     def _read(self) -> Samples:
-        samples = Samples()
+        samples, complete = Samples(), True
         for source, part in self._parts:
-            samples.take(source.name, self._read_one(source, part))
-        self._fold.apply(samples)
+            found = self._read_one(source, part)
+            if found is None:
+                # What this part owns must not be taken from another one for a scrape: its counts differ.
+                samples.claim(source.name, self._facts.get(source.name, ()))
+                complete = False
+            else:
+                samples.take(source.name, found)
+                self._facts[source.name] = [fact for fact, _ in found]
+        self._fold.apply(samples, complete=complete)
         samples.begin("metrics")
         samples.add("mm_metrics_folded_symbols", self._fold.folded)
         for name, count in self._errors.items():
             samples.add("mm_metrics_source_errors_total", count, name)
         return samples
 
-    def _read_one(self, source: MetricSource, part: Any) -> Samples:
+    def _read_one(self, source: MetricSource, part: Any) -> Samples | None:
         for attempt in range(1, _ATTEMPTS + 1):
             found = Samples()
             try:
@@ -83,7 +91,7 @@ class BotCollector:
                 break
             else:
                 return found
-        return Samples()
+        return None
 
     def _unreadable(self, source: MetricSource, error: Exception) -> None:
         self._errors[source.name] += 1

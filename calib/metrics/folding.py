@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from calib.metrics.histogram import HistogramCounts
@@ -32,69 +33,95 @@ class SymbolFold:
         self._limit = limit
         self._kept: dict[str, None] = {}
         self._folded: set[str] = set()
-        self._last: dict[tuple[str, Labels], Value] = {}
-        self._gone: dict[tuple[str, Labels], Value] = {}
+        self._sums = {fact: GrowingSum() for fact, row in _BY_SYMBOL.items() if row.kind in _GROWING}
 
     @property
     def folded(self) -> int:
         """Number of symbols under ``other``."""
         return len(self._folded)
 
-    def apply(self, samples: Samples) -> None:
-        """Fold what was reported, in place."""
-        self._admit({labels[0] for fact in _BY_SYMBOL for labels in samples.of(fact)})
-        if not self._folded and not self._gone and not self._last:
-            return
-        seen: dict[tuple[str, Labels], Value] = {}
-        for fact, row in _BY_SYMBOL.items():
-            samples.put(fact, self._fold(fact, row, samples, seen))
-        self._last = seen
+    def apply(self, samples: Samples, *, complete: bool = True) -> None:
+        """Fold what was reported, in place.
 
-    def _admit(self, present: set[str]) -> None:
-        self._kept = {symbol: None for symbol in self._kept if symbol in present}
-        self._folded &= present
+        Parameters
+        ----------
+        samples
+            One scrape.
+        complete
+            False where a part could not be read: its symbols are then not taken for vanished.
+        """
+        self._admit({labels[0] for fact in _BY_SYMBOL for labels in samples.of(fact)}, complete)
+        for fact, row in _BY_SYMBOL.items():
+            values = samples.of(fact)
+            own = {labels: value for labels, value in values.items() if labels[0] in self._kept}
+            folded = {labels: value for labels, value in values.items() if labels[0] not in self._kept}
+            if fact in self._sums:
+                if values or complete:
+                    own |= self._sums[fact].update(folded)
+            elif row.fold != "leave":
+                own |= _joined(folded, row.fold)
+            samples.put(fact, own)
+
+    def _admit(self, present: set[str], complete: bool) -> None:
+        if complete:
+            self._kept = {symbol: None for symbol in self._kept if symbol in present}
+            self._folded &= present
         for symbol in sorted(present - self._kept.keys() - self._folded):
             if len(self._kept) < self._limit and symbol != OTHER:
                 self._kept[symbol] = None
             else:
                 self._folded.add(symbol)
 
-    def _fold(
-        self, fact: str, row: Metric, samples: Samples, seen: dict[tuple[str, Labels], Value]
-    ) -> dict[Labels, Value]:
-        own: dict[Labels, Value] = {}
-        others: dict[Labels, Value] = {}
-        for labels, value in samples.of(fact).items():
-            if labels[0] in self._kept:
-                own[labels] = value
-            elif row.kind in _GROWING:
-                seen[fact, labels] = value
-            elif row.fold != "leave":
-                joined = (OTHER, *labels[1:])
-                others[joined] = value if joined not in others else _joined(others[joined], value, row.fold)
-        if row.kind in _GROWING:
-            self._keep_what_left(fact, seen)
-            for (of, labels), value in (*self._gone.items(), *seen.items()):
-                if of == fact:
-                    joined = (OTHER, *labels[1:])
-                    others[joined] = value if joined not in others else _joined(others[joined], value, "sum")
-        return own | others
 
-    def _keep_what_left(self, fact: str, seen: dict[tuple[str, Labels], Value]) -> None:
-        """A folded symbol that vanished, or came back and counts from 0: what it had counted stays in the sum."""
-        for key, before in self._last.items():
-            if key[0] == fact and (key not in seen or _size(seen[key]) < _size(before)):
-                place = (fact, (OTHER, *key[1][1:]))
-                gone = self._gone.get(place)
-                self._gone[place] = before if gone is None else _joined(gone, before, "sum")
+class GrowingSum:
+    """The sum of counts that come and go, which never falls.
+
+    >>> total = GrowingSum()
+    >>> total.update({("A", "hit"): 3.0, ("B", "hit"): 4.0})
+    {('other', 'hit'): 7.0}
+    >>> total.update({("A", "hit"): 5.0})  # B has vanished: its 4 stay
+    {('other', 'hit'): 9.0}
+    >>> total.update({("A", "hit"): 1.0})  # A counts from 0 again: its 5 stay
+    {('other', 'hit'): 10.0}
+    """
+
+    __slots__ = ("_gone", "_last")
+
+    def __init__(self) -> None:
+        self._last: Mapping[Labels, Value] = {}
+        self._gone: dict[Labels, Value] = {}
+
+    def update(self, counts: Mapping[Labels, Value]) -> dict[Labels, Value]:
+        """Take the counts of now; returns their sum under ``other``, with all that was counted before."""
+        for labels, before in self._last.items():
+            if labels not in counts or _size(counts[labels]) < _size(before):
+                _add(self._gone, labels, before, "sum")
+        self._last = counts
+        total = dict(self._gone)
+        for labels, value in counts.items():
+            _add(total, labels, value, "sum")
+        return total
 
 
-def _joined(a: Value, b: Value, fold: str) -> Value:
-    if isinstance(a, HistogramCounts) and isinstance(b, HistogramCounts):
-        return a.plus(b)
-    assert not isinstance(a, HistogramCounts)
-    assert not isinstance(b, HistogramCounts)
-    return a + b if fold == "sum" else max(a, b)
+def _joined(values: Mapping[Labels, Value], fold: str) -> dict[Labels, Value]:
+    """Values of several symbols under ``other``."""
+    total: dict[Labels, Value] = {}
+    for labels, value in values.items():
+        _add(total, labels, value, fold)
+    return total
+
+
+def _add(total: dict[Labels, Value], labels: Labels, value: Value, fold: str) -> None:
+    place = (OTHER, *labels[1:])
+    before = total.get(place)
+    if before is None:
+        total[place] = value
+    elif isinstance(before, HistogramCounts) and isinstance(value, HistogramCounts):
+        total[place] = before.plus(value)
+    else:
+        assert not isinstance(before, HistogramCounts)
+        assert not isinstance(value, HistogramCounts)
+        total[place] = before + value if fold == "sum" else max(before, value)
 
 
 def _size(value: Value) -> float:

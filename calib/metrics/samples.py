@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from calib.metrics.histogram import HistogramCounts
 
@@ -43,6 +43,11 @@ class Samples:
         for fact, values in other:
             if self._owners.setdefault(fact, source) == source:
                 self._values.setdefault(fact, {}).update(values)
+
+    def claim(self, source: str, facts: Iterable[str]) -> None:
+        """Facts that belong to a part which does not report them this time."""
+        for fact in facts:
+            self._owners.setdefault(fact, source)
 
     def of(self, fact: str) -> Mapping[Labels, Value]:
         """The values of a fact by their labels."""

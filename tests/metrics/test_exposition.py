@@ -439,6 +439,32 @@ def test_a_part_at_fault_hides_no_other_and_is_counted(
     assert "metrics of smartcache cannot be read: OSError: the disk is gone" in caplog.text
 
 
+def test_a_part_that_fails_once_is_neither_replaced_nor_counted_twice(registry: CollectorRegistry) -> None:
+    """Its series are missing for one scrape and then go on; no other part's counts stand in for them."""
+
+    class Flaky(FeatureCollector):
+        failing = False
+
+        def snapshot_all(self) -> dict[str, Any]:
+            if self.failing:
+                raise OSError("not now")
+            return super().snapshot_all()
+
+    collector = Flaky(clock=VirtualClock())
+    for symbol in "ABC":
+        collector.record_tick(symbol, 10.0)
+        collector.record_tick(symbol, 10.0)
+    register(registry, collector=collector, scoreboard=SymbolScoreboard(FeatureCollector()), max_symbols=1)
+    name = "mm_symbol_ticks_total"
+    assert value(parsed(text_of(registry)), name, symbol="other") == 4
+    collector.failing = True
+    assert name not in {series for series, _ in parsed(text_of(registry))}
+    collector.failing = False
+    series = parsed(text_of(registry))
+    assert value(series, name, symbol="A") == 2
+    assert value(series, name, symbol="other") == 4
+
+
 def test_an_experiment_gate_by_gate(registry: CollectorRegistry) -> None:
     clock = VirtualClock(1_735_689_600.0)
     harness = ABHarness("online", symbols=["A", "B"], clock=clock)
