@@ -5,6 +5,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
+- `calib.arguments`: points in time and symbols as callers give them
 - `calib.config`: settings with their ranges and origins
 - `calib.metrics`: the one table of metric names, the collector, rules, dashboard, and the text files of jobs
 - `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
     from calib.app_config import AppConfig, load_config
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
+    from calib.dataset.frames import read_dataset
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.reading.frames import read_feeds
     from calib.feeds.writers import (
         BookLogger,
         CalibrationLoggerManager,
@@ -103,6 +106,8 @@ _HOME = {
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
     "load_config": "calib.app_config",
+    "read_dataset": "calib.dataset.frames",
+    "read_feeds": "calib.feeds.reading.frames",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
 }
@@ -145,6 +150,8 @@ __all__ = [
     "__version__",
     "build_dataset",
     "load_config",
+    "read_dataset",
+    "read_feeds",
     "render_summary",
     "run_replay",
 ]
