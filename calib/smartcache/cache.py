@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import random
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from calib.clock import NS_PER_S, Clock, SystemClock
@@ -127,7 +128,8 @@ class SmartCacheEnhanced:
         self.keys = KeyFactory(self.settings.env, self.settings.version)
         self.data_type = data_type
         self._clock: Clock = SystemClock() if clock is None else clock
-        self._now_ns = self._clock.monotonic_ns
+        # The machine's own function, without the frame of SystemClock around it: half of its cost.
+        self._now_ns = time.monotonic_ns if type(self._clock) is SystemClock else self._clock.monotonic_ns
         self.vix = VIXCalculator(clock=self._clock) if vix is None else vix
         plan = load_schedule(schedule) if isinstance(schedule, str) else schedule
         limit_s = lookup(data_type).limit_s
@@ -148,7 +150,7 @@ class SmartCacheEnhanced:
         self._reads = ReadCounters()
         self._counts = self._reads.counts
         self._backend = self._make_backend(redis_url)
-        self._peek = self._backend.peek
+        self._hot, self._touch, self._watched = self._backend.hot, self._backend.touch, self.vix.watched
         self._flights = Flights()
         self._computing = Computing(self._backend, self.settings, self._now_ns, self._counts)
         self._backoff = KeyBackoff(
@@ -205,25 +207,16 @@ class SmartCacheEnhanced:
         """
         if not self.enabled:
             return await self._uncached(cache_key, compute_fn)
-        if match_context is None and not force_refresh and not self.vix.watches(cache_key):
-            entry = self._peek(cache_key)
-            if entry is not None:
+        if match_context is None and not force_refresh:
+            entry = self._hot.get(cache_key)
+            if entry is not None and cache_key not in self._watched:
                 now_ns = self._now_ns()
                 if now_ns < entry.quiet_until_ns:
+                    self._touch(cache_key)
                     self._reads.quick_hits += 1
-                    return {
-                        "value": entry.value,
-                        "metadata": {
-                            "strategy": SERVE_FRESH,
-                            "source": self._backend.name,
-                            "zone": entry.zone,
-                            "ttl": entry.ttl_s,
-                            "vix_status": _NORMAL,
-                            "age": (now_ns - entry.as_of_ns) / NS_PER_S,
-                            "reason": "fresh",
-                            "refreshing": False,
-                        },
-                    }
+                    metadata = entry.hit_metadata.copy()
+                    metadata["age"] = (now_ns - entry.as_of_ns) / NS_PER_S
+                    return {"value": entry.value, "metadata": metadata}
         return await self._read(checked_key(cache_key), compute_fn, read_context(match_context), force_refresh)
 
     async def _read(
@@ -236,6 +229,9 @@ class SmartCacheEnhanced:
         asked = read_input(context, vix, force_refresh=force_refresh, periodic=periodic)
         entry = None if force_refresh or vix is VixStatus.PANIC else await self._backend.read(key)
         decision = decide(entry, self._moment(), asked, self._rules)
+        if entry is not None and decision.strategy == SERVE_FRESH and not decision.refresh:
+            self._reads.served(SERVE_FRESH, self._now_ns() - began_ns)
+            return self._served(entry, decision, vix, False)
         plan = self._plan(key, compute_fn, context, asked, entry, decision)
         if entry is None or decision.strategy in (BYPASS, COMPUTE):
             outcome, joined = await self._await_compute(plan, from_now=decision.reason in ("panic", "forced"))
@@ -243,8 +239,7 @@ class SmartCacheEnhanced:
         elif decision.strategy == SERVE_STALE:
             result = await self._stale(plan, entry, decision, vix)
         else:
-            refreshing = decision.refresh and self._refresh(plan, early=True) is not None
-            result = self._served(entry, decision, vix, refreshing)
+            result = self._served(entry, decision, vix, self._refresh(plan, early=True) is not None)
         self._reads.served(result["metadata"]["strategy"], self._now_ns() - began_ns)
         return result
 
@@ -475,7 +470,7 @@ class SmartCacheEnhanced:
         key: str | Callable[..., str] | None = None,
         *,
         context: Callable[..., Mapping[str, Any] | None] | None = None,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Callable[[Callable[..., Any]], decorator.CachedFunction]:
         """Decorate a function so that its values are cached; see `calib.smartcache.decorator.cached_function`."""
         return lambda function: decorator.cached_function(self, function, key, context)
 

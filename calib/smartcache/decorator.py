@@ -5,14 +5,26 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from calib.errors import BadCacheKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from calib.smartcache.cache import SmartCacheEnhanced
+
+
+class CachedFunction(Protocol):
+    """A function that `SmartCacheEnhanced.cached` made."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """The value for these arguments."""
+        ...
+
+    def key_for(self, *args: Any, **kwargs: Any) -> str:
+        """The key of a call, to drop its value: ``await cache.invalidate(function.key_for(...))``."""
+        ...
 
 
 def cached_function(
@@ -20,7 +32,7 @@ def cached_function(
     function: Callable[..., Any],
     key: str | Callable[..., str] | None,
     context: Callable[..., Mapping[str, Any] | None] | None,
-) -> Callable[..., Any]:
+) -> CachedFunction:
     """The function, cached; it becomes a coroutine function, and returns the value alone.
 
     Parameters
@@ -59,8 +71,9 @@ def cached_function(
         result = await cache.get_with_intelligence(key_for(*args, **kwargs), lambda: function(*args, **kwargs), read)
         return result["value"]
 
-    wrapper.key_for = key_for  # type: ignore[attr-defined]  # for invalidating what a call has cached
-    return wrapper
+    made = cast("CachedFunction", wrapper)
+    made.key_for = key_for  # type: ignore[method-assign]  # an attribute of the function
+    return made
 
 
 def _spelled(name: str, value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
@@ -104,5 +105,6 @@ def checked_key(key: object) -> str:
     return key
 
 
+@lru_cache(maxsize=4096)
 def _escaped(part: str) -> str:
     return quote(part, safe=_SAFE, errors="surrogatepass")

@@ -24,6 +24,8 @@ def market_status(cache_key: str, context: MatchContext, keys: KeyFactory, vix: 
     A quote of a named match has a window of its own, ``match:market``: the same market of two matches has two prices.
     It is also held against the window that `update_vix_snapshot` filled under the market's name alone.
     """
+    if not context.values and not vix.watched:
+        return VixStatus.NORMAL
     quoted = dict(context.values)
     markets = tuple(dict.fromkeys((*context.markets, *quoted))) or (cache_key, keys.parts(cache_key)[-1])
     readings: list[VixReading] = []
@@ -34,7 +36,7 @@ def market_status(cache_key: str, context: MatchContext, keys: KeyFactory, vix: 
             readings += [vix.status(scoped), vix.status(market)]
             continue
         readings.append(vix.observe(scoped, value))
-        if scoped != market and vix.watches(market):
+        if scoped != market and market in vix.watched:
             readings.append(vix.judge(market, value))
     return max((reading.status for reading in readings), key=_SEVERITY.__getitem__)
 

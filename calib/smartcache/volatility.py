@@ -15,11 +15,14 @@ from __future__ import annotations
 import enum
 import math
 from collections import OrderedDict, deque
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from calib.clock import NS_PER_S, Clock, SystemClock
 from calib.errors import BadObservation, ConfigError
 from calib.smartcache.settings import check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _RANGES: Final[dict[str, tuple[float, float]]] = {
     "window_s": (1, 86_400),
@@ -52,7 +55,7 @@ class VIXConfig:
     warning_threshold_sigma
         From this z on: warning. 0..1000, at most the panic threshold counts.
     sigma_floor_ratio
-        Least sigma, as a share of the level. 0..10; from 0.5 on a doubling is not a panic.
+        Least sigma, as a share of the level. 0..10; above 0.5 a doubling within one read is not a panic.
     min_samples
         With fewer samples in the window a market is normal. 2..1000000.
     max_samples, max_markets
@@ -177,6 +180,8 @@ class VIXCalculator:
         self.config = VIXConfig() if config is None else config
         self._clock: Clock = SystemClock() if clock is None else clock
         self._markets: OrderedDict[str, _Window] = OrderedDict()
+        self.watched: Mapping[str, object] = self._markets
+        """The markets that have a window, by key."""
 
     def update(self, market_key: str, value: float) -> VixReading:
         """Judge a quote against the window before it, then add it.
@@ -215,10 +220,6 @@ class VIXCalculator:
             return _UNKNOWN
         self._drop_old(window)
         return self._judge(window, number)
-
-    def watches(self, market_key: str) -> bool:
-        """Whether the market has a window."""
-        return market_key in self._markets
 
     def status(self, market_key: str) -> VixReading:
         """The reading of the market's newest quote; normal for an unknown market or one silent for the whole window."""

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from calib.smartcache.entry import CachedEntry, Draft, Tag
-
-QuietUntil = "Callable[[int, float, float], int]"
-"""``(as_of_ns, ttl_s, delta_s) -> ns``: until when an entry is fresh with nothing to draw."""
 
 
 @dataclass(slots=True)
@@ -80,12 +77,17 @@ class Backend(Protocol):
     name: str
 
     @property
-    def connected(self) -> bool:
-        """Whether what is behind it answered last time."""
+    def hot(self) -> Mapping[str, CachedEntry]:
+        """Entries that can be had without waiting: each may be served as it is until its ``quiet_until_ns``."""
         ...
 
-    def peek(self, cache_key: str) -> CachedEntry | None:
-        """The entry, if it can be had without waiting."""
+    def touch(self, key: str) -> object:
+        """Say that an entry of ``hot`` was used."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is behind it answered last time."""
         ...
 
     async def read(self, cache_key: str) -> CachedEntry | None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from calib.smartcache.backends.base import Begun, Stored, StoreResult, Ticket
-from calib.smartcache.entry import CachedEntry
+from calib.smartcache.entry import CachedEntry, hit_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,8 +35,8 @@ class MemoryBackend:
         self._now_ns = now_ns
         self._quiet_until = quiet_until
         self._max_entries = max_entries
-        self._entries: OrderedDict[str, CachedEntry] = OrderedDict()
-        self._touch = self._entries.move_to_end
+        self._entries = self.hot = OrderedDict[str, CachedEntry]()
+        self.touch: Callable[[str], object] = self._entries.move_to_end
         self._tags: dict[str, tuple[Tag, ...]] = {}
         self._keys: dict[Tag, set[str]] = {}
         self._open: dict[int, Ticket] = {}
@@ -53,7 +53,7 @@ class MemoryBackend:
     def peek(self, cache_key: str) -> CachedEntry | None:
         entry = self._entries.get(cache_key)
         if entry is not None:
-            self._touch(cache_key)
+            self.touch(cache_key)
         return entry
 
     async def read(self, cache_key: str) -> CachedEntry | None:
@@ -121,7 +121,10 @@ class MemoryBackend:
     def entry_of(self, ticket: Ticket, draft: Draft, value: Any) -> CachedEntry:
         """The entry that a draft becomes."""
         quiet_ns = self._quiet_until(ticket.as_of_ns, draft.ttl_s, draft.delta_s)
-        return CachedEntry(value, ticket.as_of_ns, draft.ttl_s, draft.delta_s, draft.zone, ticket.fence, quiet_ns)
+        metadata = hit_metadata(self.name, draft.zone, draft.ttl_s)
+        return CachedEntry(
+            value, ticket.as_of_ns, draft.ttl_s, draft.delta_s, draft.zone, ticket.fence, quiet_ns, metadata
+        )
 
     def put(self, cache_key: str, entry: CachedEntry, tags: tuple[Tag, ...]) -> None:
         """Keep an entry; past the bound the one that was used longest ago goes."""

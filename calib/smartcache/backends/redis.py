@@ -70,6 +70,8 @@ class RedisBackend:
         self._quiet_until = quiet_until
         self._lease_ms = round(settings.lease_s * _MS)
         self._index_ms = round(settings.hard_timeout_s * 2 * _MS)
+        self.hot: dict[str, CachedEntry] = {}  # nothing here can be had without waiting
+        self.touch: Callable[[str], object] = self.hot.get
         self._reading: dict[str, asyncio.Future[Any]] = {}
         self._owed_tags: set[Tag] = set()
         self._owed_keys: set[str] = set()
@@ -79,9 +81,6 @@ class RedisBackend:
     @property
     def connected(self) -> bool:
         return self.link.answered
-
-    def peek(self, cache_key: str) -> CachedEntry | None:
-        return None
 
     async def read(self, cache_key: str) -> CachedEntry | None:
         """Callers who ask for a key while it is being read share the answer: a stampede is one command."""
@@ -125,8 +124,8 @@ class RedisBackend:
         match answer:
             case [0, int(fence), *seen]:
                 return Begun(Ticket(cache_key, tags, as_of_ns, fence, token, tuple(seen)))
-            case [1, raw, left_ms]:
-                entry = self._entry([raw, left_ms], as_of_ns)
+            case [1, raw]:
+                entry = self._entry(raw, as_of_ns)
                 if entry is not None:
                     return Begun(entry=entry)
                 if seen_fence < _ANY_FENCE:  # garbage: compute over it, whatever its fence is
@@ -239,12 +238,12 @@ class RedisBackend:
         return CachedEntry(value, ticket.as_of_ns, draft.ttl_s, draft.delta_s, draft.zone, ticket.fence, quiet_ns)
 
     def _entry(self, answer: Any, asked_ns: int) -> CachedEntry | None:
-        """The entry of (bytes, ms left): as old as what is gone of its life, and the way here counts as age."""
+        """The entry of ``ms left|bytes``: as old as what is gone of its life, and the way here counts as age."""
+        if answer is None:
+            return None
         try:
-            raw, left_ms = answer
-            if raw is None:
-                return None
-            packed = unpack(raw)
+            left, _, raw = answer.partition(b"|")
+            packed, left_ms = unpack(raw), int(left)
             if left_ms < 0:  # -1: a key without an end, which nothing here writes
                 raise CorruptEntry("no time to live")
             as_of_ns = asked_ns - round((packed.hard_ms - left_ms) * NS_PER_MS)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -106,9 +107,11 @@ class RedisLink:
         if sha is None:
             sha = self._sha[text] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
+        packed = _packed(b"EVALSHA", sha, len(keys), *keys, *arguments)
+
         async def run(client: Any) -> Any:
             try:
-                return await client.evalsha(sha, len(keys), *keys, *arguments)
+                return await _sent_again(client, packed)
             except Exception as error:
                 if "NOSCRIPT" not in f"{type(error).__name__} {error}".upper():
                     raise
@@ -179,8 +182,9 @@ class RedisLink:
         return kind.from_url(
             self._url,
             protocol=2,
-            socket_timeout=self._timeout_s * 4,
-            socket_connect_timeout=self._timeout_s * 4 if kind is self._redis.Redis else self._timeout_s,
+            # In the loop one timeout holds for the whole command; redis-py's own would be a second one for each part.
+            socket_timeout=None if kind is self._redis.Redis else self._timeout_s,
+            socket_connect_timeout=None if kind is self._redis.Redis else self._timeout_s,
             retry=Retry(NoBackoff(), 0),
         )
 
@@ -202,6 +206,56 @@ class RedisLink:
         self.errors[kind] += 1
         if self.errors[kind] == 1:
             _LOG.warning("%s: %s (logged once, counted from now on)", self.address, kind)
+
+
+async def _sent_again(client: Any, packed: bytes) -> Any:
+    """As `_sent`, once more where the connection broke: a server that was restarted, or that closes idle connections,
+    breaks all of the pool's. Every script may be run twice."""
+    from redis import exceptions
+
+    try:
+        return await _sent(client, packed)
+    except (exceptions.AuthenticationError, exceptions.BusyLoadingError):
+        raise
+    except (exceptions.ConnectionError, OSError):
+        await client.connection_pool.disconnect(inuse_connections=False)
+    return await _sent(client, packed)
+
+
+async def _sent(client: Any, packed: bytes) -> Any:
+    """The answer to a packed command, on a connection of the pool: redis-py's `execute_command` costs as much again.
+
+    A connection that was left in the middle of an answer is closed: the next command would read the rest.
+    """
+    pool = client.connection_pool
+    connection = await pool.get_connection()
+    try:
+        await connection.send_packed_command([packed], check_health=False)
+        return await connection.read_response()
+    except BaseException as error:
+        if not isinstance(error, _answers()):
+            await connection.disconnect(nowait=True)
+        raise
+    finally:
+        await pool.release(connection)
+
+
+def _packed(*words: object) -> bytes:
+    """A command as it goes over the wire.
+
+    >>> _packed(b"GET", "k", 1)
+    b'*3\\r\\n$3\\r\\nGET\\r\\n$1\\r\\nk\\r\\n$1\\r\\n1\\r\\n'
+    """
+    parts = [word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogatepass") for word in words]
+    return b"*%d\r\n%b" % (len(parts), b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]))
+
+
+@cache
+def _answers() -> type[Exception]:
+    """What an error that the server answers with is raised as."""
+    from redis.exceptions import ResponseError
+
+    return ResponseError
 
 
 def _kind(error: Exception) -> str:

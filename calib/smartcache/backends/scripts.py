@@ -12,17 +12,21 @@ BOOKKEEPING_MS: Final = 7 * 86_400_000
 """Life of the fence and of generations, ms: far longer than any compute, so that none is reused while one runs."""
 
 READ: Final = """
-return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}
+local raw = redis.call('GET', KEYS[1])
+return raw and redis.call('PTTL', KEYS[1]) .. '|' .. raw
 """
-"""KEYS entry. Returns bytes and milliseconds left: the age by the server's own clock, in one round trip."""
+"""KEYS entry. Returns milliseconds left and the entry's bytes: the age by the server's own clock, in one round trip and
+one string, because each part of an answer costs the client."""
 
 BEGIN: Final = """
 local raw = redis.call('GET', KEYS[1])
 local digits = raw and string.match(raw, '^1|(%d+)|')
 local present = digits and #digits < 16 and tonumber(digits) or 0
 if ARGV[1] ~= '' then
-  if present > tonumber(ARGV[3]) then return {1, raw, redis.call('PTTL', KEYS[1])} end
-  if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {2} end
+  if present > tonumber(ARGV[3]) then return {1, redis.call('PTTL', KEYS[1]) .. '|' .. raw} end
+  if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[2]) ~= ARGV[1] then
+    return {2}
+  end
 end
 local fence = redis.call('INCR', KEYS[3])
 if fence <= present then

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from calib.clock import NS_PER_S
 from calib.smartcache.backends.base import Begun, Stored, StoreResult
 from calib.smartcache.backends.memory import MemoryBackend
+from calib.smartcache.entry import hit_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,28 +40,26 @@ class TwoLevelBackend:
         self._local_ns = round(local_ttl_s * NS_PER_S)
         self._now_ns = now_ns
         self._near = MemoryBackend(now_ns, lambda as_of_ns, ttl_s, delta_s: as_of_ns, max_entries)
+        self.hot = self._near.hot
+        self.touch = self._near.touch
         self._until_ns: dict[str, int] = {}
         self._epoch = 0
-        self._hits = 0
 
     @property
     def connected(self) -> bool:
         return self.far.connected
 
-    def peek(self, cache_key: str) -> CachedEntry | None:
+    def _peek(self, cache_key: str) -> CachedEntry | None:
         until_ns = self._until_ns.get(cache_key)
         if until_ns is None:
             return None
         if self._now_ns() >= until_ns:
             self._drop(cache_key)
             return None
-        entry = self._near.peek(cache_key)
-        if entry is not None:
-            self._hits += 1
-        return entry
+        return self._near.peek(cache_key)
 
     async def read(self, cache_key: str) -> CachedEntry | None:
-        entry = self.peek(cache_key)
+        entry = self._peek(cache_key)
         if entry is not None:
             return entry
         epoch = self._epoch
@@ -110,7 +110,7 @@ class TwoLevelBackend:
         return self.far.ping()
 
     def counts(self) -> dict[str, Any]:
-        return self.far.counts() | {"local_hits": self._hits, "local_entries": len(self._near)}
+        return self.far.counts() | {"local_entries": len(self._near)}
 
     async def close(self) -> None:
         self._forget_near()
@@ -120,8 +120,14 @@ class TwoLevelBackend:
         present = self._near.peek(cache_key)
         if present is not None and present.fence > entry.fence:
             return
-        self._near.put(cache_key, entry, ())
-        self._until_ns[cache_key] = self._now_ns() + self._local_ns
+        until_ns = self._now_ns() + self._local_ns
+        near = replace(
+            entry,
+            quiet_until_ns=min(entry.quiet_until_ns, until_ns),
+            hit_metadata=hit_metadata(self.name, entry.zone, entry.ttl_s),
+        )
+        self._near.put(cache_key, near, ())
+        self._until_ns[cache_key] = until_ns
         if len(self._until_ns) > 2 * len(self._near):  # the memory evicts by itself
             self._until_ns = {key: end for key, end in self._until_ns.items() if self._near.holds(key)}
 
