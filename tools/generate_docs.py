@@ -27,6 +27,7 @@ from calib.feeds.schema import reference
 from calib.metrics.names import CRON, LIVE, Metric
 from calib.metrics.prometheus import ALERTS, alerts_text, dashboard_text, rules_text
 from calib.policy import DATA_TYPES, QUESTIONS
+from calib.policy.checker import explain as rules
 from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
 from calib.smartcache import TARGETS as WATCHED
@@ -269,6 +270,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/how-to/prometheus/calib-dashboard.json": dashboard_text,
     "docs/how-to/prometheus/calib-rules.yml": rules_text,
     "docs/reference/feeds.md": reference.page,
+    **rules.pages(),
 }
 """Makers of whole files."""
 

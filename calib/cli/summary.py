@@ -87,10 +87,11 @@ def _refuse_clashes(paths: list[Path]) -> None:
 
 
 def _digest(report: SummaryReport) -> list[str]:
-    from calib.reports.sections import alerts_line, target_line, verdict_line
+    from calib.reports.sections import alerts_line, money_line, target_line, verdict_line
 
     summary = report.summary
-    return [str(report.path), *(f"  {line(summary)}" for line in (verdict_line, alerts_line, target_line))]
+    said = (line(summary) for line in (verdict_line, alerts_line, target_line, money_line))
+    return [str(report.path), *(f"  {text}" for text in said if text)]
 
 
 def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
@@ -108,6 +109,11 @@ def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
         "symbols": len(span.symbols),
         "intervals": counts.intervals,
         "kept": counts.kept,
+        "coverage": summary.coverage.ratio,
+        "symbols_detail": [
+            {"symbol": row.symbol, "coverage": row.coverage, "notional": row.notional, "pnl_mid": row.pnl_mid}
+            for row in summary.symbols
+        ],
         "critical": summary.critical,
         "warnings": summary.warnings,
         "alerts": msgspec.to_builtins(summary.alerts),
@@ -119,10 +125,10 @@ def _result(reports: list[SummaryReport]) -> JobResult:
     """What the text file of ``--prom`` says."""
     from calib.metrics.text_file import JobResult, added, share
 
-    datasets = [report.summary.dataset for report in reports]
-    counts = [dataset.counts for dataset in datasets]
+    summaries = [report.summary for report in reports]
+    counts = [summary.dataset.counts for summary in summaries]
     intervals = sum(each.intervals for each in counts)
-    files = sum(len(dataset.inputs) for dataset in datasets)
-    missing = sum(len(each.fills) + len(each.pipeline_ticks) for each in (one.missing_days for one in datasets))
+    covered = [summary.coverage for summary in summaries]
+    coverage = share(sum(each.with_data for each in covered), sum(each.of_range for each in covered))
     kept = share(sum(each.kept for each in counts), intervals)
-    return JobResult(intervals, added(each.dropped for each in counts), kept, share(files, files + missing))
+    return JobResult(intervals, added(each.dropped for each in counts), kept, coverage)

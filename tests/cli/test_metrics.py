@@ -146,12 +146,15 @@ def test_the_figures_are_those_of_the_dataset(prom: Path, tmp_path: Path, capsys
     counts, inputs = data["counts"], data["inputs"]
     assert value(series, "calib_aggregate_rows") == sum(item["used"] for item in inputs)
     assert value(series, "calib_aggregate_kept_ratio") == counts["kept"] / counts["intervals"]
-    assert value(series, "calib_aggregate_coverage_ratio") == 1.0
+    # Two days of 288 intervals and 12 symbols; the sample has six hours, each interval with a row kept or dropped.
+    slots = 2 * 288 * len(data["range"]["symbols"])
+    assert value(series, "calib_aggregate_coverage_ratio") == counts["intervals"] / slots == 0.125
     bad_json = sum(item["rejected"].get("bad_json", 0) for item in inputs)
     assert value(series, "calib_aggregate_rows_rejected", reason="bad_json") == bad_json > 0
     assert run(["summary", "--out", out, "--prom", str(prom), "--quiet"]) == 0
     series = checked(prom, "calib_summarize", ["rows_rejected", "kept_ratio", "coverage_ratio"])
     assert value(series, "calib_summarize_rows") == counts["intervals"]
+    assert value(series, "calib_summarize_coverage_ratio") == 0.125
     assert _promtool_says(prom) == ""
 
 
@@ -160,7 +163,7 @@ def test_a_missing_day_lowers_the_coverage(prom: Path, tmp_path: Path) -> None:
     assert run([*argv, "--from", "2025-01-01", "--to", "2025-01-05"]) == 0
     series = series_of(prom)
     assert value(series, "calib_aggregate_missing_files") == 4
-    assert value(series, "calib_aggregate_coverage_ratio") == 0.5
+    assert value(series, "calib_aggregate_coverage_ratio") == 0.0625  # six hours of four days
 
 
 def test_an_import_leaves_a_text_file(prom: Path, tmp_path: Path) -> None:

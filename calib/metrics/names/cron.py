@@ -47,6 +47,7 @@ class NightlyJob:
 
 _DAYS: Final = "Share of the days of the range that have their feed files"
 _BAD: Final = "Lines that were rejected, by reason"
+_RANGE: Final = "Share of the range's intervals, over its symbols, that have data"
 _FILTERED: Final = "Share of the intervals that passed the filters"
 _USED: Final = "Share of the feed lines that were used"
 _TICKS: Final = "Ticks in the window that was judged"
@@ -54,7 +55,7 @@ _SERVED: Final = "Share of the step's time that is served"
 
 JOBS: Final = (
     NightlyJob(
-        "aggregate", "aggregate", rows="Feed lines that were used", rejects=_BAD, kept=_FILTERED, coverage=_DAYS
+        "aggregate", "aggregate", rows="Feed lines that were used", rejects=_BAD, kept=_FILTERED, coverage=_RANGE
     ),
     NightlyJob(
         "summary",
@@ -62,7 +63,7 @@ JOBS: Final = (
         rows="Intervals of the datasets",
         rejects="Intervals that a filter dropped, by reason",
         kept=_FILTERED,
-        coverage=_DAYS,
+        coverage=_RANGE,
     ),
     NightlyJob("check", "check", rows="Feed lines that can be used", rejects=_BAD, kept=_USED, coverage=_DAYS),
     NightlyJob("replay", "replay", rows="Reads that were replayed", rejects=_BAD, kept=_USED, coverage=_DAYS),

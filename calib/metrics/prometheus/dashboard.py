@@ -423,7 +423,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Kept and covered",
-                "Share of the last dataset's intervals that passed the filters, and of its days with files.",
+                "Share of the last dataset's intervals that passed the filters, and of its range that has data.",
                 "percentunit",
                 (
                     Query("calib_aggregate_kept_ratio", "kept"),
