@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import random
 import time
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from calib.clock import NS_PER_S, Clock, SystemClock
 from calib.policy import CacheCounts, default_monitor, lookup
 from calib.smartcache import decorator
+from calib.smartcache.answers import answer, computed, uncached
 from calib.smartcache.backends import MemoryBackend, RedisBackend, TwoLevelBackend
-from calib.smartcache.backoff import KeyBackoff
-from calib.smartcache.compute import ComputePlan, Computing
-from calib.smartcache.counters import ReadCounters, share_pct
+from calib.smartcache.compute import ComputePlan, call_compute
+from calib.smartcache.counters import ReadCounters
 from calib.smartcache.decide import (
     BYPASS,
     COMPUTE,
@@ -29,12 +28,12 @@ from calib.smartcache.decide import (
     ttl_now,
 )
 from calib.smartcache.entry import STALE_FACTOR
-from calib.smartcache.flight import Flight, Flights, Outcome
 from calib.smartcache.golden_hour import MATCH, Schedule, load_schedule
 from calib.smartcache.keys import KeyFactory, checked_key
 from calib.smartcache.match_context import MatchContext, read_context
 from calib.smartcache.reading import market_status, read_input, tags_for
 from calib.smartcache.settings import SmartCacheSettings
+from calib.smartcache.shared_computes import SharedComputes
 from calib.smartcache.tags import TagManager
 from calib.smartcache.targets import TARGETS
 from calib.smartcache.volatility import VIXCalculator, VixStatus
@@ -45,13 +44,9 @@ if TYPE_CHECKING:
     from calib.policy import CachePolicy
     from calib.smartcache.backends import Backend
     from calib.smartcache.decide import ReadContext
-    from calib.smartcache.entry import CachedEntry
+    from calib.smartcache.entry import CachedEntry, Tag
 
 _LOG: Final = logging.getLogger("calib.smartcache")
-_ROUNDS: Final = 4
-"""A caller that came too late for a compute that was invalidated asks for another, at most that often."""
-_HELD_ELSEWHERE_S: Final = 0.1
-_NORMAL: Final = VixStatus.NORMAL.value
 OWNER: Final = "SmartCacheEnhanced"
 
 
@@ -151,17 +146,9 @@ class SmartCacheEnhanced:
         self._counts = self._reads.counts
         self._backend = self._make_backend(redis_url)
         self._hot, self._touch, self._watched = self._backend.hot, self._backend.touch, self.vix.watched
-        self._flights = Flights()
-        self._computing = Computing(self._backend, self.settings, self._now_ns, self._counts)
-        self._backoff = KeyBackoff(
-            self.settings.backoff_s,
-            self.settings.backoff_cap_s,
-            self.settings.backoff_jitter_ratio,
-            self._rng,
-            max_keys=self.settings.max_entries,
+        self._computes = SharedComputes(
+            self._backend, self.settings, self._now_ns, self._counts, self._rng, self._tags_of
         )
-        self._callbacks: list[Callable[[str], object]] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
         if registration is not None:
             registration.attach(self)
 
@@ -234,42 +221,28 @@ class SmartCacheEnhanced:
             return self._served(entry, decision, vix, False)
         plan = self._plan(key, compute_fn, context, asked, entry, decision)
         if entry is None or decision.strategy in (BYPASS, COMPUTE):
-            outcome, joined = await self._await_compute(plan, from_now=decision.reason in ("panic", "forced"))
-            result = self._computed(outcome, joined, decision, vix)
+            outcome, joined = await self._computes.value(plan, from_now=decision.reason in ("panic", "forced"))
+            result = computed(outcome, joined, decision, vix, self._now_ns())
         elif decision.strategy == SERVE_STALE:
             result = await self._stale(plan, entry, decision, vix)
         else:
-            result = self._served(entry, decision, vix, self._refresh(plan, early=True) is not None)
+            result = self._served(entry, decision, vix, self._computes.refresh(plan, early=True) is not None)
         self._reads.served(result["metadata"]["strategy"], self._now_ns() - began_ns)
         return result
 
     async def _uncached(self, key: str, compute_fn: Callable[..., Any]) -> dict[str, Any]:
-        from calib.smartcache.compute import call_compute
-
         began_ns = self._now_ns()
         value = await call_compute(compute_fn, checked_key(key))
-        self._counts["disabled_reads"] += 1
         waited_ns = self._now_ns() - began_ns
+        self._counts["disabled_reads"] += 1
         self._reads.served(BYPASS, waited_ns)
-        return {
-            "value": value,
-            "metadata": {
-                "strategy": BYPASS,
-                "source": COMPUTE,
-                "zone": "standard",
-                "ttl": 0.0,
-                "vix_status": _NORMAL,
-                "age": waited_ns / NS_PER_S,
-                "reason": "disabled",
-                "refreshing": False,
-            },
-        }
+        return uncached(value, waited_ns)
 
     async def _stale(
         self, plan: ComputePlan, entry: CachedEntry, decision: ServeDecision, vix: VixStatus
     ) -> dict[str, Any]:
         """The stale value, at once or after the soft timeout; the refreshed one where that is sooner."""
-        flight = self._refresh(plan, early=False)
+        flight = self._computes.refresh(plan, early=False)
         if flight is not None and self.settings.soft_timeout_s > 0:
             try:
                 async with asyncio.timeout(self.settings.soft_timeout_s):
@@ -278,24 +251,9 @@ class SmartCacheEnhanced:
                 self._counts["soft_timeouts"] += 1
             else:
                 if outcome.entry is not None and not outcome.retry:
-                    return self._computed(outcome, False, decision._replace(strategy=COMPUTE), vix)
+                    return computed(outcome, False, decision._replace(strategy=COMPUTE), vix, self._now_ns())
                 self._counts["stale_if_error"] += 1
         return self._served(entry, decision, vix, flight is not None)
-
-    async def _await_compute(self, plan: ComputePlan, *, from_now: bool) -> tuple[Outcome, bool]:
-        """The outcome of a compute with an entry, and whether it was another caller's; raises what the compute did."""
-        outcome = Outcome()
-        for _ in range(_ROUNDS):
-            running = None if from_now else self._flights.joinable(plan.key)
-            flight = running or self._launch(plan, from_now=from_now)
-            joined = running is not None or flight.awaited
-            outcome = await flight.wait()
-            if outcome.error is not None:
-                raise outcome.error
-            if outcome.entry is not None and not outcome.retry:
-                return outcome, joined
-            self._counts["retried"] += 1
-        return outcome, True
 
     # --- computes
 
@@ -312,89 +270,11 @@ class SmartCacheEnhanced:
             lambda: ttl_now(self._clock.time(), asked, self._rules),
         )
 
-    def _launch(self, plan: ComputePlan, *, from_now: bool) -> Flight:
-        tags = tags_for(plan.key, plan.context, self.keys, self.tags)
-
-        async def run(flight: Flight) -> Outcome:
-            return await self._computing.run(plan, tags, flight)
-
-        def ended(outcome: Outcome) -> None:
-            self._landed(plan.key, outcome)
-
-        launch = self._flights.from_now if from_now else self._flights.launch
-        return launch(plan.key, frozenset(tags), run, self.settings.hard_timeout_s, ended)
-
-    def _refresh(self, plan: ComputePlan, *, early: bool) -> Flight | None:
-        """A refresh in the background; None where one must not start now."""
-        running = self._flights.joinable(plan.key)
-        if running is not None:
-            return running
-        if self._backoff.blocks(plan.key, self._now_ns()):
-            self._counts["refreshes_held_back"] += 1
-            return None
-        flight = self._launch(plan, from_now=False)
-        self._counts["background_refreshes"] += 1
-        if early:
-            self._counts["early_refreshes"] += 1
-            for callback in self._callbacks:
-                self._in_background(self._tell(callback, plan.key))
-        return flight
-
-    def _landed(self, key: str, outcome: Outcome) -> None:
-        now_ns = self._now_ns()
-        if outcome.error is not None:
-            self._backoff.failed(key, now_ns)
-            _LOG.warning("the compute of %r failed: %s", key, type(outcome.error).__name__)
-        elif outcome.entry is None:
-            self._backoff.hold(key, now_ns, _HELD_ELSEWHERE_S)
-        else:
-            self._backoff.succeeded(key)
-
-    async def _tell(self, callback: Callable[[str], object], key: str) -> None:
-        try:
-            if inspect.iscoroutinefunction(callback):
-                await callback(key)
-                return
-            result = await asyncio.get_running_loop().run_in_executor(None, callback, key)
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:
-            self._counts["callback_failures"] += 1
-            _LOG.warning("an XFetch callback failed for %r: %s", key, type(error).__name__)
-
-    def _in_background(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    # --- answers
+    def _tags_of(self, plan: ComputePlan) -> tuple[Tag, ...]:
+        return tags_for(plan.key, plan.context, self.keys, self.tags)
 
     def _served(self, entry: CachedEntry, decision: ServeDecision, vix: VixStatus, refreshing: bool) -> dict[str, Any]:
-        return self._answer(entry, decision, vix, self._backend.name, refreshing)
-
-    def _computed(self, outcome: Outcome, joined: bool, decision: ServeDecision, vix: VixStatus) -> dict[str, Any]:
-        entry = outcome.entry
-        assert entry is not None  # _await_compute and _stale see to it
-        source = "shared" if joined or outcome.shared else COMPUTE
-        judged = decision._replace(zone=entry.zone, ttl_s=entry.ttl_s)
-        return self._answer(entry, judged, vix, source, False)
-
-    def _answer(
-        self, entry: CachedEntry, decision: ServeDecision, vix: VixStatus, source: str, refreshing: bool
-    ) -> dict[str, Any]:
-        return {
-            "value": entry.value,
-            "metadata": {
-                "strategy": decision.strategy,
-                "source": source,
-                "zone": decision.zone,
-                "ttl": decision.ttl_s,
-                "vix_status": vix.value,
-                "age": max(0, self._now_ns() - entry.as_of_ns) / NS_PER_S,
-                "reason": decision.reason,
-                "refreshing": refreshing,
-            },
-        }
+        return answer(entry, decision, vix, self._backend.name, refreshing, self._now_ns())
 
     # --- invalidation
 
@@ -423,7 +303,7 @@ class SmartCacheEnhanced:
         """
         affected = self.tags.get_affected_markets(event_type)
         tags = self.tags.affected_tags(event_type, match_key)
-        self._flights.detach(frozenset(tags))
+        self._computes.detach(frozenset(tags))
         dropped = await self._backend.invalidate(tags)
         self._counts["invalidations"] += 1
         self._counts["invalidated_keys"] += dropped or 0
@@ -440,13 +320,12 @@ class SmartCacheEnhanced:
 
     async def invalidate(self, cache_key: str) -> bool | None:
         """Drop one key; whether there was a value, None where Redis did not answer."""
-        self._flights.detach_key(checked_key(cache_key))
+        self._computes.detach_key(checked_key(cache_key))
         return await self._backend.delete(cache_key)
 
     async def clear(self) -> None:
         """Drop everything of this environment and version."""
-        self._flights.detach(None)
-        self._backoff.clear()
+        self._computes.detach(None)
         await self._backend.clear()
 
     # --- volatility and callbacks
@@ -463,7 +342,7 @@ class SmartCacheEnhanced:
 
     def register_xfetch_callback(self, callback: Callable[[str], object]) -> None:
         """Call ``callback(cache_key)`` whenever XFetch starts a refresh early; a plain function runs on a thread."""
-        self._callbacks.append(callback)
+        self._computes.callbacks.append(callback)
 
     def cached(
         self,
@@ -478,23 +357,11 @@ class SmartCacheEnhanced:
 
     def get_metrics(self) -> dict[str, Any]:
         """Counters since it was made; shares and quantiles without data are None. No I/O."""
-        reads = self._reads
-        served = reads.fresh_served + reads.stale
         return {
-            "strategy_distribution": reads.strategy_distribution(),
-            "swr_metrics": {
-                "fresh_served": reads.fresh_served,
-                "stale_served": reads.stale,
-                "stale_serve_rate_pct": share_pct(reads.stale, served),
-            },
+            **self._reads.figures(),
             "enabled": self.enabled,
             "base_cache_connected": self._backend.connected,
-            "reads": reads.reads,
-            "rates_pct": reads.rates_pct(),
-            "caller_wait_ms": reads.caller_wait_ms(),
-            "caller_wait_histogram": reads.waits(),
-            "counts": dict(sorted(self._counts.items())),
-            "in_flight": len(self._flights),
+            "in_flight": len(self._computes),
             "backend": {"name": self._backend.name, **self._backend.counts()},
             "vix": {"markets": self.vix.markets},
         }
@@ -512,7 +379,7 @@ class SmartCacheEnhanced:
             "base_cache_connected": connected,
             "breaker": backend.get("breaker"),
             "invalidations_owed": backend.get("invalidations_owed", 0),
-            "in_flight": len(self._flights),
+            "in_flight": len(self._computes),
         }
 
     def ping(self) -> bool:
@@ -533,12 +400,7 @@ class SmartCacheEnhanced:
 
     async def close(self) -> None:
         """Cancel what runs in the background and give connections back; the cache may be used again."""
-        await self._flights.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._computes.close()
         await self._backend.close()
 
     async def __aenter__(self) -> SmartCacheEnhanced:

@@ -24,7 +24,7 @@ class CorruptEntry(ValueError):
     """Bytes that are not an entry of this schema."""
 
 
-class Packed(NamedTuple):
+class PackedEntry(NamedTuple):
     """The fields of an entry on Redis."""
 
     value: Any
@@ -56,13 +56,13 @@ def encode_value(value: Any) -> bytes:
     return encoded
 
 
-def pack(packed: Packed, encoded: bytes) -> bytes:
+def pack(packed: PackedEntry, encoded: bytes) -> bytes:
     """The bytes of an entry; ``encoded`` is the JSON of its value."""
     header = f"{SCHEMA}|{packed.fence}|{packed.ttl_ms}|{packed.hard_ms}|{packed.delta_us}|{packed.zone}|"
     return header.encode("ascii") + encoded
 
 
-def unpack(raw: bytes) -> Packed:
+def unpack(raw: bytes) -> PackedEntry:
     """The fields of an entry.
 
     Raises
@@ -70,15 +70,15 @@ def unpack(raw: bytes) -> Packed:
     CorruptEntry
         For anything else, and for another schema.
 
-    >>> unpack(pack(Packed(None, 7, 30_000, 60_000, 1500, "warmup"), b"[1]"))
-    Packed(value=[1], fence=7, ttl_ms=30000, hard_ms=60000, delta_us=1500, zone='warmup')
+    >>> unpack(pack(PackedEntry(None, 7, 30_000, 60_000, 1500, "warmup"), b"[1]"))
+    PackedEntry(value=[1], fence=7, ttl_ms=30000, hard_ms=60000, delta_us=1500, zone='warmup')
     """
     fields = raw.split(b"|", _FIELDS)
     try:
         schema, fence, ttl_ms, hard_ms, delta_us = map(int, fields[:5])
         if schema != SCHEMA or ttl_ms <= 0 or hard_ms <= 0:
             raise CorruptEntry("another schema")
-        return Packed(orjson.loads(fields[6]), fence, ttl_ms, hard_ms, delta_us, fields[5].decode("ascii"))
+        return PackedEntry(orjson.loads(fields[6]), fence, ttl_ms, hard_ms, delta_us, fields[5].decode("ascii"))
     except (ValueError, IndexError) as error:
         raise CorruptEntry("not an entry of this schema") from error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from calib.clock import NS_PER_S
 from calib.smartcache.backends.base import StoreResult
 from calib.smartcache.entry import Draft
-from calib.smartcache.flight import Flight, Outcome
+from calib.smartcache.flight import Flight, FlightOutcome
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -63,22 +63,22 @@ class Computing:
         self._now_ns = now_ns
         self._counts = counts
 
-    async def run(self, plan: ComputePlan, tags: tuple[Tag, ...], flight: Flight) -> Outcome:
+    async def run(self, plan: ComputePlan, tags: tuple[Tag, ...], flight: Flight) -> FlightOutcome:
         """The outcome of a flight; ``tags`` are those of its value."""
         pause_s = self._settings.poll_s
         while True:
             begun = await self._backend.begin(plan.key, tags, plan.seen_fence, locked=plan.locked)
             if begun.entry is not None:
                 self._counts["shared_by_another_process"] += 1
-                return Outcome(begun.entry, shared=True)
+                return FlightOutcome(begun.entry, shared=True)
             if begun.ticket is not None:
                 return await self._lead(plan, flight, begun.ticket)
             if not flight.awaited:
-                return Outcome()  # a background refresh: the other process does it
+                return FlightOutcome()  # a background refresh: the other process does it
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_POLL_S, pause_s * 2)
 
-    async def _lead(self, plan: ComputePlan, flight: Flight, ticket: Ticket) -> Outcome:
+    async def _lead(self, plan: ComputePlan, flight: Flight, ticket: Ticket) -> FlightOutcome:
         flight.began = True
         self._counts["computes"] += 1
         began_ns = self._now_ns()
@@ -93,7 +93,7 @@ class Computing:
         draft = Draft(value, ttl_s, (self._now_ns() - began_ns) / NS_PER_S, zone)
         stored = await self._backend.store(ticket, draft)
         self._counts[f"stored_{stored.result}" if stored.result is not StoreResult.STORED else "stored"] += 1
-        return Outcome(stored.entry, retry=stored.result is StoreResult.INVALIDATED and not flight.void)
+        return FlightOutcome(stored.entry, retry=stored.result is StoreResult.INVALIDATED and not flight.void)
 
     @contextlib.asynccontextmanager
     async def _renewed(self, ticket: Ticket) -> AsyncIterator[None]:

@@ -84,6 +84,22 @@ class ReadCounters:
         counts = [self.buckets[0] + self.quick_hits, *self.buckets[1:]]
         return {name: bucket_quantile(counts, q) for name, q in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))}
 
+    def figures(self) -> dict[str, Any]:
+        """All of it, as `SmartCacheEnhanced.get_metrics` shows it."""
+        return {
+            "strategy_distribution": self.strategy_distribution(),
+            "swr_metrics": {
+                "fresh_served": self.fresh_served,
+                "stale_served": self.stale,
+                "stale_serve_rate_pct": share_pct(self.stale, self.fresh_served + self.stale),
+            },
+            "reads": self.reads,
+            "rates_pct": self.rates_pct(),
+            "caller_wait_ms": self.caller_wait_ms(),
+            "caller_wait_histogram": self.waits(),
+            "counts": dict(sorted(self.counts.items())),
+        }
+
     def waits(self) -> dict[str, Any]:
         """The buckets, as a histogram's: upper bounds in ms, and counts (one more, for what lies beyond)."""
         return {"bounds_ms": list(BOUNDS_MS), "counts": [self.buckets[0] + self.quick_hits, *self.buckets[1:]]}

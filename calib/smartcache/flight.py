@@ -1,8 +1,8 @@
 """Single flight in the process: one compute of a key at a time, shared by all callers who wait for it.
 
 A task of its own runs the compute, so no caller is the leader: a caller that is cancelled leaves alone, and the value
-is computed and stored even when all have left. Callers wait on futures of their own, which are given an `Outcome` and
-never an exception: an exception that a cancelled caller did not fetch would be reported as never retrieved.
+is computed and stored even when all have left. Callers wait on futures of their own, which are given a `FlightOutcome`
+and never an exception: an exception that a cancelled caller did not fetch would be reported as never retrieved.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calib.smartcache.entry import CachedEntry, Tag
 
 
-class Outcome(NamedTuple):
+class FlightOutcome(NamedTuple):
     """How a flight ended: an entry (of its own compute or ``shared`` by another process), an error, or neither.
 
     ``retry``: the value was computed before an invalidation, and a caller that came later must not be given it.
@@ -53,9 +53,9 @@ class Flight:
         self,
         key: str,
         tags: frozenset[Tag],
-        run: Callable[[Flight], Awaitable[Outcome]],
+        run: Callable[[Flight], Awaitable[FlightOutcome]],
         hard_timeout_s: float,
-        ended: Callable[[Flight, Outcome], None],
+        ended: Callable[[Flight, FlightOutcome], None],
     ) -> None:
         self.key = key
         self.tags = tags
@@ -71,7 +71,7 @@ class Flight:
         self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
         self._done = False
-        self._waiters: dict[asyncio.Future[Outcome], bool] = {}
+        self._waiters: dict[asyncio.Future[FlightOutcome], bool] = {}
 
     @property
     def awaited(self) -> bool:
@@ -84,9 +84,9 @@ class Flight:
         self.task = self.loop.create_task(self._fly(), name=f"calib smartcache {self.key}")
         self.task.add_done_callback(self._settle)
 
-    async def wait(self) -> Outcome:
+    async def wait(self) -> FlightOutcome:
         """Wait for the outcome; cancelling the caller affects nobody else."""
-        future: asyncio.Future[Outcome] = self.loop.create_future()
+        future: asyncio.Future[FlightOutcome] = self.loop.create_future()
         self._waiters[future] = self.began
         try:
             return await future
@@ -95,12 +95,12 @@ class Flight:
 
     def abandon(self) -> None:
         """Give up a flight that was not started."""
-        self._finish(Outcome(error=_cancelled(self.key, None)))
+        self._finish(FlightOutcome(error=_cancelled(self.key, None)))
 
     def _expire(self) -> None:
         """The callers first: the compute may take its cancellation badly."""
         self.timed_out = True
-        self._finish(Outcome(error=ComputeTimeout(
+        self._finish(FlightOutcome(error=ComputeTimeout(
             f"the compute of {self.key!r} took longer than {self._hard_timeout_s:g} s",
             hint="Raise hard_timeout_s or make it faster",
         )))  # fmt: skip
@@ -113,17 +113,17 @@ class Flight:
         except asyncio.CancelledError as error:
             if _cancelled_from_outside() or self.timed_out:
                 raise
-            outcome = Outcome(error=_cancelled(self.key, error))
+            outcome = FlightOutcome(error=_cancelled(self.key, error))
         except Exception as error:
-            outcome = Outcome(error=error)
+            outcome = FlightOutcome(error=error)
         self._finish(outcome)
 
     def _settle(self, task: asyncio.Task[None]) -> None:
         """A task that was cancelled, perhaps before its first step, or ended by an interrupt, leaves nobody waiting."""
         error = None if task.cancelled() else task.exception()
-        self._finish(Outcome(error=_cancelled(self.key, error)))
+        self._finish(FlightOutcome(error=_cancelled(self.key, error)))
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: FlightOutcome) -> None:
         if self._done:
             return
         self._done = True
@@ -156,8 +156,8 @@ class Flights:
         return _here(self._shared, key)
 
     def launch(
-        self, key: str, tags: frozenset[Tag], run: Callable[[Flight], Awaitable[Outcome]], hard_timeout_s: float,
-        ended: Callable[[Outcome], None],
+        self, key: str, tags: frozenset[Tag], run: Callable[[Flight], Awaitable[FlightOutcome]], hard_timeout_s: float,
+        ended: Callable[[FlightOutcome], None],
     ) -> Flight:  # fmt: skip
         """Start a flight that any caller may join."""
         flight = Flight(key, tags, run, hard_timeout_s, lambda flight, outcome: self._landed(flight, outcome, ended))
@@ -167,8 +167,8 @@ class Flights:
         return flight
 
     def from_now(
-        self, key: str, tags: frozenset[Tag], run: Callable[[Flight], Awaitable[Outcome]], hard_timeout_s: float,
-        ended: Callable[[Outcome], None],
+        self, key: str, tags: frozenset[Tag], run: Callable[[Flight], Awaitable[FlightOutcome]], hard_timeout_s: float,
+        ended: Callable[[FlightOutcome], None],
     ) -> Flight:  # fmt: skip
         """The flight whose compute begins at or after this call; started, or to be started when the running one ends.
 
@@ -216,7 +216,7 @@ class Flights:
         self._live.add(flight)
         flight.start()
 
-    def _landed(self, flight: Flight, outcome: Outcome, ended: Callable[[Outcome], None]) -> None:
+    def _landed(self, flight: Flight, outcome: FlightOutcome, ended: Callable[[FlightOutcome], None]) -> None:
         key = flight.key
         self._live.discard(flight)
         if self._next.get(key) is flight:

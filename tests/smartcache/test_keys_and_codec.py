@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from calib.errors import BadCacheKey
 from calib.smartcache import KeyFactory, Tag
-from calib.smartcache.codec import CorruptEntry, Packed, UnstorableValue, encode_value, pack, unpack
+from calib.smartcache.codec import CorruptEntry, PackedEntry, UnstorableValue, encode_value, pack, unpack
 
 KEYS = KeyFactory("prod", "v1")
 PARTS = st.text(min_size=1, max_size=20)
@@ -55,7 +55,7 @@ JSON = st.recursive(
 
 @given(JSON, st.integers(1, 2**53), st.integers(1, 10**9), st.integers(0, 10**9))
 def test_entries_come_back(value: object, fence: int, ttl_ms: int, delta_us: int) -> None:
-    packed = Packed(value, fence, ttl_ms, 2 * ttl_ms, delta_us, "golden")
+    packed = PackedEntry(value, fence, ttl_ms, 2 * ttl_ms, delta_us, "golden")
     assert unpack(pack(packed, encode_value(value))) == packed
 
 

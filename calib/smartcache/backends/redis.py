@@ -14,7 +14,7 @@ from calib.clock import NS_PER_MS
 from calib.smartcache.backends import scripts
 from calib.smartcache.backends.base import Begun, Stored, StoreResult, Ticket
 from calib.smartcache.backends.redis_link import FAILED, RedisLink
-from calib.smartcache.codec import CorruptEntry, Packed, UnstorableValue, encode_value, pack, unpack
+from calib.smartcache.codec import CorruptEntry, PackedEntry, UnstorableValue, encode_value, pack, unpack
 from calib.smartcache.entry import STALE_FACTOR, CachedEntry
 
 if TYPE_CHECKING:
@@ -228,10 +228,10 @@ class RedisBackend:
             *map(self._keys.tag_generation, tags),
         ]
 
-    def _packed(self, ticket: Ticket, draft: Draft) -> Packed:
+    def _packed(self, ticket: Ticket, draft: Draft) -> PackedEntry:
         ttl_ms = max(1, round(draft.ttl_s * _MS))
         hard_ms = math.ceil(ttl_ms * STALE_FACTOR)
-        return Packed(None, ticket.fence, ttl_ms, hard_ms, round(draft.delta_s * 1_000_000), draft.zone)
+        return PackedEntry(None, ticket.fence, ttl_ms, hard_ms, round(draft.delta_s * 1_000_000), draft.zone)
 
     def _drafted(self, ticket: Ticket, draft: Draft, value: Any) -> CachedEntry:
         quiet_ns = self._quiet_until(ticket.as_of_ns, draft.ttl_s, draft.delta_s)

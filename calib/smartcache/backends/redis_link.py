@@ -211,15 +211,21 @@ class RedisLink:
 async def _sent_again(client: Any, packed: bytes) -> Any:
     """As `_sent`, once more where the connection broke: a server that was restarted, or that closes idle connections,
     breaks all of the pool's. Every script may be run twice."""
-    from redis import exceptions
-
     try:
         return await _sent(client, packed)
-    except (exceptions.AuthenticationError, exceptions.BusyLoadingError):
-        raise
-    except (exceptions.ConnectionError, OSError):
+    except Exception as error:
+        if not _is_broken(error):
+            raise
         await client.connection_pool.disconnect(inuse_connections=False)
     return await _sent(client, packed)
+
+
+def _is_broken(error: Exception) -> bool:
+    """Whether the connection broke, and another may do."""
+    from redis import exceptions
+
+    refused = (exceptions.AuthenticationError, exceptions.BusyLoadingError)
+    return isinstance(error, (exceptions.ConnectionError, OSError)) and not isinstance(error, refused)
 
 
 async def _sent(client: Any, packed: bytes) -> Any:
