@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,8 @@ class Setting:
         The only values of a string, or of a list's items.
     nullable
         Whether null may be set: "off" or "not set".
+    renamed
+        Choices of older versions and what they are called now; accepted with a `DeprecationWarning`.
     """
 
     key: str
@@ -54,6 +57,7 @@ class Setting:
     high: float | None = None
     choices: tuple[str, ...] = ()
     nullable: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variable(self) -> str:
@@ -85,6 +89,7 @@ class Setting:
         """
         if value is None and self.nullable:
             return None
+        value = self._current(value)
         checked = _CHECKS[self.kind](value)
         if checked is None or not self._within(checked):
             raise ConfigError(
@@ -93,6 +98,14 @@ class Setting:
                 hint=f"Allowed: {self.allowed}",
             )
         return checked
+
+    def _current(self, value: Any) -> Any:
+        """Today's name of a choice."""
+        if not isinstance(value, str) or value not in self.renamed:
+            return value
+        today = self.renamed[value]
+        warnings.warn(f"{self.key}: {value!r} is now called {today!r}", DeprecationWarning, stacklevel=4)
+        return today
 
     def parse(self, text: str, where: str) -> Any:
         """The value of a text from the environment or a flag; see `check`."""
@@ -331,7 +344,12 @@ SETTINGS: Final[dict[str, Setting]] = {
             choices=("contiguous", "range", "previous"),
         ),
         Setting(
-            "ab.decision", "str", "seed", "Decision that acts; the other stands beside it", choices=("seed", "sound")
+            "ab.decision",
+            "str",
+            "sequential",
+            "Decision that acts; the other stands beside it",
+            choices=("threshold", "sequential"),
+            renamed={"seed": "threshold", "sound": "sequential"},
         ),
         Setting(
             "ab.assignment", "str", "hash", "Rule that deals symbols to arms", choices=("hash", "rank", "switchback")
@@ -346,7 +364,7 @@ SETTINGS: Final[dict[str, Setting]] = {
         ),
         Setting("ab.eval_s", "float", 5.0, "Step of the evaluation grid, s", 0.1, 3600),
         Setting("ab.lateness_s", "float", 5.0, "Delay of an evaluation behind its grid point, s", 0, 3600),
-        Setting("ab.hold_s", "float", 600.0, "Seed decision: time a gate must be violating, s", 0, 86_400),
+        Setting("ab.hold_s", "float", 600.0, "Threshold decision: time a gate must be violating, s", 0, 86_400),
         Setting("ab.window", "int", 1000, "Records kept per arm and kind", 10, 1_000_000),
         Setting(
             "ab.window_s", "float", None, "Largest age of a record in a window, s; null for no bound", 1, nullable=True
@@ -376,11 +394,20 @@ SETTINGS: Final[dict[str, Setting]] = {
             0.0001,
             0.5,
         ),
-        Setting("ab.alpha", "float", 0.05, "Sound decision: false rollbacks tolerated, over all gates", 0.0001, 0.5),
-        Setting("ab.warmup_blocks", "int", 5, "Sound decision: blocks that only set the scale", 2, 1000),
-        Setting("ab.horizon_s", "float", 7200.0, "Sound decision: time the tests are tuned for, s", 60),
+        Setting(
+            "ab.alpha", "float", 0.05, "Sequential decision: false rollbacks tolerated, over all gates", 0.0001, 0.5
+        ),
+        Setting("ab.warmup_blocks", "int", 5, "Sequential decision: blocks that only set the scale", 2, 1000),
+        Setting("ab.horizon_s", "float", 7200.0, "Sequential decision: time the tests are tuned for, s", 60),
         Setting(
             "ab.nodata", "str", "hold", "What missing data of B leads to, after ab.hold_s", choices=("hold", "rollback")
+        ),
+        Setting(
+            "ab.srm_policy",
+            "str",
+            "rollback",
+            "What a sample-ratio mismatch leads to: hold, or rollback where B lacks data or a gate is over its limit",
+            choices=("hold", "rollback"),
         ),
         Setting(
             "ab.treatment_from",
@@ -444,6 +471,23 @@ SETTINGS: Final[dict[str, Setting]] = {
         ),
         Setting("canary.steps", "list", ["0.1:600", "0.5:600", "1:1800"], "Schedule: share of the symbols : time, s"),
         Setting("canary.salt", "str", "canary", "Name of the canary; another salt chooses other symbols first"),
+        Setting(
+            "canary.decision",
+            "str",
+            "sequential",
+            "Rule for a rise of fetch_md: a test over the whole rollout, or one look",
+            choices=("sequential", "threshold"),
+        ),
+        Setting("canary.alpha", "float", 0.05, "Sequential decision: false rollbacks tolerated", 0.0001, 0.4),
+        Setting("canary.block_s", "float", 30.0, "Sequential decision: shortest length of a block, s", 5, 3600),
+        Setting(
+            "canary.max_fetch_increase_absolute",
+            "float",
+            0.5,
+            "Sequential decision: a higher rise over the baseline rolls back at once",
+            0,
+            10,
+        ),
         Setting("canary.min_hit_ratio", "float", 0.5, "Gate: a lower hit ratio rolls back", 0, 1),
         Setting("canary.max_fetch_increase", "float", 0.15, "Gate: a higher rise of fetch_md p95 rolls back", 0, 10),
         Setting("canary.warmup_s", "float", 120.0, "Beginning of a step that is not judged, s", 0, 86_400),

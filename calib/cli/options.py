@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -67,8 +68,13 @@ def start(
     color: ColorMode = ColorMode.AUTO,
 ) -> Session:
     """Resolve the configuration and open the session of one command; flags by configuration key, None for not given."""
-    resolved = Config.resolve(flags, file=find_file(config))
-    return Session(command, resolved, output.value, quiet, verbose, color.value)
+    with warnings.catch_warnings(record=True) as renamed:
+        warnings.simplefilter("always", DeprecationWarning)
+        resolved = Config.resolve(flags, file=find_file(config))
+    session = Session(command, resolved, output.value, quiet, verbose, color.value)
+    for warning in renamed:
+        session.note(str(warning.message))
+    return session
 
 
 def split_commas(values: list[str] | None) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""The sound decision where symbols keep their arm: difference in differences, or an honest "inconclusive"."""
+"""The sequential decision where symbols keep their arm: difference in differences, or an honest "inconclusive"."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PersistentArms:
     def __init__(self, settings: ABSettings, alpha: float, horizon: int) -> None:
         self.settings = settings
         self.tests = {
-            gate.name: PairedBlocks(alpha, 0.0 if gate.limit is not None else gate.sound_margin, horizon)
+            gate.name: PairedBlocks(alpha, 0.0 if gate.limit is not None else gate.block_margin, horizon)
             for gate in settings.gates
         }
         self.baselines = {gate.name: RunningBaseline((0,), 1.0) for gate in settings.gates}
@@ -112,6 +112,6 @@ class PersistentArms:
         for name, test in self.tests.items():
             test.load_state(state["tests"][name])
         for name, baseline in self.baselines.items():
-            baseline.total, baseline.count = (np.asarray(values) for values in state["baselines"][name])
+            baseline.load(*state["baselines"][name])
         self.arm_of = dict(state["arm_of"])
         self.first_block, self.newest_block = state["first_block"], int(state["newest_block"])

@@ -1,4 +1,4 @@
-"""Gates, the seed's timer and the windows, by hand."""
+"""Gates, the threshold timer and the windows, by hand."""
 
 from __future__ import annotations
 

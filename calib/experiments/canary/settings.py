@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from calib.config import SETTINGS
@@ -39,7 +39,7 @@ def parse_steps(texts: tuple[str, ...] | list[str]) -> tuple[Step, ...]:
     growing = splits == sorted(set(splits)) and splits[:1] != [0.0] and splits[-1:] == [1.0]
     if not growing or any(not 0 < step.split <= 1 or step.min_s < 0 for step in steps):
         raise ConfigError(
-            f"{', '.join(texts)} is no schedule",
+            f"{', '.join(texts)} is not a schedule",
             where="canary.steps",
             hint="Growing SPLIT:SECONDS up to 1, as in 0.1:600,0.5:600,1:1800",
         )
@@ -52,8 +52,16 @@ class CanarySettings:
 
     steps: tuple[str, ...] | list[str] = ("0.1:600", "0.5:600", "1:1800")
     salt: str = "canary"
+    decision: str = "sequential"
+    """``sequential``: a test over the whole rollout; ``threshold``: one look over the margin rolls back."""
+    alpha: float = 0.05
+    """Sequential decision: false rollbacks tolerated over the whole rollout."""
+    block_s: float = 30.0
+    """Sequential decision: shortest length of a block, s."""
     min_hit_ratio: float = 0.5
     max_fetch_increase: float = 0.15
+    max_fetch_increase_absolute: float = 0.5
+    """Sequential decision: a larger rise over the baseline rolls back, whatever the symbols without the cache do."""
     warmup_s: float = 120.0
     window_s: float = 600.0
     min_ticks: int = 100
@@ -78,6 +86,10 @@ class CanarySettings:
     def from_section(cls, section: Mapping[str, Any]) -> CanarySettings:
         """From ``Config.section("canary")``."""
         return cls(**section)
+
+    def as_data(self) -> dict[str, Any]:
+        """Every setting by its name below ``canary.``, as plain values."""
+        return asdict(self)
 
     @property
     def schedule(self) -> tuple[Step, ...]:
