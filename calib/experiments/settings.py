@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
-from calib.config import SETTINGS
+from calib.config import Setting, check_fields, setting, settings_of
 from calib.errors import ConfigError
 from calib.experiments import gates
 from calib.experiments.gates import Gate
@@ -38,49 +38,49 @@ class ABSettings:
     1.75
     """
 
-    decision: str = "sequential"
-    """Which decision acts: ``threshold`` or ``sequential``; the other is reported beside it."""
-    assignment: str = "hash"
-    salt: str = "ab"
-    block_s: float = 60.0
-    grace_s: float = 60.0
-    """How long after its end a block still takes fills of its quotes, s."""
-    eval_s: float = 5.0
-    """Step of the event-time grid, s."""
-    lateness_s: float = 5.0
-    """A grid point is evaluated so much later: records of other threads may come a little late, s."""
-    hold_s: float = 600.0
-    window: int = 1000
-    window_s: float | None = None
-    min_fills: int = 30
-    min_ticks: int = 30
-    max_gap_fills_s: float = 300.0
-    max_gap_ticks_s: float = 60.0
-    min_coverage: float = 0.5
-    slippage_margin_bps: float = 0.0
-    taker_margin: float = 0.01
-    latency_margin_ratio: float = 0.10
-    max_deadline_miss_rate: float = 0.02
-    alpha: float = 0.05
-    warmup_blocks: int = 5
-    horizon_s: float = 7200.0
-    nodata: str = "hold"
-    """What missing data of B (while A has some) leads to: ``hold`` waits, ``rollback`` acts after ``hold_s``."""
-    srm_policy: str = "rollback"
-    """What a sample-ratio mismatch leads to: ``hold`` makes every gate INCONCLUSIVE; ``rollback`` acts where B lacks
-    the data, and leaves a gate whose own test is over its limit in force."""
-    treatment_from: float | None = None
-    """Persistent arms: when B began to differ, Unix s; both arms ran A before (the pre-period)."""
+    decision: str = setting(
+        "sequential",
+        "Decision that acts; the other stands beside it",
+        choices=("threshold", "sequential"),
+        renamed={"seed": "threshold", "sound": "sequential"},
+    )
+    assignment: str = setting("hash", "Rule that deals symbols to arms", choices=("hash", "rank", "switchback"))
+    salt: str = setting("ab", "Name of the experiment; another salt deals anew")
+    block_s: float = setting(60.0, "Length of a block, s", 1, 86400)
+    grace_s: float = setting(60.0, "Time after its end in which a block takes fills of its quotes, s", 0, 86400)
+    eval_s: float = setting(5.0, "Step of the evaluation grid, s", 0.1, 3600)
+    lateness_s: float = setting(5.0, "Delay of an evaluation behind its grid point, s", 0, 3600)
+    hold_s: float = setting(600.0, "Threshold decision: time a gate must be violating, s", 0, 86400)
+    window: int = setting(1000, "Records kept per arm and kind", 10, 1000000)
+    window_s: float | None = setting(
+        None, "Largest age of a record in a window, s; null for no bound", 1, kind="float", nullable=True
+    )
+    min_fills: int = setting(30, "Fills an arm needs for a verdict", 1)
+    min_ticks: int = setting(30, "Tick lines an arm needs for a verdict", 1)
+    max_gap_fills_s: float = setting(300.0, "Longest silence of fills that counts as covered, s", 1, 86400)
+    max_gap_ticks_s: float = setting(60.0, "Longest silence of ticks that counts as covered, s", 1, 86400)
+    min_coverage: float = setting(0.5, "Share of a violation's time that data must cover", 0, 1)
+    slippage_margin_bps: float = gates.SlippageDegradation.setting.default
+    taker_margin: float = gates.TakerShareIncrease.setting.default
+    latency_margin_ratio: float = gates.LatencyRegression.setting.default
+    max_deadline_miss_rate: float = gates.DeadlineMissSpike.setting.default
+    alpha: float = setting(0.05, "Sequential decision: false rollbacks tolerated, over all gates", 0.0001, 0.5)
+    warmup_blocks: int = setting(5, "Sequential decision: blocks that only set the scale", 2, 1000)
+    horizon_s: float = setting(7200.0, "Sequential decision: time the tests are tuned for, s", 60)
+    nodata: str = setting("hold", "What missing data of B leads to, after ab.hold_s", choices=("hold", "rollback"))
+    srm_policy: str = setting(
+        "rollback",
+        "What a sample-ratio mismatch leads to: hold, or rollback where B lacks data or a gate is over its limit",
+        choices=("hold", "rollback"),
+    )
+    treatment_from: float | None = setting(
+        None, "Persistent arms: when B began to differ, Unix s; before it both ran A", 0, kind="float", nullable=True
+    )
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Thresholds of further gates, by the name of their setting."""
 
     def __post_init__(self) -> None:
-        for known in fields(self):
-            if f"ab.{known.name}" in SETTINGS:
-                value = getattr(self, known.name)
-                setting = SETTINGS[f"ab.{known.name}"]
-                number = float(value) if setting.kind == "float" and isinstance(value, int) else value
-                object.__setattr__(self, known.name, setting.check(number, f"ab.{known.name}"))
+        check_fields(self, all_settings(), "ab")
         further = {kind.setting_name(): kind.setting for kind in gates.GATES if not hasattr(self, kind.setting_name())}
         for name, value in self.thresholds.items():
             if name not in further:
@@ -128,3 +128,22 @@ class ABSettings:
 
 def _hint(names: Mapping[str, Any]) -> str:
     return f"Known: {', '.join(sorted(names))}" if names else "No further gate is registered"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSettings:
+    """Which share of the symbols runs B, and which symbols always run A or B; of the ``ab`` section too."""
+
+    split: float = setting(0.5, "Share of the symbols in B; switchback takes 0.5 only", 0, 1)
+    whitelist: tuple[str, ...] = setting((), "Symbols that are always in B")
+    blacklist: tuple[str, ...] = setting((), "Symbols that are always in A")
+
+
+def all_settings() -> dict[str, Setting]:
+    """The ``ab`` section: the experiment's own settings, the threshold of each gate, the routing."""
+    thresholds = {kind.setting.key: kind.setting for kind in gates.GATES}
+    return settings_of(ABSettings, "ab") | thresholds | settings_of(RoutingSettings, "ab")
+
+
+SETTINGS: Final[dict[str, Setting]] = all_settings()
+"""The ``ab`` section."""
