@@ -19,7 +19,7 @@ from calib.experiments.exposure import ExposureLog
 from calib.experiments.latch import Store, write_whole
 from calib.experiments.records import Fill, TickRecord, make_fill, make_tick, usable_ts
 from calib.experiments.report import build_report, verdicts
-from calib.experiments.rollback import OPERATOR, RollbackLatch, new_id, operator
+from calib.experiments.rollback import OPERATOR, RollbackLatch, brief, new_id, operator
 from calib.experiments.routing import A, Assignment, B, Router
 from calib.experiments.settings import ABSettings
 from calib.experiments.states import Mode, State
@@ -287,7 +287,7 @@ class ABHarness:
         longest = max(self.settings.max_gap_fills_s, self.settings.max_gap_ticks_s)
         if engine.grid is not None and now < engine.grid - longest:
             engine.rebase(now)
-            self._audit({"event": "clock_went_back", "ts": now})
+            self.latch.audit({"event": "clock_went_back", "ts": now})
         engine.take(records)
         moved = False
         for step in engine.advance(now):
@@ -328,13 +328,15 @@ class ABHarness:
         try:
             self._write_report()
         except Exception as error:  # whatever the writer does, the rollback stands
-            self._audit({"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"})
+            self.latch.audit(
+                {"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
+            )
         if self.on_rollback is None:
             return
         try:
             self.on_rollback(record)
         except Exception as error:  # whatever the owner's hook does, the rollback stands
-            self._audit({"event": "hook_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"})
+            self.latch.audit_failure("hook_failed", record["ts"], error)
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -425,7 +427,7 @@ class ABHarness:
             if state.get("progress") is not None and self._knows_newest_reset(state):
                 load_progress(self.engine, state["progress"], str(self.store.state_path))
         elif state.get("fingerprint") is not None:
-            self._audit({"event": "new_settings", "ts": self.clock.time(), "was": state["fingerprint"]})
+            self.latch.audit({"event": "new_settings", "ts": self.clock.time(), "was": state["fingerprint"]})
 
     def _knows_newest_reset(self, state: dict[str, Any]) -> bool:
         """Whether a state was written after the newest reset: timers and tests from before it do not count."""
@@ -453,18 +455,11 @@ class ABHarness:
         try:
             self.store.update(change)
         except CalibError as error:  # the disk must not stop a rollback; status() says it, evaluate() tries again
-            self._errors["state"] = str(error)
+            self._errors["state"] = brief(error)
         else:
             self._saved = copy.deepcopy(lasting)
             self._errors.pop("state", None)
             self.latch.saw_state()
-
-    def _audit(self, record: dict[str, Any]) -> None:
-        try:
-            self.store.audit(record)
-            self._errors.pop("audit", None)
-        except CalibError as error:
-            self._errors["audit"] = str(error)
 
     def _follow(self) -> None:
         """Take over rollbacks and resets of other processes; after a reset a new experiment begins."""
@@ -473,7 +468,7 @@ class ABHarness:
             self.latch.look_at_state()
             self._errors.pop("read", None)
         except CalibError as error:  # what is in memory stays in force
-            self._errors["read"] = str(error)
+            self._errors["read"] = brief(error)
         cleared = self.latch.cleared
         if cleared != self._cleared:
             self._cleared = cleared

@@ -23,6 +23,7 @@ from calib.experiments.shape import TS, anything, items, optional, record, text
 FLAG_NAME: Final = "rollback.json"
 FLAG_SCHEMA: Final = "calib.rollback/1"
 OPERATOR: Final = "operator"
+MAX_WAITING: Final = 100
 
 ROLLBACK: Final = record({"ts": TS}, {"event": text("rollback"), "id": text(), "gate": text(), "decision": text()})
 RESETS: Final = items(
@@ -42,6 +43,11 @@ def operator() -> dict[str, str]:
     True
     """
     return {"by": str(os.getuid()), "logname": os.environ.get("LOGNAME", "")}
+
+
+def brief(error: CalibError) -> str:
+    """An error without its advice: where, and what."""
+    return f"{error.where}: {error.what}" if error.where else error.what
 
 
 def new_id(ts: float, gate: str) -> str:
@@ -81,6 +87,8 @@ class RollbackLatch:
         """By rollback id: the reset that cleared it."""
         self._unwritten: dict[str, set[str]] = {}
         """By rollback id: the places that do not have it yet."""
+        self._waiting: list[dict[str, Any]] = []
+        """Other events that the audit refused, the newest `MAX_WAITING`."""
         self._seen: dict[Path, tuple[int, int, int]] = {}
 
     # -- the two sets --------------------------------------------------------------------------------------------------
@@ -123,6 +131,28 @@ class RollbackLatch:
         self._add([rollback])
         self.persist()
 
+    def audit_failure(self, event: str, ts: float, error: Exception) -> None:
+        """Note that a report or a hook failed; see `audit`."""
+        self.audit({"event": event, "ts": ts, "error": f"{type(error).__name__}: {error}"})
+
+    def audit(self, event: dict[str, Any]) -> None:
+        """Write an event to the audit, now or, where the disk refuses, with a later `persist`."""
+        with self._lock:
+            self._waiting = [*self._waiting, event][-MAX_WAITING:]
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            event = self._waiting[0]
+            try:
+                self.store.audit(event)
+            except CalibError as error:
+                self.errors["events"] = brief(error)
+                return
+            self.errors.pop("events", None)
+            with self._lock:
+                self._waiting = [one for one in self._waiting if one is not event]
+
     def persist(self) -> None:
         """Write what the flag file and the audit still lack."""
         with self._lock:
@@ -133,11 +163,12 @@ class RollbackLatch:
                 try:
                     self._write(place, identity, rollback)
                 except CalibError as error:  # the disk must not stop a rollback; status() says it
-                    self.errors[place] = str(error)
+                    self.errors[place] = brief(error)
                 else:
                     self.errors.pop(place, None)
                     with self._lock:
                         self._unwritten[identity].discard(place)
+        self._write_waiting()
 
     def _write(self, place: str, identity: str, rollback: dict[str, Any]) -> None:
         if place == "audit":

@@ -94,10 +94,10 @@ def record(required: Mapping[str, Check], more: Mapping[str, Check] | None = Non
 
     def each(value: Any, path: str) -> None:
         if not isinstance(value, dict):
-            raise ValueError(f"{path} is {_short(value)}, not an object")
+            raise ValueError(f"{path or 'it'} is {_short(value)}, not an object")
         for key, check in required.items():
             if key not in value:
-                raise ValueError(f"{path} has no {key}")
+                raise ValueError(f"{path or 'it'} has no {key}")
             check(value[key], f"{path}.{key}" if path else key)
         for key, check in (more or {}).items():
             if key in value:

@@ -27,7 +27,7 @@ from calib.experiments.canary.measure import CanaryTick, Measures, Recent, make_
 from calib.experiments.canary.settings import CanarySettings
 from calib.experiments.canary.state import SCHEMA, SHADOW, STATE_SHAPE, Progress
 from calib.experiments.latch import Store, write_whole
-from calib.experiments.rollback import RollbackLatch, id_of, new_id, operator
+from calib.experiments.rollback import RollbackLatch, brief, id_of, new_id, operator
 from calib.experiments.routing import rank_rule
 from calib.experiments.states import State
 
@@ -183,7 +183,7 @@ class CanaryController:
     def _check(self, now: float) -> Check:
         if self.progress.since is None:
             self.progress.since = now if not (first := self.recent.since(0.0)) else min(first[0].ts, now)
-            self._audit({"event": "began", "ts": now, "step": "shadow"})
+            self.latch.audit({"event": "began", "ts": now, "step": "shadow"})
         self._cover(now)
         self._test(now)
         found = self._judge(now)
@@ -346,7 +346,7 @@ class CanaryController:
                     hint="Nothing changed; check permissions and free space",
                 )
             split = self.settings.schedule[self.progress.step].split
-            self._audit({"event": "advanced", "ts": moment, "split": split, "enabled": self.progress.enabled})
+            self.latch.audit({"event": "advanced", "ts": moment, "split": split, "enabled": self.progress.enabled})
             return replace(self._judge(moment), advanced=True)
 
     def roll_back(self, reason: str, now: float | None = None) -> None:
@@ -399,12 +399,16 @@ class CanaryController:
         try:
             self.write_report()
         except Exception as error:  # whatever the writer does, the rollback stands
-            self._audit({"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"})
+            self.latch.audit(
+                {"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
+            )
         if self.on_rollback is not None:
             try:
                 self.on_rollback(record)
             except Exception as error:  # whatever the owner's hook does, the rollback stands
-                self._audit({"event": "hook_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"})
+                self.latch.audit(
+                    {"event": "hook_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
+                )
 
     def report(self) -> dict[str, Any]:
         """What a report of a rollback shows, as plain JSON data."""
@@ -479,7 +483,7 @@ class CanaryController:
         except CalibError as error:
             if self.rollback is None:
                 raise
-            self._errors["read"] = str(error)
+            self._errors["read"] = brief(error)
             return
         self._errors.pop("read", None)
         self.latch.merge(state)
@@ -519,15 +523,8 @@ class CanaryController:
         try:
             written = self.store.update(change)
         except CalibError as error:  # the disk must not stop a rollback; status() says it, check() tries again
-            self._errors["state"] = str(error)
+            self._errors["state"] = brief(error)
         else:
             self._errors.pop("state", None)
             if written is not None:
                 self._version = int(written["version"])
-
-    def _audit(self, record: dict[str, Any]) -> None:
-        try:
-            self.store.audit(record)
-            self._errors.pop("audit", None)
-        except CalibError as error:
-            self._errors["audit"] = str(error)
