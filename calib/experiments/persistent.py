@@ -8,7 +8,7 @@ import numpy as np
 
 from calib.experiments.blocks import Block, observe
 from calib.experiments.routing import A, B
-from calib.experiments.sequential.paired import MIN_ARM, MIN_PRE_S, MIN_SYMBOLS, PairedBlocks
+from calib.experiments.sequential.paired import KPSS_LIMIT, MIN_ARM, MIN_PRE_S, MIN_SYMBOLS, PairedBlocks
 from calib.experiments.sequential.switchback import RunningBaseline, difference
 from calib.experiments.states import State
 from calib.experiments.verdict import GateVerdict
@@ -53,7 +53,7 @@ class PersistentArms:
             counts = np.where(baseline.count > 0, seen.counts, 0.0)
             sums = np.where(baseline.count > 0, seen.sums, 0.0)
             d = float(difference(sums, counts, seen.is_b, baseline.predict()))
-            self.tests[gate.name].update(d, before=before)
+            self.tests[gate.name].update(gate.worse * d, before=before)
             if before:
                 baseline.update(seen.sums, seen.counts)
 
@@ -82,7 +82,7 @@ class PersistentArms:
             "blocks": test.count,
             "blocks_before": len(test.pre),
             "margin": test.margin,
-            "effect": test.post_total / test.count if test.count else None,
+            "effect": gate.worse * test.post_total / test.count if test.count else None,
             "why": self.obstacle(),
         }
         if gate.limit is not None:
@@ -90,6 +90,11 @@ class PersistentArms:
         need = int(MIN_PRE_S / self.settings.block_s / 2)
         if not evidence["why"] and len(test.pre) < need:
             evidence["why"] = f"the pre-period has {len(test.pre)} complete blocks, {need} are needed"
+        if not evidence["why"] and not test.period.stationary:
+            evidence["why"] = (
+                f"the difference of the arms wandered in the pre-period (KPSS {test.period.kpss:.2f} > {KPSS_LIMIT}): "
+                "the symbols cannot be compared over days; use switchback"
+            )
         if evidence["why"]:
             return GateVerdict(gate.name, State.INCONCLUSIVE, False, evidence)
         if test.count == 0:

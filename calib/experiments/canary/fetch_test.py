@@ -1,12 +1,12 @@
 """The sequential test of a canary: is ``fetch_md`` slower with the cache than without, by more than the margin?
 
-In each block of time ``D = mean_on(log p95 - log base) - mean_off(log p95 - log base) - log(1 + margin)``: over the
-symbols that use the cache, and over those that do not yet; ``base`` is the symbol's own p95 of the baseline. What all
-symbols share (a slow venue, a busy hour) falls out of the difference. Where the cache costs no more than the margin,
-``D`` lies about a point that is not above zero, and the half-normal mixture of `calib.experiments.sequential` reaches
-``1 / alpha`` with probability at most alpha, however often one looks, over the whole rollout: one test runs through all
-steps. Symbols whose own levels wander for longer than a block break the symmetry; the margin absorbs small wandering,
-and ``docs/explanation/ab-decisions.md`` has the measured rates.
+In each block of time ``D = log p95(on) - log p95(off) - log(1 + margin)``: over the ticks of the symbols that use the
+cache, and of those that do not yet, each tick divided by its symbol's own p95 of the baseline. What all symbols share
+(a slow venue, a busy hour) falls out of the difference. Where the cache costs no more than the margin, ``D`` lies about
+a point that is not above zero, and the half-normal mixture of `calib.experiments.sequential` reaches ``1 / alpha`` with
+probability at most alpha, however often one looks, over the whole rollout: one test runs through all steps. Symbols
+whose own levels wander for longer than a block break the symmetry; the margin absorbs small wandering, and
+``docs/explanation/ab-decisions.md`` has the measured rates.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ import numpy as np
 
 from calib.experiments.canary.measure import CanaryTick
 from calib.experiments.sequential import half_normal
-from calib.experiments.windows import p95
 
-MIN_TICKS: Final = 20
-"""Ticks that a symbol needs in a block for a p95 of its own."""
+MIN_TICKS: Final = 40
+"""Ticks that each side needs in a block for a p95."""
 LATENESS_S: Final = 5.0
 """A block is closed so much later: lines of other threads may come a little late, s."""
 SCALE: Final = 0.15
@@ -43,8 +42,7 @@ class FetchTest:
     alpha
         Error rate over the whole rollout, in (0, 0.5).
     block_s
-        Shortest length of a block, s; it grows by as much again until half of the symbols of both kinds have
-        `MIN_TICKS`.
+        Shortest length of a block, s; it grows by as much again until both sides have `MIN_TICKS`.
     max_block_s
         A block that would become longer than this is left out, s.
     """
@@ -111,7 +109,7 @@ class FetchTest:
         while end <= now - LATENESS_S:
             on = {symbol: is_on(symbol, self.block_start) for symbol in base}
             comparable = {True, False} <= set(on.values())  # else all are off, on or warming up
-            difference = block_difference(_values(ticks, self.block_start, end, base), base, on) if comparable else None
+            difference = block_difference(*_sides(ticks, self.block_start, end, base, on)) if comparable else None
             if difference is not None:
                 self.update(difference)
             if difference is not None or not comparable or end - self.block_start >= self.max_block_s:
@@ -133,32 +131,41 @@ class FetchTest:
 _KEPT: Final = ("block_start", "count", "total", "squares", "max_log_e")
 
 
-def _values(ticks: Sequence[CanaryTick], start: float, end: float, base: Mapping[str, float]) -> dict[str, list[float]]:
-    values: dict[str, list[float]] = {}
+def _sides(
+    ticks: Sequence[CanaryTick], start: float, end: float, base: Mapping[str, float], on: Mapping[str, bool | None]
+) -> tuple[list[float], list[float]]:
+    """The ticks of [start, end) over their symbols' baselines: with the cache, and without."""
+    sides: dict[bool | None, list[float]] = {True: [], False: [], None: []}
     low, high = (bisect_left(ticks, edge, key=itemgetter(0)) for edge in (start, end))
     for tick in ticks[low:high]:
-        if tick.fetch_md_ms is not None and tick.symbol in base:
-            values.setdefault(tick.symbol, []).append(tick.fetch_md_ms)
-    return values
+        if tick.fetch_md_ms is not None and base.get(tick.symbol, 0.0) > 0:
+            sides[on[tick.symbol]].append(tick.fetch_md_ms / base[tick.symbol])
+    return sides[True], sides[False]
 
 
-def block_difference(
-    values: Mapping[str, Sequence[float]], base: Mapping[str, float], on: Mapping[str, bool | None]
-) -> float | None:
-    """``mean_on(log p95 - log base) - mean_off(...)`` of one block; None while too few symbols have enough ticks.
+def block_difference(with_cache: Sequence[float], without: Sequence[float]) -> float | None:
+    """``log p95(on) - log p95(off)``; None while a side has fewer than `MIN_TICKS`, or a p95 of 0.
 
-    Half of the symbols of each kind must have `MIN_TICKS`, and at least one of each.
+    >>> round(block_difference([1.3] * 50, [1.0] * 60), 4)
+    0.2624
     """
-    means = []
-    for kind in (True, False):
-        expected = [symbol for symbol, uses in on.items() if uses is kind]
-        logs = []
-        for symbol in expected:
-            found = values.get(symbol, ())
-            level = p95(np.asarray(found, dtype=np.float64)) if len(found) >= MIN_TICKS else 0.0
-            if level > 0 and base[symbol] > 0:
-                logs.append(math.log(level / base[symbol]))
-        if not logs or 2 * len(logs) < len(expected):
-            return None
-        means.append(math.fsum(logs) / len(logs))
-    return means[0] - means[1]
+    if min(len(with_cache), len(without)) < MIN_TICKS:
+        return None
+    on, off = upper_quantile(with_cache), upper_quantile(without)
+    return math.log(on / off) if on > 0 and off > 0 else None
+
+
+def upper_quantile(values: Sequence[float]) -> float:
+    """The 95th percentile at the plotting position ``0.95 (n + 1)``, of at least 19 values.
+
+    Its mean rank is the same for any number of values: a small side must not look quicker than a large one, as it does
+    with the position ``0.95 (n - 1) + 1`` of the other quantiles of calib.
+
+    >>> upper_quantile([float(n) for n in range(1, 40)])
+    38.0
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    position = 0.95 * (len(ordered) + 1) - 1
+    low = min(int(position), len(ordered) - 1)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (position - low) * (ordered[high] - ordered[low]))
