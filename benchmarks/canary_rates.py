@@ -99,12 +99,12 @@ def acts(ticks: Ticks, rollout: Rollout, decision: str, settings: CanarySettings
     step, since = -1, 0.0
     test = FetchTest(settings.max_fetch_increase, settings.alpha, settings.block_s, settings.window_s)
     ratios = np.empty_like(ticks.fetch)
-    block = 0.0
+    block, state = 0.0, ""
     for look in range(0, ROLLOUT_S + 1, LOOK_S):
         ready = step < 0 or (look - since >= settings.schedule[step].min_s and state == "OK")
         if ready and step + 1 < len(settings.schedule):
             step, since = step + 1, float(look)
-            enabled = rank_rule(settings.salt, names, settings.schedule[step].split, enabled)
+            enabled = rank_rule(settings.salt, names, max(settings.schedule[step].split, 1 / len(names)), enabled)
             fresh = np.array([name in enabled for name in names]) & np.isinf(enabled_at)
             enabled_at[fresh] = look
             ratios = served(ticks, rollout, enabled_at)
@@ -213,9 +213,7 @@ def canary_tables(runs: int, seed: int) -> None:
         shares = " | ".join(f"{float(np.isfinite(times).mean()):.3f}" for times in found.values())
         print(f"| {rollout.name} | {shares} |", flush=True)
     print(f"\nCanary: time until a real rise is rolled back ({runs} runs)\n")
-    print(
-        "| rise with the cache | threshold: median, min | found in 75 min | sequential: median, min | found in 75 min |"
-    )
+    print("| rise with the cache | threshold: median, min | found | sequential: median, min | found |")
     print("|---|---|---|---|---|")
     for rollout in RISES:
         cells = []

@@ -8,8 +8,8 @@ pre-period's differences as the variance of each block).
 
 This is asymptotic, and it assumes that the difference is stationary: weaker than a switchback. Hence the minimum data,
 and three guards. Differences are clipped five scaled median deviations from the pre-period's median. Where the
-pre-period itself is not stationary (KPSS above its 5 % point) there is no verdict. And the margin grows with time by what
-a random walk would drift that is just too small for that check to see.
+pre-period itself is not stationary (KPSS above its 5 % point) there is no verdict. And the margin grows with time by
+what a random walk would drift that is just too small for that check to see.
 
 References
 ----------
