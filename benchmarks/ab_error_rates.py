@@ -325,7 +325,7 @@ def main() -> None:
     parts = {
         "ordinary": lambda: ordinary_tables(sequential_runs, threshold_runs, harm_runs, options.seed),
         "persistent": lambda: persistent_table(harm_runs, options.seed + 2),
-        "hard": lambda: block_tables(2 * harm_runs, options.seed + 3),
+        "hard": lambda: block_tables(harm_runs, options.seed + 3),
         "canary": lambda: canary_tables(2 * harm_runs, options.seed + 4),
     }
     for name, part in parts.items():

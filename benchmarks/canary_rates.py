@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 ROLLOUT_S = 75 * 60
 BASELINE_S = 3600
 LOOK_S = 60
+GRID_S = 30.0
 SETTINGS = CanarySettings()
 
 
@@ -71,9 +72,9 @@ def make_ticks(rng: np.random.Generator, rollout: Rollout) -> Ticks:
     """The hour of the baseline, then the rollout; levels wander through both."""
     n = int((BASELINE_S + ROLLOUT_S) / rollout.every_s)
     ts = np.arange(n) * rollout.every_s - BASELINE_S
-    keep = math.exp(-rollout.every_s / rollout.memory_s)
     level = np.log(30.0) + rng.normal(0, 0.3, rollout.symbols)
-    drift = wander(rng, n, 1, keep, rollout.together) + wander(rng, n, rollout.symbols, keep, rollout.apart)
+    drift = wander(rng, ts, 1, rollout.memory_s, rollout.together)
+    drift = drift + wander(rng, ts, rollout.symbols, rollout.memory_s, rollout.apart)
     fetch = np.exp(level + drift + rng.normal(0, rollout.sigma, (n, rollout.symbols)))
     base = np.quantile(fetch[ts < 0], 0.95, axis=0)
     now = ts >= 0
@@ -81,14 +82,16 @@ def make_ticks(rng: np.random.Generator, rollout: Rollout) -> Ticks:
     return Ticks(ts[now], fetch[now], base, hit)
 
 
-def wander(rng: np.random.Generator, n: int, columns: int, keep: float, sd: float) -> Floats:
-    """An AR(1) along the first axis with stationary standard deviation ``sd``, begun in its stationary state."""
-    steps = rng.normal(0, sd, (n, columns))
+def wander(rng: np.random.Generator, ts: Floats, columns: int, memory_s: float, sd: float) -> Floats:
+    """An AR(1) on a grid of 30 s with stationary standard deviation ``sd``, at the times asked for."""
+    if not sd:
+        return np.zeros((len(ts), columns))
+    keep = math.exp(-GRID_S / memory_s)
+    steps = rng.normal(0, sd, (int((ts[-1] - ts[0]) // GRID_S) + 1, columns))
     steps[1:] *= math.sqrt(1 - keep**2)
-    if sd:
-        for i in range(1, n):
-            steps[i] += keep * steps[i - 1]
-    return steps
+    for i in range(1, len(steps)):
+        steps[i] += keep * steps[i - 1]
+    return steps[((ts - ts[0]) // GRID_S).astype(np.int64)]
 
 
 def acts(ticks: Ticks, rollout: Rollout, decision: str, settings: CanarySettings = SETTINGS) -> float:

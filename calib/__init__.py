@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from calib.app_config import AppConfig, load_config
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
+    from calib.evaluation.ab import evaluate_ab
+    from calib.evaluation.canary import check_canary
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.writers import (
@@ -85,6 +87,8 @@ _HOME = {
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
+    "check_canary": "calib.evaluation.canary",
+    "evaluate_ab": "calib.evaluation.ab",
     "load_config": "calib.app_config",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
@@ -117,6 +121,8 @@ __all__ = [
     "VirtualClock",
     "__version__",
     "build_dataset",
+    "check_canary",
+    "evaluate_ab",
     "load_config",
     "render_summary",
     "run_replay",

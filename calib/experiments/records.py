@@ -10,6 +10,8 @@ from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS
 NAN = float("nan")
 LARGEST = 1e15
 """No price, quantity, notional or number of quotes is larger: sums of them stay exact enough."""
+SMALLEST = 1e-15
+"""No price or quantity is smaller."""
 LARGEST_BPS = 1e6
 """A fill that costs a hundred times its price is a broken record."""
 LARGEST_MS = 86_400_000.0
@@ -81,9 +83,9 @@ def as_number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> float
     return float(value)
 
 
-def optional_numbers(*values: Any) -> bool:
-    """Whether each value is None or a number of plausible size."""
-    return all(value is None or as_number(value) is not None for value in values)
+def optional_numbers(*values: Any, low: float = -LARGEST) -> bool:
+    """Whether each value is None or a number in [low, `LARGEST`]."""
+    return all(value is None or as_number(value, low) is not None for value in values)
 
 
 def fill_arguments(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,10 +131,11 @@ def make_fill(
 ) -> Fill | None:
     """A fill from the fields of the feed ``fills``; None where one of them cannot be used."""
     known = side in ("buy", "sell") and liquidity in ("maker", "taker")
-    price_, qty_ = as_number(price, 1e-300), as_number(qty, 1e-300)
+    price_, qty_ = as_number(price, SMALLEST), as_number(qty, SMALLEST)
     if not isinstance(symbol, str) or not known or not usable_ts(ts) or price_ is None or qty_ is None:
         return None
-    if not optional_numbers(quote_price, mid_at_quote, mid_now, slip_bps, fee_bps) or price_ * qty_ > LARGEST:
+    prices = optional_numbers(quote_price, mid_at_quote, mid_now, low=SMALLEST)
+    if not prices or not optional_numbers(slip_bps, fee_bps) or price_ * qty_ > LARGEST:
         return None
     sign = 1 if side == "buy" else -1
     net = net_bps(sign, price_, mid_at_quote, mid_now, fee_bps or 0.0)

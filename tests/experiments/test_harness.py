@@ -206,7 +206,9 @@ def test_killed_between_state_and_audit_the_line_is_made_good(market: Make, tmp_
     audit.write_bytes(audit.read_bytes()[:40])  # a torn line
     again = harness(directory=tmp_path)
     events = read_audit(audit)
-    assert [event["id"] for event in events if event["event"] == "rollback"] == [again.rollback["id"] if again.rollback else ""]
+    assert [event["id"] for event in events if event["event"] == "rollback"] == [
+        again.rollback["id"] if again.rollback else ""
+    ]
     harness(directory=tmp_path)
     assert len(read_audit(audit)) == 1
 

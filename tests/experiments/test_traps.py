@@ -69,7 +69,7 @@ def test_trap_a_clock_set_back_restarts_the_timers_and_goes_on(market: Make) -> 
 
 
 def test_trap_pooled_p95_is_ruled_by_the_slowest_symbol() -> None:
-    """A slow symbol alternates between arms: the threshold decision's pooled p95 swings, the sequential gate compares like with like."""
+    """A slow symbol alternates between arms: the pooled p95 swings, the sequential gate compares like with like."""
     settings = ABSettings(assignment="switchback", decision="sequential")
     ab = ABHarness("shadow", 0.5, symbols=SYMBOLS, settings=settings)
     import random
@@ -90,7 +90,7 @@ def test_trap_pooled_p95_is_ruled_by_the_slowest_symbol() -> None:
 
 
 def test_trap_a_burst_on_the_whole_market_is_no_fault_of_b(market: Make) -> None:
-    """Every tick of both arms is often late: the threshold decision's absolute limit fires, the sequential gate does not."""
+    """Every tick of both arms is often late: the absolute limit fires, the sequential gate does not."""
     ab = rank("shadow")
     sequential = ABHarness("shadow", 0.5, symbols=SYMBOLS, settings=ABSettings(assignment="switchback"))
     import random
