@@ -226,9 +226,11 @@ def canary_tables(runs: int, seed: int) -> None:
         print(f"| {rollout.name} | {' | '.join(cells)} |", flush=True)
 
 
-def simulate(rollout: Rollout, runs: int, seed: int) -> dict[str, Floats]:
+def simulate(
+    rollout: Rollout, runs: int, seed: int, decisions: tuple[str, ...] = ("threshold", "sequential")
+) -> dict[str, Floats]:
     """Per decision: when it acts, run by run."""
-    found: dict[str, list[float]] = {"threshold": [], "sequential": []}
+    found: dict[str, list[float]] = {decision: [] for decision in decisions}
     for run in range(runs):
         ticks = make_ticks(np.random.default_rng([seed, run]), rollout)
         for decision, times in found.items():

@@ -169,8 +169,8 @@ def test_a_vanished_state_file_does_not_clear_a_running_latch(market: Make, tmp_
 CHILD = """
 import json, sys
 from calib.experiments import ABHarness, ABSettings
-ab = ABHarness("online", 0.5, symbols=["S0", "S1"], settings=ABSettings(assignment="rank", decision="threshold", hold_s={hold}, min_fills=1),
-               directory=sys.argv[1])
+settings = ABSettings(assignment="rank", decision="threshold", hold_s={hold}, min_fills=1)
+ab = ABHarness("online", 0.5, symbols=["S0", "S1"], settings=settings, directory=sys.argv[1])
 ts = 1_750_000_000.0
 while True:
     ts += 1.0
