@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -322,11 +323,11 @@ def main() -> None:
     options = parser.parse_args()
     sequential_runs, threshold_runs, harm_runs = (40, 10, 20) if options.quick else (400, 60, 100)
     began = time.perf_counter()
-    parts = {
+    parts: dict[str, Callable[[], None]] = {
         "ordinary": lambda: ordinary_tables(sequential_runs, threshold_runs, harm_runs, options.seed),
         "persistent": lambda: persistent_table(harm_runs, options.seed + 2),
         "hard": lambda: block_tables(harm_runs, options.seed + 3),
-        "canary": lambda: canary_tables(2 * harm_runs, options.seed + 4),
+        "canary": lambda: canary_tables(harm_runs, options.seed + 4),
     }
     for name, part in parts.items():
         if options.only in (None, name):

@@ -71,9 +71,9 @@ class Ticks:
 def make_ticks(rng: np.random.Generator, rollout: Rollout) -> Ticks:
     """The hour of the baseline, then the rollout; levels wander through both."""
     n = int((BASELINE_S + ROLLOUT_S) / rollout.every_s)
-    ts = np.arange(n) * rollout.every_s - BASELINE_S
+    ts: Floats = np.arange(n, dtype=np.float64) * rollout.every_s - BASELINE_S
     level = np.log(30.0) + rng.normal(0, 0.3, rollout.symbols)
-    drift = wander(rng, ts, 1, rollout.memory_s, rollout.together)
+    drift: Floats = wander(rng, ts, 1, rollout.memory_s, rollout.together)
     drift = drift + wander(rng, ts, rollout.symbols, rollout.memory_s, rollout.apart)
     fetch = np.exp(level + drift + rng.normal(0, rollout.sigma, (n, rollout.symbols)))
     base = np.quantile(fetch[ts < 0], 0.95, axis=0)
@@ -91,7 +91,7 @@ def wander(rng: np.random.Generator, ts: Floats, columns: int, memory_s: float, 
     steps[1:] *= math.sqrt(1 - keep**2)
     for i in range(1, len(steps)):
         steps[i] += keep * steps[i - 1]
-    return steps[((ts - ts[0]) // GRID_S).astype(np.int64)]
+    return np.asarray(steps[((ts - ts[0]) // GRID_S).astype(np.int64)], dtype=np.float64)
 
 
 def acts(ticks: Ticks, rollout: Rollout, decision: str, settings: CanarySettings = SETTINGS) -> float:

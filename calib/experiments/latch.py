@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from calib.errors import BadState, LockHeld, NewerSchema, UnwritableOutput
 from calib.experiments.shape import Check, anything
-from calib.files import make_directory, unwritable, write_atomic
+from calib.files import make_directory, unwritable
+from calib.files import write_atomic as write_atomic
 
 STATE_NAME: Final = "state.json"
 AUDIT_NAME: Final = "audit.jsonl"

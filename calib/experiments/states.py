@@ -25,7 +25,7 @@ class State(enum.StrEnum):
     NODATA = "NODATA"
     """Too little or too old data in an arm: neither good nor bad, and no time passes for a rollback."""
     INCONCLUSIVE = "INCONCLUSIVE"
-    """The data cannot carry a verdict: warm-up, a sample-ratio mismatch, arms that cannot be compared, a pre-period that wanders."""
+    """The data cannot carry a verdict: warm-up, a sample-ratio mismatch, arms that cannot be compared."""
     ROLLED_BACK = "ROLLED_BACK"
     """Latched: every symbol runs A until an operator resets it with a reason."""
 

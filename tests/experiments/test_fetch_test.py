@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,8 @@ def test_the_test_by_its_formula() -> None:
 
 def test_the_quantile_has_the_same_mean_rank_for_any_number_of_values() -> None:
     rng = np.random.default_rng(1)
-    small = np.mean([upper_quantile(rng.uniform(size=40)) for _ in range(4000)])
-    large = np.mean([upper_quantile(rng.uniform(size=800)) for _ in range(400)])
+    small = np.mean([upper_quantile(rng.uniform(size=40).tolist()) for _ in range(4000)])
+    large = np.mean([upper_quantile(rng.uniform(size=800).tolist()) for _ in range(400)])
     assert small == pytest.approx(0.95, abs=0.003)
     assert large == pytest.approx(0.95, abs=0.003)
 
@@ -92,7 +93,7 @@ def test_simulated_and_live_canaries_act_at_the_same_moment(tmp_path: Path, rise
             for column, symbol in enumerate(names):
                 on = canary.mode(symbol) == "on"
                 ms = float(ticks.fetch[row, column]) * (rise if on else 1.0)
-                fields = {"cache_hit": True, "tick_total_ms": 50.0, "deadline_miss": False}
+                fields: dict[str, Any] = {"cache_hit": True, "tick_total_ms": 50.0, "deadline_miss": False}
                 canary.record_tick(symbol, T0 + float(ticks.ts[row]), fetch_md_ms=ms, **fields)
             row += 1
         check = canary.check(T0 + look)

@@ -94,7 +94,7 @@ def test_an_unknown_threshold_is_refused() -> None:
 
 def test_every_gate_states_what_a_report_and_a_configuration_need() -> None:
     for kind in gates.GATES:
-        gate = kind()
+        gate = kind(kind.setting.default)
         assert gate.threshold == kind.setting.default
         assert gate.threshold_text
         assert gate.block_margin >= 0

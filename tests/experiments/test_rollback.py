@@ -214,7 +214,7 @@ def tell(canary: CanaryController, begin: float, seconds: int, ms: float) -> flo
     for second in range(seconds):
         for symbol in SYMBOLS:
             own = ms if canary.mode(symbol) == "on" else 30.0
-            fields = {"cache_hit": True, "tick_total_ms": 50.0, "deadline_miss": False}
+            fields: dict[str, Any] = {"cache_hit": True, "tick_total_ms": 50.0, "deadline_miss": False}
             canary.record_tick(symbol, begin + second, fetch_md_ms=own, fetch_md_cache_ms=2.0, **fields)
     return begin + seconds
 
@@ -392,7 +392,7 @@ def test_kill_9_at_a_random_moment_loses_nothing_and_leaves_no_temporary_file(tm
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "begins\n"
-        said = []
+        said: list[str] = []
         reader = threading.Thread(target=lambda: said.extend(child.stdout or []))
         reader.start()
         time.sleep(random.Random(attempt).uniform(0.0, 0.6))
