@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_, replay, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_commands, replay, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -47,7 +47,7 @@ app.command(
     "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
 )(summary.summary)
 
-app.add_typer(import_.app, name="import")
+app.add_typer(import_commands.app, name="import")
 app.add_typer(
     ab.app,
     name="ab",
