@@ -27,7 +27,7 @@ _TRADES: Final = {"trade": "t", "aggTrade": "a"}
 _PARTIAL: Final = re.compile(r"@depth(\d+)(?:@|$)")
 """The stream of the best 5, 10 or 20 levels: whole books, whatever their event is called."""
 _PER_SECOND: Final = {13: 1e3, 16: 1e6, 19: 1e9}
-"""Digits of a venue's time -> its units in a second: milliseconds, or microseconds where the recorder asked for them."""
+"""Digits of a venue's time -> its units in a second: milliseconds, or microseconds where a recorder asked for them."""
 
 
 class Found(NamedTuple):

@@ -110,7 +110,7 @@ class LineTally:
     min_ts: float | None = None
     max_ts: float | None = None
     seen: dict[tuple[str, str], int | set[int]] = field(default_factory=dict)
-    """(symbol, trade_id) of the valid fills so far, and the hash of what tells such fills apart; a set where several."""
+    """(symbol, trade_id) of the valid fills so far, and the hash of what tells those apart; a set of several."""
     trade_id_conflicts: int = 0
     faults: dict[tuple[str, str], FieldFault] = field(default_factory=dict)
 
