@@ -18,7 +18,9 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
+- `calib.evaluation`: recorded feeds evaluated
 - `calib.reports`: results for people
+- `calib.app_config`: every setting, and a configuration as typed objects
 - `calib.cli`: the command line
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
@@ -32,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 from calib._version import __version__
 
 if TYPE_CHECKING:
+    from calib.app_config import AppConfig, load_config
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
     from calib.experiments import ABHarness, CanaryController
@@ -49,8 +52,9 @@ if TYPE_CHECKING:
     from calib.market.cache.entry import MDCacheEntry
     from calib.market.cache.invalidation import MDCacheInvalidator
     from calib.market.cache.md_cache import MDCache
-    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.pipeline.context import QuoteContext
     from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.market_data import MarketData
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
     from calib.replay.run import run_replay
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ABHarness": "calib.experiments",
+    "AppConfig": "calib.app_config",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
@@ -69,7 +74,7 @@ _HOME = {
     "MDCacheConfig": "calib.market.cache.config",
     "MDCacheEntry": "calib.market.cache.entry",
     "MDCacheInvalidator": "calib.market.cache.invalidation",
-    "MarketData": "calib.pipeline.context",
+    "MarketData": "calib.pipeline.market_data",
     "OrderBook": "calib.market.book.order_book",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteContext": "calib.pipeline.context",
@@ -81,12 +86,14 @@ _HOME = {
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
+    "load_config": "calib.app_config",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
 }
 
 __all__ = [
     "ABHarness",
+    "AppConfig",
     "BookLogger",
     "CalibrationLoggerManager",
     "CanaryController",
@@ -111,6 +118,7 @@ __all__ = [
     "VirtualClock",
     "__version__",
     "build_dataset",
+    "load_config",
     "render_summary",
     "run_replay",
 ]

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import typer.main
 
+from calib.app_config import SETTINGS
 from calib.cli.app import app
-from calib.config import SETTINGS
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
+from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
 from calib.reports.alerts import MEANINGS
 
@@ -104,10 +105,17 @@ def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         yield from _commands(table[name], f"{prefix} {name}")
 
 
+def features() -> str:
+    """The live features of a symbol."""
+    rows = [[f"`{kind.name}`", kind.unit, kind.definition, kind.fed_by] for kind in FEATURE_TABLE]
+    return _table(("feature", "unit", "definition", "updated by"), rows)
+
+
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "alerts": alerts,
     "columns": columns,
     "commands": commands,
+    "features": features,
     "configuration": configuration,
     "errors": errors,
 }

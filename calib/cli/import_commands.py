@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from calib.cli import import_, options
+from calib.cli.help import Group
 
 if TYPE_CHECKING:
     from calib.importers import ImportOption
@@ -54,7 +55,7 @@ class FormatCommand(TyperCommand):
         return super().parse_args(ctx, list(_with_suffix(args)))
 
 
-class FormatGroup(TyperGroup):
+class FormatGroup(Group):
     """The group whose commands are made when they are asked for: the help of `calib` itself needs none of them."""
 
     def __init__(self, **attributes: Any) -> None:

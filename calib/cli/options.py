@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from calib.cli.output import Session
-from calib.config import SETTINGS, Config, find_file
+from calib.config import Config, find_file
 from calib.errors import ConfigError
 
 
@@ -46,6 +46,10 @@ Out = Annotated[
 Symbols = Annotated[
     list[str] | None, typer.Option("--symbols", metavar="SYM[,SYM]", help="Only these; repeat or use commas.")
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. md_cache.ttl_ms=60; repeat."),
+]
 From = Annotated[str | None, typer.Option("--from", "--from-ts", metavar="TIME", help="Start of the range, UTC.")]
 To = Annotated[str | None, typer.Option("--to", "--to-ts", metavar="TIME", help="End of the range, exclusive.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="DURATION", help="The last 6h, 2d, ... until now.")]
@@ -67,8 +71,11 @@ def start(
     color: ColorMode = ColorMode.AUTO,
 ) -> Session:
     """Resolve the configuration and open the session of one command; flags by configuration key, None for not given."""
-    resolved = Config.resolve(flags, file=find_file(config))
-    return Session(command, resolved, output.value, quiet, verbose, color.value)
+    from calib.app_config import SETTINGS
+
+    resolved = Config.resolve(SETTINGS, flags, file=find_file(config))
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    return Session(command, resolved, output.value, quiet, verbose, color.value, flags=given)
 
 
 def split_commas(values: list[str] | None) -> list[str] | None:
@@ -87,6 +94,8 @@ def parse_settings(texts: list[str] | None) -> dict[str, Any]:
     ConfigError
         For a text without ``=``, an unknown key, or a value out of its range.
     """
+    from calib.app_config import SETTINGS
+
     chosen: dict[str, Any] = {}
     for text in texts or []:
         key, equals, value = text.partition("=")
