@@ -18,8 +18,8 @@ from calib.experiments.canary.settings import SETTINGS as CANARY
 from calib.experiments.canary.settings import CanarySettings
 from calib.experiments.settings import SETTINGS as AB
 from calib.experiments.settings import ABSettings, RoutingSettings
+from calib.feeds.settings import CHECK, CheckSettings, FeedsSettings
 from calib.feeds.settings import SETTINGS as FEEDS
-from calib.feeds.settings import FeedsSettings
 from calib.importers.settings import SETTINGS as IMPORT
 from calib.importers.settings import ImportSettings
 from calib.market.cache.config import SETTINGS as MD_CACHE
@@ -27,7 +27,7 @@ from calib.market.cache.config import MDCacheConfig
 from calib.replay.options import SETTINGS as REPLAY
 from calib.replay.options import ReplayOptions
 
-SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY
+SETTINGS: Final[dict[str, Setting]] = FEEDS | CHECK | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY
 """Every key by its name, room by room."""
 
 
@@ -43,6 +43,7 @@ class AppConfig:
     """The same by key, with the origin of each value."""
     feeds: FeedsSettings
     """The keys without a section."""
+    check: CheckSettings
     aggregate: AggregateSettings
     import_: ImportSettings
     md_cache: MDCacheConfig
@@ -58,6 +59,7 @@ class AppConfig:
         return cls(
             config,
             FeedsSettings(**_own(config, FEEDS)),
+            CheckSettings(**_own(config, CHECK)),
             AggregateSettings(**_own(config, {key: DATASET[key] for key in DATASET if _field(key, AggregateSettings)})),
             ImportSettings(**_own(config, IMPORT)),
             MDCacheConfig.from_config(config),

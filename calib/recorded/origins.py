@@ -25,7 +25,7 @@ class DeltaSymbols:
         self._found: set[str] = set()
         self._ahead = _deltas(files, end)
 
-    def __contains__(self, symbol: str) -> bool:
+    def __contains__(self, symbol: object) -> bool:
         while symbol not in self._found:
             batch = next(self._ahead, None)
             if batch is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from calib.market.stream.audit import HELD, BookAudit, BookFacts
+from calib.recorded.book_audit import HELD, BookAudit, BookFacts
 
 BID, ASK = [(9.0, 1.0)], [(10.0, 1.0)]
 
@@ -29,7 +29,7 @@ def plain(last: int | None, bids: Any = (), asks: Any = ()) -> SimpleNamespace:
 
 def message(kind: str, symbol: str, *rest: Any) -> SimpleNamespace:
     names = ("first_update_id", "update_id", "prev_update_id", "bids", "asks")
-    return SimpleNamespace(type=kind, symbol=symbol, **dict(zip(names, rest, strict=True)))
+    return SimpleNamespace(type=kind, symbol=symbol, origin=None, **dict(zip(names, rest, strict=True)))
 
 
 def judged(*messages: SimpleNamespace) -> BookFacts:
