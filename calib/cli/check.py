@@ -121,8 +121,8 @@ def _check(session: Session, paths: list[Path], max_age_s: float | None, now: fl
     }
     lines = []
     for file, health in zip(files, found, strict=True):
-        place = rejects_path(Path(session.config["out"]), file.name) if keep else file.path
-        lines += [*_describe(health, place), *audits.describe(file), ""]
+        kept = rejects_path(Path(session.config["out"]), file.name) if keep else None
+        lines += [*_describe(health, kept), *audits.describe(file), ""]
     lines += _days(missing)
     lines.append(_age(freshness))
     return session.finish(data, lines, exit_code=1 if verdict else 0, verdict=verdict)
@@ -154,7 +154,7 @@ def _rejects(session: Session, file: Any, keep: bool) -> Iterator[Any]:
         yield sink
 
 
-def _describe(health: Any, place: Path) -> list[str]:
+def _describe(health: Any, kept: Path | None) -> list[str]:
     from calib.cli.check_sequence import counted
     from calib.feeds.reading.checkup import iso
 
@@ -164,7 +164,9 @@ def _describe(health: Any, place: Path) -> list[str]:
     lines = [f"{stats.file}: {stats.lines} lines, {stats.used} used, {rejected} rejected{share}"]
     for reason, count in stats.rejected.items():
         lines.append(f"  {reason:<14} {count}, first at line {stats.first_line[reason]}")
-    lines += [f"  {'':<14} {fault.sentence}; see {place}" for fault in stats.faults if fault.field and fault.what]
+    lines += [f"  {'':<14} {fault.sentence}" for fault in stats.faults if fault.field and fault.what]
+    if kept is not None and rejected:
+        lines.append(f"  {'rejects':<14} {kept}")
     if stats.trade_id_conflicts:
         conflicts = counted(stats.trade_id_conflicts, "fill")
         lines.append(f"  {'trade ids':<14} {conflicts} with the id of another fill (trade_id_conflicts); each counts")

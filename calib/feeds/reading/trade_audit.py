@@ -77,6 +77,7 @@ class _Symbol:
     remembered: int
     ids: dict[str, None] = field(default_factory=dict)
     last_id: int | None = None
+    newest: int | None = None
     last_ts: float | None = None
     trades: int = 0
     without_id: int = 0
@@ -120,18 +121,24 @@ class _Symbol:
             del self.ids[next(iter(self.ids))]
         # Venues' whole numbers have at most 19 digits; a longer text of digits is a name.
         number = int(trade_id) if len(trade_id) <= 19 and trade_id.isascii() and trade_id.isdigit() else None
-        if number is not None and self.last_id is not None:
-            self._step(line, number - self.last_id)
+        if number is not None and self.last_id is not None and number < self.last_id:
+            self._trouble("rewinds", line)
+        if number is not None:
+            self._step(line, number)
         self.last_id = number
 
-    def _step(self, line: int, step: int) -> None:
-        if step < 0:
-            self._trouble("rewinds", line)
-        elif step == 1:
+    def _step(self, line: int, number: int) -> None:
+        """Count what lies between the highest id so far and this one; a late id fills a hole."""
+        newest, self.newest = self.newest, number if self.newest is None else max(self.newest, number)
+        if newest is None:
+            return
+        if number == newest + 1:
             self.follow += 1
-        elif step > 1:
-            self.missing += step - 1
+        elif number > newest:
+            self.missing += number - newest - 1
             self._trouble("gaps", line)
+        else:
+            self.missing = max(self.missing - 1, 0)
 
     def _trouble(self, name: str, line: int) -> None:
         self.troubles[name] += 1
