@@ -5,7 +5,9 @@ The rooms, from the ground up; a room imports only from those above it in this l
 
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
+- `calib.arguments`: points in time and symbols as callers give them
 - `calib.config`: settings with their ranges and origins
+- `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
 - `calib.features`: live statistics of the bot, per symbol
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     from calib.app_config import AppConfig, load_config
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
+    from calib.dataset.frames import read_dataset
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.reading.frames import read_feeds
     from calib.feeds.writers import (
         BookLogger,
         CalibrationLoggerManager,
@@ -52,11 +56,13 @@ if TYPE_CHECKING:
     from calib.market.cache.entry import MDCacheEntry
     from calib.market.cache.invalidation import MDCacheInvalidator
     from calib.market.cache.md_cache import MDCache
+    from calib.market.cache.orderbook_manager import OrderbookManager
     from calib.pipeline.context import QuoteContext
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.market_data import MarketData
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.policy import CacheComplianceMonitor, EmergencyResponse, StalenessDetector, SymbolMapper
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
 
@@ -64,9 +70,11 @@ _HOME = {
     "ABHarness": "calib.experiments",
     "AppConfig": "calib.app_config",
     "BookLogger": "calib.feeds.writers",
+    "CacheComplianceMonitor": "calib.policy",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
+    "EmergencyResponse": "calib.policy",
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
@@ -76,17 +84,22 @@ _HOME = {
     "MDCacheInvalidator": "calib.market.cache.invalidation",
     "MarketData": "calib.pipeline.market_data",
     "OrderBook": "calib.market.book.order_book",
+    "OrderbookManager": "calib.market.cache.orderbook_manager",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
+    "StalenessDetector": "calib.policy",
+    "SymbolMapper": "calib.policy",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
     "load_config": "calib.app_config",
+    "read_dataset": "calib.dataset.frames",
+    "read_feeds": "calib.feeds.reading.frames",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
 }
@@ -95,9 +108,11 @@ __all__ = [
     "ABHarness",
     "AppConfig",
     "BookLogger",
+    "CacheComplianceMonitor",
     "CalibrationLoggerManager",
     "CanaryController",
     "Clock",
+    "EmergencyResponse",
     "FeatureCollector",
     "FetchMDStage",
     "FillLogger",
@@ -107,11 +122,14 @@ __all__ = [
     "MDCacheInvalidator",
     "MarketData",
     "OrderBook",
+    "OrderbookManager",
     "PipelineTickLogger",
     "QuoteContext",
     "QuoteLogger",
     "QuoteStage",
     "StageMetrics",
+    "StalenessDetector",
+    "SymbolMapper",
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",
@@ -119,6 +137,8 @@ __all__ = [
     "__version__",
     "build_dataset",
     "load_config",
+    "read_dataset",
+    "read_feeds",
     "render_summary",
     "run_replay",
 ]

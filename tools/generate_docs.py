@@ -7,6 +7,8 @@ current.
 
 from __future__ import annotations
 
+import enum
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +17,15 @@ from typing import Any, Final
 
 import typer.main
 
+import calib
 from calib.app_config import SETTINGS
 from calib.cli.app import app
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
+from calib.policy import DATA_TYPES, QUESTIONS
+from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -111,13 +116,90 @@ def features() -> str:
     return _table(("feature", "unit", "definition", "updated by"), rows)
 
 
+def data_types() -> str:
+    """The table of the caching policy."""
+    rows = [
+        [f"`{row.name}`", row.cache_class.value, _age(row.permitted, row.limit_s), row.reason, ", ".join(row.examples)]
+        for row in DATA_TYPES.values()
+    ]
+    return _table(("name", "class", "limit", "reason", "examples"), rows)
+
+
+def _age(permitted: bool, limit_s: float | None) -> str:
+    if not permitted:
+        return "never"
+    return "none" if limit_s is None else f"{limit_s:g} s"
+
+
+def cache_questions() -> str:
+    """The five questions about a data type."""
+    rows = [[f"`{row.key}`", row.text, "yes" if row.denies else "no", row.why] for row in QUESTIONS]
+    return _table(("key", "question", "denied by", "because"), rows)
+
+
+def exchange_symbols() -> str:
+    """How exchanges spell their symbols."""
+    rows = [[f"`{row.exchange}`", row.market, f"`{row.spell('BTC', 'USDT')}`"] for row in FORMATS.values()]
+    return _table(("exchange", "market", "`BTC/USDT`"), rows)
+
+
+def python_reference() -> str:
+    """Every public name of the library with its signature and what it is."""
+    parts = []
+    for name in sorted(set(calib.__all__) - {"__version__"}, key=str.lower):
+        item = getattr(calib, name)
+        described = _as_markdown(inspect.getdoc(item) or "")
+        parts.append(f"## `{name}`\n\n```python\n{_signature(name, item)}\n```\n\n{described}")
+    return "\n\n".join(parts)
+
+
+def _signature(name: str, item: Any) -> str:
+    """How it is imported, and called where that is short."""
+    where = f"from calib import {name}"
+    try:
+        text = re.sub(r"((?:: |-> ))'([^']*)'", r"\1\2", str(inspect.signature(item)))
+    except (TypeError, ValueError):
+        return where
+    plain = "<" not in text and len(text) < _LONG_SIGNATURE and not isinstance(item, enum.EnumType)
+    return f"{where}\n\n{name}{text}" if plain else where
+
+
+def _as_markdown(doc: str) -> str:
+    """A docstring: its prose, and its parameters, attributes and errors as lists; doctests stay in the code."""
+    lines = []
+    for block in doc.split("\n\n"):
+        rows = block.split("\n")
+        if len(rows) > 1 and set(rows[1]) == {"-"}:
+            if rows[0] in _SECTIONS:
+                lines.append(f"**{rows[0]}**\n\n" + "\n".join(_entries(rows[2:])))
+        elif not block.lstrip().startswith(">>>"):
+            lines.append(" ".join(block.split()))
+    return "\n\n".join(lines).replace("``", "`")
+
+
+def _entries(rows: list[str]) -> Iterator[str]:
+    """The entries of a section: a name at the margin, its text indented below."""
+    entry: list[str] = []
+    for row in [*rows, "end"]:
+        if entry and not row.startswith(" "):
+            yield f"- `{entry[0].strip()}`" + (f": {' '.join(line.strip() for line in entry[1:])}" if entry[1:] else "")
+            entry = []
+        entry.append(row)
+
+
+_LONG_SIGNATURE: Final = 400
+_SECTIONS: Final = ("Parameters", "Attributes", "Returns", "Raises")
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "alerts": alerts,
+    "cache-questions": cache_questions,
     "columns": columns,
     "commands": commands,
     "features": features,
+    "python": python_reference,
     "configuration": configuration,
+    "data-types": data_types,
     "errors": errors,
+    "exchange-symbols": exchange_symbols,
 }
 """Each block's maker by the name that its markers carry."""
 

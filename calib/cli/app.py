@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_commands, replay, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_commands, policy, replay, simulate, summary
 from calib.cli.command import add
 from calib.cli.help import Group
 
@@ -53,3 +53,4 @@ app.add_typer(
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
 )
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
+app.add_typer(policy.app, name="policy")

@@ -10,19 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import polars as pl
 
+from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.filters.apply import apply_filters
 from calib.dataset.grid import DAY_S
 from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
-from calib.dataset.model import Counts, Dataset, Filters, Input, MissingDays, Params
+from calib.dataset.model import ContractParams, Counts, Dataset, Filters, Input, MissingDays, Params
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.ticks import TickAggregator
 from calib.engines import InProcess, Workers
 from calib.errors import NoLines, NoSuchSymbol
+from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches
 from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.pieces import PieceDecoder
@@ -43,6 +46,7 @@ class DatasetOptions:
     maker_fee_bps: float = DEFAULTS.maker_fee_bps
     taker_fee_bps: float = DEFAULTS.taker_fee_bps
     max_reject_ratio: float = MAX_REJECT_RATIO
+    contracts: Contracts = field(default_factory=dict)
 
 
 def _silent(_: object) -> None:
@@ -52,15 +56,16 @@ def _silent(_: object) -> None:
 def build_dataset(
     feeds: Path | str,
     *,
-    start: float | None = None,
-    end: float | None = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
     interval_sec: int = DEFAULTS.interval_sec,
-    symbols: Sequence[str] = (),
+    symbols: str | Sequence[str] = (),
     filters: Sequence[Filter] | None = None,
     tick_sample_rate: int = DEFAULTS.tick_sample_rate,
     maker_fee_bps: float = DEFAULTS.maker_fee_bps,
     taker_fee_bps: float = DEFAULTS.taker_fee_bps,
     max_reject_ratio: float = MAX_REJECT_RATIO,
+    contracts: Contracts | None = None,
     out: Path | str | None = None,
     jobs: int | None = None,
     note: Callable[[str], None] = _silent,
@@ -72,11 +77,12 @@ def build_dataset(
     feeds
         Directory of the feed files.
     start, end
-        ``[start, end)``, Unix seconds, widened outward to the interval grid; None: all days found.
+        ``[start, end)``: Unix seconds, ISO 8601 text or an aware datetime, widened outward to the interval grid; None:
+        all days found.
     interval_sec
         Length of an interval, s, at least 1.
     symbols
-        Only these; empty for all.
+        Only this one, or these; empty for all.
     filters
         The sanity filters that are on; None for all with their usual limits (`chosen_filters`).
     tick_sample_rate
@@ -85,6 +91,8 @@ def build_dataset(
         Fee of a fill without ``fee_bps``, bps of notional; negative is a rebate.
     max_reject_ratio
         Share of bad lines in one file past which the run ends, 0..1.
+    contracts
+        Symbol -> `calib.feeds.contracts.Contract`, of symbols whose quantities are contracts.
     out
         Root below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
@@ -101,19 +109,25 @@ def build_dataset(
     ------
     InputError
         One of its kinds: no feeds, nothing in range, symbols that match nothing, a damaged file, too many bad lines.
-    BadRange
-        Where the range is none.
+    BadRange, BadTime
+        Where the range is empty, or a time is not one.
     """
-    plan = plan_dataset(Path(feeds), start=start, end=end, interval_sec=interval_sec)
+    plan = plan_dataset(
+        Path(feeds),
+        start=None if start is None else unix_seconds(start),
+        end=None if end is None else unix_seconds(end),
+        interval_sec=interval_sec,
+    )
     for sentence in plan.notes:
         note(sentence)
     recipe = DatasetOptions(
-        tuple(symbols),
+        symbol_list(symbols),
         chosen_filters() if filters is None else tuple(filters),
         tick_sample_rate,
         maker_fee_bps,
         taker_fee_bps,
         max_reject_ratio,
+        contracts or {},
     )
     return build_from_plan(plan, recipe, out=None if out is None else Path(out), jobs=jobs, note=note)
 
@@ -129,7 +143,7 @@ def build_from_plan(
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
     tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
-    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps)
+    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
     with _engine(plan, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
@@ -137,7 +151,7 @@ def build_from_plan(
         ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
     found = [reader.stats[file] for file in plan.files]
     for stats in found:
-        check_ratio(stats, recipe.max_reject_ratio)
+        check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
     rows = join_kinds(ticks, fills, plan.grid)
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
         note(sentence)
@@ -149,6 +163,7 @@ def build_from_plan(
             tick_sample_rate=recipe.tick_sample_rate,
             maker_fee_bps=recipe.maker_fee_bps,
             taker_fee_bps=recipe.taker_fee_bps,
+            contracts=_contracts(recipe.contracts),
         ),
         inputs=[_input(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
@@ -226,7 +241,16 @@ def _input(stats: FileStats) -> Input:
         lines=stats.lines,
         used=stats.used,
         rejected=dict(stats.rejected),
+        trade_id_conflicts=stats.trade_id_conflicts or msgspec.UNSET,
     )
+
+
+def _contracts(contracts: Contracts) -> dict[str, ContractParams] | msgspec.UnsetType:
+    named = {
+        symbol: ContractParams(inverse=contract.inverse, multiplier=contract.multiplier)
+        for symbol, contract in sorted(contracts.items())
+    }
+    return named or msgspec.UNSET
 
 
 def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:
