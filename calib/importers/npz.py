@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from zipfile import BadZipFile, ZipFile
 
 from calib.errors import NotThisFormat, TruncatedInput, UnreadableInput
+from calib.importers.base import unseen
+from calib.importers.opened import opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +58,8 @@ class NpzArray:
 
     def __enter__(self) -> NpzArray:
         try:
-            self._archive = self._stack.enter_context(ZipFile(self._path))
+            handle = self._stack.enter_context(opened(self._path, unseen))
+            self._archive = self._stack.enter_context(ZipFile(handle))
         except OSError as error:
             raise UnreadableInput(
                 f"cannot be read: {error.strerror}", where=str(self._path), hint=self._hint
