@@ -62,8 +62,8 @@ def test_the_troubles_of_a_book_in_text_and_json(tmp_path: Path, capsys: pytest.
     assert max(map(len, text.splitlines())) <= 120
     found = checked(capsys, file.path, code=1)[file.name]
     assert found["book"][0] == {
-        "symbol": "A", "snapshots": 2, "deltas": 4, "rules": {"range": 4}, "sessions": 2, "unverified": 1, "bad_lines": 1,
-        "gaps": 1,
+        "symbol": "A", "snapshots": 2, "deltas": 4, "rules": {"range": 4}, "sessions": 2, "unverified": 1,
+        "bad_lines": 1, "gaps": 1,
         "rewinds": 0, "duplicates": 1, "restarts": 0, "crossed": 0, "before_snapshot": 0, "late_snapshots": 0,
         "first_line": {"gaps": 4, "duplicates": 3},
     }  # fmt: skip
@@ -77,9 +77,10 @@ def test_the_troubles_of_trades(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(["check", str(file.path)]) == 0
     text = capsys.readouterr().out
     assert (
-        "  trade ids      3 of 4 lines have one\n                 no gap\n  duplicates     BTCUSDT 1 (first at line 2)\n"
-        in text
-    )
+        "  trade ids      3 of 4 lines have one\n"
+        "                 no gap\n"
+        "  duplicates     BTCUSDT 1 (first at line 2)\n"
+    ) in text
     assert "  rewinds        BTCUSDT 1 (first at line 3)\n  out of order   BTCUSDT 1 (first at line 3)\n" in text
     (found,) = checked(capsys, file.path)[file.name]["trades"]
     assert (found["trades"], found["without_id"], found["duplicates"]) == (4, 1, 1)

@@ -60,7 +60,7 @@ def test_a_format_is_one_class_and_one_line(
     assert "Turn a list of prices into a trades feed." in " ".join(capsys.readouterr().out.split())
     assert run(["import", "dummy", "--help"]) == 0
     said = capsys.readouterr().out
-    assert "--name SYM" in said and "--as-side" in said and "--salvage" in said
+    assert all(flag in said for flag in ("--name SYM", "--as-side", "--salvage"))
     (tmp_path / "prices.txt").write_text("5\nx\n7\n")
     argv = ["import", "dummy", str(tmp_path / "prices.txt"), "--out", str(tmp_path / "feeds"), "--name", "Y"]
     assert run([*argv, "--as-side", "sell"]) == 0
@@ -76,7 +76,8 @@ def test_a_format_is_one_class_and_one_line(
 def test_every_format_says_what_its_command_needs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     importer = load(name)
     assert importer.name == name
-    assert importer.summary.endswith(".") and importer.files and importer.example
+    assert importer.summary.endswith(".")
+    assert all((importer.files, importer.example))
     assert run(["import", name, "--help"]) == 0
     said = capsys.readouterr().out
     for option in importer.options:
@@ -91,8 +92,10 @@ def made(name: str) -> Any:
 STARTS = {
     "hummingbot": (
         "trades_x.csv",
-        b"exchange_trade_id,symbol,base_asset,quote_asset,timestamp,order_id,trade_type,order_type,price,amount,trade_fee\n"
-        b"t1,A-B,A,B,1652207035500,o1,BUY,LIMIT_MAKER,0.5,300,{}\n",
+        (
+            b"exchange_trade_id,symbol,base_asset,quote_asset,timestamp,order_id,trade_type,order_type,price,amount,trade_fee\n"
+            b"t1,A-B,A,B,1652207035500,o1,BUY,LIMIT_MAKER,0.5,300,{}\n"
+        ),
     ),
     "hftbacktest-collector": (
         "btcusdt_20240808",
@@ -100,8 +103,10 @@ STARTS = {
     ),
     "tardis": (
         "deribit_trades.csv",
-        b"exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
-        b"deribit,X,1585699200000000,1585699200000100,1,buy,6424.5,10\n",
+        (
+            b"exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
+            b"deribit,X,1585699200000000,1585699200000100,1,buy,6424.5,10\n"
+        ),
     ),
     "binance-vision": ("BTCUSDT-trades-2025-01-01.csv", b"1,93576.0,0.5,46788.0,1735689600000123,True,True\n"),
     "cryptofeed": (
@@ -135,7 +140,10 @@ HOSTILE = [
     b"deribit,X," + b"1" * 5000 + b",1585699200000100,1,buy,1,1",
     b"deribit,X,1585699200000000,1585699200000100,1,buy,1e400,nan",
     b"1,93576.0,0.5,46788.0," + b"9" * 5000 + b",True,True",
-    b"t1,A-B,A,B,1652207035500,o1,BUY,LIMIT_MAKER,9e999999,9e999999,\"{'percent': 0.1, 'flat_fees': [{'token':'B','amount':'1'}]}\"",
+    (
+        b"t1,A-B,A,B,1652207035500,o1,BUY,LIMIT_MAKER,9e999999,9e999999,"
+        b"\"{'percent': 0.1, 'flat_fees': [{'token':'B','amount':'1'}]}\""
+    ),
     b"t1,A-B,A,B,9e999999,o1,BUY,LIMIT_MAKER,1e-999999,1e-999999,\"{'percent': 9e999999}\"",
     b"t1,A-B,A,B,1652207035500,o1,BUY,LIMIT_MAKER,1,1,\"{'percent': " + b"9" * 5000 + b'}"',
 ]

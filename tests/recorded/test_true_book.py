@@ -70,7 +70,8 @@ def test_a_repeated_line_and_an_overlap_lose_no_book() -> None:
         line("delta", 21, 9.0),
     ]
     book, bests = book_of(*lines)
-    assert bests[0] is None and None not in bests[1:]
+    assert bests[0] is None
+    assert None not in bests[1:]
     assert book.counts == {REPEATED: len(deltas[4:]) + 1}
 
 
