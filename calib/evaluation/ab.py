@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from calib.evaluation.ab_feeds import ABFeeds, Survey, assigned_router, choose_f
 from calib.experiments.recorded import RecordedRun
 from calib.experiments.routing import Assignment, Router
 from calib.experiments.settings import ABSettings
+from calib.feeds.contracts import Contracts, in_linear_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class ABOptions:
         Fee of a fill without ``fee_bps``, bps.
     tick_sample_rate
         Ticks that a tick line without ``sample_rate`` stands for.
+    contracts
+        Symbol -> its contract, of symbols whose quantities are contracts.
     """
 
     assign: str | None = None
@@ -42,6 +45,7 @@ class ABOptions:
     maker_fee_bps: float = 0.0
     taker_fee_bps: float = 0.0
     tick_sample_rate: int = 10
+    contracts: Contracts = field(default_factory=dict)
 
 
 def evaluate_ab(
@@ -133,6 +137,8 @@ def _feed(run: RecordedRun, data: ABFeeds, options: ABOptions, advance: Callable
         elif row["bucket"] is None:
             data.without_bucket += 1
             continue
+        if kind == "fills" and options.contracts:
+            row["qty"] = in_linear_terms(row, options.contracts)["qty"]
         _record(run, kind, row, fees, options.tick_sample_rate)
 
 

@@ -42,6 +42,12 @@ Contracts = Mapping[str, Contract]
 """Symbol -> its contract; symbols without one trade in base units."""
 
 
+def in_linear_terms(fill: Mapping[str, Any], contracts: Contracts) -> Mapping[str, Any]:
+    """The fill with the quantity whose ``price x qty`` is its notional; the fill itself without a contract."""
+    contract = contracts.get(fill["symbol"])
+    return fill if contract is None else {**fill, "qty": contract.linear_qty(fill["price"], fill["qty"])}
+
+
 def contracts_of(section: Mapping[str, Mapping[str, Any]]) -> dict[str, Contract]:
     """The value of the setting ``contracts`` as contracts, sorted by symbol.
 

@@ -61,10 +61,12 @@ class NpzArray:
             handle = self._stack.enter_context(opened(self._path, unseen))
             self._archive = self._stack.enter_context(ZipFile(handle))
         except OSError as error:
+            self.__exit__()
             raise UnreadableInput(
                 f"cannot be read: {error.strerror}", where=str(self._path), hint=self._hint
             ) from error
         except BadZipFile as error:
+            self.__exit__()
             if self._begins_as_zip():
                 raise self._truncated("the archive's table of contents is missing") from error
             raise self.refused("is not a .npz file") from error
