@@ -86,7 +86,7 @@ def _notes(found: Import, importer: Importer) -> Iterator[str]:
         if count := sum(source.rejected[reason] for source in found.sources):
             yield f"{_counted(count, 'row')} rejected as {reason}: {hint}"
     if other := sum(source.rejected["other_stream"] for source in found.sources):
-        yield f"{_counted(other, 'row')} of other markets or streams left out, as --only asks"
+        yield f"{_counted(other, 'row')} of other markets or streams left out, as --only asks: {', '.join(found.left_out)}"
     for source in found.sources:
         if source.rejected["cut_short"]:
             line = source.first_line["cut_short"]
