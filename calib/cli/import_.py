@@ -86,7 +86,8 @@ def _notes(found: Import, importer: Importer) -> Iterator[str]:
         if count := sum(source.rejected[reason] for source in found.sources):
             yield f"{_counted(count, 'row')} rejected as {reason}: {hint}"
     if other := sum(source.rejected["other_stream"] for source in found.sources):
-        yield f"{_counted(other, 'row')} of other markets or streams left out, as --only asks: {', '.join(found.left_out)}"
+        labels = ", ".join(found.left_out)
+        yield f"{_counted(other, 'row')} of other markets or streams left out, as --only asks: {labels}"
     for source in found.sources:
         if source.rejected["cut_short"]:
             line = source.first_line["cut_short"]
