@@ -23,7 +23,7 @@ from calib.experiments.gates import Gate
 from calib.experiments.hold import Hold
 from calib.experiments.routing import rank_rule, switchback_rule
 from calib.experiments.sequential import BoundedMean, PairedBlocks, Switchback
-from calib.experiments.sequential.switchback import Baseline, difference
+from calib.experiments.sequential.switchback import RunningBaseline, difference
 from calib.experiments.settings import ABSettings
 from calib.experiments.sound import plan_of
 
@@ -48,7 +48,7 @@ class Harm:
 
 
 @dataclass(frozen=True)
-class World:
+class MarketModel:
     """One simulated run, B's harm not yet added. Fills and ticks are in time order."""
 
     symbols: int
@@ -65,7 +65,7 @@ class World:
     """A uniform number per tick: decides whether harm makes it late."""
 
 
-def make_world(rng: np.random.Generator, symbols: int, hours: float) -> World:
+def make_world(rng: np.random.Generator, symbols: int, hours: float) -> MarketModel:
     """A market of ordinary heterogeneity; the constants stand in the docs."""
     minutes = math.ceil(hours * 60)
     rate = 2.0 * rng.lognormal(0, 0.5, symbols)
@@ -91,7 +91,7 @@ def make_world(rng: np.random.Generator, symbols: int, hours: float) -> World:
     luck = rng.uniform(size=len(tick_ts))
     late = np.full(minutes, 0.004)
     late[rng.uniform(size=minutes) < 1 / 30] = 0.10
-    return World(
+    return MarketModel(
         symbols, hours, fill_ts, fill_symbol, slippage, taker, tick_ts, tick_symbol, latency,
         luck < late[tick_minute], luck,
     )  # fmt: skip
@@ -105,7 +105,7 @@ def wander(rng: np.random.Generator, shape: tuple[int, ...], keep: float, sd: fl
     return steps
 
 
-def harmed(world: World, harm: Harm, fill_b: NDArray[np.bool_], tick_b: NDArray[np.bool_]) -> tuple[Floats, ...]:
+def harmed(world: MarketModel, harm: Harm, fill_b: NDArray[np.bool_], tick_b: NDArray[np.bool_]) -> tuple[Floats, ...]:
     """Slippage, latency and lateness once B's harm is in."""
     slippage = world.slippage + np.where(fill_b, harm.slippage_bps, 0.0)
     latency = world.latency * np.where(tick_b, harm.latency_ratio, 1.0)
@@ -119,14 +119,14 @@ def harmed(world: World, harm: Harm, fill_b: NDArray[np.bool_], tick_b: NDArray[
 # -- the sound decision, all runs at once ------------------------------------------------------------------------------
 
 
-def switchback_arms(world: World, salt: str) -> NDArray[np.bool_]:
+def switchback_arms(world: MarketModel, salt: str) -> NDArray[np.bool_]:
     """``(blocks, symbols)``: who is in B."""
     names = [f"S{i}" for i in range(world.symbols)]
     deals = [switchback_rule(salt, names, block) for block in range(int(world.hours * 3600) // BLOCK_S)]
     return np.array([[name in chosen for name in names] for chosen in deals])
 
 
-def block_sums(world: World, harm: Harm, is_b: NDArray[np.bool_]) -> dict[str, Floats]:
+def block_sums(world: MarketModel, harm: Harm, is_b: NDArray[np.bool_]) -> dict[str, Floats]:
     """Per channel ``(2, blocks, symbols)``: sums and counts; and ``is_b`` ``(blocks, symbols)``."""
     blocks, n = is_b.shape
     fill_block = np.minimum((world.fill_ts // BLOCK_S).astype(np.int64), blocks - 1)
@@ -184,7 +184,7 @@ def _gate_acts(gate: Gate, sums: Floats, counts: Floats, is_b: NDArray[np.bool_]
 # -- the sound decision with persistent arms, run by run ---------------------------------------------------------------
 
 
-def persistent_acts(world: World, harm: Harm, salt: str, settings: ABSettings = SETTINGS) -> dict[str, float]:
+def persistent_acts(world: MarketModel, harm: Harm, salt: str, settings: ABSettings = SETTINGS) -> dict[str, float]:
     """Per gate: seconds from B's beginning (24 h into the world) until the paired-block test acts."""
     names = [f"S{i}" for i in range(world.symbols)]
     chosen = rank_rule(salt, names, 0.5)
@@ -204,7 +204,7 @@ def persistent_acts(world: World, harm: Harm, salt: str, settings: ABSettings = 
 
 def _persistent_acts(gate: Gate, data: Floats, in_b: NDArray[np.bool_], before: int, settings: ABSettings) -> float:
     plan = plan_of(gate, settings)
-    test, baseline = PairedBlocks(plan.alpha, gate.sound_margin, plan.horizon), Baseline((len(in_b),), 1.0)
+    test, baseline = PairedBlocks(plan.alpha, gate.sound_margin, plan.horizon), RunningBaseline((len(in_b),), 1.0)
     for block in range(data.shape[1]):
         sums, counts = data[:, block]
         known = baseline.count > 0
@@ -220,7 +220,7 @@ def _persistent_acts(gate: Gate, data: Floats, in_b: NDArray[np.bool_], before: 
 # -- the seed decision, run by run -------------------------------------------------------------------------------------
 
 
-def seed_acts(world: World, harm: Harm, salt: str, settings: ABSettings = SETTINGS) -> dict[str, float]:
+def seed_acts(world: MarketModel, harm: Harm, salt: str, settings: ABSettings = SETTINGS) -> dict[str, float]:
     """Per gate: seconds until the seed decision acts, infinity where it never does."""
     names = [f"S{i}" for i in range(world.symbols)]
     chosen = rank_rule(salt, names, 0.5)

@@ -110,9 +110,9 @@ def _fill(n: int) -> bytes:
 
 
 def run_reader(directory: Path, jobs: int) -> int:
-    from calib.feeds.days import find_days
-    from calib.feeds.reading import read_batches
-    from calib.feeds.workers import Workers
+    from calib.engines import Workers
+    from calib.feeds.reading.batches import read_batches
+    from calib.feeds.reading.days import find_days
 
     used = 0
     with Workers(jobs) if jobs > 1 else contextlib.nullcontext() as engine:

@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
-from calib.feeds.importers import collect, store
-from calib.feeds.importers.hftbacktest_collector import HftbacktestCollector
+from calib.importers import collect, store
+from calib.importers.formats.hftbacktest_collector import HftbacktestCollector
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 

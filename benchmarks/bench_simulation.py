@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from calib.simulation.box.hour import BoxHour
-from calib.simulation.box.settings import BoxSettings
+from calib.simulation.closed_loop.hour import BoxHour
+from calib.simulation.closed_loop.settings import BoxSettings
 from calib.simulation.instruments import first_names
 from calib.virtual_loop import run
 

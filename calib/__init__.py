@@ -6,14 +6,17 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
 - `calib.config`: settings with their ranges and origins
-- `calib.feeds`: what is on disk, its schema, reading, writing and importing it
-- `calib.market`: the live order book: levels, sequence rules, the stream that builds it, the cache with its safeguards
+- `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
+- `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
 - `calib.features`: live statistics of the bot, per symbol
 - `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
-- `calib.venue`: the simulated exchange: latency, faults, matching with a queue
+- `calib.exchange_sim`: the simulated exchange: latency, faults, matching with a queue
+- `calib.recorded`: recorded books made whole again
+- `calib.engines`: how the parts of a job run: in this process or in several
+- `calib.importers`: recordings and logs of other tools made feeds
 - `calib.dataset`: from feeds to intervals, and datasets on disk
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
-- `calib.simulation`: the bot in a box: feeds of an invented market, written by the live parts
+- `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
 - `calib.reports`: results for people
 - `calib.cli`: the command line
@@ -25,6 +28,8 @@ from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from calib._version import __version__
 
 if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
@@ -39,19 +44,17 @@ if TYPE_CHECKING:
         QuoteLogger,
         TradeLogger,
     )
-    from calib.market.book import OrderBook
-    from calib.market.cache import MDCache
-    from calib.market.config import MDCacheConfig
-    from calib.market.entry import MDCacheEntry
-    from calib.market.invalidation import MDCacheInvalidator
+    from calib.market.book.order_book import OrderBook
+    from calib.market.cache.config import MDCacheConfig
+    from calib.market.cache.entry import MDCacheEntry
+    from calib.market.cache.invalidation import MDCacheInvalidator
+    from calib.market.cache.md_cache import MDCache
     from calib.pipeline.context import MarketData, QuoteContext
     from calib.pipeline.fetch import FetchMDStage
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
-
-__version__ = "0.1.0"
 
 _HOME = {
     "ABHarness": "calib.experiments",
@@ -62,12 +65,12 @@ _HOME = {
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
-    "MDCache": "calib.market.cache",
-    "MDCacheConfig": "calib.market.config",
-    "MDCacheEntry": "calib.market.entry",
-    "MDCacheInvalidator": "calib.market.invalidation",
+    "MDCache": "calib.market.cache.md_cache",
+    "MDCacheConfig": "calib.market.cache.config",
+    "MDCacheEntry": "calib.market.cache.entry",
+    "MDCacheInvalidator": "calib.market.cache.invalidation",
     "MarketData": "calib.pipeline.context",
-    "OrderBook": "calib.market.book",
+    "OrderBook": "calib.market.book.order_book",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",

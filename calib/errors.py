@@ -16,7 +16,7 @@
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
     |   |-- NoSuchSymbol            no-such-symbol
-    |   |-- TwoForms                two-forms-of-one-day
+    |   |-- DuplicateDayFile                two-forms-of-one-day
     |   |-- UnreadableInput         unreadable-input
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
@@ -31,7 +31,7 @@
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
     |   |-- BadLevel                bad-level
-    |   `-- BadBody                 bad-book-body
+    |   `-- InvalidSnapshot                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
@@ -178,7 +178,7 @@ class NoSuchSymbol(InputError):
     name = "no-such-symbol"
 
 
-class TwoForms(InputError):
+class DuplicateDayFile(InputError):
     """One day of one kind lies there plain and compressed at once."""
 
     name = "two-forms-of-one-day"
@@ -263,7 +263,7 @@ class BadLevel(RecordError, ValueError):
     name = "bad-level"
 
 
-class BadBody(RecordError, ValueError):
+class InvalidSnapshot(RecordError, ValueError):
     """What a refresh callback brought is no order book; counted as a failed refresh, never raised to readers."""
 
     name = "bad-book-body"

@@ -131,7 +131,7 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-class NamelessFile:
+class AnonymousTempFile:
     """A file for what does not fit into memory: appended to, and read at any place.
 
     It never has a name: nobody sees it, and the system takes it back however the process ends. It is made by the first

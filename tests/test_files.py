@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from calib.errors import LockHeld, UnwritableOutput
-from calib.files import LOCK_NAME, NamelessFile, locked, write_atomic
+from calib.files import LOCK_NAME, AnonymousTempFile, locked, write_atomic
 
 
 def test_writes_and_says_whether_it_changed(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_lock_is_held_against_a_second_process_and_freed_by_its_death(tmp_path: 
 
 
 def test_what_a_nameless_file_was_given_stands_where_it_said(tmp_path: Path) -> None:
-    file = NamelessFile(tmp_path / "new")
+    file = AnonymousTempFile(tmp_path / "new")
     assert not (tmp_path / "new").exists()  # not before it is needed
     assert [file.append(b"one"), file.append(b"three")] == [0, 3]
     assert (file.size, file.read(3, 5), file.read(1, 4), file.read(6, 100), file.read(8, 1)) == (
@@ -82,4 +82,4 @@ def test_a_temporary_directory_that_takes_nothing_is_a_named_error(monkeypatch: 
 
     monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
     with pytest.raises(UnwritableOutput, match=r"takes no temporary file: No usable .* TMPDIR"):
-        NamelessFile().append(b"x")
+        AnonymousTempFile().append(b"x")

@@ -19,7 +19,7 @@ from calib.cli.app import app
 from calib.config import SETTINGS
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
-from calib.feeds import reference
+from calib.feeds.schema import reference
 from calib.reports.alerts import MEANINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -15,9 +15,9 @@ from calib.errors import UsageError
 from calib.files import locked, make_directory
 
 if TYPE_CHECKING:
-    from calib.dataset.build import Recipe
+    from calib.dataset.build import DatasetOptions
     from calib.dataset.model import Dataset
-    from calib.dataset.plan import Plan
+    from calib.dataset.plan import DatasetPlan
 
 
 def aggregate(
@@ -117,9 +117,9 @@ def aggregate(
         return _make(session, plan, root, strict=strict, prom=prom, now=now)
 
 
-def _recipe(session: Session) -> Recipe:
+def _recipe(session: Session) -> DatasetOptions:
     """What the settings ask of the dataset."""
-    from calib.dataset.build import Recipe
+    from calib.dataset.build import DatasetOptions
     from calib.dataset.filters import DeadlineMiss, Filter, LowTicks, NonFinite, WsGap
 
     values = session.config.section("aggregate")
@@ -129,7 +129,7 @@ def _recipe(session: Session) -> Recipe:
         WsGap(values["max_gap_sec"]),
         NonFinite(),
     ]
-    return Recipe(
+    return DatasetOptions(
         symbols=tuple(session.config["symbols"]),
         filters=tuple(rule for rule in filters if rule.reason not in values["no_filter"]),
         tick_sample_rate=values["tick_sample_rate"],
@@ -139,7 +139,7 @@ def _recipe(session: Session) -> Recipe:
     )
 
 
-def _make(session: Session, plan: Plan, root: Path, *, strict: bool, prom: Path | None, now: float) -> int:
+def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom: Path | None, now: float) -> int:
     from calib.dataset.build import build_from_plan, stored_size
     from calib.dataset.store import write_dataset
 
@@ -220,7 +220,7 @@ def _gauges(dataset: Dataset) -> dict[str, tuple[str, dict[str, float] | float]]
     }
 
 
-def _say_plan(session: Session, plan: Plan, root: Path) -> int:
+def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     """What ``--dry-run`` prints: files, days missing, intervals expected and paths."""
     from calib.dataset.build import stored_size
 

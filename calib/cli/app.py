@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from calib import __version__
+from calib._version import __version__
 from calib.cli import ab, aggregate, canary, check, config, demo, import_, replay, simulate, summary
 
 app = typer.Typer(

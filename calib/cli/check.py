@@ -59,8 +59,8 @@ def check(
 def _print_schema(session: Session, kind: str) -> int:
     import json
 
-    from calib.feeds.jsonschema import json_schema
-    from calib.feeds.schema import FEEDS
+    from calib.feeds.schema.jsonschema import json_schema
+    from calib.feeds.schema.table import FEEDS
 
     if kind not in FEEDS:
         raise UsageError(f"there is no feed {kind!r}", where="--schema", hint=f"One of {', '.join(FEEDS)}")
@@ -70,9 +70,9 @@ def _print_schema(session: Session, kind: str) -> int:
 
 def _check(session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool) -> int:
     from calib.cli import check_sequence
-    from calib.feeds import checkup, days
-    from calib.feeds.reading import FeedReading, RecordReading
-    from calib.feeds.workers import Workers
+    from calib.engines.processes import Workers
+    from calib.feeds.reading import checkup, days
+    from calib.feeds.reading.batches import FeedReading, RecordReading
 
     files, near = _files(paths)
     for name in near:
@@ -116,7 +116,7 @@ def _check(session: Session, paths: list[Path], max_age_s: float | None, now: fl
 
 def _files(paths: list[Path]) -> tuple[list[Any], list[str]]:
     """The feed files that the paths mean, in order, and the names nearly meant."""
-    from calib.feeds import days
+    from calib.feeds.reading import days
 
     chosen: dict[Path, Any] = {}
     near: list[str] = []
@@ -134,7 +134,7 @@ def _rejects(session: Session, file: Any, keep: bool) -> Iterator[Any]:
     if not keep:
         yield None
         return
-    from calib.feeds.rejects import RejectWriter, rejects_path
+    from calib.feeds.reading.rejects import RejectWriter, rejects_path
 
     with RejectWriter(rejects_path(Path(session.config["out"]), file.name)) as sink:
         yield sink
@@ -155,7 +155,7 @@ def _verdict(session: Session, found: list[Any], freshness: Any, max_age_s: floa
 
 def _describe(health: Any) -> list[str]:
     from calib.cli.check_sequence import counted
-    from calib.feeds.checkup import iso
+    from calib.feeds.reading.checkup import iso
 
     stats = health.stats
     rejected = stats.lines - stats.used
@@ -198,7 +198,7 @@ def _spans(days: list[date]) -> str:
 
 
 def _age(freshness: Any) -> str:
-    from calib.feeds.checkup import iso
+    from calib.feeds.reading.checkup import iso
 
     if freshness.age_s is None:
         return "newest line: none"

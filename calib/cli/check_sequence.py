@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from calib.feeds import trade_audit
-from calib.feeds.days import DayFile
-from calib.market import audit as book_audit
+from calib.feeds.reading import trade_audit
+from calib.feeds.reading.days import DayFile
+from calib.market.stream import audit as book_audit
 
 _SHOWN: Final = 5
 """Symbols named per trouble, the worst first."""

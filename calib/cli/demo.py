@@ -62,10 +62,10 @@ def _samples() -> Path | None:
 
 def _simulated(session: Session, root: Path) -> Path:
     from calib.simulation.output import simulate
-    from calib.simulation.plan import Plan
+    from calib.simulation.plan import SimulationPlan
 
     start = 1_735_765_200  # 2025-01-01T21:00:00Z, as the sample feeds
-    plan = Plan(("BTCUSDT", "ETHUSDT"), start, start + 3_600, hostile=True)
+    plan = SimulationPlan(("BTCUSDT", "ETHUSDT"), start, start + 3_600, hostile=True)
     session.note(f"{SAMPLES}/ is not here: simulating an hour of two symbols instead")
     with session.progress("simulating", len(plan.symbols) * len(plan.hours())) as advance:
         return simulate(plan, root / "demo_feeds", progress=advance).directory

@@ -14,7 +14,7 @@ from calib.cli.output import Session
 from calib.files import locked
 
 if TYPE_CHECKING:
-    from calib.feeds.importers import Import, Importer, LimitAs, Rejected
+    from calib.importers import Import, Importer, LimitAs, Rejected
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 
-class Limit(enum.StrEnum):
+class LimitOption(enum.StrEnum):
     """What a plain LIMIT order was."""
 
     MAKER = "maker"
@@ -42,7 +42,8 @@ def hummingbot(
     files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Hummingbot's trades_*.csv files.")],
     out: FeedsOut = None,
     limit_as: Annotated[
-        Limit | None, typer.Option("--limit-as", help="What a plain LIMIT order was; the file does not say [reject].")
+        LimitOption | None,
+        typer.Option("--limit-as", help="What a plain LIMIT order was; the file does not say [reject]."),
     ] = None,
     replace: Replace = False,
     max_reject_ratio: options.MaxRejectRatio = None,
@@ -53,7 +54,7 @@ def hummingbot(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Turn Hummingbot's trade files into a fills feed, one file per UTC day."""
-    from calib.feeds.importers import HummingbotTrades
+    from calib.importers import HummingbotTrades
 
     session = options.start(
         "import hummingbot",
@@ -85,7 +86,7 @@ def hftbacktest_collector(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Turn the recordings of hftbacktest's collector into book and trades feeds, one file per UTC day."""
-    from calib.feeds.importers import HftbacktestCollector
+    from calib.importers import HftbacktestCollector
 
     session = options.start(
         "import hftbacktest-collector",
@@ -115,7 +116,7 @@ def tardis(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Turn Tardis' order-book, best-price and trade tables into book and trades feeds."""
-    from calib.feeds.importers import Tardis
+    from calib.importers import Tardis
 
     session = options.start(
         "import tardis",
@@ -148,7 +149,7 @@ def binance_vision(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Turn Binance's public trade and best-price files into trades and book feeds."""
-    from calib.feeds.importers import BinanceVision
+    from calib.importers import BinanceVision
 
     session = options.start(
         "import binance-vision",
@@ -181,7 +182,7 @@ def hftbacktest_npz(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Turn hftbacktest's data files into book and trades feeds, one file per UTC day."""
-    from calib.feeds.importers import HftbacktestNpz
+    from calib.importers import HftbacktestNpz
 
     session = options.start(
         "import hftbacktest-npz",
@@ -210,7 +211,7 @@ def cryptofeed(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Turn cryptofeed's raw captures of Binance into book and trades feeds, one file per UTC day."""
-    from calib.feeds.importers import Cryptofeed
+    from calib.importers import Cryptofeed
 
     session = options.start(
         "import cryptofeed",
@@ -227,7 +228,7 @@ def cryptofeed(
 
 def run(session: Session, importer: Importer, files: Sequence[Path], replace: bool, hints: dict[str, str]) -> int:
     """Import and report: what every format's command does once it has its importer."""
-    from calib.feeds.importers import Scratch, collect, stored_bytes, write_days
+    from calib.importers import Scratch, collect, stored_bytes, write_days
 
     def on_reject(path: Path, row: Rejected) -> None:
         session.detail(f"{path}:{row.line}: {row.reason} {row.field}: {row.text[:120]}")

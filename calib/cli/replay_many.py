@@ -22,7 +22,7 @@ from calib.config import SETTINGS, Config, find_file
 from calib.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from calib.replay.sweep import LeftOut
+    from calib.replay.sweep import SkippedPoint
 
 
 def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str, Any]) -> int:
@@ -110,7 +110,7 @@ def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dic
 
 def _possible(
     session: Session, asked: Asked, combinations: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[LeftOut]]:
+) -> tuple[list[dict[str, Any]], list[SkippedPoint]]:
     """The combinations that are configurations, and the others.
 
     Raises
@@ -118,15 +118,15 @@ def _possible(
     ConfigError
         Where none is.
     """
-    from calib.replay.sweep import LeftOut
+    from calib.replay.sweep import SkippedPoint
 
-    chosen, left_out, first = list[dict[str, Any]](), list[LeftOut](), None
+    chosen, left_out, first = list[dict[str, Any]](), list[SkippedPoint](), None
     for values in combinations:
         try:
             settings_of(session.config.with_flags(values), asked)
             chosen.append(values)
         except ConfigError as error:
-            left_out.append(LeftOut(values, error.what))
+            left_out.append(SkippedPoint(values, error.what))
             first = first or error
     if first is not None and not chosen:
         raise first

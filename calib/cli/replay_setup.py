@@ -44,10 +44,10 @@ def settings_of(config: Config, asked: Asked) -> ReplaySettings:
     calib.errors.UsageError
         For a latency or fault that is none.
     """
+    from calib.exchange_sim.faults import Fault
     from calib.market import MDCacheConfig
     from calib.replay.latencies import LatencyChoice
     from calib.replay.settings import ReplaySettings
-    from calib.venue.faults import Fault
 
     section = config.section("replay")
     latency, every_ms = section["latency"], section["read_every_ms"]

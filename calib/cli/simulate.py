@@ -16,7 +16,7 @@ from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
 
 if TYPE_CHECKING:
-    from calib.simulation.plan import Plan
+    from calib.simulation.plan import SimulationPlan
 
 DEFAULT_START = "2025-01-01"
 
@@ -98,16 +98,16 @@ def simulate(
 ) -> int:
     """Write feeds of a simulated market and bot, through the loggers that a live bot uses."""
     from calib.market import MDCacheConfig
-    from calib.simulation.box.settings import BoxSettings
+    from calib.simulation.closed_loop.settings import BoxSettings
     from calib.simulation.output import simulate as run
-    from calib.simulation.plan import Plan
+    from calib.simulation.plan import SimulationPlan
 
     flags = {"feeds": out, **options.parse_settings(setting)}
     session = options.start("simulate", flags=flags, config=config_file, output=output, quiet=quiet, color=color)
     if gate and not compare:
         raise UsageError("--gate judges a comparison", hint="Add --compare")
     begin, stop = _range(start, end, hours, minutes)
-    plan = Plan(
+    plan = SimulationPlan(
         symbols=tuple(_names(symbols)),
         start_s=begin,
         end_s=stop,
@@ -152,8 +152,8 @@ def simulate(
 
 def _venue(latency: str | None, faults: list[str] | None) -> dict[str, Any]:
     """What was chosen of the venue."""
+    from calib.exchange_sim.faults import Fault
     from calib.simulation.latency import LogNormal
-    from calib.venue.faults import Fault
 
     chosen: dict[str, Any] = {"faults": tuple(Fault.parse(text) for text in faults or ())}
     if latency is not None:
@@ -167,9 +167,9 @@ def _venue(latency: str | None, faults: list[str] | None) -> dict[str, Any]:
     return chosen
 
 
-def _compare(session: Session, plan: Plan, *, judged: bool) -> int:
+def _compare(session: Session, plan: SimulationPlan, *, judged: bool) -> int:
     """Before and after as a table, and the gate's verdict."""
-    from calib.simulation.box.compare import compare
+    from calib.simulation.closed_loop.compare import compare
 
     with session.progress("simulating", 2 * len(plan.symbols) * len(plan.hours())) as advance:
         done = compare(plan, advance)

@@ -12,19 +12,20 @@ from typing import Any, Final
 
 import polars as pl
 
-from calib.dataset.fills import FillSums
+from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import DeadlineMiss, Filter, LowTicks, NonFinite, WsGap, apply_filters
 from calib.dataset.grid import DAY_S
-from calib.dataset.intervals import DayLines, Summation, Wanted, join_kinds, sum_days
+from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
 from calib.dataset.model import Counts, Dataset, Filters, Input, MissingDays, Params
-from calib.dataset.plan import Plan, plan_dataset
-from calib.dataset.ticks import TickSums
+from calib.dataset.plan import DatasetPlan, plan_dataset
+from calib.dataset.ticks import TickAggregator
+from calib.engines import InProcess, Workers
 from calib.errors import NoLines, NoSuchSymbol
-from calib.feeds.days import DayFile
-from calib.feeds.reading import read_batches
-from calib.feeds.rejects import RejectWriter, check_ratio, rejects_path
-from calib.feeds.stats import FileStats
-from calib.feeds.workers import Engine, InProcess, Workers
+from calib.feeds.reading.batches import read_batches
+from calib.feeds.reading.days import DayFile
+from calib.feeds.reading.pieces import PieceDecoder
+from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.stats import FileStats
 
 DEFAULT_FILTERS: Final[tuple[Filter, ...]] = (LowTicks(10), DeadlineMiss(0.05), WsGap(60.0), NonFinite())
 """The sanity filters with their usual limits, in the order in which reasons are recorded."""
@@ -33,7 +34,7 @@ REASONS: Final = tuple(rule.reason for rule in DEFAULT_FILTERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class DatasetOptions:
     """What is asked of a dataset beside its range; defaults as `build_dataset`."""
 
     symbols: tuple[str, ...] = ()
@@ -106,13 +107,15 @@ def build_dataset(
     plan = plan_dataset(Path(feeds), start=start, end=end, interval_sec=interval_sec)
     for sentence in plan.notes:
         note(sentence)
-    recipe = Recipe(tuple(symbols), tuple(filters), tick_sample_rate, maker_fee_bps, taker_fee_bps, max_reject_ratio)
+    recipe = DatasetOptions(
+        tuple(symbols), tuple(filters), tick_sample_rate, maker_fee_bps, taker_fee_bps, max_reject_ratio
+    )
     return build_from_plan(plan, recipe, out=None if out is None else Path(out), jobs=jobs, note=note)
 
 
 def build_from_plan(
-    plan: Plan,
-    recipe: Recipe,
+    plan: DatasetPlan,
+    recipe: DatasetOptions,
     *,
     out: Path | None = None,
     jobs: int | None = None,
@@ -120,9 +123,9 @@ def build_from_plan(
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
-    tick_sums = TickSums(plan.grid.interval_sec, recipe.tick_sample_rate)
-    fill_sums = FillSums(recipe.maker_fee_bps, recipe.taker_fee_bps)
-    wanted = Wanted(plan.grid, plan.span, recipe.symbols)
+    tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
+    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps)
+    wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
     with _engine(plan, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
         # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
@@ -150,7 +153,7 @@ def build_from_plan(
     )
 
 
-def _engine(plan: Plan, jobs: int | None) -> contextlib.AbstractContextManager[Engine]:
+def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
     cores = len(os.sched_getaffinity(0)) if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
@@ -169,9 +172,9 @@ def stored_size(file: DayFile) -> int:
 class _Reader:
     """Reads the plan's files, and keeps what was found in them: the first reading counts, later ones repeat it."""
 
-    plan: Plan
+    plan: DatasetPlan
     out: Path | None
-    engine: Engine
+    engine: PieceDecoder
     progress: Callable[[float], None]
     stats: dict[DayFile, FileStats] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
@@ -228,7 +231,7 @@ def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Co
     )
 
 
-def _check_found(plan: Plan, asked: Sequence[str], present: set[str], rows: pl.DataFrame) -> list[str]:
+def _check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], rows: pl.DataFrame) -> list[str]:
     """Notes on symbols that do not occur.
 
     Raises

@@ -17,10 +17,10 @@ from calib.dataset.model import (
     Dropped,
     Filters,
     Input,
+    JsonRecord,
     MissingDays,
     Params,
     Range,
-    Record,
     Tool,
 )
 from calib.errors import NewerSchema, NotADataset
@@ -28,7 +28,7 @@ from calib.errors import NewerSchema, NotADataset
 REMAKE = "It was cut short or changed; make it anew with `calib aggregate`"
 
 
-class Envelope(Record, frozen=True, kw_only=True):
+class Envelope(JsonRecord, frozen=True, kw_only=True):
     """Everything of the file but its rows, in the file's key order."""
 
     schema: str
@@ -41,7 +41,7 @@ class Envelope(Record, frozen=True, kw_only=True):
     tool: Tool
 
 
-class _Schema(Record, frozen=True, kw_only=True):
+class _Schema(JsonRecord, frozen=True, kw_only=True):
     schema: str
 
 

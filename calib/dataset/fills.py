@@ -1,7 +1,7 @@
 """What an interval's fills add up to: the targets, short of the quotes that only the ticks know.
 
-One place per (symbol, interval): `FillSums` gets all of a group's fills at once, sorts them by (ts, file, line) and
-sums exactly. s is +1 for our buy and -1 for our sell, p the price, q the quantity.
+One place per (symbol, interval): `FillAggregator` gets all of a group's fills at once, sorts them by (ts, file,
+line) and sums exactly. s is +1 for our buy and -1 for our sell, p the price, q the quantity.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SUMS: Final = ("notional", "taker", "netted", "net", "net_equal", "slipped", "s
 
 
 @dataclass(frozen=True, slots=True)
-class FillSums:
+class FillAggregator:
     """All fills of some groups -> one row per group.
 
     Parameters

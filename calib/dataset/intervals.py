@@ -9,10 +9,10 @@ from typing import Final, Protocol
 import polars as pl
 
 from calib.dataset.grid import DAY_S, INDEX, Grid, Span
-from calib.dataset.holdback import ALLOWANCE_S, Holdback
 from calib.dataset.model import INTERVALS
 from calib.dataset.order import GROUP
 from calib.dataset.ticks import MAX_QUOTES
+from calib.dataset.watermark_buffer import ALLOWED_LATENESS_S, WatermarkBuffer
 from calib.errors import UnreadableInput
 
 REDO_LINES: Final = 2_000_000
@@ -40,7 +40,7 @@ class DayLines:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LineFilter:
     """Which lines are summed: those within ``span``, and of ``symbols`` where any are named."""
 
     grid: Grid
@@ -58,7 +58,7 @@ class Wanted:
 
 
 class Summation(Protocol):
-    """How one kind of feed is summed: `TickSums` or `FillSums`."""
+    """How one kind of feed is summed: `TickAggregator` or `FillAggregator`."""
 
     @property
     def kind(self) -> str:
@@ -82,10 +82,10 @@ class Summation(Protocol):
 
 def sum_days(
     days: Sequence[DayLines],
-    wanted: Wanted,
+    wanted: LineFilter,
     sums: Summation,
     *,
-    allowance_s: float = ALLOWANCE_S,
+    allowance_s: float = ALLOWED_LATENESS_S,
     redo_lines: int = REDO_LINES,
 ) -> pl.DataFrame:
     """Sum every (symbol, interval) of one kind of feed.
@@ -99,7 +99,7 @@ def sum_days(
     sums
         How.
     allowance_s, redo_lines
-        See `ALLOWANCE_S` and `REDO_LINES`: they decide the cost, never the result.
+        See `ALLOWED_LATENESS_S` and `REDO_LINES`: they decide the cost, never the result.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def sum_days(
         Where a file had to be read again and was no longer the same.
     """
     done = [sums(_nothing(sums))]
-    holdback = Holdback(wanted.grid, lambda lines: done.append(sums(lines)), allowance_s)
+    holdback = WatermarkBuffer(wanted.grid, lambda lines: done.append(sums(lines)), allowance_s)
     last_lines = [_hold_day(holdback, day, file, wanted) for file, day in enumerate(days)]
     holdback.end()
     table, late = pl.concat(done), holdback.late
@@ -128,7 +128,7 @@ def _nothing(sums: Summation) -> pl.DataFrame:
     return pl.DataFrame(schema={"line": pl.Int64, **sums.lines, INDEX: pl.Int64, "file": pl.Int64})
 
 
-def _hold_day(holdback: Holdback, day: DayLines, file: int, wanted: Wanted) -> int:
+def _hold_day(holdback: WatermarkBuffer, day: DayLines, file: int, wanted: LineFilter) -> int:
     """Give one file to the holdback; the number of its last valid line."""
     last = 0
     for batch in day.batches():
@@ -148,7 +148,7 @@ def _parts(late: pl.DataFrame, table: pl.DataFrame, count: str, redo_lines: int)
 
 
 def _read_again(
-    days: Sequence[DayLines], wanted: Wanted, part: pl.DataFrame, last_lines: Sequence[int]
+    days: Sequence[DayLines], wanted: LineFilter, part: pl.DataFrame, last_lines: Sequence[int]
 ) -> Iterator[pl.DataFrame]:
     """Every line of the late intervals, from the files that hold them, no further than these were read before."""
     touched = Span(

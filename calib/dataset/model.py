@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import msgspec
 import polars as pl
 
-from calib import __version__
+from calib._version import __version__
 from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS
 
 FAMILY: Final = "calib.dataset/"
@@ -39,11 +39,11 @@ Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """A count, or Unix seconds: what a 64-bit column holds."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class JsonRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the envelope; keys that a reader does not know are ignored."""
 
 
-class Range(Record, frozen=True, kw_only=True):
+class Range(JsonRecord, frozen=True, kw_only=True):
     """``[from, to)`` on the interval grid, ISO 8601 UTC, and the symbols that have a row, sorted."""
 
     from_: str = msgspec.field(name="from")
@@ -62,7 +62,7 @@ class Range(Record, frozen=True, kw_only=True):
         return _seconds(self.to)
 
 
-class Filters(Record, frozen=True, kw_only=True):
+class Filters(JsonRecord, frozen=True, kw_only=True):
     """Limit of each sanity filter; None where it was off."""
 
     low_ticks: int | None
@@ -71,7 +71,7 @@ class Filters(Record, frozen=True, kw_only=True):
     non_finite: bool | None
 
 
-class Params(Record, frozen=True, kw_only=True):
+class Params(JsonRecord, frozen=True, kw_only=True):
     """What else the numbers depend on."""
 
     tick_sample_rate: Whole
@@ -79,7 +79,7 @@ class Params(Record, frozen=True, kw_only=True):
     taker_fee_bps: float
 
 
-class Input(Record, frozen=True, kw_only=True):
+class Input(JsonRecord, frozen=True, kw_only=True):
     """One feed file: ``file`` is a base name, ``lines`` = ``used`` + all of ``rejected`` (reason -> count)."""
 
     file: str
@@ -90,14 +90,14 @@ class Input(Record, frozen=True, kw_only=True):
     rejected: dict[str, Whole]
 
 
-class MissingDays(Record, frozen=True, kw_only=True):
+class MissingDays(JsonRecord, frozen=True, kw_only=True):
     """Days of the range without a file, ``YYYY-MM-DD``, by kind of feed."""
 
     fills: list[str]
     pipeline_ticks: list[str]
 
 
-class Counts(Record, frozen=True, kw_only=True):
+class Counts(JsonRecord, frozen=True, kw_only=True):
     """Rows before the filters, rows kept, and rows dropped by reason (a row may fail several)."""
 
     intervals: Whole
@@ -105,7 +105,7 @@ class Counts(Record, frozen=True, kw_only=True):
     dropped: dict[str, Whole]
 
 
-class SampleCount(Record, frozen=True, kw_only=True):
+class SampleCount(JsonRecord, frozen=True, kw_only=True):
     """What stands behind an interval's numbers."""
 
     ticks: Whole
@@ -113,7 +113,7 @@ class SampleCount(Record, frozen=True, kw_only=True):
     quotes: Whole
 
 
-class Targets(Record, frozen=True, kw_only=True):
+class Targets(JsonRecord, frozen=True, kw_only=True):
     """What a calibration explains; see `calib.dataset.columns.TARGETS`."""
 
     net_bps: float | None
@@ -124,7 +124,7 @@ class Targets(Record, frozen=True, kw_only=True):
     taker_share_notional: float | None
 
 
-class Features(Record, frozen=True, kw_only=True):
+class Features(JsonRecord, frozen=True, kw_only=True):
     """What it explains them with; see `calib.dataset.columns.FEATURES`."""
 
     latency_p95_ms: float | None
@@ -139,7 +139,7 @@ class Features(Record, frozen=True, kw_only=True):
     vol_realized_bps: float | None
 
 
-class Interval(Record, frozen=True, kw_only=True):
+class Interval(JsonRecord, frozen=True, kw_only=True):
     """One kept row; ``start`` is ``start_ts`` as ISO 8601 UTC."""
 
     symbol: str
@@ -151,7 +151,7 @@ class Interval(Record, frozen=True, kw_only=True):
     features: Features
 
 
-class Dropped(Record, frozen=True, kw_only=True):
+class Dropped(JsonRecord, frozen=True, kw_only=True):
     """One row that failed at least one filter."""
 
     symbol: str
@@ -160,7 +160,7 @@ class Dropped(Record, frozen=True, kw_only=True):
     reasons: list[str]
 
 
-class Tool(Record, frozen=True, kw_only=True):
+class Tool(JsonRecord, frozen=True, kw_only=True):
     """Who wrote the file."""
 
     name: str = "calib"

@@ -12,7 +12,7 @@ from calib.dataset.grid import DAY_S, Grid, Span
 from calib.dataset.model import Range, iso
 from calib.dataset.store import dataset_name
 from calib.errors import NoLines
-from calib.feeds.days import DayFile, days_missing, find_days, newest_days
+from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
 
 KINDS: Final = ("fills", "pipeline_ticks")
 """The kinds of feed that a dataset is made from, in the order of the file."""
@@ -20,7 +20,7 @@ _EPOCH: Final = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DatasetPlan:
     """The range on the grid, and what lies there for it.
 
     Parameters
@@ -64,7 +64,7 @@ class Plan:
         return dataset_name(self.range([]))
 
 
-def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interval_sec: int) -> Plan:
+def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interval_sec: int) -> DatasetPlan:
     """Find the files of a range and put the range on the grid.
 
     Parameters
@@ -84,7 +84,7 @@ def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interva
         Where the directory is missing or holds neither fills nor pipeline_ticks.
     NoLines
         Where it holds some, but none of a day that the range touches.
-    TwoForms, UnreadableInput
+    DuplicateDayFile, UnreadableInput
         Where a day lies there twice, or a feed file's name belongs to something else.
     """
     grid = Grid(interval_sec)
@@ -102,7 +102,7 @@ def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interva
     if not files:
         raise _no_days(feeds, first, last)
     missing = {kind: tuple(days_missing(files, kind, from_day, to_day)) for kind in KINDS}
-    return Plan(feeds, grid, span, files, newest_days(found), missing, _notes(grid, span, asked))
+    return DatasetPlan(feeds, grid, span, files, newest_days(found), missing, _notes(grid, span, asked))
 
 
 def _number(day: date) -> int:

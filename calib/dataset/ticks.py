@@ -1,7 +1,7 @@
 """What an interval's tick lines add up to: the features, and the quotes sent.
 
-One place per (symbol, interval): `TickSums` gets all of a group's lines at once. Counts, largest values and quantiles
-depend on no order; the rest is computed over lines sorted by (ts, file, line) and summed exactly.
+One place per (symbol, interval): `TickAggregator` gets all of a group's lines at once. Counts, largest values and
+quantiles depend on no order; the rest is computed over lines sorted by (ts, file, line) and summed exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_QUOTES: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class TickSums:
+class TickAggregator:
     """All tick lines of some groups -> one row per group.
 
     Parameters

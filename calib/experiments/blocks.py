@@ -20,7 +20,7 @@ from calib.experiments.windows import p95
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calib.experiments.records import Fill, Tick
+    from calib.experiments.records import Fill, TickRecord
 
 MIN_TICKS_P95: Final = 20
 """Ticks that a symbol needs in a block for a p95 of its own."""
@@ -173,7 +173,7 @@ class OpenBlocks:
         else:
             sums.filled_ids.add(fill.quote_id)
 
-    def add_tick(self, tick: Tick) -> None:
+    def add_tick(self, tick: TickRecord) -> None:
         sums = self._sums(tick.ts, tick.symbol, tick.bucket)
         if sums is None:
             return

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from calib.experiments.blocks import OpenBlocks
 from calib.experiments.hold import Hold
-from calib.experiments.records import Fill, Tick
+from calib.experiments.records import Fill, TickRecord
 from calib.experiments.routing import A, Assignment, B, Router, block_of
 from calib.experiments.seed import SeedDecision
 from calib.experiments.sound import SoundDecision
 from calib.experiments.states import State
-from calib.experiments.timeline import Series, Timeline
+from calib.experiments.timeline import GateSeries, Timeline
 from calib.experiments.verdict import GateVerdict, Verdict
 from calib.experiments.windows import ArmMetrics, ArmWindow
 
@@ -31,7 +31,7 @@ DECISIONS = ("seed", "sound")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class EvaluationStep:
     """One evaluated grid point."""
 
     ts: float
@@ -45,7 +45,7 @@ class Step:
         return (self.seed if decision == "seed" else self.sound).acting or self.nodata
 
 
-class Engine:
+class ExperimentEngine:
     """Windows, blocks, both decisions and their timelines.
 
     Parameters
@@ -66,15 +66,15 @@ class Engine:
         self.grid: float | None = None
         """The newest grid point that was evaluated."""
         self.newest = -math.inf
-        self.pending: list[Fill | Tick] = []
+        self.pending: list[Fill | TickRecord] = []
         self.counts: Counter[str] = Counter()
         self.metrics: dict[str, ArmMetrics] = {}
         self.timelines = {(d, gate.name): Timeline() for d in DECISIONS for gate in settings.gates}
-        self.series = {gate.name: Series() for gate in settings.gates}
-        self.last: Step | None = None
+        self.series = {gate.name: GateSeries() for gate in settings.gates}
+        self.last: EvaluationStep | None = None
         self._resumed = False
 
-    def take(self, records: list[Fill | Tick]) -> None:
+    def take(self, records: list[Fill | TickRecord]) -> None:
         """Hand over records, in any order; those before the newest grid point are late, counted and left out."""
         grid = self.grid
         if grid is not None:
@@ -83,7 +83,7 @@ class Engine:
             records = timely
         self.pending.extend(records)
 
-    def advance(self, now: float) -> Iterator[Step]:
+    def advance(self, now: float) -> Iterator[EvaluationStep]:
         """Evaluate every grid point up to ``now`` less the allowed lateness."""
         step = self.settings.eval_s
         due = math.floor((now - self.settings.lateness_s) / step) * step
@@ -128,7 +128,7 @@ class Engine:
         while position < len(pending) and pending[position].ts < until:
             record = pending[position]
             position += 1
-            if isinstance(record, Tick):
+            if isinstance(record, TickRecord):
                 arms[record.bucket].add_tick(record)
                 if not router.listed(record.symbol):
                     blocks.add_tick(record)
@@ -139,13 +139,13 @@ class Engine:
             self.newest = record.ts
         return position
 
-    def _judge(self, now: float) -> Step:
+    def _judge(self, now: float) -> EvaluationStep:
         closed = self.blocks.close(now)
         for block in closed:
             self.sound.take(block, self.router.due())
         a, b = self.arms[A].metrics(now), self.arms[B].metrics(now)
         self.metrics = {A: a, B: b}
-        step = Step(now, self.seed.judge(now, a, b), self.sound.judge(now), self._judge_absence(now, a, b))
+        step = EvaluationStep(now, self.seed.judge(now, a, b), self.sound.judge(now), self._judge_absence(now, a, b))
         for decision, verdict in (("seed", step.seed), ("sound", step.sound)):
             for gate in verdict.gates:
                 self.timelines[decision, gate.gate].add(now, gate.state, gate.act, counted=not self._deaf)
@@ -154,7 +154,7 @@ class Engine:
         self.last = step
         return step
 
-    def _plot(self, now: float, step: Step) -> None:
+    def _plot(self, now: float, step: EvaluationStep) -> None:
         for seed, sound in zip(step.seed.gates, step.sound.gates, strict=True):
             b, bound = seed.evidence["b"], seed.evidence["bound"]
             excess = b - bound if b is not None and bound is not None else math.nan

@@ -13,9 +13,9 @@ from typing import Any, Final
 from calib.clock import Clock, SystemClock
 from calib.errors import CalibError, ConfigError
 from calib.experiments import latch
-from calib.experiments.engine import Engine, Step
+from calib.experiments.engine import EvaluationStep, ExperimentEngine
 from calib.experiments.exposure import ExposureLog
-from calib.experiments.records import Fill, Tick, net_bps, positive, slippage_bps, usable_ts
+from calib.experiments.records import Fill, TickRecord, net_bps, positive, slippage_bps, usable_ts
 from calib.experiments.report import build_report, verdicts
 from calib.experiments.routing import A, Assignment, B, Router
 from calib.experiments.settings import ABSettings
@@ -99,12 +99,12 @@ class ABHarness:
         self.store = latch.Store(home, SCHEMA)
         self.exposure = ExposureLog(home)
         self._resets: list[dict[str, Any]] = []
-        self._records: list[Fill | Tick] = []
+        self._records: list[Fill | TickRecord] = []
         self._recording = threading.Lock()
         self._evaluating = threading.RLock()
         self._store_error = ""
         self._saved: dict[str, Any] = {}
-        self.engine = Engine(self.settings, self.router)
+        self.engine = ExperimentEngine(self.settings, self.router)
         self._restore()
         if self.router.add(symbols):
             self._save()
@@ -143,7 +143,7 @@ class ABHarness:
             before = {symbol: self.router.arm(symbol, 0.0) for symbol in self.router.dealt()}
             self.router.set_split(split)
             if any(self.router.arm(symbol, 0.0) != arm for symbol, arm in before.items()):
-                self.engine = Engine(self.settings, self.router)
+                self.engine = ExperimentEngine(self.settings, self.router)
             self._save()
 
     # -- recording -----------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class ABHarness:
         if arm is None:
             return
         quotes = (1 if n_quotes is None else n_quotes) * (1 if sample_rate is None else sample_rate)
-        self._record(Tick(round(ts, 6), symbol, arm, tick_total_ms, bool(deadline_miss), quotes))
+        self._record(TickRecord(round(ts, 6), symbol, arm, tick_total_ms, bool(deadline_miss), quotes))
 
     def _arm_of_record(self, symbol: str, ts: float, bucket: str | None) -> str | None:
         if bucket is not None:
@@ -240,7 +240,7 @@ class ABHarness:
         with self._recording:
             self.counts[reason] += 1
 
-    def _record(self, record: Fill | Tick) -> None:
+    def _record(self, record: Fill | TickRecord) -> None:
         with self._recording:
             self._records.append(record)
             full = len(self._records) >= MAX_PENDING
@@ -281,7 +281,7 @@ class ABHarness:
             self._save()
         return None
 
-    def _roll_back(self, step: Step) -> dict[str, Any]:
+    def _roll_back(self, step: EvaluationStep) -> dict[str, Any]:
         gate = step.acting(self.settings.decision)
         record = {
             "event": "rollback",
@@ -409,7 +409,7 @@ class ABHarness:
         if state.get("rollback") is None and cleared:
             self._resets = resets
             self._saved = {}
-            self.engine = Engine(self.settings, self.router)
+            self.engine = ExperimentEngine(self.settings, self.router)
             with self._recording:
                 self._records = []
             self.rollback = None

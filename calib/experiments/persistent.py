@@ -9,7 +9,7 @@ import numpy as np
 from calib.experiments.blocks import Block, observe
 from calib.experiments.routing import A, B
 from calib.experiments.sequential.paired import MIN_ARM, MIN_PRE_S, MIN_SYMBOLS, PairedBlocks
-from calib.experiments.sequential.switchback import Baseline, difference
+from calib.experiments.sequential.switchback import RunningBaseline, difference
 from calib.experiments.states import State
 from calib.experiments.verdict import GateVerdict
 
@@ -30,7 +30,7 @@ class PersistentArms:
             gate.name: PairedBlocks(alpha, 0.0 if gate.limit is not None else gate.sound_margin, horizon)
             for gate in settings.gates
         }
-        self.baselines = {gate.name: Baseline((0,), 1.0) for gate in settings.gates}
+        self.baselines = {gate.name: RunningBaseline((0,), 1.0) for gate in settings.gates}
         self.arm_of: dict[str, str] = {}
         self.first_block: int | None = None
         self.newest_block = -1

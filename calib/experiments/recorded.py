@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from calib.experiments.harness import ABHarness
-from calib.experiments.records import Fill, Tick
+from calib.experiments.records import Fill, TickRecord
 from calib.experiments.report import compare
 from calib.experiments.routing import A, B, Router
 from calib.experiments.settings import ABSettings
@@ -34,12 +34,12 @@ class RecordedRun(ABHarness):
         self.first_ts = math.inf
         self.last_ts = -math.inf
 
-    def _record(self, record: Fill | Tick) -> None:
+    def _record(self, record: Fill | TickRecord) -> None:
         self.first_ts = min(self.first_ts, record.ts)
         self.last_ts = max(self.last_ts, record.ts)
         both = (self.arms[record.bucket], self._of(record.symbol, record.bucket))
         for window in both:
-            if isinstance(record, Tick):
+            if isinstance(record, TickRecord):
                 window.add_tick(record)
             else:
                 window.add_fill(record)

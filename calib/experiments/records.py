@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from calib.feeds.schema import EARLIEST_TS, LATEST_TS
+from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS
 
 NAN = float("nan")
 
@@ -26,7 +26,7 @@ class Fill(NamedTuple):
     quote_id: str | None
 
 
-class Tick(NamedTuple):
+class TickRecord(NamedTuple):
     """One tick of the pipeline."""
 
     ts: float

@@ -11,13 +11,13 @@ from calib.experiments.verdict import Verdict, finite
 from calib.experiments.windows import HIGHER_IS_BETTER, METRICS, UNITS, ArmMetrics, as_dict
 
 if TYPE_CHECKING:
-    from calib.experiments.engine import Engine
+    from calib.experiments.engine import ExperimentEngine
     from calib.experiments.routing import Router
 
 REPORT_SCHEMA = "calib.ab-report/1"
 
 
-def verdicts(engine: Engine) -> dict[str, Any]:
+def verdicts(engine: ExperimentEngine) -> dict[str, Any]:
     """Both decisions as they stand, by name; None before the first evaluation."""
     last = engine.last
     return {"seed": None, "sound": None} if last is None else {"seed": _said(last.seed), "sound": _said(last.sound)}
@@ -27,7 +27,7 @@ def _said(verdict: Verdict) -> dict[str, Any]:
     return verdict.to_json()
 
 
-def build_report(engine: Engine, router: Router, now: float) -> dict[str, Any]:
+def build_report(engine: ExperimentEngine, router: Router, now: float) -> dict[str, Any]:
     """The report's data at ``now``: windows, effects with their intervals, ratio check, timelines, assignment."""
     return {
         "schema": REPORT_SCHEMA,
@@ -69,7 +69,7 @@ def _compare(name: str, a: ArmMetrics, b: ArmMetrics) -> dict[str, Any]:
     }
 
 
-def effects(engine: Engine) -> dict[str, dict[str, Any] | None]:
+def effects(engine: ExperimentEngine) -> dict[str, dict[str, Any] | None]:
     """Per metric the mean block difference B - A with its anytime-valid interval; None without a switchback.
 
     The effect on ``tick_total_p95`` is a ratio: of each symbol's own p95, B over A less 1.
@@ -97,7 +97,7 @@ def effects(engine: Engine) -> dict[str, dict[str, Any] | None]:
     return found
 
 
-def sample_ratio(engine: Engine) -> dict[str, Any]:
+def sample_ratio(engine: ExperimentEngine) -> dict[str, Any]:
     """The sample-ratio check over (symbol, block) units."""
     ratio = engine.sound.sample_ratio
     return {
@@ -110,7 +110,7 @@ def sample_ratio(engine: Engine) -> dict[str, Any]:
     }
 
 
-def timelines(engine: Engine) -> dict[str, Any]:
+def timelines(engine: ExperimentEngine) -> dict[str, Any]:
     """Per gate: both decisions' spans and counts, and one point per block (time, excess over the bound, p)."""
     return {
         gate.name: {
@@ -122,7 +122,7 @@ def timelines(engine: Engine) -> dict[str, Any]:
     }
 
 
-def first_act(engine: Engine, decision: str) -> dict[str, Any] | None:
+def first_act(engine: ExperimentEngine, decision: str) -> dict[str, Any] | None:
     """When a decision first called for a rollback, and which gate; None where it never did."""
     acts = [
         (line.first_act, gate.name)

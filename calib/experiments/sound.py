@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from calib.experiments.blocks import CHANNEL_OF, SCALE_FLOOR, Block, observe
 from calib.experiments.persistent import PersistentArms
-from calib.experiments.sequential import BoundedMean, Plan, SampleRatio, Switchback
+from calib.experiments.sequential import BoundedMean, SampleRatio, Switchback, SwitchbackPlan
 from calib.experiments.states import State
 from calib.experiments.verdict import GateVerdict, Verdict, finite
 
@@ -18,15 +18,15 @@ MIN_DEADLINE_BLOCK_S = 60.0
 """On shorter blocks a burst of late ticks breaks the conditional mean that the bounded-mean test rests on."""
 
 
-def plan_of(gate: Gate, settings: ABSettings) -> Plan:
+def plan_of(gate: Gate, settings: ABSettings) -> SwitchbackPlan:
     """What is fixed of a gate's switchback test before its first block."""
     return _plan(gate.sound_margin, gate.channel, settings)
 
 
-def _plan(margin: float, channel: str, settings: ABSettings) -> Plan:
+def _plan(margin: float, channel: str, settings: ABSettings) -> SwitchbackPlan:
     horizon = max(1, round(settings.horizon_s / settings.block_s))
     alpha = settings.alpha / len(settings.gates)
-    return Plan(alpha, margin, settings.warmup_blocks, horizon, floor=SCALE_FLOOR[channel])
+    return SwitchbackPlan(alpha, margin, settings.warmup_blocks, horizon, floor=SCALE_FLOOR[channel])
 
 
 class SoundDecision:

@@ -48,7 +48,7 @@ class Timeline:
         }
 
 
-class Series:
+class GateSeries:
     """Points over time; when there are too many every second one goes, evenly over the whole time."""
 
     __slots__ = ("_skip", "_stride", "points")

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calib.experiments.records import Fill, Tick
+    from calib.experiments.records import Fill, TickRecord
 
 
 class Columns:
@@ -132,7 +132,7 @@ class ArmWindow:
         row = (fill.ts, fill.notional, fill.net_bps, fill.slippage_bps, float(fill.taker), self._quote(fill))
         self._fills.add(row)
 
-    def add_tick(self, tick: Tick) -> None:
+    def add_tick(self, tick: TickRecord) -> None:
         self._ticks.add((tick.ts, tick.tick_total_ms, float(tick.deadline_miss), tick.quotes))
 
     def _quote(self, fill: Fill) -> float:

@@ -1,15 +1,19 @@
-"""The live book: exact prices, order book, sequence rules, the stream that builds it, the cache that serves it."""
+"""The live order book: `book` (levels, exact prices), `stream` (builds a verified book), `cache` (serves it)."""
 
-from calib.market.backoff import Backoff
-from calib.market.book import BookView, OrderBook
-from calib.market.cache import MDCache
-from calib.market.checksum import KrakenChecksum, OkxChecksum
-from calib.market.config import MDCacheConfig
-from calib.market.connection import Connection
-from calib.market.entry import MDCacheEntry, MDCacheMeta
-from calib.market.freshness import Source, Standing, UseCase
-from calib.market.invalidation import MDCacheInvalidator
-from calib.market.messages import (
+import warnings
+
+from calib.market.book.order_book import BookView, OrderBook
+from calib.market.cache.config import MDCacheConfig
+from calib.market.cache.entry import MDCacheEntry, MDCacheMeta
+from calib.market.cache.freshness import Source, TrustLevel, UseCase
+from calib.market.cache.invalidation import MDCacheInvalidator
+from calib.market.cache.md_cache import MDCache
+from calib.market.cache.protocols import CacheMetrics, CachePolicy
+from calib.market.stream.backoff import Backoff
+from calib.market.stream.book_stream import BookStream, StreamSettings
+from calib.market.stream.checksum import KrakenChecksum, OkxChecksum
+from calib.market.stream.connection import Connection
+from calib.market.stream.messages import (
     Action,
     Delta,
     Failed,
@@ -20,9 +24,7 @@ from calib.market.messages import (
     Snapshot,
     StreamState,
 )
-from calib.market.ports import CacheMetrics, CachePolicy
-from calib.market.sequence import RULES, Verdict
-from calib.market.stream import BookStream, StreamSettings
+from calib.market.stream.sequence import RULES, SequenceVerdict
 
 __all__ = [
     "RULES",
@@ -47,11 +49,21 @@ __all__ = [
     "Outcome",
     "Reason",
     "Resync",
+    "SequenceVerdict",
     "Snapshot",
     "Source",
-    "Standing",
     "StreamSettings",
     "StreamState",
+    "TrustLevel",
     "UseCase",
-    "Verdict",
 ]
+
+_RENAMED = {"Standing": "TrustLevel", "Verdict": "SequenceVerdict"}
+
+
+def __getattr__(name: str) -> object:
+    """The names of 0.1, until 0.3."""
+    if name in _RENAMED:
+        warnings.warn(f"calib.market.{name} is now {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return globals()[_RENAMED[name]]
+    raise AttributeError(f"module 'calib.market' has no attribute {name!r}")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from calib.clock import NS_PER_MS, Clock
 from calib.errors import CalibError
 from calib.market import BookView, MDCacheMeta
-from calib.market.body import read_body
-from calib.market.freshness import Source
+from calib.market.cache.freshness import Source
+from calib.market.cache.snapshot_payload import read_body
 from calib.pipeline.context import MarketData, QuoteContext, ShadowAnswer
 
 if TYPE_CHECKING:
     from calib.market import MDCache
-    from calib.market.refresh import RefreshCallback
+    from calib.market.cache.refresh import RefreshCallback
     from calib.pipeline.metrics import StageMetrics
 
 

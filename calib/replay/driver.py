@@ -10,27 +10,32 @@ from typing import Any, Final
 
 from calib.clock import NS_PER_S, VirtualClock
 from calib.errors import BadObservation
+from calib.exchange_sim.faults import FaultScript
+from calib.exchange_sim.snapshot_endpoint import SnapshotEndpoint
 from calib.features import FeatureCollector
-from calib.files import NamelessFile
+from calib.files import AnonymousTempFile
 from calib.market import BookView, MDCache, OrderBook, UseCase
+from calib.recorded.sequence_detection import numbering_of, rule_for
+from calib.recorded.true_book import TrueBook
 from calib.replay.expand import expanded
+from calib.replay.fault_injector import FaultInjector
 from calib.replay.grid import FeatureGrid
-from calib.replay.numbering import numbering_of, rule_for
 from calib.replay.reader import Reader
 from calib.replay.recording import Recording
 from calib.replay.settings import ReplaySettings
-from calib.replay.sources import US_PER_S, Event, Kind
-from calib.replay.truth import TrueBook
-from calib.replay.wire import Wire
-from calib.venue.faults import FaultScript
-from calib.venue.snapshots import SnapshotDesk
+from calib.replay.sources import US_PER_S, Event, EventKind
 from calib.virtual_loop import VirtualLoop
 
 NS_PER_US: Final = 1000
 _HEAD: Final = 10_000
 _USE_CASES: Final = frozenset(UseCase)
-_COUNTED: Final = {"book": Kind.BOOK, "trades": Kind.TRADES, "ticks": Kind.TICKS, "fills": Kind.FILLS}
-_TRADES: Final = Kind.TRADES  # they and books show that the recording goes on
+_COUNTED: Final = {
+    "book": EventKind.BOOK,
+    "trades": EventKind.TRADES,
+    "ticks": EventKind.TICKS,
+    "fills": EventKind.FILLS,
+}
+_TRADES: Final = EventKind.TRADES  # they and books show that the recording goes on
 MAX_SILENCE_US: Final = 60 * US_PER_S
 """A symbol whose recording says nothing for longer is not read: nobody knows what was true then."""
 
@@ -61,7 +66,7 @@ class Driver:
     ) -> None:
         self.settings = settings
         self.recording = Recording()
-        self.file = NamelessFile()
+        self.file = AnonymousTempFile()
         """What memory shall not hold of the reads; close it once the outcome is made."""
         self._events = iter(events)
         self._head, numberings = _look_ahead(self._events)
@@ -78,7 +83,7 @@ class Driver:
         self._next_grid_us = None if every_us is None else _next(self.start_us, every_us)
         self._next_read_us: int | None = None
         self._heard_us = self.start_us
-        self._calm_until_us = self._scheduled = 0
+        self._idle_until_us = self._scheduled = 0
         self._heard_of: dict[str, int] = {}
 
     def run(self, loop: VirtualLoop) -> None:
@@ -86,19 +91,19 @@ class Driver:
         settings, clock = self.settings, self._clock
         self._loop = loop
         faults = FaultScript(settings.faults)
-        self.desk = SnapshotDesk(clock, self._true_view, latency=settings.latency.source_of_ns(), faults=faults)
+        self.endpoint = SnapshotEndpoint(clock, self._true_view, latency=settings.latency.source_of_ns(), faults=faults)
         # Seeded: the jitter of pauses and attempts must fall alike in every run.
         self.cache = MDCache(settings.cache_config(self.rule), self._refresh, clock=clock, rng=random.Random(0))
-        self.wire = Wire(self.cache, clock, faults) if settings.fill == "stream" else None
-        if self.wire is not None:
-            self.wire.connect()
+        self.injector = FaultInjector(self.cache, clock, faults) if settings.fill == "stream" else None
+        if self.injector is not None:
+            self.injector.connect()
         self.reader = Reader(
             self.cache,
-            self.desk,
+            self.endpoint,
             self.collector,
             clock,
             truth=self._true_book,
-            last_id=self._last_id if self.wire is not None else lambda _: None,
+            last_id=self._last_id if self.injector is not None else lambda _: None,
             direct=settings.latency.source_of_ns(),
             file=self.file,
         )
@@ -125,7 +130,7 @@ class Driver:
     # --- the loop
 
     def _replay(self) -> None:
-        handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by `Kind`
+        handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by `EventKind`
         counts = [0] * len(handlers)
         start_us = last_us = self.start_us
         loop, clock, heard_of = self._loop, self._clock, self._heard_of
@@ -147,7 +152,7 @@ class Driver:
             if us < start_us:
                 self._warm_up(event)
                 continue
-            if us < self._calm_until_us and loop.scheduled == self._scheduled:
+            if us < self._idle_until_us and loop.scheduled == self._scheduled:
                 if kind <= _TRADES:
                     self._heard_us = us
                 clock.reach_ns((us - start_us) * NS_PER_US)
@@ -177,8 +182,8 @@ class Driver:
         """Until when only the last of the trades that follow the one at ``us`` counts: they are signs of life."""
         if self._loop.scheduled != self._scheduled:
             return 0
-        calm_until_us = self._calm_until_us  # before that nobody looks
-        return calm_until_us if self.wire is None else min(calm_until_us, us + self.wire.alike_us)
+        idle_until_us = self._idle_until_us  # before that nobody looks
+        return idle_until_us if self.injector is None else min(idle_until_us, us + self.injector.alike_us)
 
     def _catch_up(self, skipped: Event) -> int:
         """Take the last of the trades that were alike."""
@@ -188,7 +193,7 @@ class Driver:
         return skipped.us
 
     def _warm_up(self, event: Event) -> None:
-        if event.kind == Kind.BOOK:
+        if event.kind == EventKind.BOOK:
             self._true(event.record).apply(event.record, 0, delivered=False)
 
     def _up_to(self, us: int, kind: int) -> None:
@@ -208,9 +213,9 @@ class Driver:
         if heard:
             self._heard_us = us
         self._until(us)
-        self._look_out()
+        self._update_next_wakeup()
 
-    def _look_out(self) -> None:
+    def _update_next_wakeup(self) -> None:
         """Note until when nothing is due: most lines come before that, and must not pay for asking who waits."""
         self._scheduled = self._loop.scheduled
         until_us = self._heard_us + MAX_SILENCE_US
@@ -220,7 +225,7 @@ class Driver:
         next_ns = self._loop.next_due_ns()
         if next_ns is not None:
             until_us = min(until_us, self.start_us + next_ns // NS_PER_US)
-        self._calm_until_us = until_us
+        self._idle_until_us = until_us
 
     def _reads_until(self, before_us: int) -> None:
         settings = self.settings
@@ -262,12 +267,12 @@ class Driver:
 
     def _trade(self, event: Event) -> None:
         self._heard_of[event.record.symbol] = event.us
-        if self.wire is not None:
-            self.wire.on_alive(event.record.symbol)
+        if self.injector is not None:
+            self.injector.on_alive(event.record.symbol)
 
     def _alive(self, event: Event) -> None:
-        if self.wire is not None:
-            self.wire.on_alive(event.record.symbol)
+        if self.injector is not None:
+            self.injector.on_alive(event.record.symbol)
 
     def _tick(self, event: Event) -> None:
         tick = event.record
@@ -316,9 +321,9 @@ class Driver:
         return book
 
     def _new_book(self, symbol: str) -> TrueBook:
-        if self.wire is None:
+        if self.injector is None:
             return TrueBook(symbol, self.rule)
-        return TrueBook(symbol, self.rule, deliver=self.wire.on_book, witness=partial(self._cached_book, symbol))
+        return TrueBook(symbol, self.rule, deliver=self.injector.on_book, primary=partial(self._cached_book, symbol))
 
     def _cached_book(self, symbol: str) -> OrderBook | None:
         stream = self.cache.stream(symbol)
@@ -331,7 +336,7 @@ class Driver:
         every_us = self.settings.read_every_us
         if every_us is not None and self._next_read_us is None:
             self._next_read_us = _next(us - 1, every_us)
-            self._calm_until_us = 0
+            self._idle_until_us = 0
 
     def _depth(self, depth: int) -> int:
         limit = self.settings.md_cache.max_depth
@@ -346,10 +351,10 @@ class Driver:
         return self._books[symbol].book
 
     def _last_id(self, symbol: str) -> int | None:
-        return None if self.wire is None else self.wire.last_id(symbol)
+        return None if self.injector is None else self.injector.last_id(symbol)
 
     async def _refresh(self, symbol: str, depth: int) -> Mapping[str, Any]:
-        body = await self.desk.snapshot(symbol, depth)
+        body = await self.endpoint.snapshot(symbol, depth)
         return body if self.settings.fill == "stream" else {**body, "source": "stream"}
 
     def _stream_counts(self, symbol: str) -> dict[str, Any] | None:
@@ -365,7 +370,7 @@ def _look_ahead(events: Iterator[Event]) -> tuple[list[Event], list[str]]:
     head: list[Event] = []
     for event in events:
         head.append(event)
-        if event.kind == Kind.BOOK and event.record.type == "delta":
+        if event.kind == EventKind.BOOK and event.record.type == "delta":
             return head, [numbering_of(event.record)]
         if len(head) >= _HEAD:
             break

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from calib.replay.sources import US_PER_S, Event, Kind
+from calib.replay.sources import US_PER_S, Event, EventKind
 
 HORIZON_US: Final = 60 * US_PER_S
 """Ticks further apart than this are not joined: the bot stood still between them."""
@@ -28,7 +28,7 @@ def expanded(events: Iterable[Event]) -> Iterator[Event]:
     added = 0
     for event in events:
         heapq.heappush(held, (event.us, event.kind, event.rank, 0, event))
-        if event.kind == Kind.TICKS:
+        if event.kind == EventKind.TICKS:
             symbol = event.record.symbol
             last = before.get(symbol)
             before[symbol] = event
@@ -37,7 +37,7 @@ def expanded(events: Iterable[Event]) -> Iterator[Event]:
                 for place in range(1, count):
                     added += 1
                     us = last.us + (event.us - last.us) * place // count
-                    heapq.heappush(held, (us, Kind.TICKS, last.rank, added, last._replace(us=us, added=True)))
+                    heapq.heappush(held, (us, EventKind.TICKS, last.rank, added, last._replace(us=us, added=True)))
         while held and held[0][0] < event.us - HORIZON_US:
             yield heapq.heappop(held)[-1]
     while held:

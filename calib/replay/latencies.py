@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from calib.errors import BadLatency
-from calib.venue.latency import ConstantLatency, EmpiricalLatency, Latency
+from calib.exchange_sim.latency import ConstantLatency, EmpiricalLatency, Latency
 
 DEFAULT_MS: Final = 36.0
 KINDS: Final = ("constant", "recorded", "empirical")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from calib.replay.sources import US_PER_S
 
 if TYPE_CHECKING:
+    from calib.exchange_sim.faults import Fault
     from calib.replay.driver import Driver
     from calib.replay.sources import Sources
-    from calib.venue.faults import Fault
 
 _HARMLESS: Final = frozenset({"confirmed", "dropped", "late_snapshot", "resync", "stale_snapshot", "no_snapshot"})
 """What a stream counts and what breaks no recording."""

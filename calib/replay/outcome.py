@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from calib import __version__
-from calib.market.ledger import STATUSES, hit_ratio, hits
+from calib._version import __version__
+from calib.market.cache.stats import STATUSES, hit_ratio, hits
 from calib.replay.notes import idle_faults, notes_of
 from calib.replay.sources import US_PER_S
-from calib.replay.tally import Cost, Tally
+from calib.replay.tally import Cost, ReadTally
 
 if TYPE_CHECKING:
     from calib.replay.driver import Driver
@@ -71,10 +71,10 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
         "inputs": _inputs(sources),
         "missing_days": sources.missing_days(),
         "recording": _recording(driver, sources),
-        "overall": _figures(Tally.total((tallies[symbol] for symbol in sorted(tallies)), driver.file))
+        "overall": _figures(ReadTally.total((tallies[symbol] for symbol in sorted(tallies)), driver.file))
         | {
-            "requests": driver.desk.requests,
-            "requests_refused": driver.desk.refused,
+            "requests": driver.endpoint.requests,
+            "requests_refused": driver.endpoint.refused,
             "refreshes": summary["refreshes"],
             "refresh_failures": summary["refresh_failures"],
             "invalidations": summary["invalidations"],
@@ -82,7 +82,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
             "stream": _streams([driver.streams[symbol] for symbol in symbols]),
         },
         "symbols": {
-            symbol: _figures(tallies.get(symbol, Tally(driver.file)))
+            symbol: _figures(tallies.get(symbol, ReadTally(driver.file)))
             | {"invalidations": _invalidations(summary, symbol), "stream": _streams([driver.streams[symbol]])}
             for symbol in symbols
         },
@@ -110,7 +110,7 @@ def _quantiles(sample: Sample) -> dict[str, float | None]:
     return dict.fromkeys(_NAMES) if found is None else dict(zip(_NAMES, found, strict=True))
 
 
-def _figures(tally: Tally) -> dict[str, Any]:
+def _figures(tally: ReadTally) -> dict[str, Any]:
     statuses = {name: sum(counts[name] for counts in tally.statuses.values()) for name in STATUSES}
     pricing = tally.statuses.get("pricing")
     reads = sum(statuses.values())
@@ -209,8 +209,8 @@ def _recording(driver: Driver, sources: Sources) -> dict[str, Any]:
         "reads_added": found.reads_added,
         "refused_fills": found.refused_fills,
         "refused_observations": driver.reader.refused_observations,
-        "messages_lost": 0 if driver.wire is None else driver.wire.lost,
-        "messages_held_back": 0 if driver.wire is None else driver.wire.held_back,
+        "messages_lost": 0 if driver.injector is None else driver.injector.lost,
+        "messages_held_back": 0 if driver.injector is None else driver.injector.held_back,
         "truth": {
             symbol: {"counts": book.counts, "unknown_s": book.unknown_ns(now_ns) / 1e9}
             for symbol, book in sorted(driver.books.items())

@@ -11,18 +11,18 @@ from calib.market import BookView, MDCacheMeta, UseCase
 from calib.pipeline import FetchMDStage, MarketData, QuoteContext
 from calib.replay import eager
 from calib.replay.fidelity import Fidelity
-from calib.replay.tally import Tally
+from calib.replay.tally import ReadTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from calib.clock import VirtualClock
+    from calib.exchange_sim.latency import Latency
+    from calib.exchange_sim.snapshot_endpoint import SnapshotEndpoint
     from calib.features import FeatureCollector
-    from calib.files import NamelessFile
+    from calib.files import AnonymousTempFile
     from calib.market import MDCache, OrderBook
     from calib.replay.sources import Event
-    from calib.venue.latency import Latency
-    from calib.venue.snapshots import SnapshotDesk
 
 
 _PRICING: Final = UseCase.PRICING.value
@@ -34,7 +34,7 @@ class Reader:
 
     Parameters
     ----------
-    cache, desk, collector, clock
+    cache, endpoint, collector, clock
         The bot's cache, the venue that answers it, its feature collector, the virtual clock.
     truth
         ``symbol`` -> the true book now; None while it is not known.
@@ -49,21 +49,21 @@ class Reader:
     def __init__(
         self,
         cache: MDCache,
-        desk: SnapshotDesk,
+        endpoint: SnapshotEndpoint,
         collector: FeatureCollector,
         clock: VirtualClock,
         *,
         truth: Callable[[str], OrderBook | None],
         last_id: Callable[[str], int | None],
         direct: Latency,
-        file: NamelessFile,
+        file: AnonymousTempFile,
     ) -> None:
         self._file = file
-        self.tallies: dict[str, Tally] = {}
+        self.tallies: dict[str, ReadTally] = {}
         self.fidelity = Fidelity()
         self.refused_observations = 0
         self._cache = cache
-        self._stage = FetchMDStage(cache, desk.snapshot, clock=clock)
+        self._stage = FetchMDStage(cache, endpoint.snapshot, clock=clock)
         self._collector = collector
         self._clock = clock
         self._truth = truth
@@ -108,7 +108,7 @@ class Reader:
         fetch_ms = (self._clock.monotonic_ns() - began_ns) / NS_PER_MS
         tally = self.tallies.get(symbol)
         if tally is None:
-            tally = self.tallies[symbol] = Tally(self._file)
+            tally = self.tallies[symbol] = ReadTally(self._file)
         tally.take(use_case, meta, fetch_ms, direct_ms, market, self._truth(symbol))
         if event is not None and logged:
             self.fidelity.take(event, meta)

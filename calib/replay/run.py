@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from calib.errors import BadLatency, NoLines, NoSuchSymbol
-from calib.feeds.days import newest_days
-from calib.feeds.reading import read_batches
+from calib.feeds.reading.batches import read_batches
+from calib.feeds.reading.days import newest_days
 from calib.replay.driver import Driver
 from calib.replay.latencies import DEFAULT_MS, LatencyChoice
 from calib.replay.outcome import ReplayOutcome, outcome_of

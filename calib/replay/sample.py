@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from calib.files import NamelessFile
+from calib.files import AnonymousTempFile
 
 HELD: Final = 8192
 """Numbers that a sample holds in memory, about; the others lie in the file."""
@@ -34,7 +34,7 @@ class Sample:
     new
         Where numbers are appended; `settle` is to be called when there are `HELD` of them, about.
 
-    >>> sample = Sample(NamelessFile())
+    >>> sample = Sample(AnonymousTempFile())
     >>> sample.new.extend([4.0, 1.0, 2.0, 3.0])
     >>> sample.settle()
     >>> sample.new.append(10.0)
@@ -44,7 +44,7 @@ class Sample:
 
     __slots__ = ("_file", "_parts", "_settled", "_stored", "new")
 
-    def __init__(self, file: NamelessFile) -> None:
+    def __init__(self, file: AnonymousTempFile) -> None:
         self.new: array[float] = array("d")
         self._file = file
         self._stored: list[tuple[int, int]] = []

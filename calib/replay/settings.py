@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from calib.errors import UsageError
+from calib.exchange_sim.faults import Fault, FaultKind
 from calib.market import MDCacheConfig, UseCase
-from calib.market.config import field_names
+from calib.market.cache.config import field_names
 from calib.replay.latencies import LatencyChoice
-from calib.venue.faults import Fault, FaultKind
 
 FILLS: Final = ("stream", "callback")
 _OF_THE_STREAM: Final = (FaultKind.SILENCE, FaultKind.RECONNECT, FaultKind.GAP)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from calib.errors import NoFeeds
-from calib.feeds.days import DayFile, days_missing, find_days, newest_days
-from calib.feeds.reading import RecordReading, read_batches, read_records
-from calib.feeds.rejects import RejectWriter, check_ratio, rejects_path
-from calib.feeds.stats import FileStats
+from calib.feeds.reading.batches import RecordReading, read_batches, read_records
+from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
+from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.stats import FileStats
 
 US_PER_S: Final = 1_000_000
 BATCH: Final = 4096
@@ -25,7 +25,7 @@ HELD: Final = 1024
 """Ticks and fills are sorted within so many lines."""
 
 
-class Kind:
+class EventKind:
     """What an event is; at equal times the lower comes first. Plain numbers: they are compared for every line."""
 
     BOOK: Final = 0
@@ -36,7 +36,12 @@ class Kind:
     FILLS: Final = 4
 
 
-KINDS: Final = {"book": Kind.BOOK, "trades": Kind.TRADES, "pipeline_ticks": Kind.TICKS, "fills": Kind.FILLS}
+KINDS: Final = {
+    "book": EventKind.BOOK,
+    "trades": EventKind.TRADES,
+    "pipeline_ticks": EventKind.TICKS,
+    "fills": EventKind.FILLS,
+}
 
 
 class Event(NamedTuple):
@@ -86,7 +91,7 @@ class Sources:
     out
         Root below which rejects are written; None writes none.
     max_reject_ratio
-        See `calib.feeds.rejects.check_ratio`.
+        See `calib.feeds.reading.rejects.check_ratio`.
     """
 
     directory: Path
@@ -206,7 +211,7 @@ class Sources:
                 rank = next(ranks)
                 yield Event(us, KINDS[kind], rank, line, record)
                 if kind == "pipeline_ticks" and record.ws_gap_ms is not None:
-                    yield Event(us - round(record.ws_gap_ms * 1000), Kind.ALIVE, rank, line, record)
+                    yield Event(us - round(record.ws_gap_ms * 1000), EventKind.ALIVE, rank, line, record)
 
     def _sorted(self, kind: str, events: Iterator[Event]) -> Iterator[Event]:
         """Sort within a bound; what comes later still is taken as late."""
@@ -217,7 +222,7 @@ class Sources:
             ready, held = (held, []) if len(batch) < BATCH else (held[:-HELD], held[-HELD:])
             for event in ready:
                 if event.us < latest:
-                    if event.kind != Kind.ALIVE:
+                    if event.kind != EventKind.ALIVE:
                         late.add(latest - event.us)
                         yield event._replace(us=latest)
                 else:

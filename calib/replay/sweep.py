@@ -79,7 +79,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedPoint:
     """A combination that is no configuration: its values contradict each other, or what was set beside them."""
 
     chosen: Mapping[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from calib.files import NamelessFile
+from calib.files import AnonymousTempFile
 from calib.replay.sample import HELD, Sample
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Cost:
         return self
 
 
-class Tally:
+class ReadTally:
     """The reads of one symbol.
 
     Parameters
@@ -95,7 +95,7 @@ class Tally:
     __slots__ = ("_file", "age_ms", "costs", "depth_misses", "direct_ms", "fetch_ms", "pricing_on_stale",
                  "sequence_gaps", "statuses", "used_stale")  # fmt: skip
 
-    def __init__(self, file: NamelessFile) -> None:
+    def __init__(self, file: AnonymousTempFile) -> None:
         self._file = file
         self.statuses: dict[str, Counter[str]] = {}
         self.costs: dict[str, Cost] = {}
@@ -139,7 +139,7 @@ class Tally:
         return whole
 
     @classmethod
-    def total(cls, tallies: Iterable[Tally], file: NamelessFile) -> Self:
+    def total(cls, tallies: Iterable[ReadTally], file: AnonymousTempFile) -> Self:
         """All of them as one, in the order given; it shows what they hold."""
         whole = cls(file)
         for tally in tallies:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from calib import __version__
+from calib._version import __version__
 from calib.files import write_atomic
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, duration, number

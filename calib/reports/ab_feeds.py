@@ -16,10 +16,10 @@ import polars as pl
 from calib.errors import NoBuckets, NoFeeds, NoLines, NoSuchSymbol, UsageError
 from calib.experiments.records import FILL_FIELDS, TICK_FIELDS
 from calib.experiments.routing import Assignment, RecordedRouter, Router
-from calib.feeds.days import DayFile, find_days, in_order, named_file, newest_days
-from calib.feeds.reading import read_batches
-from calib.feeds.rejects import RejectWriter, check_ratio, rejects_path
-from calib.feeds.stats import FileStats
+from calib.feeds.reading.batches import read_batches
+from calib.feeds.reading.days import DayFile, find_days, in_order, named_file, newest_days
+from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.stats import FileStats
 
 DAY_S: Final = 86_400
 COLUMNS: Final = {"fills": FILL_FIELDS, "pipeline_ticks": TICK_FIELDS}
@@ -50,7 +50,7 @@ class ABFeeds:
     out
         The root below which rejects are written; None writes none.
     max_reject_ratio
-        See `calib.feeds.rejects.check_ratio`.
+        See `calib.feeds.reading.rejects.check_ratio`.
     """
 
     files: list[ArmFile]

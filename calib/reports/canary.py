@@ -11,9 +11,9 @@ import polars as pl
 from calib.errors import NoFeeds
 from calib.experiments.canary.controller import Check
 from calib.experiments.canary.measure import CanaryTick
-from calib.feeds.days import find_days, newest_days
-from calib.feeds.reading import read_batches
-from calib.feeds.rejects import check_ratio
+from calib.feeds.reading.batches import read_batches
+from calib.feeds.reading.days import find_days, newest_days
+from calib.feeds.reading.rejects import check_ratio
 from calib.reports.numbers import NONE, duration, number
 
 DAY_S: Final = 86_400

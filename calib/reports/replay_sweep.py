@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from calib.replay.sweep import LeftOut, Point, cheapest, frontier
+from calib.replay.sweep import Point, SkippedPoint, cheapest, frontier
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import count, number
 from calib.reports.replay_cells import flat, notes_list, notes_of_all, settings_table, share, shown, verdict
@@ -17,7 +17,7 @@ _FIGURES = ["hit ratio", "error mean, bps", "error p95, bps", "fetch_md p95, ms"
 
 
 def sweep_text(
-    points: Sequence[Point], picture: str | None, left_out: Sequence[LeftOut] = (), *, strict: bool = False
+    points: Sequence[Point], picture: str | None, left_out: Sequence[SkippedPoint] = (), *, strict: bool = False
 ) -> str:
     """A sweep as Markdown.
 
@@ -128,7 +128,7 @@ def _limits(points: Sequence[Point]) -> str:
     return f"The gate: {', '.join(named)}." if named else "The gate has no limit."
 
 
-def _left_out(left_out: Sequence[LeftOut]) -> list[str]:
+def _left_out(left_out: Sequence[SkippedPoint]) -> list[str]:
     if not left_out:
         return []
     names = list(left_out[0].chosen)

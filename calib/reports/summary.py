@@ -18,7 +18,7 @@ WORST_CRITERION: Final = "the lowest `net_bps`; among equals the one with more f
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SummaryVerdict:
     """Whether a calibration can rest on the dataset.
 
     Parameters
@@ -81,7 +81,7 @@ class Summary:
 
     name: str
     dataset: Dataset
-    verdict: Verdict
+    verdict: SummaryVerdict
     alerts: list[Alert]
     distributions: list[Distribution]
     null_shares: dict[str, dict[str, float]]
@@ -126,13 +126,13 @@ def summarise(name: str, dataset: Dataset) -> Summary:
     )
 
 
-def _verdict(dataset: Dataset) -> Verdict:
+def _verdict(dataset: Dataset) -> SummaryVerdict:
     if not dataset.counts.kept:
         dropped = dataset.counts.intervals
-        return Verdict(False, f"all {dropped} intervals were dropped" if dropped else "there is no interval")
+        return SummaryVerdict(False, f"all {dropped} intervals were dropped" if dropped else "there is no interval")
     if not dataset.intervals["fills"].sum():
-        return Verdict(False, "no kept interval holds a fill")
-    return Verdict(True)
+        return SummaryVerdict(False, "no kept interval holds a fill")
+    return SummaryVerdict(True)
 
 
 def _null_shares(kept: pl.DataFrame) -> dict[str, dict[str, float]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from calib.simulation.chance import Chance
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
+from calib.simulation.named_rng import NamedRng
 
 LEVELS: Final = 25
 """Levels a side."""
@@ -35,7 +35,7 @@ class Depth:
 
     __slots__ = ("_chance", "_grid", "_mean_lots", "asks", "bids")
 
-    def __init__(self, instrument: Instrument, chance: Chance) -> None:
+    def __init__(self, instrument: Instrument, chance: NamedRng) -> None:
         spread_ticks = instrument.spread_bps * instrument.half_ticks_per_bps / 2
         self._grid = max(1, round(spread_ticks / 4))
         self._mean_lots = 12 * instrument.quote_lots

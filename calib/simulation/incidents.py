@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from calib.simulation.chance import Chance
+from calib.simulation.named_rng import NamedRng
 
 HOUR_S: Final = 3_600
 
 
-class Kind(enum.StrEnum):
+class IncidentKind(enum.StrEnum):
     """The kinds of incident."""
 
     OUTAGE = "outage"
@@ -40,7 +40,7 @@ class Incident:
         Which incident this is; decides with a symbol's name whether that symbol is struck.
     """
 
-    kind: Kind
+    kind: IncidentKind
     start_us: int
     end_us: int
     share: float
@@ -48,14 +48,14 @@ class Incident:
 
     def strikes(self, symbol: str) -> bool:
         """Whether it strikes that symbol: the same answer whatever other symbols there are."""
-        return self.share >= 1.0 or Chance("strikes", self.label, symbol).uniform() < self.share
+        return self.share >= 1.0 or NamedRng("strikes", self.label, symbol).uniform() < self.share
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How often one kind comes (probability per hour), how long it lasts (s), and how wide it reaches."""
 
-    kind: Kind
+    kind: IncidentKind
     per_hour: float
     shortest_s: int
     longest_s: int
@@ -63,15 +63,15 @@ class Rate:
 
 
 RATES: Final = (
-    Rate(Kind.OUTAGE, 0.4, 200, 560, 1.0),
-    Rate(Kind.SILENCE, 0.6, 80, 240, 0.35),
-    Rate(Kind.BAD_DEPLOY, 0.35, 720, 1_500, 0.35),
+    Rate(IncidentKind.OUTAGE, 0.4, 200, 560, 1.0),
+    Rate(IncidentKind.SILENCE, 0.6, 80, 240, 0.35),
+    Rate(IncidentKind.BAD_DEPLOY, 0.35, 720, 1_500, 0.35),
 )
 
 
 def draw_incidents(seed: int, hour_start_s: int) -> list[Incident]:
     """The incidents of one hour, by kind; each ends within its hour."""
-    chance = Chance(seed, "incidents", hour_start_s)
+    chance = NamedRng(seed, "incidents", hour_start_s)
     found = []
     for rate in RATES:
         comes = chance.happens(rate.per_hour)
@@ -83,7 +83,7 @@ def draw_incidents(seed: int, hour_start_s: int) -> list[Incident]:
     return found
 
 
-class Trouble:
+class IncidentSchedule:
     """The incidents that strike one symbol, asked moment by moment."""
 
     __slots__ = ("_incidents",)
@@ -91,7 +91,7 @@ class Trouble:
     def __init__(self, incidents: Sequence[Incident], symbol: str) -> None:
         self._incidents = tuple(incident for incident in incidents if incident.strikes(symbol))
 
-    def at(self, kind: Kind, now_us: int) -> Incident | None:
+    def at(self, kind: IncidentKind, now_us: int) -> Incident | None:
         """The incident of that kind that is going on, or None."""
         for incident in self._incidents:
             if incident.kind is kind and incident.start_us <= now_us < incident.end_us:

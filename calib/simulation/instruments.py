@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from calib.simulation.chance import Chance
+from calib.simulation.named_rng import NamedRng
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def instrument(name: str) -> Instrument:
     """
     if name in INSTRUMENTS:
         return INSTRUMENTS[name]
-    chance = Chance("instrument", name)
+    chance = NamedRng("instrument", name)
     start_ticks = chance.between(4_000, 40_000)
     tick_bps = 1e4 / start_ticks
     return Instrument(

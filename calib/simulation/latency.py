@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from calib.simulation import portable
-from calib.simulation.chance import Chance
+from calib.simulation import portable_math
+from calib.simulation.named_rng import NamedRng
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class LogNormal:
     sigma: float
     cap_us: int = 2_000_000
 
-    def draw(self, chance: Chance, factor: float = 1.0) -> int:
+    def draw(self, chance: NamedRng, factor: float = 1.0) -> int:
         """One duration, microseconds, ``factor`` times as long as usual."""
-        return min(self.cap_us, round(self.median_us * factor * portable.exp(self.sigma * chance.normal())))
+        return min(self.cap_us, round(self.median_us * factor * portable_math.exp(self.sigma * chance.normal())))
 
 
 CACHE_READ: Final = LogNormal(180, 0.4)
@@ -63,7 +63,7 @@ class Bursts:
     __slots__ = ("_chance", "_end_us", "_factor", "_mean_us", "_next_us", "_wait_us")
 
     def __init__(
-        self, chance: Chance, start_us: int, *, every_s: float = 420.0, mean_s: float = 6.0, factor: float = 2.2
+        self, chance: NamedRng, start_us: int, *, every_s: float = 420.0, mean_s: float = 6.0, factor: float = 2.2
     ) -> None:
         self._chance = chance
         self._wait_us, self._mean_us, self._factor = every_s * 1e6, mean_s * 1e6, factor

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from calib.simulation.chance import Chance
 from calib.simulation.instruments import Instrument
+from calib.simulation.named_rng import NamedRng
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Market:
 
     __slots__ = ("_chance", "_instrument", "_mid_h", "_sd", "_step_s", "_update_id", "book", "regime")
 
-    def __init__(self, instrument: Instrument, chance: Chance, step_s: float) -> None:
+    def __init__(self, instrument: Instrument, chance: NamedRng, step_s: float) -> None:
         self._instrument = instrument
         self._chance = chance
         self._step_s = step_s

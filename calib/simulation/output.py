@@ -20,9 +20,9 @@ from typing import Any, BinaryIO, Final, cast
 import zstandard
 
 from calib.errors import ForeignFiles, UnwritableOutput
-from calib.feeds.schema import FEEDS
+from calib.feeds.schema.table import FEEDS
 from calib.files import locked, make_directory, write_atomic
-from calib.simulation.plan import Plan
+from calib.simulation.plan import SimulationPlan
 from calib.simulation.writing import write_feeds
 
 SCHEMA: Final = "calib.simulation/1"
@@ -76,7 +76,7 @@ class Simulated:
 
 
 def simulate(
-    plan: Plan,
+    plan: SimulationPlan,
     directory: Path,
     *,
     force: bool = False,
@@ -125,7 +125,7 @@ def simulate(
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def _move(plan: Plan, staging: Path, directory: Path, ours: set[str]) -> Simulated:
+def _move(plan: SimulationPlan, staging: Path, directory: Path, ours: set[str]) -> Simulated:
     names = sorted(path.name for path in staging.iterdir())
     obsolete = {name for name in ours if name not in names}
     obsolete |= {name for name in _present(directory) if name not in names and _day(name) in map(_day, names)}

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from calib.errors import BadRange, UsageError
-from calib.feeds.schema import EARLIEST_TS, LATEST_TS, MAX_SYMBOL
-from calib.simulation.box.settings import BoxSettings
+from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS, MAX_SYMBOL
+from calib.simulation.closed_loop.settings import BoxSettings
 from calib.simulation.incidents import HOUR_S
 
 FORMS: Final = ("gz", "zst")
@@ -20,7 +20,7 @@ ALL_DAYS: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SimulationPlan:
     """A simulation: equal plans make equal feeds, byte for byte (compressed files: once decompressed).
 
     Parameters
@@ -98,7 +98,7 @@ class Plan:
     def days(self) -> list[str]:
         """The UTC days of the range, ``YYYYMMDD``.
 
-        >>> Plan(("A",), 1_735_765_200, 1_735_786_800).days()
+        >>> SimulationPlan(("A",), 1_735_765_200, 1_735_786_800).days()
         ['20250101', '20250102']
         """
         return list(dict.fromkeys(day_of(hour) for hour in self.hours()))

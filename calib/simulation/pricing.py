@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from calib.simulation.chance import Chance
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
+from calib.simulation.named_rng import NamedRng
 
 RUNGS: Final = (0, 0, 1, 1, 2, 4)
 """Steps of about one basis point that may be added to half the spread; each as likely as its number of entries."""
@@ -27,7 +27,7 @@ class Pricer:
 
     __slots__ = ("_chance", "_lean", "_rung", "_step")
 
-    def __init__(self, instrument: Instrument, chance: Chance) -> None:
+    def __init__(self, instrument: Instrument, chance: NamedRng) -> None:
         ticks_per_bps = instrument.half_ticks_per_bps / 2
         self._step = max(1, round(ticks_per_bps))
         self._lean = max(1, round(LEAN_BPS * ticks_per_bps))

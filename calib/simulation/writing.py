@@ -14,10 +14,10 @@ from typing import Final
 import zstandard
 
 from calib.feeds.writers import BookLogger, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
-from calib.simulation.box.hour import BoxHour
-from calib.simulation.hostile import choose_hostile
+from calib.simulation.closed_loop.hour import BoxHour
 from calib.simulation.incidents import HOUR_S
-from calib.simulation.plan import Plan, day_of
+from calib.simulation.malformed import choose_hostile
+from calib.simulation.plan import SimulationPlan, day_of
 from calib.simulation.records import Record
 
 SPOILED: Final = ("fills", "pipeline_ticks", "quotes")
@@ -26,7 +26,7 @@ GZIP_LEVEL: Final = 9
 ZSTD_LEVEL: Final = 12
 
 
-def write_feeds(plan: Plan, directory: Path, progress: Callable[[float], None] = lambda _: None) -> None:
+def write_feeds(plan: SimulationPlan, directory: Path, progress: Callable[[float], None] = lambda _: None) -> None:
     """Write the plan's feeds, hour by hour.
 
     Parameters
@@ -44,7 +44,7 @@ def write_feeds(plan: Plan, directory: Path, progress: Callable[[float], None] =
         _write_hour(plan, hour, directory)
         for kind, path in paths.items():
             if plan.hostile and kind in SPOILED and path.exists():
-                _spoil(path, begins[kind], kind, hour)
+                _corrupt(path, begins[kind], kind, hour)
         progress(len(plan.symbols))
     for day in plan.days():
         form = plan.form(day)
@@ -62,7 +62,7 @@ def feed_name(kind: str, day: str) -> str:
     return f"{kind}_{day}.jsonl"
 
 
-def _write_hour(plan: Plan, hour: int, directory: Path) -> None:
+def _write_hour(plan: SimulationPlan, hour: int, directory: Path) -> None:
     """One hour through loggers of its own: their sampling then starts afresh, so that an hour depends on no other."""
     kinds = set(plan.kinds())
     settings = plan.box if hour == plan.hours()[0] else replace(plan.box, record=())
@@ -82,13 +82,13 @@ def _write_hour(plan: Plan, hour: int, directory: Path) -> None:
         BoxHour(plan.seed, plan.symbols, hour, settings, sink, length_s=length_s, incidents=plan.incidents).run()
 
 
-def _spoil(path: Path, begin: int, kind: str, hour: int) -> None:
+def _corrupt(path: Path, begin: int, kind: str, hour: int) -> None:
     """Append the hostile lines of the hour that begins at that offset of the file; they are made from its last one."""
     with path.open("r+b") as handle:
         handle.seek(begin)
         good = handle.read().splitlines()
         ways = choose_hostile(kind, hour, len(good))
-        handle.writelines(way.spoil(json.loads(good[-1])) + b"\n" for way in ways)
+        handle.writelines(way.corrupt(json.loads(good[-1])) + b"\n" for way in ways)
 
 
 def _compress(path: Path, form: str) -> None:

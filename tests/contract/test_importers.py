@@ -11,7 +11,9 @@ import pytest
 
 from calib.clock import VirtualClock
 from calib.errors import NotThisFormat, UnreadableInput
-from calib.feeds.importers import (
+from calib.feeds.schema.table import FEEDS
+from calib.feeds.writers.encoding import Encoder
+from calib.importers import (
     BinanceVision,
     Cryptofeed,
     HftbacktestCollector,
@@ -23,8 +25,6 @@ from calib.feeds.importers import (
     Tardis,
     collect,
 )
-from calib.feeds.schema import FEEDS
-from calib.feeds.writers.encoding import Encoder
 
 
 def collector_file(directory: Path) -> Path:

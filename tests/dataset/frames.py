@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from calib.dataset.fills import FillSums
-from calib.dataset.ticks import TickSums
+from calib.dataset.fills import FillAggregator
+from calib.dataset.ticks import TickAggregator
 
 _EXTRA = {"index": pl.Int64(), "file": pl.Int64()}
 
@@ -28,7 +28,7 @@ def ticks(*lines: dict[str, Any]) -> pl.DataFrame:
         }
         for number, line in enumerate(lines, 1)
     ]
-    return pl.DataFrame(whole, schema={"line": pl.Int64(), **TickSums.lines, **_EXTRA})
+    return pl.DataFrame(whole, schema={"line": pl.Int64(), **TickAggregator.lines, **_EXTRA})
 
 
 def fills(*lines: dict[str, Any]) -> pl.DataFrame:
@@ -47,14 +47,14 @@ def fills(*lines: dict[str, Any]) -> pl.DataFrame:
         }
         for number, line in enumerate(lines, 1)
     ]
-    return pl.DataFrame(whole, schema={"line": pl.Int64(), **FillSums.lines, **_EXTRA})
+    return pl.DataFrame(whole, schema={"line": pl.Int64(), **FillAggregator.lines, **_EXTRA})
 
 
 def sum_of_ticks(*lines: dict[str, Any], interval_sec: int = 300, tick_sample_rate: int = 10) -> dict[str, Any]:
     """The one row of these lines."""
-    return TickSums(interval_sec, tick_sample_rate)(ticks(*lines)).row(0, named=True)
+    return TickAggregator(interval_sec, tick_sample_rate)(ticks(*lines)).row(0, named=True)
 
 
 def sum_of_fills(*lines: dict[str, Any], maker_fee_bps: float = 0.0, taker_fee_bps: float = 0.0) -> dict[str, Any]:
     """The one row of these fills."""
-    return FillSums(maker_fee_bps, taker_fee_bps)(fills(*lines)).row(0, named=True)
+    return FillAggregator(maker_fee_bps, taker_fee_bps)(fills(*lines)).row(0, named=True)

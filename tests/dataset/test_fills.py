@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from calib.dataset.fills import FillSums
+from calib.dataset.fills import FillAggregator
 from tests.dataset.frames import fills, sum_of_fills
 
 
@@ -116,6 +116,6 @@ def test_an_overflow_shows_as_a_number_that_is_not_finite() -> None:
 
 
 def test_no_fills_give_no_rows() -> None:
-    table = FillSums(0.0, 0.0)(fills())
+    table = FillAggregator(0.0, 0.0)(fills())
     assert table.height == 0
     assert "net_bps" in table.columns

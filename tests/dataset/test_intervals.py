@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calib.dataset.fills import FillSums
+from calib.dataset.fills import FillAggregator
 from calib.dataset.grid import DAY_S, Grid, Span
-from calib.dataset.intervals import DayLines, Wanted, join_kinds, sum_days
-from calib.dataset.ticks import MAX_QUOTES, TickSums
+from calib.dataset.intervals import DayLines, LineFilter, join_kinds, sum_days
+from calib.dataset.ticks import MAX_QUOTES, TickAggregator
 from calib.errors import UnreadableInput
 from tests.dataset.frames import fills, ticks
 
@@ -43,7 +43,7 @@ def _tick(ts: float, symbol: str = "BTCUSDT") -> dict[str, Any]:
     return {"ts": ts, "symbol": symbol, "tick_total_ms": ts % 7, "mid": 100 + ts % 3, "cache_age_ms": ts % 11 / 10}
 
 
-def _all_at_once(files: Files, wanted: Wanted, sums: TickSums) -> pl.DataFrame:
+def _all_at_once(files: Files, wanted: LineFilter, sums: TickAggregator) -> pl.DataFrame:
     """Every line given to the sums in one go: what no cutting may change."""
     whole = [wanted.of(files.frames[day], place) for place, day in enumerate(sorted(files.frames))]
     return sums(pl.concat(whole))
@@ -76,8 +76,8 @@ def test_no_way_of_cutting_the_lines_changes_a_bit(
 ) -> None:
     files = Files(feeds, size)
     grid = Grid(interval_sec)
-    wanted = Wanted(grid, grid.widen((DAY - 1) * DAY_S, (DAY + 6) * DAY_S))
-    sums = TickSums(interval_sec, 10)
+    wanted = LineFilter(grid, grid.widen((DAY - 1) * DAY_S, (DAY + 6) * DAY_S))
+    sums = TickAggregator(interval_sec, 10)
     table = sum_days(files.days(), wanted, sums, allowance_s=allowance_s, redo_lines=redo_lines)
     assert table.equals(_all_at_once(files, wanted, sums))
 
@@ -86,8 +86,8 @@ def test_a_line_later_than_the_allowance_is_neither_lost_nor_a_second_group() ->
     base = DAY * DAY_S
     in_order = [_tick(base + n) for n in range(0, 7200, 10)]
     files = Files({DAY: [*in_order, _tick(base + 5.0)]}, size=50)
-    wanted = Wanted(Grid(300), Span(base, base + DAY_S))
-    table = sum_days(files.days(), wanted, TickSums(300, 10), allowance_s=900.0)
+    wanted = LineFilter(Grid(300), Span(base, base + DAY_S))
+    table = sum_days(files.days(), wanted, TickAggregator(300, 10), allowance_s=900.0)
     assert table.height == 24
     assert table.row(0, named=True)["ticks"] == 31
     assert files.readings == 2
@@ -98,7 +98,7 @@ def test_lines_within_the_allowance_cost_no_second_reading() -> None:
     times = [base + n for n in range(0, 7200, 10)]
     swapped = [*times[:300], times[301] - 800, *times[300:]]
     files = Files({DAY: [_tick(ts) for ts in swapped]}, size=50)
-    sum_days(files.days(), Wanted(Grid(300), Span(base, base + DAY_S)), TickSums(300, 10), allowance_s=900.0)
+    sum_days(files.days(), LineFilter(Grid(300), Span(base, base + DAY_S)), TickAggregator(300, 10), allowance_s=900.0)
     assert files.readings == 1
 
 
@@ -107,7 +107,7 @@ def test_one_line_from_far_ahead_does_not_make_the_rest_late() -> None:
     lines = [_tick(base + n) for n in range(0, 7200, 10)]
     lines.insert(100, _tick(base + 86_000))
     files = Files({DAY: lines}, size=50)
-    table = sum_days(files.days(), Wanted(Grid(300), Span(base, base + DAY_S)), TickSums(300, 10))
+    table = sum_days(files.days(), LineFilter(Grid(300), Span(base, base + DAY_S)), TickAggregator(300, 10))
     assert table.height == 25
     assert files.readings == 1
 
@@ -116,7 +116,7 @@ def test_a_file_sorted_by_symbol_is_read_once() -> None:
     base = DAY * DAY_S
     lines = [_tick(base + n, symbol) for symbol in "ABC" for n in range(0, DAY_S, 600)]
     files = Files({DAY: lines}, size=20)
-    table = sum_days(files.days(), Wanted(Grid(3600), Span(base, base + DAY_S)), TickSums(3600, 10))
+    table = sum_days(files.days(), LineFilter(Grid(3600), Span(base, base + DAY_S)), TickAggregator(3600, 10))
     assert table.height == 3 * 24
     assert files.readings == 1
 
@@ -125,7 +125,7 @@ def test_an_interval_across_midnight_is_one_row() -> None:
     base = (DAY + 1) * DAY_S
     grid = Grid(7000)
     files = Files({DAY: [_tick(base - 10)], DAY + 1: [_tick(base + 10)]}, size=10)
-    table = sum_days(files.days(), Wanted(grid, grid.widen(base - 20, base + 20)), TickSums(7000, 10))
+    table = sum_days(files.days(), LineFilter(grid, grid.widen(base - 20, base + 20)), TickAggregator(7000, 10))
     assert table["ticks"].to_list() == [2]
 
 
@@ -135,9 +135,9 @@ def test_a_late_line_reaches_back_over_midnight() -> None:
     grid = Grid(7000)
     later = [_tick(base + n) for n in range(10, 20_000, 10)]
     files = Files({DAY: [_tick(base - 10)], DAY + 1: [*later, _tick(base + 1.5)]}, size=100)
-    wanted = Wanted(grid, grid.widen(base - 20, base + DAY_S))
-    table = sum_days(files.days(), wanted, TickSums(7000, 10), allowance_s=0.0)
-    assert table.equals(_all_at_once(files, wanted, TickSums(7000, 10)))
+    wanted = LineFilter(grid, grid.widen(base - 20, base + DAY_S))
+    table = sum_days(files.days(), wanted, TickAggregator(7000, 10), allowance_s=0.0)
+    assert table.equals(_all_at_once(files, wanted, TickAggregator(7000, 10)))
     assert files.readings == 4
 
 
@@ -146,8 +146,8 @@ def test_only_what_was_asked_is_summed() -> None:
     files = Files(
         {DAY: [_tick(base + 299, s) for s in "AB"] + [_tick(base + n, "A") for n in (300, 599, 600)]}, size=10
     )
-    wanted = Wanted(Grid(300), Span(base + 300, base + 600), ("A",))
-    table = sum_days(files.days(), wanted, TickSums(300, 10))
+    wanted = LineFilter(Grid(300), Span(base + 300, base + 600), ("A",))
+    table = sum_days(files.days(), wanted, TickAggregator(300, 10))
     assert [(row["symbol"], row["ticks"]) for row in table.iter_rows(named=True)] == [("A", 2)]
 
 
@@ -155,11 +155,11 @@ def test_lines_appended_between_two_readings_stay_out() -> None:
     base = DAY * DAY_S
     lines = [*(_tick(base + n) for n in range(0, 7200, 10)), _tick(base + 5.0)]
     before = Files({DAY: lines}, size=50)
-    wanted = Wanted(Grid(300), Span(base, base + DAY_S))
-    expected = sum_days(before.days(), wanted, TickSums(300, 10))
+    wanted = LineFilter(Grid(300), Span(base, base + DAY_S))
+    expected = sum_days(before.days(), wanted, TickAggregator(300, 10))
     grown = Files({DAY: [*lines, _tick(base + 6.0)]}, size=50)
     first = iter([before.days()[0].batches, grown.days()[0].batches])
-    table = sum_days([DayLines("x", DAY, lambda: next(first)())], wanted, TickSums(300, 10))
+    table = sum_days([DayLines("x", DAY, lambda: next(first)())], wanted, TickAggregator(300, 10))
     assert table.equals(expected)
 
 
@@ -171,13 +171,15 @@ def test_a_file_that_changed_between_two_readings_is_an_error() -> None:
     with pytest.raises(UnreadableInput, match="changed while it was read"):
         sum_days(
             [DayLines("x", DAY, lambda: next(readings)())],
-            Wanted(Grid(300), Span(base, base + DAY_S)),
-            TickSums(300, 10),
+            LineFilter(Grid(300), Span(base, base + DAY_S)),
+            TickAggregator(300, 10),
         )
 
 
 def _rows(tick_lines: list[dict[str, Any]], fill_lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    table = join_kinds(TickSums(300, 10)(ticks(*tick_lines)), FillSums(0.0, 0.0)(fills(*fill_lines)), Grid(300))
+    table = join_kinds(
+        TickAggregator(300, 10)(ticks(*tick_lines)), FillAggregator(0.0, 0.0)(fills(*fill_lines)), Grid(300)
+    )
     return list(table.iter_rows(named=True))
 
 

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from calib.dataset.ticks import MAX_QUOTES, TickSums
+from calib.dataset.ticks import MAX_QUOTES, TickAggregator
 from tests.dataset.frames import sum_of_ticks, ticks
 
 
@@ -123,7 +123,7 @@ def test_lines_are_ordered_by_ts_then_file_then_line() -> None:
 
 
 def test_symbols_and_intervals_do_not_mix() -> None:
-    table = TickSums(300, 1)(
+    table = TickAggregator(300, 1)(
         ticks(
             {"ts": 299.0, "mid": 1.0, "tick_total_ms": 1.0},
             {"ts": 301.0, "mid": 2.0, "tick_total_ms": 2.0, "index": 1},

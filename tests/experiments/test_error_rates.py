@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from calib.experiments import ABSettings, Assignment, Router
-from calib.experiments.engine import Engine
-from calib.experiments.records import Fill, Tick
+from calib.experiments.engine import ExperimentEngine
+from calib.experiments.records import Fill, TickRecord
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +42,15 @@ def through_the_engine(simulation: ModuleType, world: Any, harm: Any, rule: str,
     fill_arm = [router.arm(names[s], origin + t) for t, s in zip(world.fill_ts, world.fill_symbol, strict=True)]
     tick_arm = [router.arm(names[s], origin + t) for t, s in zip(world.tick_ts, world.tick_symbol, strict=True)]
     slip, latency, miss = simulation.harmed(world, harm, np.array(fill_arm) == "B", np.array(tick_arm) == "B")
-    records: list[Fill | Tick] = [
+    records: list[Fill | TickRecord] = [
         Fill(origin + t, origin + t, names[s], arm, 1.0, 0.0, float(y), bool(taker), None)
         for t, s, arm, y, taker in zip(world.fill_ts, world.fill_symbol, fill_arm, slip, world.taker, strict=True)
     ]
     records += [
-        Tick(origin + t, names[s], arm, float(y), bool(late), 1.0)
+        TickRecord(origin + t, names[s], arm, float(y), bool(late), 1.0)
         for t, s, arm, y, late in zip(world.tick_ts, world.tick_symbol, tick_arm, latency, miss, strict=True)
     ]
-    engine = Engine(settings, router)
+    engine = ExperimentEngine(settings, router)
     engine.take(records)
     for _ in engine.advance(origin + world.hours * 3600 + settings.lateness_s + settings.grace_s):
         pass

@@ -16,7 +16,7 @@ from calib.experiments.gates import (
     TakerShareIncrease,
 )
 from calib.experiments.hold import Hold
-from calib.experiments.records import Fill, Tick
+from calib.experiments.records import Fill, TickRecord
 from calib.experiments.states import State
 from calib.experiments.windows import ArmMetrics, ArmWindow, Columns
 
@@ -120,7 +120,7 @@ def test_window_metrics_by_hand() -> None:
     window.add_fill(fill(T0 + 2, 4.0, 300.0, taker=True, quote="q1"))
     window.add_fill(Fill(T0 + 3, T0 + 3, "S", "A", 1000.0, math.nan, math.nan, False, None))
     for i in range(5):
-        window.add_tick(Tick(T0 + i, "S", "A", 10.0 * (i + 1), i == 4, 2.0))
+        window.add_tick(TickRecord(T0 + i, "S", "A", 10.0 * (i + 1), i == 4, 2.0))
     m = window.metrics(T0 + 10)
     assert m.slippage_bps == pytest.approx((100 * 1 + 300 * 4) / 400)
     assert (m.n_slippage, m.n_fills, m.n_ticks) == (2, 3, 5)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calib.experiments.sequential import BoundedMean, PairedBlocks, Plan, SampleRatio, Switchback
+from calib.experiments.sequential import BoundedMean, PairedBlocks, SampleRatio, Switchback, SwitchbackPlan
 from calib.experiments.sequential.bounded_mean import bet
 from calib.experiments.sequential.half_normal import log_e_value, tuning
 from calib.experiments.sequential.normal import log_ndtr
@@ -78,7 +78,7 @@ def test_a_margin_keeps_the_mean_at_most_one(margin: float) -> None:
     assert e.mean() <= 1 + 1e-12
 
 
-def play(blocks: int, runs: int, effect: float, seed: int, plan: Plan) -> Switchback:
+def play(blocks: int, runs: int, effect: float, seed: int, plan: SwitchbackPlan) -> Switchback:
     """Heavy-tailed, correlated fills of six symbols under a fair switchback, all runs at once."""
     rng = np.random.default_rng(seed)
     test = Switchback(plan, (runs, 6))
@@ -94,18 +94,18 @@ def play(blocks: int, runs: int, effect: float, seed: int, plan: Plan) -> Switch
 
 def test_false_alarms_of_the_switchback_stay_below_alpha_by_simulation() -> None:
     """1000 runs of 300 blocks whose shocks have no variance (t with 2 degrees): Ville's bound must still hold."""
-    alarms = play(300, 1000, 0.0, 1, Plan(0.05, 0.0)).rejected.mean()
+    alarms = play(300, 1000, 0.0, 1, SwitchbackPlan(0.05, 0.0)).rejected.mean()
     assert alarms <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)
 
 
 def test_a_real_effect_is_found_and_its_opposite_is_not() -> None:
-    assert play(150, 100, 2.0, 2, Plan(0.05)).rejected.mean() > 0.9
-    assert play(150, 100, -2.0, 2, Plan(0.05)).rejected.mean() == 0.0
+    assert play(150, 100, 2.0, 2, SwitchbackPlan(0.05)).rejected.mean() > 0.9
+    assert play(150, 100, -2.0, 2, SwitchbackPlan(0.05)).rejected.mean() == 0.0
 
 
 def test_switchback_equals_a_plain_loop_over_its_definition() -> None:
     rng = np.random.default_rng(5)
-    plan = Plan(0.0125, 0.25, warmup=3, horizon=50, decay=0.9)
+    plan = SwitchbackPlan(0.0125, 0.25, warmup=3, horizon=50, decay=0.9)
     test = Switchback(plan, (4,))
     total, weight = [0.0] * 4, [0.0] * 4
     seen, scale, s, v, best = 0, 0.0, 0.0, 0.0, 0.0
@@ -135,8 +135,8 @@ def test_switchback_equals_a_plain_loop_over_its_definition() -> None:
 def test_the_state_survives_json_and_new_symbols_join() -> None:
     import json
 
-    test = play(20, 1, 1.0, 3, Plan(0.05))
-    single = Switchback(Plan(0.05), (6,))
+    test = play(20, 1, 1.0, 3, SwitchbackPlan(0.05))
+    single = Switchback(SwitchbackPlan(0.05), (6,))
     state = {name: float(getattr(test, name)[0]) for name in ("seen", "scale_sum", "count", "total", "squares")}
     state |= {"max_log_e": float(test.max_log_e[0])}
     state |= {"base_total": test.baseline.total[0].tolist(), "base_count": test.baseline.count[0].tolist()}
@@ -150,7 +150,7 @@ def test_the_state_survives_json_and_new_symbols_join() -> None:
 
 def test_the_interval_covers_the_effect_and_its_edges_are_where_the_test_turns() -> None:
     rng = np.random.default_rng(9)
-    test = Switchback(Plan(0.0125), (8,))
+    test = Switchback(SwitchbackPlan(0.0125), (8,))
     for _ in range(200):
         is_b = rng.random(8).argsort().argsort() < 4
         counts = np.full(8, 4.0)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
-from calib.feeds.days import DayFile, named_file
-from calib.feeds.reading import FeedReading, RecordReading
-from calib.feeds.rejects import RejectWriter
-from calib.feeds.stats import FileStats
+from calib.engines import Workers
+from calib.feeds.reading.batches import FeedReading, RecordReading
+from calib.feeds.reading.days import DayFile, named_file
+from calib.feeds.reading.rejects import RejectWriter
+from calib.feeds.reading.stats import FileStats
 
 TS = 1735689600.0
 """2025-01-01T00:00:00Z."""
@@ -86,7 +88,8 @@ def read_columns(
 ) -> tuple[list[tuple[Any, ...]], FileStats, bytes]:
     """Rows of (line, *columns), the facts and the bytes of the rejects file."""
     path = tmp_path / "rejects-of-columns" / f"{file.name}.rejects.jsonl"
-    with RejectWriter(path) as rejects:
-        reading = FeedReading(file, columns, rejects=rejects, **({"newest": False} | options))
+    workers = Workers(options.pop("jobs")) if "jobs" in options else contextlib.nullcontext(options.pop("engine", None))
+    with RejectWriter(path) as rejects, workers as engine:
+        reading = FeedReading(file, columns, rejects=rejects, engine=engine, **({"newest": False} | options))
         rows = [row for batch in reading for row in batch.rows()]
     return rows, reading.stats, path.read_bytes() if path.exists() else b""

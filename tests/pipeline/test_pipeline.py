@@ -11,7 +11,7 @@ import pytest
 
 from calib.clock import VirtualClock
 from calib.errors import ConfigError
-from calib.feeds.schema import PIPELINE_TICKS, Presence, Type
+from calib.feeds.schema.table import PIPELINE_TICKS, Presence, Type
 from calib.market import Snapshot
 from calib.pipeline import (
     Decision,
@@ -24,7 +24,7 @@ from calib.pipeline import (
     StalePricingStage,
 )
 from calib.virtual_loop import run
-from tests.market.cache_venue import Bench
+from tests.market.cache.cache_venue import Bench
 
 
 class Stage:

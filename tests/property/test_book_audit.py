@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calib.market.audit import BookAudit
+from calib.market.stream.audit import BookAudit
 
 STEPS = st.lists(
     st.tuples(

@@ -115,7 +115,7 @@ def _fill(rng: random.Random, day: int, wild: bool) -> dict[str, Any]:
     }
 
 
-def _spoil(rng: random.Random, line: dict[str, Any]) -> bytes:
+def _corrupt(rng: random.Random, line: dict[str, Any]) -> bytes:
     """A line with one thing or two wrong in it."""
     for _ in range(rng.randint(1, 2)):
         name = rng.choice([name for name, value in line.items() if value is not ...])
@@ -144,7 +144,7 @@ def _content(rng: random.Random, kind: str, day: int, count: int, bad: float, wi
         if draw < bad / 2:
             lines.append(rng.choice(HOSTILE["any"]))
         elif draw < bad:
-            lines.append(_spoil(rng, line))
+            lines.append(_corrupt(rng, line))
         else:
             lines.append(_encode(rng, line))
         if lines and rng.random() < 0.03:

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calib.feeds.judge import judge_line
-from calib.feeds.schema import FEEDS
+from calib.feeds.schema.table import FEEDS
+from calib.feeds.schema.validation import judge_line
 from tests.feeds.helpers import TS, VALID, make, read_all, read_columns
 
 SCALARS = st.one_of(

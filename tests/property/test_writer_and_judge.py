@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from calib.clock import VirtualClock
 from calib.errors import BadRecord
-from calib.feeds.judge import judge_line, judge_record
-from calib.feeds.schema import FEEDS, Feed, Field, Type
+from calib.feeds.schema.table import FEEDS, Feed, Field, Type
+from calib.feeds.schema.validation import judge_line, judge_record
 from calib.feeds.writers.encoding import Encoder
 
 NUMBERS = st.one_of(

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from calib.errors import MixedNumbering, NoFeeds, NoLines, NoSuchSymbol, TooManyRejects, TruncatedInput, UsageError
+from calib.exchange_sim.faults import Fault
 from calib.market import MDCacheConfig
 from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
-from calib.replay.sources import Kind, Sources
+from calib.replay.sources import EventKind, Sources
 from calib.reports.replay import replay_text
-from calib.venue.faults import Fault
 from tests.replay.recording import START, delta, fill, snapshot, tick, trade, write
 
 FAST = LatencyChoice("constant", (2.0,))
@@ -42,7 +42,8 @@ def test_at_equal_times_book_then_trades_then_ticks_then_fills_then_the_line(tmp
     )
     events = list(Sources(tmp_path).events())
     assert [(event.kind, event.line) for event in events] == [
-        (Kind.BOOK, 1), (Kind.BOOK, 2), (Kind.TRADES, 1), (Kind.TICKS, 1), (Kind.FILLS, 1), (Kind.FILLS, 2),
+        (EventKind.BOOK, 1), (EventKind.BOOK, 2), (EventKind.TRADES, 1),
+        (EventKind.TICKS, 1), (EventKind.FILLS, 1), (EventKind.FILLS, 2),
     ]  # fmt: skip
 
 
@@ -54,8 +55,10 @@ def test_ticks_out_of_order_are_sorted_and_book_lines_keep_their_order(tmp_path:
     )
     sources = Sources(tmp_path)
     events = list(sources.events())
-    assert [event.line for event in events if event.kind == Kind.TICKS] == [2, 3, 1]
-    book = [(event.record.update_id, round(event.us / 1e6 - START, 6)) for event in events if event.kind == Kind.BOOK]
+    assert [event.line for event in events if event.kind == EventKind.TICKS] == [2, 3, 1]
+    book = [
+        (event.record.update_id, round(event.us / 1e6 - START, 6)) for event in events if event.kind == EventKind.BOOK
+    ]
     assert book == [(1, 0.0), (2, 0.5), (3, 0.5), (4, 0.6)]
     assert (sources.late["book"].lines, sources.late["book"].max_s) == (1, 0.1)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calib.files import NamelessFile
+from calib.files import AnonymousTempFile
 from calib.replay import sample as module
 from calib.replay import tally
 from calib.replay.run import run_replay
@@ -30,13 +30,13 @@ number = (
 
 
 @pytest.fixture
-def file() -> Iterator[NamelessFile]:
-    made = NamelessFile()
+def file() -> Iterator[AnonymousTempFile]:
+    made = AnonymousTempFile()
     yield made
     made.close()
 
 
-def sample_of(file: NamelessFile, blocks: list[list[float]]) -> Sample:
+def sample_of(file: AnonymousTempFile, blocks: list[list[float]]) -> Sample:
     """The blocks lie in the file, but for the last."""
     made = Sample(file)
     for block in blocks:
@@ -49,7 +49,7 @@ def sample_of(file: NamelessFile, blocks: list[list[float]]) -> Sample:
 def test_figures_are_those_of_numpy_whether_numbers_lie_in_memory_or_not(
     blocks: list[list[float]], more: list[list[float]]
 ) -> None:
-    file = NamelessFile()
+    file = AnonymousTempFile()
     whole = sample_of(file, blocks)
     whole.include(sample_of(file, more))
     numbers = [value for block in [*blocks, *more] for value in block]
@@ -66,7 +66,7 @@ def test_figures_are_those_of_numpy_whether_numbers_lie_in_memory_or_not(
     file.close()
 
 
-def test_a_sample_that_is_part_of_another_goes_on_growing(file: NamelessFile) -> None:
+def test_a_sample_that_is_part_of_another_goes_on_growing(file: AnonymousTempFile) -> None:
     part, whole = Sample(file), Sample(file)
     whole.include(part)
     part.new.append(2.0)
@@ -75,7 +75,7 @@ def test_a_sample_that_is_part_of_another_goes_on_growing(file: NamelessFile) ->
     assert (len(whole), whole.mean) == (2, 3.0)
 
 
-def test_a_million_numbers_take_no_more_memory_than_a_hundred_thousand(file: NamelessFile) -> None:
+def test_a_million_numbers_take_no_more_memory_than_a_hundred_thousand(file: AnonymousTempFile) -> None:
     def peak(count: int) -> int:
         made = Sample(file)
         tracemalloc.start()

@@ -14,7 +14,7 @@ from calib.market import MDCacheConfig
 from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
-from calib.replay.tally import Tally
+from calib.replay.tally import ReadTally
 from tests.replay.recording import delta, snapshot, tick, trade, write
 
 SILENCE = 300
@@ -70,9 +70,9 @@ def model(steps: list[tuple[int, str]]) -> list[tuple[str, int | None]]:
 def test_every_read_hears_the_frames_before_it(steps: list[Step]) -> None:
     told = timed(steps)
     seen: list[tuple[str, int | None]] = []
-    original = Tally.take
+    original = ReadTally.take
 
-    def take(self: Tally, use_case: str, meta: Any, *rest: Any) -> None:
+    def take(self: ReadTally, use_case: str, meta: Any, *rest: Any) -> None:
         original(self, use_case, meta, *rest)
         seen.append((meta.status, round(meta.age_ms) if meta.status == "fresh" else None))
 
@@ -90,7 +90,7 @@ def test_every_read_hears_the_frames_before_it(steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         feeds = write(Path(directory), book=book, trades=trades, pipeline_ticks=[*ticks, tick(3600.0)])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Tally, "take", take)
+            patch.setattr(ReadTally, "take", take)
             data = run_replay(feeds, chosen).data
     assert seen == model(told)
     assert data["recording"]["lines"]["trades"] == len(trades)

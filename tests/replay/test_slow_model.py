@@ -15,7 +15,7 @@ from calib.market import MDCacheConfig
 from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
-from calib.replay.tally import Tally
+from calib.replay.tally import ReadTally
 from tests.replay.recording import delta, snapshot, tick, write
 
 FRESH, HARD = 60, 200
@@ -82,9 +82,9 @@ def test_every_read_of_a_replay_is_that_of_the_model(
     moves = [(2 * at + 1, bid) for at, bid in moves]
     reads = [2 * at for at in reads]
     seen: list[tuple[str, int, int, int]] = []
-    original = Tally.take
+    original = ReadTally.take
 
-    def take(self: Tally, use_case: str, meta: Any, fetch_ms: float, *rest: Any) -> None:
+    def take(self: ReadTally, use_case: str, meta: Any, fetch_ms: float, *rest: Any) -> None:
         original(self, use_case, meta, fetch_ms, *rest)
         _, served, true = rest
         error = abs(served.bids[0][0] - true.best_bid[0])
@@ -103,7 +103,7 @@ def test_every_read_of_a_replay_is_that_of_the_model(
     with tempfile.TemporaryDirectory() as directory:
         feeds = write(Path(directory), book=book, pipeline_ticks=[tick(at / 1000) for at in reads])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Tally, "take", take)
+            patch.setattr(ReadTally, "take", take)
             data = run_replay(feeds, chosen).data
     expected = Model(moves, latency).answers(reads)
     assert sorted(seen) == sorted(expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calib.simulation.incidents import RATES, Incident, Kind, Trouble, draw_incidents
+from calib.simulation.incidents import RATES, Incident, IncidentKind, IncidentSchedule, draw_incidents
 
 HOUR_US = 3_600 * 1_000_000
 SYMBOLS = [f"S{i}" for i in range(400)]
@@ -20,14 +20,14 @@ def test_each_lies_within_its_hour_and_comes_as_often_as_its_rate_says() -> None
 
 
 def test_a_share_of_the_symbols_is_struck_whoever_else_is_there() -> None:
-    incident = Incident(Kind.SILENCE, 0, HOUR_US, 0.35, "a silence")
+    incident = Incident(IncidentKind.SILENCE, 0, HOUR_US, 0.35, "a silence")
     struck = [symbol for symbol in SYMBOLS if incident.strikes(symbol)]
     assert abs(len(struck) / 400 - 0.35) < 4 * (0.35 * 0.65 / 400) ** 0.5
     assert struck == [symbol for symbol in reversed(SYMBOLS) if incident.strikes(symbol)][::-1]
 
 
 def test_trouble_knows_its_beginning_and_its_end() -> None:
-    outage = Incident(Kind.OUTAGE, 100, 200, 1.0, "an outage")
-    trouble = Trouble([outage], "BTCUSDT")
-    assert [trouble.at(Kind.OUTAGE, now) for now in (99, 100, 199, 200)] == [None, outage, outage, None]
-    assert trouble.at(Kind.SILENCE, 150) is None
+    outage = Incident(IncidentKind.OUTAGE, 100, 200, 1.0, "an outage")
+    trouble = IncidentSchedule([outage], "BTCUSDT")
+    assert [trouble.at(IncidentKind.OUTAGE, now) for now in (99, 100, 199, 200)] == [None, outage, outage, None]
+    assert trouble.at(IncidentKind.SILENCE, 150) is None

@@ -8,16 +8,16 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from calib.simulation.chance import Chance
 from calib.simulation.instruments import INSTRUMENTS, first_names, instrument
 from calib.simulation.market import REGIMES, Market
+from calib.simulation.named_rng import NamedRng
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "AVAXUSDT", "SIM20USDT"])
 def test_the_variance_of_a_step_is_that_of_its_regime(symbol: str) -> None:
     """Realised volatility, regime by regime: sigma^2 dt + 1/12 half ticks squared."""
     traded, step_s = instrument(symbol), 1.5
-    market = Market(traded, Chance("path", symbol), step_s)
+    market = Market(traded, NamedRng("path", symbol), step_s)
     moves: dict[str, list[int]] = defaultdict(list)
     for _ in range(20_000):
         before = market.book.mid_h
@@ -33,7 +33,7 @@ def test_the_variance_of_a_step_is_that_of_its_regime(symbol: str) -> None:
 
 
 def test_regimes_stay_as_long_as_they_say() -> None:
-    market = Market(instrument("BTCUSDT"), Chance("stays"), 1.5)
+    market = Market(instrument("BTCUSDT"), NamedRng("stays"), 1.5)
     stays: dict[str, list[int]] = defaultdict(list)
     name, length = market.regime.name, 0
     for _ in range(150_000):
@@ -49,7 +49,7 @@ def test_regimes_stay_as_long_as_they_say() -> None:
 
 @pytest.mark.parametrize("symbol", first_names(16))
 def test_bid_and_ask_are_whole_ticks_around_the_mid(symbol: str) -> None:
-    market = Market(instrument(symbol), Chance("ticks", symbol), 1.5)
+    market = Market(instrument(symbol), NamedRng("ticks", symbol), 1.5)
     last_id = 0
     for _ in range(500):
         book = market.step()
@@ -60,12 +60,12 @@ def test_bid_and_ask_are_whole_ticks_around_the_mid(symbol: str) -> None:
 
 def test_the_usual_spread_is_the_instruments() -> None:
     traded = INSTRUMENTS["BTCUSDT"]
-    book = Market(traded, Chance("spread"), 1.5).book
+    book = Market(traded, NamedRng("spread"), 1.5).book
     assert (book.ask - book.bid) / traded.start_ticks * 1e4 == pytest.approx(1.2, abs=0.02)
 
 
 def test_a_push_moves_the_mid_for_good() -> None:
-    market = Market(instrument("BTCUSDT"), Chance("push"), 1.5)
+    market = Market(instrument("BTCUSDT"), NamedRng("push"), 1.5)
     before = market.book
     market.push(-8)
     assert market.book.mid_h == before.mid_h - 8
@@ -73,7 +73,7 @@ def test_a_push_moves_the_mid_for_good() -> None:
 
 
 def test_no_path_ends_at_a_price_of_nothing() -> None:
-    market = Market(instrument("BTCUSDT"), Chance("crash"), 1.5)
+    market = Market(instrument("BTCUSDT"), NamedRng("crash"), 1.5)
     market.push(-10_000_000)
     assert market.book.mid_h == 612_500  # half the starting price
     assert market.book.bid > 0

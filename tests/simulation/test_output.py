@@ -13,12 +13,12 @@ import zstandard
 
 from calib.errors import BadRange, ForeignFiles, LockHeld, UnwritableOutput, UsageError
 from calib.files import locked
-from calib.simulation.box.hour import BoxHour
+from calib.simulation.closed_loop.hour import BoxHour
 from calib.simulation.output import simulate
-from calib.simulation.plan import Plan
+from calib.simulation.plan import SimulationPlan
 
 START = 1_735_765_200  # 2025-01-01T21:00:00Z
-SMALL = Plan(("BTCUSDT", "ETHUSDT"), START, START + 600, seed=3, incidents=False)
+SMALL = SimulationPlan(("BTCUSDT", "ETHUSDT"), START, START + 600, seed=3, incidents=False)
 
 
 def _contents(directory: Path) -> dict[str, bytes]:

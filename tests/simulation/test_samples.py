@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from calib.feeds.days import find_days
-from calib.feeds.judge import judge_line
-from calib.feeds.reading import read_batches
-from calib.feeds.schema import FEEDS
+from calib.feeds.reading.batches import read_batches
+from calib.feeds.reading.days import find_days
+from calib.feeds.schema.table import FEEDS
+from calib.feeds.schema.validation import judge_line
 from calib.simulation.output import simulate
-from calib.simulation.plan import Plan
+from calib.simulation.plan import SimulationPlan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "sample_feeds"
@@ -54,7 +54,9 @@ def record() -> dict[str, Any]:
 @pytest.mark.parametrize(("day", "hour"), [("20250102", "00")])
 def test_one_hour_is_made_again_byte_for_byte(day: str, hour: str, record: dict[str, Any], tmp_path: Path) -> None:
     start = datetime.strptime(f"{day} {hour} +0000", "%Y%m%d %H %z").timestamp()
-    plan = Plan(tuple(record["symbols"]), start, start + 3_600, seed=record["seed"], hostile=record["hostile"])
+    plan = SimulationPlan(
+        tuple(record["symbols"]), start, start + 3_600, seed=record["seed"], hostile=record["hostile"]
+    )
     simulate(plan, tmp_path)
     for kind in ("fills", "pipeline_ticks"):
         again = (tmp_path / f"{kind}_{day}.jsonl").read_bytes()
@@ -103,7 +105,7 @@ def test_the_reader_counts_them_so(record: dict[str, Any]) -> None:
     files = find_days(SAMPLES)
     assert {file.name for file in files} == set(listed)
     for file in files:
-        reading = read_batches(file, ("symbol",), newest=False, jobs=1)
+        reading = read_batches(file, ("symbol",), newest=False)
         symbols = {symbol for batch in reading for symbol in batch["symbol"].unique()}
         assert dict(reading.stats.rejected) == HOSTILE_LINES.get(file.kind, {})
         assert reading.stats.lines == listed[file.name]

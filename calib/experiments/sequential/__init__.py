@@ -3,6 +3,6 @@
 from calib.experiments.sequential.bounded_mean import BoundedMean
 from calib.experiments.sequential.paired import PairedBlocks
 from calib.experiments.sequential.srm import SampleRatio
-from calib.experiments.sequential.switchback import Plan, Switchback
+from calib.experiments.sequential.switchback import Switchback, SwitchbackPlan
 
-__all__ = ["BoundedMean", "PairedBlocks", "Plan", "SampleRatio", "Switchback"]
+__all__ = ["BoundedMean", "PairedBlocks", "SampleRatio", "Switchback", "SwitchbackPlan"]

@@ -24,7 +24,7 @@ Bools = NDArray[np.bool_]
 _TINY = 1e-12
 
 
-class Baseline:
+class RunningBaseline:
     """``yhat``: each symbol's decayed mean over past blocks; a symbol without a past takes that of all, then 0.
 
     Parameters
@@ -80,7 +80,7 @@ def difference(sums: Floats, counts: Floats, is_b: Bools, expected: Floats) -> F
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SwitchbackPlan:
     """What is fixed before the first block.
 
     Parameters
@@ -94,7 +94,7 @@ class Plan:
     horizon
         Number of blocks the prior is tuned for.
     decay
-        Of the `Baseline`.
+        Of the `RunningBaseline`.
     floor
         Least scale of a difference that the tuning assumes: keeps it sane where nothing happened in the warm-up.
     """
@@ -126,9 +126,9 @@ class Switchback:
 
     __slots__ = ("baseline", "count", "max_log_e", "plan", "scale_sum", "seen", "squares", "total")
 
-    def __init__(self, plan: Plan, shape: tuple[int, ...]) -> None:
+    def __init__(self, plan: SwitchbackPlan, shape: tuple[int, ...]) -> None:
         self.plan = plan
-        self.baseline = Baseline(shape, plan.decay)
+        self.baseline = RunningBaseline(shape, plan.decay)
         lead = shape[:-1]
         self.seen = np.zeros(lead)
         """Valid differences so far, the warm-up's included."""

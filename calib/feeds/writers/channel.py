@@ -32,7 +32,7 @@ _log: Final = logging.getLogger("calib.feeds")
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class LoggerCounts:
     """What became of the lines; after a flush ``accepted == written + lost``.
 
     Parameters
@@ -134,9 +134,9 @@ class Channel:
         return self._closed
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> LoggerCounts:
         with self._io:
-            return Counts(self._written + self._lost, self._written, self._lost, self._dropped)
+            return LoggerCounts(self._written + self._lost, self._written, self._lost, self._dropped)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -250,10 +250,10 @@ class BackgroundChannel(Channel):
         self._tell()
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> LoggerCounts:
         # Without the io lock, see the module's docstring; exact once the queue is empty.
         accepted = self._written + self._lost + self._in_flight + len(self._queue)
-        return Counts(accepted, self._written, self._lost, self._dropped)
+        return LoggerCounts(accepted, self._written, self._lost, self._dropped)
 
     def _make_room(self) -> bool:
         if self._when_full == "drop":

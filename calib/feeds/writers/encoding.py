@@ -1,7 +1,7 @@
 """A live record checked against the feed's schema, and made the one line that stands for it.
 
-The checks are compiled once per feed from the table in `calib.feeds.schema` into a strict msgspec type, so that the
-calling thread pays about a microsecond for them; only a refused record takes the slow way to a sentence.
+The checks are compiled once per feed from the table in `calib.feeds.schema.table` into a strict msgspec type, so that
+the calling thread pays about a microsecond for them; only a refused record takes the slow way to a sentence.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from msgspec import UNSET, Meta, UnsetType, ValidationError
 
 from calib.clock import Clock
 from calib.errors import BadRecord
-from calib.feeds.judge import has_control, judge_record
-from calib.feeds.schema import EARLIEST_TS, Feed, Field, Presence, Type
+from calib.feeds.schema.table import EARLIEST_TS, Feed, Field, Presence, Type
+from calib.feeds.schema.validation import has_control, judge_record
 
 DAY_S: Final = 86_400
 _DAY_US: Final = DAY_S * 1_000_000

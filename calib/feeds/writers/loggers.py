@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self, TypedDict, Unpack, get_args
 
 from calib.clock import Clock, SystemClock
 from calib.errors import BadRecord, ConfigError
-from calib.feeds.schema import BOOK, FILLS, PIPELINE_TICKS, QUOTES, TRADES, Feed
+from calib.feeds.schema.table import BOOK, FILLS, PIPELINE_TICKS, QUOTES, TRADES, Feed
 from calib.feeds.writers import lifetime
 from calib.feeds.writers.channel import BackgroundChannel, Channel, OnError, WhenFull
 from calib.feeds.writers.encoding import Encoder

@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 
 from calib.errors import SinkFailed
 from calib.feeds.writers.encoding import DAY_S, Line
-from calib.feeds.writers.sink import DayFile
+from calib.feeds.writers.sink import OpenDayFile
 from calib.feeds.writers.tail import Repair
 
 FsyncPolicy = Literal["never", "interval", "always"]
@@ -90,7 +90,7 @@ class DayFiles:
         self._directory = directory
         self._kind = kind
         self._fsync = fsync
-        self._files: dict[int, DayFile] = {}
+        self._files: dict[int, OpenDayFile] = {}
         self._unsynced: set[int] = set()
         self._synced_ns = time.monotonic_ns()
         self.repairs: list[Repair] = []
@@ -140,14 +140,14 @@ class DayFiles:
             done = file.repairs.pop(0)
             self.repairs.append(done)
 
-    def _open(self, day: int) -> DayFile:
+    def _open(self, day: int) -> OpenDayFile:
         if len(self._files) >= _OPEN_DAYS:
             oldest = next(iter(self._files))
             if oldest in self._unsynced and self._fsync != "never":
                 self._files[oldest].sync()
             self._unsynced.discard(oldest)
             self._files.pop(oldest).close()
-        file = self._files[day] = DayFile(self._directory / file_name(self._kind, day))
+        file = self._files[day] = OpenDayFile(self._directory / file_name(self._kind, day))
         return file
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calib.errors import BadRecord
-from calib.feeds.schema import PIPELINE_TICKS
+from calib.feeds.schema.table import PIPELINE_TICKS
 from calib.feeds.writers.encoding import no_mapping
 
 

@@ -14,7 +14,7 @@ from calib.feeds.writers.tail import Repair, repair
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
-class DayFile:
+class OpenDayFile:
     """An open feed file that always ends with a whole line.
 
     Each append takes the file's lock (``flock``) for its duration only, so that several processes may log into one

@@ -11,7 +11,7 @@ import pytest
 
 from calib import BookLogger, CalibrationLoggerManager, FillLogger, PipelineTickLogger, VirtualClock
 from calib.errors import BadRecord, ConfigError, SinkClosed
-from calib.feeds.schema import FEEDS, Presence
+from calib.feeds.schema.table import FEEDS, Presence
 
 NEW_YEAR = 1_735_689_600.0
 FILL: dict[str, Any] = {

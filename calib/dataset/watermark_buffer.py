@@ -1,0 +1,116 @@
+"""Lines held back until their interval can grow no more: what makes exact quantiles possible in bounded memory.
+
+Feeds are nearly in time order. So a symbol's interval is closed, and its lines let go, once the symbol's watermark has
+passed its end by an allowance. The watermark is the largest *median* time of a batch: one line with a wild time moves
+it nowhere. A line that comes later still is remembered by its interval (`WatermarkBuffer.late`), and that interval is
+summed again from the files: it is neither lost nor made into a second group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from calib.dataset.grid import INDEX, Grid
+from calib.dataset.order import GROUP
+
+ALLOWED_LATENESS_S: Final = 900.0
+"""How far behind its symbol's watermark a line may come and still meet its interval open, s."""
+_Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
+
+
+class WatermarkBuffer:
+    """The open intervals of one kind of feed.
+
+    Parameters
+    ----------
+    grid
+        The interval grid.
+    close
+        Gets every line of some intervals, whole.
+    allowance_s
+        See `ALLOWED_LATENESS_S`.
+    """
+
+    def __init__(
+        self, grid: Grid, close: Callable[[pl.DataFrame], None], allowance_s: float = ALLOWED_LATENESS_S
+    ) -> None:
+        self._grid = grid
+        self._close = close
+        self._allowance_s = allowance_s
+        self._held: list[_Held] = []
+        self._symbols: dict[str, int] = {}
+        self._first_open = np.zeros(0, np.int64)
+        """By the symbols' places: the index of the first interval that is not closed."""
+        self._late: list[pl.DataFrame] = []
+
+    def add(self, lines: pl.DataFrame) -> None:
+        """Take lines with their ``symbol``, ``ts`` and ``index``; close what has become complete."""
+        new = _Held(lines, self._places(lines["symbol"]), lines[INDEX].to_numpy())
+        late, kept = new.parted(self._first_open)
+        if late is not None:
+            self._late.append(late.lines.group_by(*GROUP).agg(pl.len().cast(pl.Int64).alias("lines")))
+        if kept is None:
+            return
+        self._held.append(kept)
+        medians = pl.DataFrame({"place": kept.places, "ts": kept.lines["ts"]}).group_by("place").median()
+        # Raised together with the closing, never before: else a line would count as late whose interval is still held.
+        for place, ts in medians.iter_rows():
+            self._first_open[place] = max(self._first_open[place], self._grid.index(ts - self._allowance_s))
+        self._close_complete()
+
+    def end_day(self, end: int) -> None:
+        """No later line is before ``end`` (Unix seconds): every interval that ends by then is complete."""
+        np.maximum(self._first_open, self._grid.index(end), out=self._first_open)
+        self._close_complete()
+
+    def end(self) -> None:
+        """No line comes any more."""
+        self._first_open[:] = np.iinfo(np.int64).max
+        self._close_complete()
+
+    @property
+    def late(self) -> pl.DataFrame:
+        """Intervals that were closed too early: ``symbol``, ``index`` and the number of ``lines`` that came late."""
+        if not self._late:
+            return pl.DataFrame(schema={"symbol": pl.String, INDEX: pl.Int64, "lines": pl.Int64})
+        return pl.concat(self._late).group_by(*GROUP).agg(pl.col("lines").sum()).sort(*GROUP)
+
+    def _places(self, symbols: pl.Series) -> _Integers:
+        """Each line's symbol as its place in `_first_open`, which gets a place for each new one."""
+        for symbol in symbols.unique().sort():
+            self._symbols.setdefault(symbol, len(self._symbols))
+        fresh = len(self._symbols) - len(self._first_open)
+        self._first_open = np.concatenate([self._first_open, np.full(fresh, np.iinfo(np.int64).min)])
+        return symbols.cast(pl.Enum(list(self._symbols))).to_physical().to_numpy()
+
+    def _close_complete(self) -> None:
+        parted = [held.parted(self._first_open) for held in self._held]
+        self._held = [kept for _, kept in parted if kept is not None]
+        complete = [done.lines for done, _ in parted if done is not None]
+        if complete:
+            self._close(pl.concat(complete))
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Lines, and of each its symbol's place and its interval's index."""
+
+    lines: pl.DataFrame
+    places: _Integers
+    index: _Integers
+
+    def parted(self, first_open: _Integers) -> tuple[_Held | None, _Held | None]:
+        """Those whose interval is closed and those whose interval is open; None instead of none."""
+        closed = self.index < first_open[self.places]
+        count = int(np.count_nonzero(closed))
+        if count == len(closed):
+            return (self if count else None), None
+        return (self._where(closed), self._where(~closed)) if count else (None, self)
+
+    def _where(self, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> _Held:
+        return _Held(self.lines.filter(pl.Series(chosen)), self.places[chosen], self.index[chosen])

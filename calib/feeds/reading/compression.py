@@ -1,0 +1,191 @@
+"""A feed file as a stream of bytes, in whatever form it is stored; one cut short or damaged is an error, not an end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import zstandard
+
+from calib.errors import TruncatedInput, UnreadableInput
+from calib.feeds.reading.days import Form
+
+BLOCK: Final = 1 << 20
+"""Bytes given at a time, about: what is in memory stays a small multiple of it."""
+_STORED_BLOCK: Final = 1 << 18
+
+
+class StoredFile:
+    """The bytes of one file as it lies on disk: counted and hashed while they are read.
+
+    Only the bytes that were there when it was opened are read: a writer that appends meanwhile changes nothing, and
+    ``bytes``, ``sha256`` and the lines speak of the same content.
+
+    Raises
+    ------
+    UnreadableInput
+        Where it cannot be opened or read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+        try:
+            self._handle: FileIO = path.open("rb", buffering=0)
+            self._left = os.fstat(self._handle.fileno()).st_size
+        except OSError as error:
+            raise self._unreadable(error) from error
+        self.size = self._left
+        self.identity = _identity(os.fstat(self._handle.fileno()))
+
+    def __enter__(self) -> StoredFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.close()
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes read so far, hexadecimal."""
+        return self._hash.hexdigest()
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` more bytes; empty at the end."""
+        try:
+            block = self._handle.read(min(size, self._left))
+        except OSError as error:
+            raise self._unreadable(error) from error
+        self._take(block)
+        return block
+
+    def read_into(self, buffer: bytearray) -> int:
+        """Fill the buffer from its beginning with what comes next; how many bytes that were, 0 at the end."""
+        room = memoryview(buffer)[: min(len(buffer), self._left)]
+        try:
+            size = self._handle.readinto(room)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        self._take(room[:size])
+        return size
+
+    def _take(self, block: bytes | memoryview) -> None:
+        self.bytes += len(block)
+        self._left -= len(block)
+        self._hash.update(block)
+        if not block and self._left:
+            raise UnreadableInput(
+                "became shorter while it was read", where=str(self.path), hint="Run again when nobody rewrites it"
+            )
+
+    def _unreadable(self, error: OSError) -> UnreadableInput:
+        return UnreadableInput(
+            f"cannot be read: {error.strerror or error}",
+            where=str(self.path),
+            hint="Check its permissions and the disk",
+        )
+
+
+def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[bytes]:
+    """The file's content in blocks, decompressed where need be; concatenated members and frames are one content.
+
+    Parameters
+    ----------
+    block
+        Bytes of a block, about; of a plain file at most.
+
+    Raises
+    ------
+    TruncatedInput
+        Where a compressed file ends too early or is damaged.
+    """
+    match form:
+        case Form.PLAIN:
+            return _plain(stored, block)
+        case Form.GZIP:
+            return _decompressed(stored, "gzip", _gzip_member, block)
+        case Form.ZSTD:
+            return _decompressed(stored, "zstd", _zstd_frame, block)
+
+
+def _plain(stored: StoredFile, block: int) -> Iterator[bytes]:
+    while piece := stored.read(block):
+        yield piece
+
+
+def _gzip_member() -> Any:
+    return zlib.decompressobj(wbits=31)
+
+
+def _zstd_frame() -> Any:
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
+def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], block: int) -> Iterator[bytes]:
+    """Decompress member after member.
+
+    Neither library bounds its output in the same way, so the input is: the better the file compresses, the smaller
+    the next bite of it.
+    """
+    decompressor: Any = None
+    bite = 4096
+    members = 0
+    try:
+        while stored_block := stored.read(bite):
+            rest = stored_block
+            given = 0
+            while rest:
+                if decompressor is None:
+                    if members and not rest.strip(b"\0"):
+                        break  # some archivers pad with zeros after the last member
+                    decompressor, members = member(), members + 1
+                content = decompressor.decompress(rest)
+                rest = b""
+                if decompressor.eof:
+                    rest, decompressor = decompressor.unused_data, None
+                given += len(content)
+                if content:
+                    yield content
+            bite = max(1024, min(_STORED_BLOCK, int(len(stored_block) * block / max(given, 1)), 4 * bite))
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise TruncatedInput(
+            f"is damaged: {name} says {error}", where=str(stored.path), hint="Fetch it again from where it was recorded"
+        ) from error
+    if decompressor is not None or not members:
+        raise TruncatedInput(
+            f"ends in the middle of its {name} data",
+            where=str(stored.path),
+            hint="Wait for its copy to end, or fetch it again",
+        )
+
+
+def read_again(path: Path, identity: tuple[int, int], offset: int, size: int) -> bytes:
+    """A piece of a plain file that somebody else has open; an error where it is not that same file any more."""
+    try:
+        with path.open("rb", buffering=0) as handle:
+            same = _identity(os.fstat(handle.fileno())) == identity
+            piece = os.pread(handle.fileno(), size, offset)
+            while same and 0 < len(piece) < size:
+                more = os.pread(handle.fileno(), size - len(piece), offset + len(piece))
+                if not more:
+                    break
+                piece += more
+    except OSError as error:
+        raise UnreadableInput(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if not same or len(piece) != size:
+        raise UnreadableInput(
+            "was replaced or shortened while it was read", where=str(path), hint="Run again when nobody rewrites it"
+        )
+    return piece
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -1,0 +1,190 @@
+"""From the bytes of a chunk to rows: the quick path in native code, the judge for each line that it does not accept.
+
+A bad line never sends its neighbours the slow way. Names of unknown fields and of stages are learned from the lines
+that hold them, so that they too become quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from calib.feeds.reading.rejects import Reject, clipped
+from calib.feeds.reading.stats import MAX_UNKNOWN
+from calib.feeds.schema.table import FEEDS, Type
+from calib.feeds.schema.types import DAY_S, FeedRecord, learnable, learned_type, row_type
+from calib.feeds.schema.validation import RejectReason, ValidationResult, Violation, has_control, judge_line
+
+_MAX_LEARNED: Final = 64
+_REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
+_BLANK: Final = b" \t\r\n"
+_SYMBOL: Final = attrgetter("symbol")
+_OTHER_DAY: Final = Violation(RejectReason.WRONG_DAY, "ts", "another UTC day than the file's")
+
+
+@dataclass(slots=True)
+class Rows:
+    """What the lines of one chunk came to.
+
+    Parameters
+    ----------
+    count
+        Lines of the chunk, blank ones too.
+    rows, lines
+        The valid rows with the number of each line, counted within the chunk from 0.
+    rejects
+        The others, in line order; numbers as above.
+    unknown
+        Names of unknown fields, in the order in which they first occur.
+    """
+
+    count: int
+    rows: list[Any]
+    lines: Sequence[int]
+    rejects: list[Reject] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+class RowDecoder:
+    """Decodes the chunks of one file, one after the other, and learns on the way.
+
+    Parameters
+    ----------
+    kind
+        The feed.
+    first_ts
+        Unix seconds at which the file's day begins; a line of another UTC day is ``wrong_day``.
+    stages
+        The stages whose columns are wanted; None for whole records, stages as dicts.
+    """
+
+    def __init__(self, kind: str, first_ts: int, stages: Sequence[str] | None) -> None:
+        self.feed = FEEDS[kind]
+        self.first_ts = first_ts
+        self._stages_fields = [entry.name for entry in self.feed.fields if entry.type is Type.STAGES]
+        self._unknown: list[str] = []
+        self._whole = stages is None
+        self.stages: list[str] = [] if stages is None else list(dict.fromkeys(stages))
+        self._build()
+
+    def decode(self, data: bytes) -> Rows:
+        """The rows of a chunk of whole lines."""
+        texts = data.split(b"\n")
+        if not texts[-1]:
+            texts.pop()
+        rows: list[Any] = []
+        judged: dict[int, ValidationResult] = {}
+        holes = self._pass_over(texts, rows, judged)
+        unknown = self._unknown_names(rows, judged)
+        lines: Sequence[int] = range(len(texts))
+        if holes:
+            lines = [number for number, row in enumerate(rows) if row is not None]
+            rows = [row for row in rows if row is not None]
+        if refused := self._controlled(texts, rows, lines):
+            judged |= refused
+            kept = [(row, number) for row, number in zip(rows, lines, strict=True) if number not in refused]
+            rows, lines = [row for row, _ in kept], [number for _, number in kept]
+        rejects = [
+            Reject(number, verdict.fault.reason, verdict.fault.field, clipped(texts[number]))
+            for number, verdict in sorted(judged.items())
+            if verdict.fault is not None
+        ]
+        return Rows(len(texts), rows, lines, rejects, unknown)
+
+    def oversized(self, head: bytes) -> Rows:
+        """The only line of a chunk of which no more than the beginning was kept."""
+        return Rows(1, [], [], [Reject(0, RejectReason.BAD_JSON, "", clipped(head))])
+
+    def _build(self) -> None:
+        if self._whole:
+            self._row: type[FeedRecord] = learned_type(self.feed.kind, self.first_ts, self._unknown)
+        else:
+            self._row, self._stages_row = row_type(self.feed.kind, self.first_ts, self._unknown, self.stages)
+        self._decode = msgspec.json.Decoder(self._row).decode
+
+    def _pass_over(self, texts: list[bytes], rows: list[Any], judged: dict[int, ValidationResult]) -> int:
+        """Fill ``rows`` with one entry per line, None where there is no row (blank, or rejected); how many are None."""
+        lines = iter(texts)
+        holes = 0
+        while True:
+            try:
+                # On an exception `extend` keeps what came before it: the line at fault is number len(rows).
+                rows.extend(map(self._decode, lines))
+            except _REFUSED:
+                text = texts[len(rows)]
+                row = None
+                if text.strip(_BLANK):
+                    verdict = judged[len(rows)] = self._judged(text)
+                    row = self._admitted(verdict)
+                holes += row is None
+                rows.append(row)
+            else:
+                return holes
+
+    def _judged(self, text: bytes) -> ValidationResult:
+        verdict = judge_line(self.feed, text)
+        if verdict.record is not None and not self.first_ts <= verdict.record["ts"] < self.first_ts + DAY_S:
+            return ValidationResult(None, _OTHER_DAY, verdict.unknown)
+        return verdict
+
+    def _admitted(self, verdict: ValidationResult) -> Any:
+        if verdict.record is None:
+            return None
+        self._learn(verdict)
+        return self._row(**self._as_row(verdict.record))
+
+    def _learn(self, verdict: ValidationResult) -> None:
+        known = len(self._unknown), len(self.stages)
+        _add_names(self._unknown, verdict.unknown)
+        if not self._whole and verdict.record is not None:
+            for name in self._stages_fields:
+                _add_names(self.stages, verdict.record.get(name, ()))
+        if known != (len(self._unknown), len(self.stages)):
+            self._build()
+
+    def _as_row(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record with its stages as this decoder's rows hold them."""
+        if self._whole:
+            return record
+        for name in self._stages_fields:
+            if (stages := record.get(name)) is not None:
+                known = {f"stage_{n}": stages[stage] for n, stage in enumerate(self.stages) if stage in stages}
+                record = record | {name: self._stages_row(**known)}
+        return record
+
+    def _controlled(self, texts: list[bytes], rows: list[Any], lines: Sequence[int]) -> dict[int, ValidationResult]:
+        """What the types cannot express: the lines whose symbols hold control characters."""
+        controlled = {symbol for symbol in set(map(_SYMBOL, rows)) if has_control(symbol)}
+        if not controlled:
+            return {}
+        return {
+            number: judge_line(self.feed, texts[number])
+            for number, row in zip(lines, rows, strict=True)
+            if row.symbol in controlled
+        }
+
+    def _unknown_names(self, rows: list[Any], judged: dict[int, ValidationResult]) -> list[str]:
+        """Unknown fields by their first occurrence in the chunk, whether the line was judged or decoded."""
+        first: dict[str, tuple[int, int]] = {}
+        for position, name in enumerate(self._unknown):
+            attribute = f"unknown_{position}"
+            for number, row in enumerate(rows):
+                # A row decoded before the name was learned has no such attribute.
+                if row is not None and getattr(row, attribute, UNSET) is not UNSET:
+                    first[name] = number, position
+                    break
+        for number in sorted(judged):
+            for position, name in enumerate(judged[number].unknown):
+                first[name] = min(first.get(name, (number, position)), (number, position))
+        return sorted(first, key=lambda name: first[name])[:MAX_UNKNOWN]
+
+
+def _add_names(known: list[str], names: Any) -> None:
+    for name in names:
+        if len(known) < _MAX_LEARNED and name not in known and learnable(name):
+            known.append(name)

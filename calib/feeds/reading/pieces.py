@@ -1,0 +1,61 @@
+"""The pieces of a file that are decoded one by one, and the protocol of what decodes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from calib.feeds.reading.chunks import HEAD, ByteSpan, without_mark
+from calib.feeds.reading.compression import read_again
+from calib.feeds.reading.packing import ColumnPlan, Packed, Packer
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The bytes of one chunk, or where to read them again."""
+
+    span: ByteSpan
+    data: bytes | None
+    path: Path | None = None
+    identity: tuple[int, int] = (0, 0)
+
+    def content(self) -> bytes:
+        """Its lines; of an oversized one only the beginning."""
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        size = min(self.span.size, HEAD) if self.span.oversized else self.span.size
+        return without_mark(read_again(self.path, self.identity, self.span.offset, size), self.span)
+
+    def lines(self) -> list[bytes]:
+        return self.content().split(b"\n")
+
+
+class PieceDecoder(Protocol):
+    """What decodes the pieces of a file: this process, or workers."""
+
+    remote: bool
+    """Whether other processes do it, so that sending them the bytes of a plain file can be spared."""
+
+    def run(self, plan: ColumnPlan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
+        """Each piece with what it came to, in the order given."""
+        ...
+
+
+class InProcess:
+    """Decodes here, one piece after the other."""
+
+    remote = False
+
+    def run(self, plan: ColumnPlan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
+        packer = Packer(plan)
+        for piece in pieces:
+            yield piece, packed(packer, piece)
+
+
+def packed(packer: Packer, piece: Piece) -> Packed:
+    """What one piece came to; of an oversized line only its beginning is looked at."""
+    data = piece.content()
+    return packer.oversized(data) if piece.span.oversized else packer.pack(data)

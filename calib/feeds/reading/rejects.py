@@ -1,0 +1,138 @@
+"""Rejects: the lines that could not be used, kept with the reason, and the limit past which a run ends."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import orjson
+
+from calib.errors import TooManyRejects, UnwritableOutput
+from calib.feeds.reading.stats import FileStats
+from calib.feeds.schema.validation import REASONS, RejectReason
+from calib.files import write_atomic
+
+TEXT_LIMIT: Final = 500
+"""Characters of a line that its reject keeps."""
+TOLERATED: Final = (RejectReason.DUPLICATE, RejectReason.PARTIAL_TAIL)
+"""Reasons that do not count against a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One line that was not used.
+
+    Parameters
+    ----------
+    line
+        Its number in the file, from 1.
+    reason, field
+        As `calib.feeds.schema.validation.Fault` says.
+    text
+        The line, at most 500 characters; bytes that are no UTF-8 are shown as U+FFFD.
+    """
+
+    line: int
+    reason: RejectReason
+    field: str
+    text: str
+
+    def encode(self) -> bytes:
+        """As a line of the rejects file; ``field`` is null where no field is to blame."""
+        entry = {"line": self.line, "reason": self.reason.value, "field": self.field or None, "text": self.text}
+        return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def clipped(line: bytes) -> str:
+    """The text of a line as a reject keeps it."""
+    return line[: 4 * TEXT_LIMIT + 4].rstrip(b"\r\n").decode("utf-8", "replace")[:TEXT_LIMIT]
+
+
+def rejects_path(out: Path, feed_file_name: str) -> Path:
+    """Where the rejects of a feed file go below the output root."""
+    return out / "rejects" / f"{feed_file_name}.rejects.jsonl"
+
+
+class RejectWriter:
+    """Gathers the rejects of one feed file and writes them whole when its block ends well.
+
+    A file without rejects has no rejects file: one that an earlier run left is removed. Where the block ends with an
+    error nothing is touched. Bounded memory: what does not fit waits in a temporary file.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where the system refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._held = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - closed in __exit__
+
+    def __enter__(self) -> RejectWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._held:
+            if kind is None:
+                self._commit()
+
+    def add(self, reject: Reject) -> None:
+        self.count += 1
+        try:
+            self._held.write(reject.encode())
+        except OSError as error:
+            raise _unwritable(Path(tempfile.gettempdir()), error) from error
+
+    def _commit(self) -> None:
+        if self.count:
+            self._held.seek(0)
+            write_atomic(self.path, lambda handle: shutil.copyfileobj(self._held, handle))
+            return
+        try:
+            self.path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UnwritableOutput:
+    return UnwritableOutput(
+        f"cannot be written: {error.strerror or error}",
+        where=str(path),
+        hint="Check its permissions and the free space",
+    )
+
+
+def check_ratio(stats: FileStats, max_reject_ratio: float) -> None:
+    """Refuse a file of which too many lines were bad.
+
+    Parameters
+    ----------
+    max_reject_ratio
+        The largest tolerated share of bad lines among all lines, 0..1; duplicates and a partial tail do not count.
+
+    Raises
+    ------
+    TooManyRejects
+        Naming the file, its first bad line and that line's reason.
+    """
+    counted = [RejectReason(reason) for reason in REASONS if reason in stats.rejected and reason not in TOLERATED]
+    bad = sum(stats.rejected[reason] for reason in counted)
+    if not bad or bad <= max_reject_ratio * stats.lines:
+        return
+    first = min(counted, key=lambda reason: stats.first_line[reason])
+    raise TooManyRejects(
+        f"{bad} of {stats.lines} lines are bad ({bad / stats.lines:.2%}, tolerated are {max_reject_ratio:.2%}); "
+        f"the first is {first}",
+        where=f"{stats.path}:{stats.first_line[first]}",
+        hint="See the rejects file for each bad line, or raise --max-reject-ratio",
+    )

@@ -1,0 +1,319 @@
+"""The exact judge of one line or record: what is wrong with it, by the rules of `calib.feeds.schema.table`.
+
+This is the authority. The quick path of the readers (`calib.feeds.reading.decoding`) may only accept what this accepts;
+whatever it does not accept comes here, alone. Nothing here needs polars, so that the live writers use it too.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from calib.feeds.schema.table import MAX_SYMBOL, Feed, Field, Type
+
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+
+
+class RejectReason(enum.StrEnum):
+    """Why a line is rejected; where several apply, the first in this order stands."""
+
+    BAD_JSON = "bad_json"
+    """No JSON text: cut, damaged, NUL bytes, invalid UTF-8, ``NaN``, a number that overflows a double."""
+    NOT_OBJECT = "not_object"
+    MISSING_FIELD = "missing_field"
+    """A required field that is absent or null."""
+    BAD_TYPE = "bad_type"
+    """A listed field of another type; nothing is coerced."""
+    BAD_VALUE = "bad_value"
+    """A listed field outside its domain."""
+    WRONG_DAY = "wrong_day"
+    """The line's UTC day is not its file's."""
+    DUPLICATE = "duplicate"
+    """A (symbol, trade_id) that the file already had."""
+    PARTIAL_TAIL = "partial_tail"
+    """The unfinished last line of the newest day: a writer may be in the middle of it."""
+
+
+REASONS: Final = tuple(reason.value for reason in RejectReason)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong with a record.
+
+    Parameters
+    ----------
+    reason
+        See `RejectReason`.
+    field
+        The first listed field, in the order of the table, that has this fault; empty where no field is to blame.
+    what
+        One phrase for people, such as ``"5" is no number``.
+    """
+
+    reason: RejectReason
+    field: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """The judgement on one line.
+
+    Parameters
+    ----------
+    record
+        The listed fields that are there and not null, numbers as float, where the line is valid; else None.
+    fault
+        Why it is not valid; else None.
+    unknown
+        Names of the fields that the table does not list, in the order of the line; also of an invalid object.
+    """
+
+    record: dict[str, Any] | None
+    fault: Violation | None
+    unknown: tuple[str, ...] = ()
+
+
+_Check = Callable[[Field, Any], "tuple[RejectReason, str] | None"]
+_Found = tuple[RejectReason, str]
+
+
+def judge_line(feed: Feed, line: bytes) -> ValidationResult:
+    """Judge one line of a feed file; its day and its duplicates are the reader's business.
+
+    >>> from calib.feeds.schema.table import FEEDS
+    >>> judge_line(FEEDS["trades"], b'{"ts": 1735689600, "symbol": "X", "price": "5", "qty": 1, "side": "buy"}').fault
+    Violation(reason=<RejectReason.BAD_TYPE: 'bad_type'>, field='price', what='"5" is no number')
+    """
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return ValidationResult(None, Violation(RejectReason.BAD_JSON, "", str(error).split(": line 1 column")[0]))
+    if not isinstance(value, dict):
+        return ValidationResult(None, Violation(RejectReason.NOT_OBJECT, "", f"a {_json_name(value)}, no object"))
+    listed = _names(feed)
+    unknown = tuple(name for name in value if name not in listed)
+    _restore_long_integers(feed, value, line)
+    fault = judge_record(feed, value)
+    if fault is not None:
+        return ValidationResult(None, fault, unknown)
+    return ValidationResult(_plain(feed, value), None, unknown)
+
+
+def judge_record(feed: Feed, record: Mapping[str, Any]) -> Violation | None:
+    """The first fault of a record by the order of `RejectReason`, then by that of the table; None where it is valid.
+
+    Unknown fields are not looked at. A float that is not finite is a ``bad_value``, text that is no UTF-8 ``bad_json``.
+
+    >>> from calib.feeds.schema.table import FEEDS
+    >>> judge_record(FEEDS["trades"], {"ts": 1735689600.0, "symbol": "X", "price": -1, "qty": 1, "side": "buy"})
+    Violation(reason=<RejectReason.BAD_VALUE: 'bad_value'>, field='price', what='-1 is not > 0')
+    """
+    worst: Violation | None = None
+    worst_rank = len(_RANK)
+    for field in feed.fields:
+        value = record.get(field.name)
+        if value is None:
+            if not field.required:
+                continue
+            found: _Found | None = (RejectReason.MISSING_FIELD, "null" if field.name in record else "absent")
+        else:
+            found = _CHECKS[field.type](field, value)
+        if found is not None and (rank := _RANK[found[0]]) < worst_rank:
+            worst, worst_rank = Violation(found[0], field.name, found[1]), rank
+    return worst
+
+
+def show(value: Any, limit: int = 60) -> str:
+    """A value as it would stand in the line, shortened for a message."""
+    text = repr(value) if isinstance(value, float) and not math.isfinite(value) else _encoded(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+_RANK: Final = {reason: rank for rank, reason in enumerate(RejectReason)}
+
+
+def _string(field: Field, value: Any) -> _Found | None:
+    if not isinstance(value, str):
+        return RejectReason.BAD_TYPE, f"{show(value)} is no string"
+    if not value.isascii() and not _is_utf8(value):
+        return RejectReason.BAD_JSON, "holds a lone surrogate, which UTF-8 cannot carry"
+    if field.choices and value not in field.choices:
+        return RejectReason.BAD_VALUE, f"{show(value)} is none of {', '.join(field.choices)}"
+    return _symbol(value) if field.symbol else None
+
+
+def _symbol(value: str) -> _Found | None:
+    if not value:
+        return RejectReason.BAD_VALUE, "is empty"
+    if len(value) > MAX_SYMBOL:
+        return RejectReason.BAD_VALUE, f"has {len(value)} characters, more than {MAX_SYMBOL}"
+    if has_control(value):
+        return RejectReason.BAD_VALUE, f"{show(value)} holds a control character"
+    return None
+
+
+def has_control(text: str) -> bool:
+    """Whether the text holds a control character (Unicode Cc: U+0000..U+001F and U+007F..U+009F)."""
+    if text.isprintable():
+        return False
+    return any(char < " " or "\x7f" <= char <= "\x9f" for char in text)
+
+
+def _number(field: Field, value: Any) -> _Found | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return RejectReason.BAD_TYPE, f"{show(value)} is no number"
+    return _bounds(field, value)
+
+
+def _integer(field: Field, value: Any) -> _Found | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return RejectReason.BAD_TYPE, f"{show(value)} is no integer"
+    if not INT64_MIN <= value <= INT64_MAX:
+        return RejectReason.BAD_VALUE, f"{show(value)} needs more than 64 bits"
+    return _bounds(field, value)
+
+
+def _bounds(field: Field, value: float) -> _Found | None:
+    if not _is_finite(value):
+        return RejectReason.BAD_VALUE, f"{show(value)} is not finite"
+    if field.gt is not None and not value > field.gt:
+        return RejectReason.BAD_VALUE, f"{show(value)} is not > {field.gt:g}"
+    if field.ge is not None and not value >= field.ge:
+        return RejectReason.BAD_VALUE, f"{show(value)} is not >= {field.ge:.12g}{_seconds_hint(field)}"
+    if field.le is not None and not value <= field.le:
+        return RejectReason.BAD_VALUE, f"{show(value)} is not <= {field.le:.12g}{_seconds_hint(field)}"
+    return None
+
+
+def _seconds_hint(field: Field) -> str:
+    return ", not plausibly Unix seconds" if field.name == "ts" else ""
+
+
+def _boolean(field: Field, value: Any) -> _Found | None:
+    return None if isinstance(value, bool) else (RejectReason.BAD_TYPE, f"{show(value)} is no boolean")
+
+
+def _stages(field: Field, value: Any) -> _Found | None:
+    if not isinstance(value, Mapping):
+        return RejectReason.BAD_TYPE, f"{show(value)} is no object"
+    found: _Found | None = None
+    for stage, duration in value.items():
+        if not isinstance(stage, str):
+            return RejectReason.BAD_TYPE, f"stage {show(stage)} is no string"
+        if not stage.isascii() and not _is_utf8(stage):
+            return RejectReason.BAD_JSON, "a stage name holds a lone surrogate, which UTF-8 cannot carry"
+        if duration is None:
+            continue
+        if not isinstance(duration, int | float) or isinstance(duration, bool):
+            return RejectReason.BAD_TYPE, f"stage {show(stage)}: {show(duration)} is no number"
+        if found is None and not (_is_finite(duration) and duration >= 0):
+            found = RejectReason.BAD_VALUE, f"stage {show(stage)}: {show(duration)} is not >= 0 and finite"
+    return found
+
+
+def _levels(field: Field, value: Any) -> _Found | None:
+    if not isinstance(value, list | tuple):
+        return RejectReason.BAD_TYPE, f"{show(value)} is no array"
+    found: _Found | None = None
+    for level in value:
+        if not isinstance(level, list | tuple) or len(level) != 2:
+            return RejectReason.BAD_TYPE, f"level {show(level)} is no [price, qty]"
+        for number in level:
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                return RejectReason.BAD_TYPE, f"level {show(level)} holds no two numbers"
+        price, qty = level
+        if found is None and not (_is_finite(price) and _is_finite(qty) and price > 0 and qty >= 0):
+            found = RejectReason.BAD_VALUE, f"level {show(level)} is not price > 0 and qty >= 0"
+    return found
+
+
+_CHECKS: Final[dict[Type, _Check]] = {
+    Type.STRING: _string,
+    Type.NUMBER: _number,
+    Type.INTEGER: _integer,
+    Type.BOOLEAN: _boolean,
+    Type.STAGES: _stages,
+    Type.LEVELS: _levels,
+}
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond every double
+        return False
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encoded(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode("utf-8")
+    except (orjson.JSONEncodeError, RecursionError):
+        return repr(value)
+
+
+def _json_name(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case _:
+            return "array"
+
+
+def _restore_long_integers(feed: Feed, value: dict[str, Any], line: bytes) -> None:
+    """Undo what the parser does to integers of more than 64 bits: it turns them into floats."""
+    for field in feed.fields:
+        if field.type is Type.INTEGER and isinstance(number := value.get(field.name), float) and abs(number) >= 2**63:
+            value[field.name] = msgspec.json.decode(line).get(field.name)
+
+
+_NAMES: Final[dict[str, frozenset[str]]] = {}
+
+
+def _names(feed: Feed) -> frozenset[str]:
+    if feed.kind not in _NAMES:
+        _NAMES[feed.kind] = frozenset(field.name for field in feed.fields)
+    return _NAMES[feed.kind]
+
+
+def _plain(feed: Feed, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The listed, non-null fields in the order of the table, every number that is no integer field as a float."""
+    return {
+        field.name: _AS_READ[field.type](found) for field in feed.fields if (found := value.get(field.name)) is not None
+    }
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_AS_READ: Final[dict[Type, Callable[[Any], Any]]] = {
+    Type.STRING: _same,
+    Type.NUMBER: float,
+    Type.INTEGER: _same,
+    Type.BOOLEAN: _same,
+    Type.STAGES: lambda stages: {stage: None if ms is None else float(ms) for stage, ms in stages.items()},
+    Type.LEVELS: lambda levels: [(float(price), float(qty)) for price, qty in levels],
+}

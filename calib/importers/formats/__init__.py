@@ -1,0 +1,1 @@
+"""One module a recording format, each an `Importer`."""

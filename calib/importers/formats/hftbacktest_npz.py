@@ -1,0 +1,279 @@
+"""hftbacktest's data files: ``data`` in a .npz, one row per changed level or trade, in either of its two layouts.
+
+The current one is a structured array (``ev, exch_ts, local_ts, px, qty, order_id, ival, fval``), times in nanoseconds.
+The older one has six columns of numbers (event, exchange time, local time, side, price, quantity), times in micro- or
+nanoseconds; a time of -1 marks a row that only one of the two sides is to see. Which unit it is, the size of the number
+says.
+
+Rows that follow each other with the same two times, to the microsecond, came in one message and become one record.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from calib.errors import UsageError
+from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS
+from calib.importers.base import Advance, Imported, Rejected, unseen
+from calib.importers.formats.hftbacktest_collector import symbol_of
+from calib.importers.npz import ROWS, NpzArray
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_HINT: Final = "Give hftbacktest's data files: .npz with an array named data"
+_FIELDS: Final = {"ev": "u8", "exch_ts": "i8", "local_ts": "i8", "px": "f8", "qty": "f8"}
+_COLUMNS: Final = 6
+
+_DEPTH, _TRADE, _CLEAR, _SNAPSHOT, _BBO = 1, 2, 3, 4, 5
+_BY_ORDER: Final = (10, 11, 12, 13)
+"""Order added, cancelled, modified, filled: books by order have no feed."""
+_EXCH, _LOCAL, _BUY, _SELL = 1 << 31, 1 << 30, 1 << 29, 1 << 28
+
+
+class Row(NamedTuple):
+    """One row of either layout."""
+
+    number: int
+    """From 1."""
+    event: int
+    """Low byte of the event: what it is."""
+    received: bool
+    """Whether it is of what was received; other rows stand there for the simulated exchange alone."""
+    side: int
+    """1 buy or bid, -1 sell or ask, 0 none."""
+    exch_ts: float | None
+    """Seconds; None where the row names no time."""
+    local_ts: float
+    """Seconds; NaN where the row names no time."""
+    price: float
+    qty: float
+
+
+class HftbacktestNpz:
+    """Book and trades of one market per file.
+
+    The files number nothing, so the records get update ids of our own: the first is the receive time of the first row
+    in microseconds, each record's is one higher. Where a change of the book is lost, an id is left out, so that whoever
+    follows the ids sees a gap there and waits for the next snapshot instead of going on with a wrong book. Between two
+    files there is such a gap too: neither says whether anything is missing between them.
+
+    Parameters
+    ----------
+    symbol
+        The market of every file; None to take it from the file's name, ``btcusdt_20240808.npz``.
+    """
+
+    name = "hftbacktest-npz"
+
+    def __init__(self, symbol: str | None = None) -> None:
+        self._symbol = symbol
+
+    def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
+        """The rows of one file; a record counts as its first row.
+
+        Raises
+        ------
+        UsageError
+            Where neither ``symbol`` nor the file's name says which market it is.
+        """
+        with NpzArray(path, "data", _HINT) as array:
+            structured = _layout(array)
+            symbol = self._symbol or symbol_of(path)
+            if symbol is None:
+                raise UsageError("no market in the file's name", where=str(path), hint="Name it with --symbol")
+            book = _Book(symbol)
+            number = 1
+            for chunk in array.chunks():
+                yield from book.rows(_rows(chunk, number, structured))
+                number += len(chunk)
+                advance(array.size * len(chunk) / array.header.shape[0])
+            yield from book.end()
+
+
+def _layout(array: NpzArray) -> bool:
+    """Whether it is the current layout, the structured one."""
+    shape, dtype = array.header.shape, array.header.dtype
+    if dtype.names is not None and len(shape) == 1:
+        kinds = {name: f"{dtype[name].kind}{dtype[name].itemsize}" for name in dtype.names}
+        wrong = [name for name, kind in _FIELDS.items() if kinds.get(name) != kind]
+        if not wrong:
+            return True
+        raise array.refused(f"holds rows whose {', '.join(wrong)} is missing or of another type: {dtype}")
+    if len(shape) == 2 and shape[1] == _COLUMNS and dtype.kind == "f" and dtype.itemsize == 8:
+        return False
+    raise array.refused(f"holds {dtype} of shape {shape}, which is neither layout of hftbacktest")
+
+
+def _rows(chunk: np.ndarray[Any, Any], first: int, structured: bool) -> Iterator[Row]:
+    import numpy as np
+
+    columns = [chunk[name] for name in _FIELDS] if structured else [chunk[:, index] for index in range(_COLUMNS)]
+    if structured:
+        event, exch, local, price, qty = columns
+        side = ((event & _BUY) != 0).astype(np.int8) - ((event & _SELL) != 0).astype(np.int8)
+    else:
+        # A number that is no event becomes 0, which is none either.
+        raw, exch, local, given, price, qty = columns
+        event = np.where((raw >= 0) & (raw < 2**32) & (raw == np.floor(raw)), raw, 0).astype(np.uint64)
+        side = np.where(np.abs(given) == 1, given, 0).astype(np.int8)
+    # A file that was not put in order yet has neither bit: its rows are of both.
+    received = (((event & _LOCAL) != 0) | ((event & _EXCH) == 0)) & ~(local < 0)
+    return map(
+        Row._make,
+        zip(
+            range(first, first + len(chunk)),
+            (event & 0xFF).tolist(),
+            received.tolist(),
+            side.tolist(),
+            [None if ts != ts else ts for ts in _seconds(exch).tolist()],
+            _seconds(local).tolist(),
+            price.tolist(),
+            qty.tolist(),
+            strict=True,
+        ),
+    )
+
+
+def _seconds(stamps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Unix seconds of nano- or microseconds, told apart by their size; NaN of what is neither.
+
+    Rounded to microseconds as whole numbers: a double cannot hold the nanoseconds of our time.
+    """
+    import numpy as np
+
+    seconds = np.full(len(stamps), np.nan)
+    for per_us in (1_000, 1):
+        unit = per_us * 1e6
+        fits = (stamps >= EARLIEST_TS * unit) & (stamps <= LATEST_TS * unit)
+        seconds[fits] = ((stamps[fits] + per_us // 2) // per_us) / 1e6
+    return seconds
+
+
+@dataclass(slots=True)
+class _Message:
+    """The rows of one message so far."""
+
+    key: tuple[bool, float, float | None]
+    """Whether it is a snapshot, and its two times."""
+    row: int
+    bids: dict[float, float] = field(default_factory=dict)
+    asks: dict[float, float] = field(default_factory=dict)
+    whole: bool = True
+    rejects: list[Rejected] = field(default_factory=list)
+    """Of rows between its own: a reject comes after the record that began before it."""
+
+
+class _Book:
+    """Rows put together to records; what must be known of the rows before to read the next one."""
+
+    def __init__(self, symbol: str) -> None:
+        self._symbol = symbol
+        self._open: _Message | None = None
+        self._id: int | None = None
+        self._lost = False
+        """Whether a change of the book was lost since the last record."""
+
+    def rows(self, rows: Iterator[Row]) -> Iterator[Imported | Rejected]:
+        for row in rows:
+            fault = _fault(row)
+            if fault is not None:
+                yield from self._refused(row, fault)
+            elif row.event == _TRADE:
+                yield from self.end()
+                yield Imported("trades", self._trade(row), row.number)
+            else:
+                key = (row.event != _DEPTH, row.local_ts, row.exch_ts)
+                if self._open is None or self._open.key != key:
+                    yield from self.end()
+                    self._open = _Message(key, row.number)
+                self._level(self._open, row)
+
+    def end(self) -> Iterator[Imported | Rejected]:
+        """The message that is still open, if any."""
+        message, self._open = self._open, None
+        if message is None:
+            return
+        snapshot, local_ts, _ = message.key
+        self._lost |= not message.whole
+        if snapshot and not (message.whole and message.bids and message.asks):
+            self._lost = True
+            yield Rejected(message.row, "incomplete_snapshot", "ev", f"snapshot received at {local_ts:.6f}", False)
+        else:
+            yield Imported("book", self._record(message), message.row)
+        yield from message.rejects
+
+    def _refused(self, row: Row, fault: Rejected) -> Iterator[Rejected | Imported]:
+        if fault.damaged and row.event in (_DEPTH, _CLEAR, _SNAPSHOT):
+            if self._open is not None and self._open.key[1] == row.local_ts:
+                self._open.whole = False
+            else:
+                yield from self.end()  # before the loss is noted: it comes after this message
+                self._lost = True
+        if self._open is None:
+            yield fault
+            return
+        self._open.rejects.append(fault)
+        if len(self._open.rejects) >= ROWS:
+            yield from self.end()
+
+    def _level(self, message: _Message, row: Row) -> None:
+        if row.event != _CLEAR:
+            levels = message.bids if row.side > 0 else message.asks
+            levels[row.price] = row.qty
+
+    def _record(self, message: _Message) -> dict[str, Any]:
+        snapshot, local_ts, exch_ts = message.key
+        before = round(local_ts * 1e6) - 1 if self._id is None else self._id
+        update_id = self._id = before + 1 + self._lost
+        self._lost = False
+        return {
+            "ts": local_ts,
+            "ts_exchange": exch_ts,
+            "symbol": self._symbol,
+            "type": "snapshot" if snapshot else "delta",
+            "first_update_id": None if snapshot else update_id,
+            "update_id": update_id,
+            "bids": [[price, message.bids[price]] for price in sorted(message.bids, reverse=True)],
+            "asks": [[price, message.asks[price]] for price in sorted(message.asks)],
+        }
+
+    def _trade(self, row: Row) -> dict[str, Any]:
+        return {
+            "ts": row.local_ts,
+            "ts_exchange": row.exch_ts,
+            "symbol": self._symbol,
+            "price": row.price,
+            "qty": row.qty,
+            "side": "buy" if row.side > 0 else "sell",
+        }
+
+
+def _fault(row: Row) -> Rejected | None:
+    """Why the row gives nothing; None of one that does."""
+    if not row.received:
+        return _reject(row, "exchange_only", "local_ts", damaged=False)
+    if row.event == _BBO or row.event in _BY_ORDER:
+        return _reject(row, "no_feed", "ev", damaged=False)
+    if row.event not in (_DEPTH, _TRADE, _CLEAR, _SNAPSHOT):
+        return _reject(row, "unknown_event", "ev")
+    if row.local_ts != row.local_ts:
+        return _reject(row, "bad_value", "local_ts")
+    if row.event == _CLEAR:
+        return None
+    if row.side == 0:
+        return _reject(row, "no_side", "ev")
+    if not 0 < row.price < math.inf:
+        return _reject(row, "bad_value", "px")
+    if not 0 <= row.qty < math.inf or (row.event == _TRADE and row.qty == 0):
+        return _reject(row, "bad_value", "qty")
+    return None
+
+
+def _reject(row: Row, reason: str, name: str, *, damaged: bool = True) -> Rejected:
+    text = f"event {row.event}, side {row.side}, time {row.local_ts}, price {row.price}, quantity {row.qty}"
+    return Rejected(row.number, reason, name, text, damaged)

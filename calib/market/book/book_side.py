@@ -1,0 +1,195 @@
+"""One side of a book: all its levels, and in order those near the touch."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from operator import neg
+from typing import Any, Final, TypeAlias
+
+from calib.errors import BadLevel
+from calib.market.book.prices import DIGITS, Number, price_key, quantity
+
+Level: TypeAlias = tuple[float, float]
+"""(price, qty)."""
+
+Change: TypeAlias = Sequence[Number]
+"""(price, qty) as a venue writes it; a quantity of 0 removes the level."""
+
+REACH: Final = 256
+"""Levels kept in order at least, where there are so many: a whole book of thousands is sorted for nobody."""
+_SLACK: Final = 4
+_INF: Final = math.inf
+
+
+class BookSide:
+    """The levels of one side.
+
+    Parameters
+    ----------
+    sign
+        1.0 for bids, -1.0 for asks: a price's key is ``sign * price``, so that the best has the highest key.
+    reach
+        Levels kept in order at least; a read that goes deeper extends it.
+
+    Attributes
+    ----------
+    levels
+        price -> qty, every level. Deltas change this dict; all else puts a new one in its place.
+    keys
+        Of the levels near the touch, ascending: the best comes last, where changes are cheapest. Empty only without
+        levels.
+    unknown_prices
+        A list, for whoever follows the side: `merge` appends each price that it meets and has no level of. Else None.
+
+    >>> bids = BookSide(1.0)
+    >>> bids.merge([(99.0, 1.0), ("98.5", "2"), (99.5, 1.0), (99.5, 0.0)])
+    >>> bids.cut(5), bids.keys[-1]
+    (((99.0, 1.0), (98.5, 2.0)), 99.0)
+    """
+
+    # A level is in `keys` where its key is at least `_edge`. Most changes of a deep book lie beyond: for those the
+    # dict is enough. When all that was near is gone, or a reader looks deeper, the next are gathered from the dict.
+    __slots__ = ("_edge", "_reach", "keys", "levels", "sign", "unknown_prices")
+
+    def __init__(self, sign: float, reach: int = REACH) -> None:
+        self.sign = sign
+        self._reach = reach
+        self._edge = -_INF
+        self.levels: dict[float, float] = {}
+        self.keys: list[float] = []
+        self.unknown_prices: list[float] | None = None
+
+    def replace(self, levels: dict[float, float]) -> None:
+        """These levels instead of all there were; see `read_levels`."""
+        self.levels = levels
+        self._gather()
+
+    def clear(self) -> None:
+        """Forget every level."""
+        self.levels, self.keys, self._edge = {}, [], -_INF
+
+    def merge(self, changes: Iterable[Change]) -> None:
+        """Set the quantity of each level given; 0 removes it. Written for speed: plain floats reach no other function.
+
+        Raises
+        ------
+        BadLevel, TypeError, ValueError
+            For a price or quantity that is none, see `not_levels`; some of the changes are then made.
+        """
+        price: Any
+        qty: Any
+        levels, keys, sign, edge, unknown_prices = self.levels, self.keys, self.sign, self._edge, self.unknown_prices
+        for price, qty in changes:
+            if price.__class__ is not float:
+                price = float(price) if price.__class__ is str and len(price) <= DIGITS else price_key(price)
+            if qty.__class__ is not float:
+                qty = quantity(qty)
+            # A whole number of 1e-8 below 10^15 of them is canonical already.
+            if price in levels or (
+                not (1e-8 <= price < 1e7 and (price * 1e8 + 0.5) // 1.0 / 1e8 == price)
+                and (price := price_key(price)) in levels
+            ):
+                if 0.0 < qty < _INF:
+                    levels[price] = qty
+                elif qty == 0.0:
+                    del levels[price]
+                    if (key := price * sign) >= edge:
+                        del keys[bisect_left(keys, key)]
+                else:
+                    quantity(qty)  # which says what is wrong with it
+                continue
+            if unknown_prices is not None:
+                unknown_prices.append(price)
+            if qty == 0.0:
+                continue
+            levels[price] = qty if 0.0 < qty < _INF else quantity(qty)
+            if (key := price * sign) >= edge:
+                insort(keys, key)
+        if not keys and levels:
+            self._gather()
+
+    def trim(self, keep: int) -> None:
+        """Let the deepest levels go that are more than ``keep``."""
+        surplus = len(self.levels) - keep
+        if surplus <= 0:
+            return
+        if len(self.keys) < len(self.levels):
+            self._gather(len(self.levels))
+        for key in self.keys[:surplus]:
+            del self.levels[abs(key)]
+        del self.keys[:surplus]
+
+    @property
+    def best(self) -> Level | None:
+        """The best level, None where there is none."""
+        if not self.keys:
+            return None
+        price = self.keys[-1] * self.sign
+        return price, self.levels[price]
+
+    def cut(self, depth: int) -> tuple[Level, ...]:
+        """The best ``depth`` levels, the best first."""
+        if depth > self._reach:
+            self._reach = 2 * depth
+        if depth > len(self.keys) < len(self.levels):
+            self._gather()
+        elif len(self.keys) > _SLACK * self._reach:
+            del self.keys[: -self._reach]
+            self._edge = self.keys[0]
+        near = self.keys[: -depth - 1 : -1]
+        prices = near if self.sign > 0 else [-key for key in near]
+        return tuple(zip(prices, map(self.levels.__getitem__, prices), strict=True))
+
+    def problems(self, name: str) -> list[str]:
+        """What is wrong inside; see `calib.market.OrderBook.problems`."""
+        levels, keys, found = self.levels, self.keys, []
+        if sorted(set(keys)) != keys:
+            found.append(f"the keys of the {name} are not strictly sorted")
+        near = {key for price in levels if (key := price * self.sign) >= self._edge}
+        if near != set(keys) or (levels and not keys):
+            found.append(f"the keys of the {name} are not those of their levels")
+        found += [f"the {name} hold {price!r} with {qty!r}" for price, qty in levels.items() if not 0 < qty < _INF]
+        found += [f"{price!r} of the {name} is no canonical price" for price in levels if price_key(price) != price]
+        return found
+
+    def _gather(self, count: int = 0) -> None:
+        """Put the best levels in order anew: ``count`` of them, or as far as is read."""
+        count = max(count, self._reach)
+        keys = sorted(self.levels if self.sign > 0 else map(neg, self.levels))
+        self._edge = -_INF
+        if len(keys) > count:
+            del keys[:-count]
+            self._edge = keys[0]
+        self.keys = keys
+
+
+def read_levels(changes: Iterable[Change]) -> dict[float, float]:
+    """The levels of a snapshot's side, price -> qty: those of quantity 0 left out, of a price given twice the last.
+
+    Raises
+    ------
+    BadLevel
+        For a price or quantity that is none.
+    """
+    price: Any
+    qty: Any
+    levels: dict[float, float] = {}
+    try:
+        for price, qty in changes:
+            # As in `BookSide.merge`: what is plainly canonical is taken as it is.
+            plain = type(price) is float and 1e-8 <= price < 1e7 and (price * 1e8 + 0.5) // 1.0 / 1e8 == price
+            if not plain:
+                price = price_key(price)
+            levels[price] = qty if type(qty) is float and 0.0 <= qty < _INF else quantity(qty)
+    except BadLevel:
+        raise
+    except (TypeError, ValueError) as error:
+        raise not_levels(error) from error
+    return {price: qty for price, qty in levels.items() if qty}
+
+
+def not_levels(error: Exception) -> BadLevel:
+    """The named error for something that is no pair of price and quantity."""
+    return BadLevel(f"levels must be pairs of price and quantity ({error})", hint="The book needs a new snapshot")

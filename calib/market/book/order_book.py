@@ -1,0 +1,225 @@
+"""The order book: two sorted sides, kept exact, read through immutable views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from calib.errors import BadLevel, DepthError
+from calib.market.book.book_side import REACH, BookSide, Change, Level, not_levels, read_levels
+
+BPS = 1e4
+_CACHED_DEPTHS = 8
+
+
+class BookView(NamedTuple):
+    """A book as it stood at one update id, cut to a depth; it never changes.
+
+    Parameters
+    ----------
+    symbol
+        The market.
+    bids, asks
+        ``(price, qty)``, the best first; shorter than ``depth`` where the venue has fewer levels.
+    update_id
+        The venue's id of the last message in it; None where the venue gives none.
+    depth
+        The depth that was asked for.
+    """
+
+    symbol: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    update_id: int | None
+    depth: int
+
+    @property
+    def best_bid(self) -> Level | None:
+        """The highest bid, None where there is none."""
+        return self.bids[0] if self.bids else None
+
+    @property
+    def best_ask(self) -> Level | None:
+        """The lowest ask, None where there is none."""
+        return self.asks[0] if self.asks else None
+
+    @property
+    def mid(self) -> float | None:
+        """Half way between the best bid and ask; None while a side is empty."""
+        return (self.bids[0][0] + self.asks[0][0]) / 2 if self.bids and self.asks else None
+
+    @property
+    def spread_bps(self) -> float | None:
+        """Best ask less best bid over the mid, in bps; negative while crossed, None while a side is empty."""
+        if not (self.bids and self.asks):
+            return None
+        bid, ask = self.bids[0][0], self.asks[0][0]
+        return (ask - bid) / ((ask + bid) / 2) * BPS
+
+
+class OrderBook:
+    """One market's book, by snapshots and deltas.
+
+    Parameters
+    ----------
+    symbol
+        The market.
+    keep_levels
+        Levels kept per side, the deepest go first; None keeps all. Where a venue's feed is cut at a depth and removals
+        beyond it are not sent (Kraken), this must be that depth, else ghosts stay behind.
+
+    Prices are compared exactly (see `calib.market.book.prices`). A snapshot that is refused changes nothing. A delta
+    that is refused **empties** the book: what it held before is no longer the venue's book, and half a delta never was.
+
+    >>> book = OrderBook("BTCUSDT")
+    >>> book.snapshot([("100.0", "2"), ("99.5", "1")], [("100.50", "3")], update_id=7)
+    >>> book.delta([("100", "0")], [("100.5", 1.5)], update_id=8)
+    >>> book.view(1)
+    BookView(symbol='BTCUSDT', bids=((99.5, 1.0),), asks=((100.5, 1.5),), update_id=8, depth=1)
+    >>> book.mid, round(book.spread_bps, 6)
+    (100.0, 100.0)
+    """
+
+    __slots__ = ("_asks", "_bids", "_views", "keep_levels", "symbol", "update_id", "version")
+
+    def __init__(self, symbol: str, *, keep_levels: int | None = None) -> None:
+        if keep_levels is not None and keep_levels < 1:
+            raise DepthError(f"keep_levels is {keep_levels}", hint="Keep at least one level, or all with None")
+        self.symbol = symbol
+        self.keep_levels = keep_levels
+        self.version = 0
+        self.update_id: int | None = None
+        reach = max(REACH, keep_levels or 0)
+        self._bids, self._asks = BookSide(1.0, reach), BookSide(-1.0, reach)
+        self._views: dict[int, BookView] = {}
+
+    def snapshot(self, bids: Iterable[Change], asks: Iterable[Change], update_id: int | None = None) -> None:
+        """Replace the whole book. Levels of quantity 0 are left out; of a price given twice the last stands.
+
+        Raises
+        ------
+        BadLevel
+            For a price or quantity that is none; the book stays as it was.
+        """
+        bid_levels, ask_levels = read_levels(bids), read_levels(asks)
+        self._bids.replace(bid_levels)
+        self._asks.replace(ask_levels)
+        self._trim()
+        self._changed(update_id)
+
+    def delta(self, bids: Iterable[Change], asks: Iterable[Change], update_id: int | None = None) -> None:
+        """Set the quantity of each level given; 0 removes it, and removing what is not there is no error.
+
+        Raises
+        ------
+        BadLevel
+            For a price or quantity that is none; the book is then empty and needs a snapshot.
+        """
+        try:
+            if bids:
+                self._bids.merge(bids)
+            if asks:
+                self._asks.merge(asks)
+        except BadLevel:
+            self.clear()
+            raise
+        except (TypeError, ValueError) as error:
+            self.clear()
+            raise not_levels(error) from error
+        if self.keep_levels is not None:
+            self._trim()
+        self.version += 1
+        self.update_id = update_id
+        if self._views:
+            self._views = {}
+
+    def clear(self) -> None:
+        """Forget everything: an empty book is served to nobody."""
+        self._bids.clear()
+        self._asks.clear()
+        self._changed(None)
+
+    def view(self, depth: int) -> BookView:
+        """The best ``depth`` levels of each side, frozen on the first read after a change.
+
+        Raises
+        ------
+        DepthError
+            Where ``depth`` is below 1.
+        """
+        view = self._views.get(depth)
+        return self._freeze(depth) if view is None else view
+
+    @property
+    def best_bid(self) -> Level | None:
+        """The highest bid as (price, qty), None where there is none."""
+        return self._bids.best
+
+    @property
+    def best_ask(self) -> Level | None:
+        """The lowest ask as (price, qty), None where there is none."""
+        return self._asks.best
+
+    @property
+    def mid(self) -> float | None:
+        """Half way between the best bid and ask; None while a side is empty."""
+        bids, asks = self._bids.keys, self._asks.keys
+        return (bids[-1] - asks[-1]) / 2 if bids and asks else None
+
+    @property
+    def spread_bps(self) -> float | None:
+        """Best ask less best bid over the mid, in bps; negative while crossed, None while a side is empty."""
+        mid = self.mid
+        return None if mid is None else -(self._asks.keys[-1] + self._bids.keys[-1]) / mid * BPS
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the best bid lies above the best ask: no venue shows that, so messages were lost."""
+        bids, asks = self._bids.keys, self._asks.keys
+        return bool(bids and asks) and bids[-1] > -asks[-1]
+
+    @property
+    def locked(self) -> bool:
+        """Whether the best bid equals the best ask, as some venues show for a good part of the day."""
+        bids, asks = self._bids.keys, self._asks.keys
+        return bool(bids and asks) and bids[-1] == -asks[-1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Number of levels of the bids and of the asks."""
+        return len(self._bids.levels), len(self._asks.levels)
+
+    def problems(self) -> list[str]:
+        """What is wrong inside, which should be nothing ever: for tests, and for doubts in production.
+
+        A crossed book is not among them: that is the feed's fault and has a property of its own.
+        """
+        found = self._bids.problems("bids") + self._asks.problems("asks")
+        if not found:
+            stale = [depth for depth, view in self._views.items() if view != self._cut(depth)]
+            found += [f"the cached view of depth {depth} is not the book" for depth in stale]
+        return found
+
+    def _changed(self, update_id: int | None) -> None:
+        self.version += 1
+        self.update_id = update_id
+        self._views = {}
+
+    def _freeze(self, depth: int) -> BookView:
+        if depth < 1:
+            raise DepthError(f"a depth of {depth} was asked for", hint="Ask for at least one level")
+        if len(self._views) >= _CACHED_DEPTHS:
+            self._views = {}
+        view = self._views[depth] = self._cut(depth)
+        return view
+
+    def _cut(self, depth: int) -> BookView:
+        return BookView(self.symbol, *self._best(depth), self.update_id, depth)
+
+    def _best(self, depth: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        return self._bids.cut(depth), self._asks.cut(depth)
+
+    def _trim(self) -> None:
+        if self.keep_levels is not None:
+            self._bids.trim(self.keep_levels)
+            self._asks.trim(self.keep_levels)

@@ -1,0 +1,269 @@
+"""What a reader gets: the rules of the cache as one pure function.
+
+`decide` looks at what is cached, at what is asked and at the limits, and says what is to be done; it reads no clock and
+starts nothing. In order of precedence: policy, integrity, use case, speed.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final, Self
+
+from calib.clock import NS_PER_MS
+from calib.errors import UseCaseError
+from calib.market.cache.config import ORDER_BOOK_LIMIT_MS, MDCacheConfig
+
+NEVER: Final = -1
+"""A bound in nanoseconds that no age meets."""
+POLICY_NS: Final = ORDER_BOOK_LIMIT_MS * NS_PER_MS
+
+
+class UseCase(enum.StrEnum):
+    """What a book is wanted for. ``analytics`` is read by the rules of ``general``."""
+
+    GENERAL = "general"
+    ANALYTICS = "analytics"
+    PRICING = "pricing"
+    GUARDS = "guards"
+
+    @classmethod
+    def checked(cls, name: str) -> Self:
+        """The use case of that name.
+
+        Raises
+        ------
+        calib.errors.UseCaseError
+            Where there is none.
+        """
+        try:
+            return cls(name)
+        except ValueError:
+            raise UseCaseError(
+                f"use case {name!r} is not known", hint=f"Allowed: {', '.join(item.value for item in cls)}"
+            ) from None
+
+
+class Source(enum.StrEnum):
+    """Where a book came from: decides who may be served it later."""
+
+    STREAM = "stream"
+    REST = "rest"
+
+
+class TrustLevel(enum.Enum):
+    """What may be believed of a cached book: with the source it picks the bounds of freshness."""
+
+    LIVE = "live"
+    """Built from a stream and continuous, or a callback's body that says it is a stream's."""
+    SUSPECT = "suspect"
+    """Continuous, but its connection has been silent: kept, stale for pricing, refused to guards."""
+    REST = "rest"
+    """A body that may be a lagging copy: for its waiters and general reads, never later for pricing or guards."""
+
+    @property
+    def source(self) -> Source:
+        return Source.REST if self is TrustLevel.REST else Source.STREAM
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a configuration in nanoseconds."""
+
+    ttl_ns: int
+    hard_ttl_ns: int
+    pricing_ns: int
+    guard_ns: int
+    guard_timeout_ns: int
+    stale_ok: bool
+    skip_pricing_on_stale: bool
+    last_resort: bool
+    ranged: bool
+    silence_ns: int
+
+    @classmethod
+    def of(cls, config: MDCacheConfig) -> Self:
+        return cls(
+            ttl_ns=config.ttl_ms * NS_PER_MS,
+            hard_ttl_ns=min(config.hard_ttl_ms, ORDER_BOOK_LIMIT_MS) * NS_PER_MS,
+            pricing_ns=min(config.fresh_ms_for_pricing, config.ttl_ms) * NS_PER_MS,
+            guard_ns=config.guard_max_age_ms * NS_PER_MS,
+            guard_timeout_ns=config.guard_timeout_ms * NS_PER_MS,
+            stale_ok=config.stale_ok,
+            skip_pricing_on_stale=config.skip_pricing_on_stale,
+            last_resort=config.guard_on_timeout == "stale_last_resort",
+            ranged=config.sequence_mode == "ranged",
+            silence_ns=config.invalidate_on_ws_gap_ms * NS_PER_MS,
+        )
+
+    def fresh_ns(self, standing: TrustLevel, use_case: UseCase) -> int:
+        """Age up to which such a book is fresh for that use, or `NEVER`."""
+        if use_case in (UseCase.GENERAL, UseCase.ANALYTICS):
+            return self.ttl_ns
+        if standing is not TrustLevel.LIVE:
+            return NEVER
+        return self.pricing_ns if use_case is UseCase.PRICING else self.guard_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is cached of a symbol, as far as the rules ask."""
+
+    age_ns: int
+    standing: TrustLevel
+    depth: int
+    update_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a reader asks for; the bounds have been checked."""
+
+    use_case: UseCase
+    depth: int
+    max_age_ns: int | None = None
+    fresh_only: bool = False
+    expected_update_id: int | None = None
+
+    @property
+    def as_guard(self) -> bool:
+        """Whether the rules of guards apply."""
+        return self.fresh_only or self.use_case is UseCase.GUARDS
+
+
+class ReadAction(enum.Enum):
+    """What the cache does for a reader."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    """Serve the old book, marked, and start a refresh in the background."""
+    WITHHOLD = "withhold"
+    """Serve nothing, start a refresh."""
+    WAIT = "wait"
+    """Wait for a refresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDecision:
+    """The answer of `decide`.
+
+    Parameters
+    ----------
+    action
+        What to do.
+    depth_miss, sequence_gap
+        What stood against the cached book.
+    invalidate
+        Reason for which the cached book must go, else None.
+    join_ns
+        When waiting: only for a refresh that began at most this long ago; None: any.
+    """
+
+    action: ReadAction
+    depth_miss: bool = False
+    sequence_gap: bool = False
+    invalidate: str | None = None
+    join_ns: int | None = None
+
+
+_FRESH: Final = ReadDecision(ReadAction.FRESH)
+_STALE: Final = ReadDecision(ReadAction.STALE)
+_WITHHOLD: Final = ReadDecision(ReadAction.WITHHOLD)
+
+
+def decide(facts: Facts | None, request: Request, limits: Limits) -> ReadDecision:
+    """What a reader gets.
+
+    Parameters
+    ----------
+    facts
+        What is cached, or None.
+    request
+        What is asked.
+    limits
+        The bounds.
+
+    >>> limits = Limits.of(MDCacheConfig())
+    >>> old = Facts(age_ns=70 * NS_PER_MS, standing=TrustLevel.LIVE, depth=50, update_id=7)
+    >>> [decide(old, Request(use_case, 50), limits).action.value for use_case in UseCase]
+    ['fresh', 'fresh', 'stale', 'wait']
+    """
+    join_ns = _join_ns(request, limits)
+    if facts is None:
+        return ReadDecision(ReadAction.WAIT, join_ns=join_ns)
+    gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
+    shallow = request.depth > facts.depth
+    if gap or invalidate or shallow or facts.age_ns > POLICY_NS:
+        return ReadDecision(ReadAction.WAIT, shallow, gap, invalidate, join_ns)
+    if facts.age_ns <= _fresh_ns(facts, request, limits):
+        return _FRESH
+    if not _stale_allowed(facts, request, limits):
+        return ReadDecision(ReadAction.WAIT, join_ns=join_ns)
+    if request.use_case is UseCase.PRICING and limits.skip_pricing_on_stale:
+        return _WITHHOLD
+    return _STALE if limits.stale_ok else ReadDecision(ReadAction.WAIT, join_ns=join_ns)
+
+
+def last_resort(facts: Facts | None, request: Request, limits: Limits) -> bool:
+    """Whether a guard whose refresh failed may be served the old book: only where the user chose so.
+
+    Never a book that policy or integrity refuses: a REST body, a suspect or shallow one, one behind its stream.
+    """
+    if facts is None or not limits.last_resort or facts.standing is not TrustLevel.LIVE:
+        return False
+    gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
+    return not gap and not invalidate and request.depth <= facts.depth and facts.age_ns <= _hard_ns(request, limits)
+
+
+def sequence_verdict(cached: int | None, expected: int | None, *, ranged: bool) -> tuple[bool, str | None]:
+    """Whether the reader's stream shows a gap, and the reason to invalidate, if any.
+
+    Contiguous: the reader has seen the update after ours, or ours, or there is a gap or a rewind. Ranged: update ids
+    jump, so a gap cannot be told from one long step: being behind forces a refresh, nothing is dropped.
+
+    >>> [sequence_verdict(10, expected, ranged=False) for expected in (9, 10, 11, 12)]
+    [(True, 'rewind'), (False, None), (False, None), (True, 'ws_gap')]
+    >>> [sequence_verdict(10, expected, ranged=True) for expected in (9, 10, 11)]
+    [(False, None), (False, None), (True, None)]
+    """
+    if expected is None:
+        return False, None
+    if cached is None:
+        return True, None  # a book without an id cannot be shown to continue anything
+    if ranged:
+        return expected > cached, None
+    if expected > cached + 1:
+        return True, "ws_gap"
+    return (True, "rewind") if expected < cached else (False, None)
+
+
+def _fresh_ns(facts: Facts, request: Request, limits: Limits) -> int:
+    use_case = UseCase.GUARDS if request.as_guard else request.use_case
+    fresh_ns = limits.fresh_ns(facts.standing, use_case)
+    return fresh_ns if request.max_age_ns is None else min(fresh_ns, request.max_age_ns)
+
+
+def _hard_ns(request: Request, limits: Limits) -> int:
+    return limits.hard_ttl_ns if request.max_age_ns is None else min(limits.hard_ttl_ns, request.max_age_ns)
+
+
+def _stale_allowed(facts: Facts, request: Request, limits: Limits) -> bool:
+    """Whether use case and policy allow a book past its freshness at all."""
+    if request.as_guard or facts.age_ns > _hard_ns(request, limits):
+        return False
+    return request.use_case is not UseCase.PRICING or facts.standing is not TrustLevel.REST
+
+
+def _join_ns(request: Request, limits: Limits) -> int | None:
+    """How long ago a refresh may have begun that this reader joins; None: any.
+
+    Guards by the contract. Others who accept nothing stale must not get it through a slow refresh either.
+    """
+    bound: int | None = None
+    if request.as_guard:
+        bound = limits.guard_ns
+    elif not limits.stale_ok or (request.use_case is UseCase.PRICING and limits.skip_pricing_on_stale):
+        bound = limits.fresh_ns(TrustLevel.LIVE, request.use_case)
+    if request.max_age_ns is None:
+        return bound
+    return request.max_age_ns if bound is None else min(bound, request.max_age_ns)

@@ -1,0 +1,285 @@
+"""The refresh of one symbol: one at a time, shared by all who wait, harmed by none who leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from calib.clock import NS_PER_S
+
+if TYPE_CHECKING:
+    from calib.market.cache.entry import MDCacheEntry
+
+MAX_RESTARTS: Final = 4
+"""An invalidation or a deeper request makes a running refresh begin again so often at most."""
+
+RefreshCallback = Callable[[str, int], Awaitable[Any]]
+"""``async (symbol, depth) -> body``: a mapping with bids, asks, update_id and perhaps source, or an order book."""
+
+
+class RefreshResult(NamedTuple):
+    """A body that a callback brought: the depth and the moment of its request, and the epoch in which it was made."""
+
+    body: Any
+    depth: int
+    began_ns: int
+    epoch: int
+
+
+class RefreshHost(Protocol):
+    """What a refresh needs of the cache that owns it."""
+
+    def now_ns(self) -> int:
+        """Monotonic time."""
+        ...
+
+    def refresh_started(self, symbol: str) -> None:
+        """A refresh runs from now on."""
+        ...
+
+    def begins(self, symbol: str) -> int:
+        """A request is about to be made; the number is handed back with its body."""
+        ...
+
+    def accept(self, symbol: str, arrival: RefreshResult) -> MDCacheEntry | None:
+        """Check a body, store it, and return what its waiters get; None makes the refresh begin again.
+
+        Raises an exception where the body is no order book.
+        """
+        ...
+
+    def refresh_failed(self, symbol: str, error: BaseException | str) -> None:
+        """One refresh failed; called once for each."""
+        ...
+
+    def refresh_ended(self, symbol: str) -> None:
+        """Nothing runs any more."""
+        ...
+
+
+class _Waiter:
+    """One reader who waits.
+
+    ``first_attempt`` is the earliest attempt (by number: times can tie) whose result he may be given.
+    """
+
+    __slots__ = ("depth", "first_attempt", "future")
+
+    def __init__(self, future: asyncio.Future[MDCacheEntry | None], depth: int, first_attempt: int) -> None:
+        self.future = future
+        self.depth = depth
+        self.first_attempt = first_attempt
+
+    def resolve(self, entry: MDCacheEntry | None) -> None:
+        if not self.future.done():  # he may have been cancelled, or given up, in this very round of the loop
+            self.future.set_result(entry)
+
+
+class Refresh:
+    """The refreshes of one symbol, one after the other, never two at once.
+
+    A task of its own runs the callback, so that no reader is the leader: whoever leaves, leaves alone, and the book is
+    refreshed even when all have left. Readers wait on futures of their own.
+
+    Parameters
+    ----------
+    symbol
+        The instrument.
+    callback
+        Brings a body.
+    host
+        Where the body goes.
+    timeout_ns
+        Longest duration of one refresh with its restarts.
+    """
+
+    __slots__ = ("_attempt", "_began_ns", "_callback", "_depth", "_expired", "_generation", "_host", "_task",
+                 "_timeout_ns", "_waiters", "_wanted", "symbol")  # fmt: skip
+
+    def __init__(self, symbol: str, callback: RefreshCallback, host: RefreshHost, timeout_ns: int) -> None:
+        self.symbol = symbol
+        self._callback = callback
+        self._host = host
+        self._timeout_ns = timeout_ns
+        self._task: asyncio.Task[None] | None = None
+        self._waiters: dict[_Waiter, None] = {}
+        self._attempt = 0
+        self._began_ns: int | None = None
+        self._depth = 0
+        self._wanted = 0
+        self._generation = 0
+        self._expired = False
+
+    @property
+    def running(self) -> bool:
+        """Whether a refresh runs, or is about to."""
+        return self._task is not None
+
+    def invalidated(self) -> None:
+        """What is being fetched was asked for before the invalidation: it must not be stored."""
+        self._generation += 1
+
+    def start(self, depth: int) -> None:
+        """Refresh in the background; one that runs already is made to bring that depth too."""
+        self._wanted = max(self._wanted, depth)
+        if self._task is None:
+            self._launch()
+
+    async def wait(
+        self, depth: int, *, join_ns: int | None = None, timeout_ns: int | None = None
+    ) -> MDCacheEntry | None:
+        """Join the running refresh, or start one, and wait for it.
+
+        Parameters
+        ----------
+        depth
+            Levels a side that the reader needs.
+        join_ns
+            Join only what began at most this long ago; else wait for the next. None: any.
+        timeout_ns
+            Give up after that long; None: the refresh's own timeout is the bound.
+
+        Returns
+        -------
+        MDCacheEntry or None
+            None where the refresh failed, or was late.
+        """
+        if self._expired:
+            return (
+                None  # a callback that ignores its cancellation still runs: a second one beside it would break the rule
+            )
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(loop.create_future(), depth, self._first_attempt(join_ns))
+        self._waiters[waiter] = None
+        if self._task is None:
+            self._launch()
+        timer = None if timeout_ns is None else loop.call_later(timeout_ns / NS_PER_S, waiter.resolve, None)
+        try:
+            return await waiter.future
+        finally:
+            self._waiters.pop(waiter, None)
+            if timer is not None:
+                timer.cancel()
+
+    async def close(self) -> None:
+        """Cancel what runs; its waiters get nothing."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _first_attempt(self, join_ns: int | None) -> int:
+        began_ns = self._began_ns
+        if began_ns is None:
+            return self._attempt + 1  # it has not asked yet: the next attempt is this very one
+        too_old = join_ns is not None and self._host.now_ns() - began_ns > join_ns
+        return self._attempt + 1 if too_old else self._attempt
+
+    def _launch(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(), name=f"calib refresh {self.symbol}")
+        self._task = task
+        self._host.refresh_started(self.symbol)
+        task.add_done_callback(self._done)
+
+    async def _run(self) -> None:
+        try:
+            await self._refresh()
+            while self._waiters:  # readers for whom that refresh had begun too early
+                await self._refresh()
+        finally:
+            self._finish()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A task that is cancelled before its first step runs nothing of `_run`: its waiters would wait for ever."""
+        if self._task is task:  # by identity: another refresh may run by now
+            self._finish()
+
+    def _finish(self) -> None:
+        self._task = None
+        self._began_ns = None
+        self._expired = False
+        self._wanted = 0
+        self._resolve(list(self._waiters), None)
+        self._host.refresh_ended(self.symbol)
+
+    async def _refresh(self) -> None:
+        """One refresh: up to 1 + `MAX_RESTARTS` attempts under one timeout."""
+        timer = asyncio.get_running_loop().call_later(self._timeout_ns / NS_PER_S, self._expire)
+        try:
+            for _ in range(1 + MAX_RESTARTS):
+                if await self._once():
+                    return
+            self._fail("restarted too often")
+        finally:
+            timer.cancel()
+            self._began_ns = None
+
+    async def _once(self) -> bool:
+        """One attempt; False asks for another."""
+        generation = self._generation
+        # With all waiters gone, a restart asks for the same again.
+        self._depth = depth = max(self._wanted, *(waiter.depth for waiter in self._waiters), 0) or self._depth
+        self._attempt += 1
+        epoch = self._host.begins(self.symbol)
+        self._began_ns = began_ns = self._host.now_ns()
+        try:
+            body = await self._callback(self.symbol, depth)
+            if self._settle_expiry():
+                return True
+            if generation != self._generation:
+                return False  # stored now, it would bring back what was just invalidated
+            entry = self._host.accept(self.symbol, RefreshResult(body, depth, began_ns, epoch))
+        except asyncio.CancelledError as error:
+            if self._settle_expiry():
+                return True
+            if _cancelled_from_outside():
+                raise
+            self._fail(error)  # the callback's own inner task was cancelled: a failure like any other
+            return True
+        except Exception as error:
+            self._fail(error)
+            return True
+        if entry is None:
+            return False
+        return self._deliver(entry, depth)
+
+    def _deliver(self, entry: MDCacheEntry, depth: int) -> bool:
+        mine = [waiter for waiter in self._waiters if waiter.first_attempt <= self._attempt]
+        self._resolve([waiter for waiter in mine if waiter.depth <= depth], entry)
+        satisfied = self._wanted <= depth and all(waiter.depth <= depth for waiter in mine)
+        if satisfied:
+            self._wanted = 0
+        return satisfied
+
+    def _fail(self, error: BaseException | str) -> None:
+        self._wanted = 0
+        self._host.refresh_failed(self.symbol, error)
+        self._resolve([waiter for waiter in self._waiters if waiter.first_attempt <= self._attempt], None)
+
+    def _resolve(self, waiters: list[_Waiter], entry: MDCacheEntry | None) -> None:
+        for waiter in waiters:
+            self._waiters.pop(waiter, None)
+            waiter.resolve(entry)
+
+    def _expire(self) -> None:
+        """The timeout: let the waiters go first, the callback may take its cancellation badly."""
+        self._expired = True
+        self._fail(TimeoutError(f"the refresh took longer than {self._timeout_ns / NS_PER_S:g} s"))
+        if self._task is not None:
+            self._task.cancel()
+
+    def _settle_expiry(self) -> bool:
+        """Whether the timeout struck; takes its cancellation back, so that the task may go on."""
+        if not self._expired:
+            return False
+        self._expired = False
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return True
+
+
+def _cancelled_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

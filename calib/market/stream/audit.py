@@ -1,0 +1,324 @@
+"""The audit of a recorded book: its ids judged by the live book's rules, the book rebuilt to see it crossed.
+
+Pure and streaming. It holds one book per symbol and, while that is out of sync, at most `HELD` deltas for the snapshot
+that may reach back to them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+from calib.market.book.book_side import Change
+from calib.market.book.order_book import OrderBook
+from calib.market.stream.sequence import NO_PREVIOUS, RULES, Ids, SequenceState, SequenceVerdict
+
+HELD: Final = 512
+"""Deltas kept per symbol while no snapshot stands; a snapshot that is older than these is too late."""
+
+TROUBLES: Final = ("gaps", "rewinds", "duplicates", "restarts", "crossed", "before_snapshot", "late_snapshots")
+"""What may be wrong, in the order in which it is told."""
+
+_TROUBLE: Final = {
+    SequenceVerdict.GAP: "gaps",
+    SequenceVerdict.REWIND: "rewinds",
+    SequenceVerdict.DUPLICATE: "duplicates",
+    SequenceVerdict.RESTART: "restarts",
+}
+
+
+class Message(Protocol):
+    """A line of a book feed."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def first_update_id(self) -> int | None: ...
+    @property
+    def update_id(self) -> int | None: ...
+    @property
+    def prev_update_id(self) -> int | None: ...
+    @property
+    def bids(self) -> Sequence[Change]: ...
+    @property
+    def asks(self) -> Sequence[Change]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BookFacts:
+    """What one file holds of one symbol's book.
+
+    Parameters
+    ----------
+    symbol
+        The market.
+    snapshots, deltas
+        Lines of each type.
+    rules
+        Deltas by the rule that their ids allow: ``previous``, ``range``, ``contiguous``, or ``none`` without an id.
+    sessions
+        Books begun: by the first snapshot, by one after a loss, or by one that covers messages not recorded.
+    unverified
+        Deltas that were in no book: the ids before them were lost, or no snapshot had come.
+    troubles, first_line
+        By name, those of `TROUBLES` that were found: how many, and the line of the first.
+    """
+
+    symbol: str
+    snapshots: int
+    deltas: int
+    rules: dict[str, int]
+    sessions: int
+    unverified: int
+    troubles: dict[str, int]
+    first_line: dict[str, int]
+
+
+class BookAudit:
+    """Judges the lines of book files in order; what stands at a file's end goes on in the next.
+
+    >>> from types import SimpleNamespace
+    >>> def delta(first, last):
+    ...     ids = {"first_update_id": first, "update_id": last, "prev_update_id": None}
+    ...     return SimpleNamespace(symbol="A", type="delta", bids=[(9, 1)], asks=[], **ids)
+    >>> audit = BookAudit()
+    >>> for line, message in enumerate([delta(1, 4), delta(5, 6), delta(9, 9)], 1):
+    ...     audit.see(line, message)
+    >>> facts, = audit.finish_file()
+    >>> facts.rules, facts.troubles, facts.first_line["gaps"]
+    ({'range': 3}, {'gaps': 1, 'before_snapshot': 3}, 3)
+    """
+
+    def __init__(self) -> None:
+        self._symbols: dict[str, _Symbol] = {}
+
+    def see(self, line: int, message: Message) -> None:
+        """The next line; one symbol's messages in the order in which they were received."""
+        found = self._symbols.get(message.symbol)
+        if found is None:
+            found = self._symbols[message.symbol] = _Symbol(message.symbol)
+        found.see(line, message)
+
+    def finish_file(self) -> tuple[BookFacts, ...]:
+        """The facts of the lines since the last call, by symbol; the books and their ids stay."""
+        found = [symbol.facts() for _, symbol in sorted(self._symbols.items())]
+        return tuple(facts for facts in found if facts.snapshots or facts.deltas)
+
+
+class _Held(NamedTuple):
+    line: int
+    ids: Ids
+    rule: str
+    bids: Sequence[Change]
+    asks: Sequence[Change]
+
+
+@dataclass(slots=True)
+class _Counts:
+    snapshots: int = 0
+    deltas: int = 0
+    sessions: int = 0
+    unverified: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    troubles: Counter[str] = field(default_factory=Counter)
+    first_line: dict[str, int] = field(default_factory=dict)
+
+
+class _Symbol:
+    """One symbol: where its deltas stand (``chain``), and where its book does (``at``, None out of sync)."""
+
+    def __init__(self, symbol: str) -> None:
+        self.book = OrderBook(symbol)
+        self.counts = _Counts()
+        self.synced = False
+        self.begun = False  # whether a snapshot ever came
+        self.at: SequenceState | None = None
+        self.chain: int | None = None
+        self.behind: int | None = None  # the last id of a line that lay behind the chain
+        self.late: Any = None  # a snapshot behind the book: the venue's numbering may have begun anew with it
+        self.covered = False  # whether the snapshot that awaits its bridge began another session already
+        self.held: deque[_Held] = deque(maxlen=HELD)
+
+    def facts(self) -> BookFacts:
+        counts, self.counts = self.counts, _Counts()
+        names = [name for name in TROUBLES if counts.troubles[name]]
+        return BookFacts(
+            self.book.symbol,
+            counts.snapshots,
+            counts.deltas,
+            dict(sorted(counts.rules.items())),
+            counts.sessions,
+            counts.unverified,
+            {name: counts.troubles[name] for name in names},
+            {name: counts.first_line[name] for name in names},
+        )
+
+    def see(self, line: int, message: Message) -> None:
+        if message.type == "snapshot":
+            self.counts.snapshots += 1
+            self._snapshot(line, message)
+            return
+        self.counts.deltas += 1
+        rule = _rule_of(message)
+        self.counts.rules[rule] += 1
+        if message.update_id is None:
+            self._without_id(line, message)
+            return
+        ids = Ids(message.update_id, message.first_update_id, message.prev_update_id)
+        if rule == "previous" and ids.prev_id == NO_PREVIOUS:
+            # A delta that follows nothing is a whole book (OKX).
+            self.chain = ids.last_id
+            self._install(line, message, SequenceState(ids.last_id, True))
+            return
+        self._delta(_Held(line, ids, rule, message.bids, message.asks))
+
+    # -- snapshots -----------------------------------------------------------------------------------------------------
+
+    def _snapshot(self, line: int, message: Message) -> None:
+        update_id = message.update_id
+        if update_id is None:
+            self._install(line, message, None)
+        elif self.synced:
+            last = update_id if self.at is None else self.at.last_id
+            if update_id < last:
+                self.late = message  # an older picture of the book that stands, unless the next delta says otherwise
+            else:
+                self._install(line, message, SequenceState(update_id, update_id == last and self.chain == last))
+        else:
+            self._catch_up(line, message, SequenceState(update_id, False))
+
+    def _catch_up(self, line: int, message: Message, at: SequenceState) -> None:
+        """A snapshot for a book out of sync: with the held deltas that it does not hold, if they reach it."""
+        waiting = [held for held in self.held if RULES[held.rule](at, held.ids) is not SequenceVerdict.OLD]
+        if waiting and RULES[waiting[0].rule](at, waiting[0].ids) is not SequenceVerdict.ACCEPT:
+            self._trouble("late_snapshots", line)
+            self.late = message
+            return
+        self._install(line, message, at)
+        for held in waiting:
+            self._apply(held)
+            self.counts.unverified = max(self.counts.unverified - 1, 0)  # it may have been counted in the file before
+
+    def _install(self, line: int, message: Message, at: SequenceState | None) -> None:
+        if not self.synced or message.type == "delta":
+            self.counts.sessions += 1
+        # A book that stood goes on, unless the deltas to come show that this snapshot covers a hole in them.
+        self.covered = not self.synced
+        self.synced = self.begun = True
+        self.at, self.late, self.behind = at, None, None
+        self.held.clear()
+        self.book.snapshot(message.bids, message.asks)
+        self._look(line)
+
+    # -- deltas --------------------------------------------------------------------------------------------------------
+
+    def _without_id(self, line: int, message: Message) -> None:
+        if self.synced:
+            self.book.delta(message.bids, message.asks)
+            self._look(line)
+        else:
+            self._count_unverified(line)
+
+    def _delta(self, held: _Held) -> None:
+        rule = RULES[held.rule]
+        chained = SequenceVerdict.ACCEPT if self.chain is None else rule(SequenceState(self.chain, True), held.ids)
+        if chained not in (SequenceVerdict.ACCEPT, SequenceVerdict.DUPLICATE) and self._begins_anew(held):
+            return
+        if not self.synced:
+            self._out_of_sync(held, chained)
+        elif self.at is None:
+            self._apply(held)
+        else:
+            self._in_sync(held, chained, chained if self.at.bridged else rule(self.at, held.ids))
+        if chained is SequenceVerdict.ACCEPT:
+            self.late = self.behind = None
+
+    def _in_sync(self, held: _Held, chained: SequenceVerdict, verdict: SequenceVerdict) -> None:
+        assert self.at is not None
+        if not self.at.bridged and verdict in (SequenceVerdict.ACCEPT, SequenceVerdict.OLD):
+            if chained in (SequenceVerdict.GAP, SequenceVerdict.RESTART) and not self.covered:
+                self.counts.sessions += 1
+                self.covered = True
+            if verdict is SequenceVerdict.OLD:  # the snapshot holds it
+                if chained in (SequenceVerdict.REWIND, SequenceVerdict.DUPLICATE):
+                    self._trouble(_TROUBLE[chained], held.line)
+                else:
+                    self.chain = held.ids.last_id
+                return
+        if verdict is SequenceVerdict.ACCEPT:
+            self._apply(held)
+        else:
+            self._break(held, verdict)
+
+    def _out_of_sync(self, held: _Held, chained: SequenceVerdict) -> None:
+        self._count_unverified(held.line)
+        if chained is SequenceVerdict.ACCEPT:
+            self.chain = held.ids.last_id
+            self.held.append(held)
+        else:
+            self._break(held, chained)
+
+    def _break(self, held: _Held, verdict: SequenceVerdict) -> None:
+        """A delta that does not continue the ids. A line that lies behind harms no book, but two in a row lose it."""
+        if verdict in (SequenceVerdict.REWIND, SequenceVerdict.DUPLICATE):
+            behind, self.behind = self.behind, held.ids.last_id
+            if behind is None or RULES[held.rule](SequenceState(behind, True), held.ids) is not SequenceVerdict.ACCEPT:
+                self._trouble(_TROUBLE[verdict], held.line)
+                return
+        else:
+            self._trouble(_TROUBLE[verdict], held.line)
+        if self.synced:
+            self.synced, self.at = False, None
+            self.book.clear()
+            self._count_unverified(held.line)
+        self.behind = None
+        self.chain = held.ids.last_id
+        self.held.clear()
+        self.held.append(held)
+
+    def _begins_anew(self, held: _Held) -> bool:
+        """Whether the delta continues not the book but the snapshot that seemed late: another session."""
+        late = self.late
+        if late is None:
+            return False
+        at = SequenceState(late.update_id, False)
+        if RULES[held.rule](at, held.ids) is not SequenceVerdict.ACCEPT:
+            return False
+        self.synced = False
+        self._install(held.line, late, at)
+        self._apply(held)
+        return True
+
+    def _apply(self, held: _Held) -> None:
+        self.book.delta(held.bids, held.asks)
+        self.chain = held.ids.last_id
+        self.at = SequenceState(held.ids.last_id, True)
+        self._look(held.line)
+
+    # -- counting ------------------------------------------------------------------------------------------------------
+
+    def _look(self, line: int) -> None:
+        if self.book.crossed:
+            self._trouble("crossed", line)
+
+    def _count_unverified(self, line: int) -> None:
+        self.counts.unverified += 1
+        if not self.begun:
+            self._trouble("before_snapshot", line)
+
+    def _trouble(self, name: str, line: int) -> None:
+        self.counts.troubles[name] += 1
+        self.counts.first_line.setdefault(name, line)
+
+
+def _rule_of(message: Message) -> str:
+    """The sharpest rule that the ids allow."""
+    if message.update_id is None:
+        return "none"
+    if message.prev_update_id is not None:
+        return "previous"
+    return "contiguous" if message.first_update_id is None else "range"

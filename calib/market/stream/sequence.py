@@ -1,0 +1,141 @@
+"""Sequence rules: what the ids of a message say about the one before it. Pure; one rule per way of numbering.
+
+contiguous
+    Every message has one id, one higher than the last (Bybit, and most others). An id of 1 is the venue's restart.
+range
+    Every message covers the ids ``first..last`` (Binance spot: U, u). The one that bridges a snapshot covers
+    ``snapshot + 1``, so an overlap is no gap; after it ``first`` is the previous ``last`` + 1.
+previous
+    Every message names the one before it (Binance futures: U, u, pu; OKX: prevSeqId, seqId, with -1 for a snapshot).
+    The one that bridges a snapshot begins at or before it and reaches it: ``previous <= snapshot <= last``.
+
+Sources: the venues' published instructions on how to manage a local order book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+
+class SequenceVerdict(Enum):
+    """What a delta's ids say."""
+
+    ACCEPT = "accept"
+    """It continues the book."""
+    OLD = "old"
+    """The snapshot, not bridged yet, holds it already: drop it."""
+    GAP = "gap"
+    """Something between the book and it is missing."""
+    REWIND = "rewind"
+    """It lies before what the book holds."""
+    DUPLICATE = "duplicate"
+    """It ends where the book stands already."""
+    RESTART = "restart"
+    """The venue began to number anew: nothing known before it counts."""
+
+
+class SequenceState(NamedTuple):
+    """Where a book stands.
+
+    Parameters
+    ----------
+    last_id
+        The id of the newest message in the book.
+    bridged
+        Whether a delta has followed the snapshot already; a snapshot that came in the stream itself needs none.
+    """
+
+    last_id: int
+    bridged: bool
+
+
+class Ids(NamedTuple):
+    """The ids of a delta; ``first_id`` and ``prev_id`` where the venue gives them."""
+
+    last_id: int
+    first_id: int | None = None
+    prev_id: int | None = None
+
+
+class HasIds(Protocol):
+    """Anything with a delta's ids: `Ids`, or the delta itself."""
+
+    @property
+    def last_id(self) -> int: ...
+    @property
+    def first_id(self) -> int | None: ...
+    @property
+    def prev_id(self) -> int | None: ...
+
+
+_ACCEPT: Final = SequenceVerdict.ACCEPT  # the answer to nearly every message, without the enum's lookup
+
+Rule: TypeAlias = Callable[[SequenceState, HasIds], SequenceVerdict]
+
+RESTART_ID: Final = 1
+NO_PREVIOUS: Final = -1
+
+
+def contiguous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
+    """One id per message, each one higher.
+
+    >>> [contiguous(SequenceState(7, True), Ids(n)).value for n in (8, 9, 7, 6, 1)]
+    ['accept', 'gap', 'duplicate', 'rewind', 'restart']
+    """
+    if ids.last_id == state.last_id + 1:
+        return _ACCEPT
+    if ids.last_id > state.last_id:
+        return SequenceVerdict.GAP
+    return SequenceVerdict.RESTART if ids.last_id == RESTART_ID < state.last_id else _behind(state, ids)
+
+
+def by_range(state: SequenceState, ids: HasIds) -> SequenceVerdict:
+    """Ranges of ids that follow each other without a hole; Binance spot.
+
+    Deltas carry absolute quantities, so one that overlaps the book and reaches beyond it leads to the same book: it is
+    accepted, as the bridging one is.
+
+    >>> [by_range(SequenceState(7, False), Ids(u, U)).value for U, u in ((5, 6), (5, 9), (8, 9), (9, 9))]
+    ['old', 'accept', 'accept', 'gap']
+    """
+    if ids.last_id <= state.last_id:
+        return _behind(state, ids)
+    first = ids.last_id if ids.first_id is None else ids.first_id
+    return _ACCEPT if first <= state.last_id + 1 else SequenceVerdict.GAP
+
+
+def previous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
+    """Each message names its predecessor; Binance futures and OKX.
+
+    A message that names the book's own id continues it, whatever its own id is: OKX sends an unchanged id as a
+    heartbeat, and a smaller one when it begins to number anew without a break.
+
+    >>> unbridged, bridged = SequenceState(7, False), SequenceState(7, True)
+    >>> [previous(unbridged, Ids(u, U, pu)).value for U, u, pu in ((4, 6, 3), (6, 9, 5), (8, 9, 7), (9, 9, 8))]
+    ['old', 'accept', 'accept', 'gap']
+    >>> [previous(bridged, Ids(u, U, pu)).value for U, u, pu in ((8, 9, 7), (6, 9, 5), (9, 9, 8), (6, 7, 5))]
+    ['accept', 'rewind', 'gap', 'duplicate']
+    """
+    if ids.prev_id == NO_PREVIOUS:
+        return SequenceVerdict.RESTART
+    if ids.prev_id is None:
+        return SequenceVerdict.GAP  # a message that does not say what it follows proves nothing
+    if ids.prev_id == state.last_id:
+        return _ACCEPT
+    if ids.prev_id > state.last_id:
+        return SequenceVerdict.GAP
+    if not state.bridged:
+        return SequenceVerdict.OLD if ids.last_id < state.last_id else _ACCEPT
+    return SequenceVerdict.DUPLICATE if ids.last_id == state.last_id else SequenceVerdict.REWIND
+
+
+def _behind(state: SequenceState, ids: HasIds) -> SequenceVerdict:
+    if not state.bridged:
+        return SequenceVerdict.OLD
+    return SequenceVerdict.DUPLICATE if ids.last_id == state.last_id else SequenceVerdict.REWIND
+
+
+RULES: Final[dict[str, Rule]] = {"contiguous": contiguous, "range": by_range, "previous": previous}
+"""The rules by their names in the configuration (``sequence_rule``)."""

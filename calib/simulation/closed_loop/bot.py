@@ -1,0 +1,157 @@
+"""The live bot of one symbol: stream, cache, stages, quotes; everything that is not the venue is the library's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from calib.clock import VirtualClock
+from calib.exchange_sim.exchange import SimulatedExchange
+from calib.features import FeatureCollector
+from calib.market import MDCache
+from calib.pipeline import FetchMDStage, Pipeline, QuoteContext, QuoteStage, StageMetrics, StalePricingStage
+from calib.simulation import latency
+from calib.simulation.closed_loop.account import Account
+from calib.simulation.closed_loop.settings import DEADLINE_MS
+from calib.simulation.closed_loop.socket import Sink, Socket
+from calib.simulation.closed_loop.stages import FeaturesStage, Quoting, Risk, Strategy, TimedRead
+from calib.simulation.closed_loop.tally import TickTally
+from calib.simulation.incidents import IncidentKind, IncidentSchedule
+from calib.simulation.instruments import Instrument
+from calib.simulation.market_model import MarketModel
+from calib.simulation.named_rng import NamedRng
+from calib.simulation.pricing import Pricer
+from calib.simulation.records import Record, Scribe
+
+US_PER_S: Final = 1_000_000
+DEPTH: Final = 20
+"""Levels a side that a tick reads."""
+SLOW_STRATEGY: Final = 80.0
+"""Factor of a bad deploy on the strategy stage."""
+
+
+class BoxBot:
+    """One symbol's bot during one hour.
+
+    Parameters
+    ----------
+    instrument, world, exchange, socket
+        What it trades, the venue's truth, the venue, and the bot's socket to it.
+    cache, collector, clock
+        The library's parts, shared by all symbols.
+    chance, trouble
+        Its own stream of draws, and what goes wrong.
+    start_us
+        Unix microseconds of the hour's beginning.
+    stamp
+        The hour in ids.
+    sink, tally
+        Where the lines and the figures go.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        world: MarketModel,
+        exchange: SimulatedExchange,
+        socket: Socket,
+        cache: MDCache,
+        collector: FeatureCollector,
+        clock: VirtualClock,
+        chance: NamedRng,
+        trouble: IncidentSchedule,
+        start_us: int,
+        stamp: str,
+        sink: Sink,
+        tally: TickTally,
+    ) -> None:
+        self._instrument, self._world, self._socket = instrument, world, socket
+        self._collector, self._clock, self._chance, self._trouble = collector, clock, chance, trouble
+        self._start_us, self._sink, self._tally = start_us, sink, tally
+        self._bursts = latency.Bursts(chance, start_us)
+        self._read_error_bps: float | None = None
+        self.account = Account(instrument, world, Scribe(instrument, stamp), self._filled, sink)
+        strategy = Strategy(
+            instrument,
+            Pricer(instrument, chance),
+            self._wait_s,
+            inventory_share=lambda: self.account.inventory_share,
+            bad_release=lambda: self._trouble.at(IncidentKind.BAD_DEPLOY, self.now_us()) is not None,
+        )
+        stages: list[QuoteStage] = [
+            TimedRead(FetchMDStage(cache, exchange.snapshot, clock=clock), chance, self._note_read),
+            StalePricingStage(),
+            FeaturesStage(collector, self._wait_s),
+            strategy,
+            Risk(self._wait_s),
+            Quoting(self.account.send, self._wait_s, self.now_us),
+        ]
+        self._pipeline = Pipeline(stages, deadline_ms=DEADLINE_MS, metrics=StageMetrics(window=200), clock=clock)
+
+    def now_us(self) -> int:
+        """Unix microseconds, whole."""
+        return self._start_us + self._clock.monotonic_ns() // 1000
+
+    async def run(self, moments: Sequence[int], end_us: int) -> None:
+        """Tick at each of the moments that is still to come; at the end cancel everything."""
+        for moment_us in moments:
+            ahead_us = moment_us - self.now_us()
+            if ahead_us < 0:
+                continue  # the tick before took longer than the time between two
+            await asyncio.sleep(ahead_us / US_PER_S)
+            if self._trouble.at(IncidentKind.OUTAGE, moment_us) is not None:
+                self.account.cancel_all(self.now_us())
+                continue
+            await self._tick()
+        await asyncio.sleep(max(0, end_us - self.now_us()) / US_PER_S)
+        self.account.cancel_all(self.now_us())
+
+    async def _tick(self) -> None:
+        context = QuoteContext(
+            self._instrument.name,
+            depth=DEPTH,
+            expected_update_id=self._socket.last_id(self._instrument.name),
+            ws_gap_ms=self._socket.gap_ms(),
+        )
+        try:
+            tick = await self._pipeline.run(context)
+        except ConnectionError:
+            return  # the venue refused a direct request: this tick did not come to be
+        self._tally.tick(tick, self._read_error_bps)
+        self._collector.record_tick(self._instrument.name, tick.record["tick_total_ms"])
+        for _ in range(tick.record["n_quotes"] or 0):
+            self._collector.record_quote(self._instrument.name)
+        self._sink("pipeline_ticks", tick.record)
+
+    def _note_read(self, mid: float | None) -> None:
+        """How far what was read is from the truth of this very moment."""
+        best = self._world.best
+        truth = (self._instrument.price(best.bid) + self._instrument.price(best.ask)) / 2  # as a reader computes it
+        self._read_error_bps = None if mid is None else abs(mid - truth) / truth * 1e4
+
+    def _wait_s(self, stage: str) -> float:
+        now_us = self.now_us()
+        factor = self._bursts.factor(now_us)
+        if stage == "strategy" and self._trouble.at(IncidentKind.BAD_DEPLOY, now_us) is not None:
+            factor *= SLOW_STRATEGY
+        return latency.STAGES[stage].draw(self._chance, factor) / US_PER_S
+
+    def _filled(self, record: Record) -> None:
+        """A fill happened at the venue; the bot hears of it a little later."""
+        after_s = latency.FILL_REPORT.draw(self._chance) / US_PER_S
+        asyncio.get_running_loop().call_later(after_s, self._hear, record)
+
+    def _hear(self, record: Record) -> None:
+        heard: Mapping[str, Any] = {**record, "ts": self._clock.time()}
+        self._sink("fills", dict(heard))
+        self._collector.record_fill(
+            heard["symbol"],
+            heard["side"],
+            heard["price"],
+            heard["liquidity"],
+            quote_price=heard["quote_price"],
+            mid_at_quote=heard["mid_at_quote"],
+            mid_now=heard["mid_now"],
+            fee_bps=heard["fee_bps"],
+        )

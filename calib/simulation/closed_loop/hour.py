@@ -1,0 +1,223 @@
+"""One hour of the box: the venue's worlds, their sockets, one cache, one bot a symbol, all on one virtual loop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from calib.clock import NS_PER_S, VirtualClock
+from calib.exchange_sim.exchange import SimulatedExchange
+from calib.exchange_sim.faults import Fault, FaultKind, FaultScript
+from calib.features import FeatureCollector
+from calib.market import MDCache
+from calib.simulation import latency
+from calib.simulation.closed_loop.bot import BoxBot
+from calib.simulation.closed_loop.settings import STEP_US, TICK_US, BoxSettings
+from calib.simulation.closed_loop.socket import Sink, Socket
+from calib.simulation.closed_loop.tally import TickTally
+from calib.simulation.depth import LEVELS
+from calib.simulation.incidents import HOUR_S, IncidentKind, IncidentSchedule, draw_incidents
+from calib.simulation.instruments import Instrument, instrument
+from calib.simulation.market_model import MarketModel, StepResult
+from calib.simulation.named_rng import NamedRng
+from calib.virtual_loop import run
+
+PHASE_US: Final = 300_000
+"""Symbols tick at different moments within this time."""
+JITTER_US: Final = 200_000
+CLOSE_US: Final = 500_000
+"""Before the hour ends the bots cancel everything, so that no fill of this hour is heard of in the next."""
+RECORD_DEPTH: Final = 200
+SOCKETS: Final = 2
+"""The symbols are spread over so many connections, in turns."""
+ALIVE_MS: Final = 40.0
+"""A socket carries other streams too (trades, best prices): something is heard of it at least so often."""
+WATCH_MS: Final = 1_000.0
+RECONNECT_AFTER_MS: Final = 5_000.0
+"""A socket that was silent for so long is replaced."""
+US_PER_S: Final = 1_000_000
+
+
+class _Draws:
+    """A latency of the simulation as the venue's `Latency`, slower within bursts."""
+
+    def __init__(self, model: latency.LogNormal, chance: NamedRng, start_us: int) -> None:
+        self._model, self._chance, self._start_us = model, chance, start_us
+        self._bursts = latency.Bursts(chance, start_us)
+
+    def next_ns(self, now_ns: int) -> int:
+        factor = self._bursts.factor(self._start_us + now_ns // 1000)
+        return self._model.draw(self._chance, factor) * 1000
+
+
+async def _watch(socket: Socket, venue: SimulatedExchange) -> None:
+    """A bot's watchdog: a socket that says nothing for long is replaced, again and again until it speaks."""
+    while True:
+        await asyncio.sleep(WATCH_MS / 1000)
+        if socket.idle_ms() > RECONNECT_AFTER_MS:
+            venue.reconnect()
+
+
+STREAM_LATENCY: Final = latency.LogNormal(4_000, 0.4, cap_us=60_000)
+
+
+class BoxHour:
+    """One hour; it depends on nothing but its parameters.
+
+    Parameters
+    ----------
+    seed, symbols, hour_start_s
+        Any whole number, the symbols in their order, and Unix seconds of a whole hour.
+    length_s
+        How much of the hour is simulated, s.
+    settings
+        How the box is set up.
+    incidents
+        Whether outages, silences and bad deploys happen.
+    sink
+        Takes every line, in the order in which the bot writes them.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        symbols: Sequence[str],
+        hour_start_s: int,
+        settings: BoxSettings,
+        sink: Sink,
+        *,
+        length_s: float = HOUR_S,
+        incidents: bool = True,
+    ) -> None:
+        self._names = (seed, hour_start_s)
+        self._instruments = [instrument(name) for name in symbols]
+        self._settings = settings
+        self._sink = sink
+        self._start_us = hour_start_s * US_PER_S
+        self._length_us = round(length_s * US_PER_S)
+        self._incidents = draw_incidents(seed, hour_start_s) if incidents else []
+        self._stamp = datetime.fromtimestamp(hour_start_s, UTC).strftime("%Y%m%d%H")
+        self.tally = TickTally()
+        self.cache_summary: Mapping[str, Any] = {}
+
+    def run(self) -> TickTally:
+        """Run it, and give what it measured."""
+        clock = VirtualClock(self._start_us / US_PER_S)
+        run(self._main(clock), clock=clock)
+        return self.tally
+
+    async def _main(self, clock: VirtualClock) -> None:
+        ticks = {traded.name: 10.0**-traded.decimals for traded in self._instruments}
+        config = self._settings.cache_config(ticks)
+        sockets: dict[str, Socket] = {}
+        venues: dict[str, SimulatedExchange] = {}
+
+        async def refresh(symbol: str, depth: int) -> Mapping[str, Any]:
+            body = await venues[symbol].snapshot(symbol, depth)
+            if self._settings.fill == "callback":
+                return {**body, "source": "stream"}
+            if depth >= LEVELS:
+                sockets[symbol].on_snapshot(symbol, body)
+            return body
+
+        names = (*self._names, "jitter")
+        cache = MDCache(config, refresh, clock=clock, rng=random.Random(NamedRng(*names).below(2**53)))
+        collector = FeatureCollector(clock=clock)
+        fed = cache if self._settings.fill == "stream" and self._settings.cache != "off" else None
+        worlds, bots = [], []
+        for number in range(SOCKETS):
+            traded_here = self._instruments[number::SOCKETS]
+            if not traded_here:
+                continue
+            socket = Socket(f"socket-{number}", fed, clock)
+            venue = self._venue(number, [traded.name for traded in traded_here], clock)
+            for traded in traded_here:
+                venues[traded.name], sockets[traded.name] = venue, socket
+                world = MarketModel(traded, self._names, STEP_US / US_PER_S)
+                venue.publish(traded.name, world.open())
+                bot = BoxBot(
+                    traded, world, venue, socket, cache, collector, clock, NamedRng(*self._names, "bot", traded.name),
+                    IncidentSchedule(self._incidents, traded.name), self._start_us, self._stamp, self._sink, self.tally,
+                )  # fmt: skip
+                phase_us = NamedRng(*self._names, "phase", traded.name).below(STEP_US)
+                life = self._live(traded, world, venue, bot, phase_us)
+                worlds.append(asyncio.create_task(life, name=f"world {traded.name}"))
+                if traded.name in self._settings.record:
+                    worlds.append(asyncio.create_task(self._record(traded.name, venue, socket)))
+                moments = self._moments(NamedRng(*self._names, "times", traded.name))
+                end_us = self._start_us + self._length_us - CLOSE_US
+                bots.append(asyncio.create_task(bot.run(moments, end_us), name=f"bot {traded.name}"))
+            venue.connect(socket)
+            worlds.append(asyncio.create_task(_watch(socket, venue), name=f"watchdog {number}"))
+        await asyncio.gather(*bots)
+        await asyncio.sleep(self._length_us / US_PER_S - clock.monotonic_ns() / NS_PER_S)
+        for venue in venues.values():
+            venue.close()
+        for task in worlds:
+            task.cancel()
+        await asyncio.gather(*worlds, return_exceptions=True)
+        self.cache_summary = cache.metrics_summary()
+        await cache.close()
+
+    async def _live(
+        self, traded: Instrument, world: MarketModel, venue: SimulatedExchange, bot: BoxBot, phase_us: int
+    ) -> None:
+        """Let one market live, step by step."""
+        jumps = [fault for fault in self._settings.faults if fault.kind is FaultKind.PRICE_JUMP]
+        jumps = [fault for fault in jumps if fault.symbol in (None, traded.name)]
+        first_us = self._start_us + phase_us
+        for number in range(1, self._length_us // STEP_US):
+            await asyncio.sleep((first_us + number * STEP_US - bot.now_us()) / US_PER_S)
+            self._publish(traded, venue, world.step(), bot)
+            while jumps and jumps[0].start_s * US_PER_S <= bot.now_us() - self._start_us:
+                self._publish(traded, venue, world.jump(round(jumps.pop(0).span_s)), bot)
+
+    def _publish(self, traded: Instrument, venue: SimulatedExchange, happened: StepResult, bot: BoxBot) -> None:
+        for delta in happened.deltas:
+            venue.publish(traded.name, delta)
+        now_s = bot.now_us() / US_PER_S
+        for price in happened.prints:
+            record = {
+                "ts_exchange": now_s,
+                "symbol": traded.name,
+                "price": traded.price(price.price),
+                "qty": traded.qty(price.lots),
+                "side": "buy" if price.aggressor > 0 else "sell",
+            }
+            venue.trade(traded.name, record)
+        bot.account.on_matches(happened.matches, bot.now_us())
+
+    async def _record(self, symbol: str, venue: SimulatedExchange, socket: Socket) -> None:
+        """Record the stream for a while; a snapshot is asked for at once, and stands in it where it arrives."""
+        socket.record_to(symbol, self._sink)
+        socket.on_snapshot(symbol, await venue.snapshot(symbol, RECORD_DEPTH))
+        await asyncio.sleep(self._settings.record_s)
+        socket.record_to(symbol, None)
+
+    def _venue(self, number: int, symbols: list[str], clock: VirtualClock) -> SimulatedExchange:
+        """The venue as one socket sees it. A silence strikes one socket, whole."""
+        faults = [fault for fault in self._settings.faults if fault.symbol is None or fault.symbol in symbols]
+        for incident in self._incidents:
+            if incident.kind is IncidentKind.SILENCE and NamedRng("socket", incident.label).below(SOCKETS) == number:
+                start_s = (incident.start_us - self._start_us) / US_PER_S
+                faults.append(Fault(FaultKind.SILENCE, start_s, (incident.end_us - incident.start_us) / US_PER_S))
+        names = (*self._names, number)
+        return SimulatedExchange(
+            clock,
+            symbols,
+            snapshot_latency=_Draws(self._settings.venue_latency, NamedRng(*names, "snapshots"), self._start_us),
+            stream_latency=_Draws(STREAM_LATENCY, NamedRng(*names, "stream"), self._start_us),
+            faults=FaultScript(faults),
+            alive_ms=ALIVE_MS,
+        )
+
+    def _moments(self, chance: NamedRng) -> list[int]:
+        phase_us = chance.below(PHASE_US)
+        last_us = self._start_us + self._length_us - CLOSE_US
+        moments = [
+            self._start_us + phase_us + n * TICK_US + chance.below(JITTER_US) for n in range(self._length_us // TICK_US)
+        ]
+        return [moment for moment in moments if moment < last_us - TICK_US]

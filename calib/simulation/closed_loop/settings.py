@@ -1,0 +1,83 @@
+"""How the bot in a box is set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from calib.errors import UsageError
+from calib.exchange_sim.faults import Fault
+from calib.market import MDCacheConfig
+from calib.simulation.incidents import HOUR_S
+from calib.simulation.latency import VENUE_READ, LogNormal
+
+CACHE_MODES: Final = ("off", "shadow", "on")
+FILLS: Final = ("stream", "callback")
+TICK_US: Final = 2_000_000
+"""The bot ticks every 2 s."""
+STEP_US: Final = 250_000
+"""The market moves four times a second."""
+DEADLINE_MS: Final = 200.0
+"""A tick that takes longer has missed its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSettings:
+    """What can be chosen of a box.
+
+    Parameters
+    ----------
+    cache
+        ``off``: every tick asks the venue; ``shadow``: it does, and the cache runs beside it; ``on``.
+    fill
+        ``stream``: the stream's deltas build the cache's books. ``callback``: nothing but the refresh callback fills
+        the cache, with the streaming book after the venue's latency.
+    md_cache
+        Bounds of the cache; whether it is enabled, its mode and its sequence rule follow ``cache``.
+    venue_latency
+        Of a snapshot.
+    faults
+        What goes wrong beside the incidents, in seconds from the beginning of each hour.
+    record
+        Symbols whose book and trades are recorded, for ``record_s`` seconds from the beginning of the first hour.
+    """
+
+    cache: str = "on"
+    fill: str = "stream"
+    md_cache: MDCacheConfig = field(default_factory=MDCacheConfig)
+    venue_latency: LogNormal = VENUE_READ
+    faults: tuple[Fault, ...] = ()
+    record: tuple[str, ...] = ()
+    record_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("cache", CACHE_MODES), ("fill", FILLS)):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} {getattr(self, name)!r} is not known", hint=f"One of {', '.join(allowed)}")
+        if not 0 < self.record_s <= HOUR_S:
+            raise UsageError(f"cannot record for {self.record_s:g} s", hint=f"More than 0 and at most {HOUR_S} s")
+
+    def described(self) -> dict[str, Any]:
+        """What the record beside the feeds says of it."""
+        bounds = {name: getattr(self.md_cache, name) for name in ("ttl_ms", "fresh_ms_for_pricing", "stale_ok")}
+        return {
+            "cache": self.cache,
+            "fill": self.fill,
+            "md_cache": bounds,
+            "venue_latency_us": {"median": self.venue_latency.median_us, "sigma": self.venue_latency.sigma},
+            "faults": [str(fault) for fault in self.faults],
+            "record": list(self.record),
+            "record_s": self.record_s,
+        }
+
+    def cache_config(self, tick_sizes: dict[str, float]) -> MDCacheConfig:
+        """The cache's configuration for these markets."""
+        return self.md_cache.changed(
+            enabled=self.cache != "off",
+            mode="shadow" if self.cache == "shadow" else "on",
+            sequence_rule="range",
+            # The tick names the id that its stream showed before it began to wait; by the time the cache is asked a
+            # newer one may be in it, which is no rewind.
+            sequence_mode="ranged",
+            tick_sizes=tick_sizes | dict(self.md_cache.tick_sizes),
+        )
