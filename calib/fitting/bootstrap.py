@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from calib.fitting.arrays import Floats, Ints, sums_by
+from calib.fitting.arrays import Floats, Ints, chunks, sums_by
 
 DRAWS: Final = 1_000
 SEED: Final = 20_250_101
 MIN_BLOCKS: Final = 20
 """With fewer blocks there is no interval."""
 MIN_BLOCK_S: Final = 60.0
+_DRAWS_AT_ONCE: Final = 100
 
 
 def block_length_s(horizon_s: float) -> float:
@@ -35,11 +36,19 @@ def resampled(sums: Floats, *, draws: int = DRAWS, seed: int = SEED) -> Floats:
     size = sums.shape[1]
     random = np.random.default_rng(seed)
     result = np.empty((sums.shape[0], draws))
-    # Sums are taken over whole rows, never by matrix products, whose order may depend on the number of threads.
-    for draw in range(draws):
-        times = np.bincount(random.integers(0, size, size), minlength=size)
-        result[:, draw] = (sums * times).sum(axis=1)
+    held = [np.flatnonzero(row) for row in sums]
+    for part in chunks(draws, _DRAWS_AT_ONCE):
+        times = np.stack([_times(random, size) for _ in range(part.stop - part.start)])
+        for row, places in enumerate(held):
+            chosen = times if len(places) == size else times[:, places]
+            # einsum, not a matrix product: the order of that one's sums may depend on the number of threads.
+            result[row, part] = np.einsum("ij,j->i", chosen, sums[row, places])
     return result
+
+
+def _times(random: np.random.Generator, size: int) -> Floats:
+    """How often each block is drawn."""
+    return np.bincount(random.integers(0, size, size), minlength=size).astype(np.float64)
 
 
 def percentile_interval(values: Floats, level: float) -> tuple[float | None, float | None]:

@@ -189,8 +189,7 @@ def grouped(pieces: Pieces, groups: int = GROUPS) -> Pieces:
     delta = np.add.reduceat(pieces.delta_bps[order] * exposure, begins)
     total = np.add.reduceat(exposure, begins)
     fills = np.add.reduceat(pieces.fills[order], begins)
-    centres: Floats = np.asarray(delta / total, dtype=np.float64)
-    return Pieces(centres, total, fills, np.zeros(len(begins), np.int64))
+    return Pieces(delta / total, total, fills, np.zeros(len(begins), np.int64))
 
 
 def places_of(cluster: Ints) -> tuple[Ints, int]:
@@ -215,7 +214,7 @@ def _coarse(pieces: Pieces, bins: int = 1 << 12) -> Pieces:
     exposure = sums_by(places, pieces.exposure_s, bins)
     fills = sums_by(places, pieces.fills, bins)
     held = exposure > 0
-    delta = low + (np.flatnonzero(held) + 0.5) * width
+    delta = np.asarray(low + (np.flatnonzero(held) + 0.5) * width, dtype=np.float64)
     return Pieces(delta, exposure[held], fills[held], np.zeros(len(delta), np.int64))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -15,9 +16,13 @@ from calib.fitting.arrays import Floats
 from calib.fitting.exposure import QuoteSpans
 from calib.fitting.rows import FillRows, QuoteRows
 
-CLOCK_SHARE = 0.99
+CLOCK_SHARE: Final = 0.99
 """The exchange's clock is used where at least this share of the lines of book and fills has it."""
-_MAKER, _TAKER, _CONFLICT = 1, 2, 4
+OUTSIDE_S: Final = 1.0
+"""A fill further outside the life of its quote is noted: two clocks, or an id that was used again."""
+_MAKER: Final = 1
+_TAKER: Final = 2
+_CONFLICT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,9 @@ def join_quotes(quotes: QuoteRows, fills: FillRows | None, fill_s: Floats, *, sh
     notes: Counter[str] = Counter()
     place_of: dict[str, int] = {}
     repeated: set[str] = set()
-    for place, quote_id in enumerate(quotes.quote_id):
-        if place_of.setdefault(quote_id, place) != place:
-            repeated.add(quote_id)
+    for place, name in enumerate(quotes.quote_id):
+        if place_of.setdefault(name, place) != place:
+            repeated.add(name)
     first = np.full(len(quotes), np.inf)
     kinds = np.zeros(len(quotes), np.int64)
     no_quote = makers = 0
@@ -99,8 +104,10 @@ def join_quotes(quotes: QuoteRows, fills: FillRows | None, fill_s: Floats, *, sh
     from_close = np.asarray(from_close, bool)
     if fills is not None:
         notes["filled_by_close"] += int(from_close.sum())
+    far = filled & ((first < quotes.ts_open - shift_s - OUTSIDE_S) | (first > quotes.ts_close - shift_s + OUTSIDE_S))
+    notes["fill_outside_life"] += int(far.sum())
     tests = {
-        "repeated_quote_id": np.array([quote_id in repeated for quote_id in quotes.quote_id], bool),
+        "repeated_quote_id": np.array([name in repeated for name in quotes.quote_id], bool),
         "side_conflict": (kinds & _CONFLICT) != 0,
         "taker": ((kinds & _TAKER) != 0) & ~filled,
         "fill_time_unknown": has_qty & ~filled & ~from_close & ((kinds & _TAKER) == 0),

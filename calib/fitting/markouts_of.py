@@ -96,7 +96,13 @@ def fill_markouts(
 
 
 def trade_markouts(
-    trades: TradeRows, time_s: Floats, mids: Mids, horizons_s: tuple[float, ...], max_age_s: float, *, before: bool = True
+    trades: TradeRows,
+    time_s: Floats,
+    mids: Mids,
+    horizons_s: tuple[float, ...],
+    max_age_s: float,
+    *,
+    before: bool = True,
 ) -> FillMarkouts:
     """The same of public trades, from the aggressor's side; M stands for M0 and M1.
 

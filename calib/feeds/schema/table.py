@@ -133,6 +133,9 @@ FILLS: Final = Feed(
         Field("quote_id", _S, _O, "The bot's id of the quote that was filled"),
         Field("ts_quote", _F, _O, "When the quote was sent", "s"),
         _TS_EXCHANGE,
+        Field("used_stale", _B, _O, "Whether the book that the quote was made from was past its freshness"),
+        Field("cache_age_ms", _F, _O, "Age of the book that the quote was made from", "ms", ge=0),
+        Field("queue_ahead", _F, _O, "Quantity ahead of us when the quote was made", "base", ge=0),
         _BUCKET,
     ),
 )
@@ -221,6 +224,8 @@ QUOTES: Final = Feed(
         Field("qty_filled", _F, _R, "Quantity of it that was filled", "base", ge=0),
         Field("queue_ahead_open", _F, _N, "Quantity ahead of us when it was opened", "base", ge=0),
         Field("mid_open", _F, _N, "Mid when it was opened", "quote", gt=0),
+        Field("used_stale", _B, _O, "Whether the book that the quote was made from was past its freshness"),
+        Field("cache_age_ms", _F, _O, "Age of the book that the quote was made from", "ms", ge=0),
     ),
 )
 
