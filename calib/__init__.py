@@ -19,6 +19,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
 - `calib.reports`: results for people
+- `calib.app_config`: every setting, and a configuration as typed objects
 - `calib.cli`: the command line
 
 The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from calib._version import __version__
 
 if TYPE_CHECKING:
+    from calib.app_config import AppConfig, load_config
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
     from calib.experiments import ABHarness, CanaryController
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ABHarness": "calib.experiments",
+    "AppConfig": "calib.app_config",
     "BookLogger": "calib.feeds.writers",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
@@ -81,12 +84,14 @@ _HOME = {
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
+    "load_config": "calib.app_config",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
 }
 
 __all__ = [
     "ABHarness",
+    "AppConfig",
     "BookLogger",
     "CalibrationLoggerManager",
     "CanaryController",
@@ -111,6 +116,7 @@ __all__ = [
     "VirtualClock",
     "__version__",
     "build_dataset",
+    "load_config",
     "render_summary",
     "run_replay",
 ]

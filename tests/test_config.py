@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from calib.config import SETTINGS, Config, find_file
+from calib.app_config import SETTINGS
+from calib.config import Config, find_file
 from calib.errors import ConfigError
 
 
@@ -28,7 +29,7 @@ def test_every_default_is_within_its_own_range() -> None:
 def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path) -> None:
     path = _file(tmp_path, "aggregate:\n  min_ticks: 1\n  interval_sec: 60\n  max_gap_sec: 5\n")
     environment = {"CALIB_AGGREGATE_MIN_TICKS": "2", "CALIB_AGGREGATE_INTERVAL_SEC": "120"}
-    config = Config.resolve({"aggregate.min_ticks": 3}, environment=environment, file=path)
+    config = Config.resolve(SETTINGS, {"aggregate.min_ticks": 3}, environment=environment, file=path)
     shown = {key: (config[key], config.origin(key)) for key in SETTINGS if config.origin(key) != "default"}
     assert shown == {
         "aggregate.min_ticks": (3, "flag"),
@@ -53,7 +54,7 @@ def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path) -> None
 )
 def test_a_bad_file_names_key_file_and_range(tmp_path: Path, text: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        Config.resolve(environment={}, file=_file(tmp_path, text))
+        Config.resolve(SETTINGS, environment={}, file=_file(tmp_path, text))
     said = str(caught.value)
     assert all(word in said for word in [*words, "calib.yaml"]), said
 
@@ -61,14 +62,16 @@ def test_a_bad_file_names_key_file_and_range(tmp_path: Path, text: str, words: l
 def test_a_file_that_is_no_text_or_missing_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "calib.yaml"
     with pytest.raises(ConfigError, match="cannot be read"):
-        Config.resolve(environment={}, file=path)
+        Config.resolve(SETTINGS, environment={}, file=path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="UTF-8"):
-        Config.resolve(environment={}, file=path)
+        Config.resolve(SETTINGS, environment={}, file=path)
 
 
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
-    assert Config.resolve(environment={}, file=_file(tmp_path, "")) == Config.resolve(environment={})
+    assert Config.resolve(SETTINGS, environment={}, file=_file(tmp_path, "")) == Config.resolve(
+        SETTINGS, environment={}
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,14 +84,14 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_environment_texts_are_read(variable: str, text: str, value: Any) -> None:
-    config = Config.resolve(environment={variable: text})
+    config = Config.resolve(SETTINGS, environment={variable: text})
     key = next(key for key, setting in SETTINGS.items() if setting.variable == variable)
     assert config[key] == value
 
 
 def test_an_unknown_variable_is_an_error_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="CALIB_AGGREGATE_INTERVAL_SEC"):
-        Config.resolve(environment={"CALIB_AGGREGATE_INTERVAL": "60"})
+        Config.resolve(SETTINGS, environment={"CALIB_AGGREGATE_INTERVAL": "60"})
 
 
 def test_the_named_file_goes_before_the_one_lying_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

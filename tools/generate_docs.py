@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import typer.main
 
+from calib.app_config import SETTINGS
 from calib.cli.app import app
-from calib.config import SETTINGS
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
 from calib.feeds.schema import reference

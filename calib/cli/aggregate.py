@@ -120,18 +120,13 @@ def aggregate(
 def _recipe(session: Session) -> DatasetOptions:
     """What the settings ask of the dataset."""
     from calib.dataset.build import DatasetOptions
-    from calib.dataset.filters import DeadlineMiss, Filter, LowTicks, NonFinite, WsGap
+    from calib.dataset.filters import chosen_filters
 
     values = session.config.section("aggregate")
-    filters: list[Filter] = [
-        LowTicks(values["min_ticks"]),
-        DeadlineMiss(values["max_deadline_miss_rate"]),
-        WsGap(values["max_gap_sec"]),
-        NonFinite(),
-    ]
+    limits = {f"aggregate.{name}": value for name, value in values.items()}
     return DatasetOptions(
         symbols=tuple(session.config["symbols"]),
-        filters=tuple(rule for rule in filters if rule.reason not in values["no_filter"]),
+        filters=chosen_filters(limits, off=values["no_filter"]),
         tick_sample_rate=values["tick_sample_rate"],
         maker_fee_bps=values["maker_fee_bps"],
         taker_fee_bps=values["taker_fee_bps"],

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from calib.cli import options
-from calib.config import SETTINGS
 
 
 def config(
@@ -18,6 +17,8 @@ def config(
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Print each setting with its value, where the value came from, and the allowed range."""
+    from calib.app_config import SETTINGS
+
     session = options.start("config", config=config_file, output=output, quiet=quiet, color=color)
     chosen = [key for key in SETTINGS if not keys or any(key.startswith(prefix) for prefix in keys)]
     if not chosen:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from calib.cli.output import Session
-from calib.config import SETTINGS, Config, find_file
+from calib.config import Config, find_file
 from calib.errors import ConfigError
 
 
@@ -67,7 +67,9 @@ def start(
     color: ColorMode = ColorMode.AUTO,
 ) -> Session:
     """Resolve the configuration and open the session of one command; flags by configuration key, None for not given."""
-    resolved = Config.resolve(flags, file=find_file(config))
+    from calib.app_config import SETTINGS
+
+    resolved = Config.resolve(SETTINGS, flags, file=find_file(config))
     return Session(command, resolved, output.value, quiet, verbose, color.value)
 
 
@@ -87,6 +89,8 @@ def parse_settings(texts: list[str] | None) -> dict[str, Any]:
     ConfigError
         For a text without ``=``, an unknown key, or a value out of its range.
     """
+    from calib.app_config import SETTINGS
+
     chosen: dict[str, Any] = {}
     for text in texts or []:
         key, equals, value = text.partition("=")

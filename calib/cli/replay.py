@@ -22,9 +22,9 @@ from calib.cli.replay_setup import (
     write_reports,
 )
 from calib.cli.times import parse_duration, parse_range
-from calib.config import SETTINGS
 from calib.errors import UsageError
 from calib.files import locked, write_atomic
+from calib.replay.options import SETTINGS
 
 if TYPE_CHECKING:
     from calib.replay.outcome import ReplayOutcome

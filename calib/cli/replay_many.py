@@ -18,7 +18,7 @@ from calib.cli.replay_setup import (
     stamp_of,
     write_reports,
 )
-from calib.config import SETTINGS, Config, find_file
+from calib.config import Config, find_file
 from calib.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str, Any]) -> int:
     """Replay with each configuration file, and set the figures side by side."""
+    from calib.app_config import SETTINGS
     from calib.replay.outcome import encoded
     from calib.reports.replay_compare import compare_tables, compare_text
 
-    configs = [Config.resolve(flags, file=find_file(file)) for file in files]
+    configs = [Config.resolve(SETTINGS, flags, file=find_file(file)) for file in files]
     for config in configs:
         note_unused(session, config)
     outcomes = _outcomes(session, configs, asked)
@@ -137,6 +138,8 @@ def _possible(
 
 
 def _axes(texts: list[str]) -> list[tuple[str, list[Any]]]:
+    from calib.app_config import SETTINGS
+
     axes: dict[str, list[Any]] = {}
     for text in texts:
         key, _, values = text.partition("=")

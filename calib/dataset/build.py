@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from calib.dataset.fills import FillAggregator
-from calib.dataset.filters import DeadlineMiss, Filter, LowTicks, NonFinite, WsGap, apply_filters
+from calib.dataset.filters import REASONS, Filter, chosen_filters
+from calib.dataset.filters.apply import apply_filters
 from calib.dataset.grid import DAY_S
 from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
 from calib.dataset.model import Counts, Dataset, Filters, Input, MissingDays, Params
 from calib.dataset.plan import DatasetPlan, plan_dataset
+from calib.dataset.settings import DEFAULTS
 from calib.dataset.ticks import TickAggregator
 from calib.engines import InProcess, Workers
 from calib.errors import NoLines, NoSuchSymbol
@@ -26,11 +28,9 @@ from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.pieces import PieceDecoder
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
+from calib.feeds.settings import MAX_REJECT_RATIO
 
-DEFAULT_FILTERS: Final[tuple[Filter, ...]] = (LowTicks(10), DeadlineMiss(0.05), WsGap(60.0), NonFinite())
-"""The sanity filters with their usual limits, in the order in which reasons are recorded."""
 _WORTH_WORKERS: Final = 32 << 20
-REASONS: Final = tuple(rule.reason for rule in DEFAULT_FILTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class DatasetOptions:
     """What is asked of a dataset beside its range; defaults as `build_dataset`."""
 
     symbols: tuple[str, ...] = ()
-    filters: tuple[Filter, ...] = DEFAULT_FILTERS
-    tick_sample_rate: int = 10
-    maker_fee_bps: float = 0.0
-    taker_fee_bps: float = 0.0
-    max_reject_ratio: float = 0.01
+    filters: tuple[Filter, ...] = chosen_filters()
+    tick_sample_rate: int = DEFAULTS.tick_sample_rate
+    maker_fee_bps: float = DEFAULTS.maker_fee_bps
+    taker_fee_bps: float = DEFAULTS.taker_fee_bps
+    max_reject_ratio: float = MAX_REJECT_RATIO
 
 
 def _silent(_: object) -> None:
-    """The listener where nobody listens."""
+    """No-op callback."""
 
 
 def build_dataset(
@@ -54,13 +54,13 @@ def build_dataset(
     *,
     start: float | None = None,
     end: float | None = None,
-    interval_sec: int = 300,
+    interval_sec: int = DEFAULTS.interval_sec,
     symbols: Sequence[str] = (),
-    filters: Sequence[Filter] = DEFAULT_FILTERS,
-    tick_sample_rate: int = 10,
-    maker_fee_bps: float = 0.0,
-    taker_fee_bps: float = 0.0,
-    max_reject_ratio: float = 0.01,
+    filters: Sequence[Filter] | None = None,
+    tick_sample_rate: int = DEFAULTS.tick_sample_rate,
+    maker_fee_bps: float = DEFAULTS.maker_fee_bps,
+    taker_fee_bps: float = DEFAULTS.taker_fee_bps,
+    max_reject_ratio: float = MAX_REJECT_RATIO,
     out: Path | str | None = None,
     jobs: int | None = None,
     note: Callable[[str], None] = _silent,
@@ -78,7 +78,7 @@ def build_dataset(
     symbols
         Only these; empty for all.
     filters
-        The sanity filters that are on.
+        The sanity filters that are on; None for all with their usual limits (`chosen_filters`).
     tick_sample_rate
         Ticks that a tick line without ``sample_rate`` stands for.
     maker_fee_bps, taker_fee_bps
@@ -108,7 +108,12 @@ def build_dataset(
     for sentence in plan.notes:
         note(sentence)
     recipe = DatasetOptions(
-        tuple(symbols), tuple(filters), tick_sample_rate, maker_fee_bps, taker_fee_bps, max_reject_ratio
+        tuple(symbols),
+        chosen_filters() if filters is None else tuple(filters),
+        tick_sample_rate,
+        maker_fee_bps,
+        taker_fee_bps,
+        max_reject_ratio,
     )
     return build_from_plan(plan, recipe, out=None if out is None else Path(out), jobs=jobs, note=note)
 
@@ -161,7 +166,7 @@ def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextMa
 
 
 def stored_size(file: DayFile) -> int:
-    """Bytes of a file as it lies on disk; 0 where it has gone, of which its reading will speak."""
+    """Bytes of a file as it lies on disk; 0 where it has gone: its reader raises later."""
     try:
         return file.path.stat().st_size
     except OSError:
@@ -209,8 +214,8 @@ class _Reader:
 
 def _limits(filters: Sequence[Filter]) -> Filters:
     """The limits as the envelope gives them; a filter that is not in the list is off."""
-    limits: dict[str, Any] = {rule.reason: rule.limit for rule in filters}
-    return Filters(**{reason: limits.get(reason) for reason in REASONS})
+    limits = {rule.reason: rule.limit for rule in filters}
+    return {reason: limits.get(reason) for reason in REASONS}
 
 
 def _input(stats: FileStats) -> Input:

@@ -25,12 +25,15 @@ class Column:
         Which way is good for us; empty where neither is.
     meaning
         One sentence.
+    later
+        Whether it came after the first release: datasets made before lack it, and are read with null in its place.
     """
 
     name: str
     unit: str
     better: Better
     meaning: str
+    later: bool = False
 
 
 TARGETS: Final = (

@@ -25,7 +25,7 @@ from calib.dataset.model import (
 )
 from calib.errors import NewerSchema, NotADataset
 
-REMAKE = "It was cut short or changed; make it anew with `calib aggregate`"
+REMAKE = "It was cut short or changed; make it again with `calib aggregate`"
 
 
 class Envelope(JsonRecord, frozen=True, kw_only=True):

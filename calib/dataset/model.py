@@ -6,16 +6,16 @@ frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
 import polars as pl
 
 from calib._version import __version__
-from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS
+from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS, Column
 
 FAMILY: Final = "calib.dataset/"
 SCHEMA: Final = f"{FAMILY}1"
@@ -62,13 +62,8 @@ class Range(JsonRecord, frozen=True, kw_only=True):
         return _seconds(self.to)
 
 
-class Filters(JsonRecord, frozen=True, kw_only=True):
-    """Limit of each sanity filter; None where it was off."""
-
-    low_ticks: int | None
-    deadline_miss: float | None
-    ws_gap: float | None
-    non_finite: bool | None
+Filters: TypeAlias = dict[str, int | float | bool | None]
+"""Limit of each sanity filter by reason; None where it was off. A dataset made before a filter existed lacks it."""
 
 
 class Params(JsonRecord, frozen=True, kw_only=True):
@@ -105,38 +100,20 @@ class Counts(JsonRecord, frozen=True, kw_only=True):
     dropped: dict[str, Whole]
 
 
-class SampleCount(JsonRecord, frozen=True, kw_only=True):
-    """What stands behind an interval's numbers."""
-
-    ticks: Whole
-    fills: Whole
-    quotes: Whole
+def _record_of(name: str, kind: Any, columns: Sequence[Column]) -> Any:
+    """A part of an interval's record, typed from the table of columns; a column of a later version may be absent."""
+    fields = [(column.name, kind | None, None) if column.later else (column.name, kind) for column in columns]
+    return msgspec.defstruct(name, fields, bases=(JsonRecord,), module=__name__, frozen=True, kw_only=True)
 
 
-class Targets(JsonRecord, frozen=True, kw_only=True):
-    """What a calibration explains; see `calib.dataset.columns.TARGETS`."""
-
-    net_bps: float | None
-    net_bps_equal: float | None
-    slippage_bps: float | None
-    fill_rate: float | None
-    taker_share: float | None
-    taker_share_notional: float | None
-
-
-class Features(JsonRecord, frozen=True, kw_only=True):
-    """What it explains them with; see `calib.dataset.columns.FEATURES`."""
-
-    latency_p95_ms: float | None
-    latency_p50_ms: float | None
-    latency_p99_ms: float | None
-    fetch_md_p95_ms: float | None
-    cache_hit_ratio: float | None
-    cache_age_avg_ms: float | None
-    deadline_miss_rate: float | None
-    stale_rate: float | None
-    max_gap_s: float | None
-    vol_realized_bps: float | None
+if TYPE_CHECKING:
+    SampleCount: TypeAlias = Any
+    Targets: TypeAlias = Any
+    Features: TypeAlias = Any
+else:
+    SampleCount = _record_of("SampleCount", Whole, COUNTS)
+    Targets = _record_of("Targets", float | None, TARGETS)
+    Features = _record_of("Features", float | None, FEATURES)
 
 
 class Interval(JsonRecord, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from arro3.core import RecordBatch, RecordBatchReader, Schema
 from arro3.io import read_ipc, write_ipc
 from arro3.io import write_parquet as write_parquet_file
 
+from calib.dataset.columns import NUMBERS
 from calib.dataset.envelope import REMAKE, Envelope, assemble, check_schema, decode, dropped_frame, envelope_of
 from calib.dataset.model import INTERVALS, Dataset, Dropped, iso
 from calib.errors import NotADataset
@@ -84,12 +85,14 @@ def _dataset(text: str | None, frame: pl.DataFrame, path: Path) -> Dataset:
     where = str(path)
     if text is None:
         raise NotADataset(
-            f"is no calib dataset: its schema metadata has no key {KEY!r}",
+            f"is not a calib dataset: its schema metadata has no key {KEY!r}",
             where=where,
-            hint="Give a file that `calib aggregate` wrote; other tools may drop the metadata when they write it anew",
+            hint="Give a file that `calib aggregate` wrote; other tools may drop the metadata when they rewrite it",
         )
     check_schema(text, where)
     stored: _Stored = decode(text, _Stored, where)
+    later = [pl.lit(None, pl.Float64).alias(column.name) for column in NUMBERS if column.later]
+    frame = frame.with_columns([column for column in later if column.meta.output_name() not in frame.columns])
     missing = [name for name in INTERVALS if name not in frame.columns]
     if missing:
         raise NotADataset(f"lacks the columns {', '.join(missing)}", where=where, hint=REMAKE)

@@ -11,6 +11,7 @@ from pathlib import Path
 from calib.clock import VirtualClock
 from calib.errors import BadRecord, MixedStreams, TooManyRejects
 from calib.feeds.schema.table import FEEDS
+from calib.feeds.settings import MAX_REJECT_RATIO
 from calib.feeds.writers.encoding import Encoder
 from calib.feeds.writers.rotation import file_name
 from calib.importers.base import Advance, Imported, Importer, Rejected, unseen
@@ -69,7 +70,7 @@ def collect(
     importer: Importer,
     paths: Sequence[Path],
     *,
-    max_reject_ratio: float = 0.01,
+    max_reject_ratio: float = MAX_REJECT_RATIO,
     scratch: Scratch | None = None,
     on_reject: Callable[[Path, Rejected], None] = lambda _path, _row: None,
     progress: Advance = unseen,

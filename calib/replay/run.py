@@ -11,6 +11,7 @@ from pathlib import Path
 from calib.errors import BadLatency, NoLines, NoSuchSymbol
 from calib.feeds.reading.batches import read_batches
 from calib.feeds.reading.days import newest_days
+from calib.feeds.settings import MAX_REJECT_RATIO
 from calib.replay.driver import Driver
 from calib.replay.latencies import DEFAULT_MS, LatencyChoice
 from calib.replay.outcome import ReplayOutcome, outcome_of
@@ -30,7 +31,7 @@ def run_replay(
     end: float | None = None,
     symbols: Sequence[str] = (),
     out: Path | str | None = None,
-    max_reject_ratio: float = 0.01,
+    max_reject_ratio: float = MAX_REJECT_RATIO,
     choose_latency: bool = False,
     progress: Callable[[float], None] = lambda _: None,
 ) -> ReplayOutcome:

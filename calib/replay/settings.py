@@ -11,6 +11,7 @@ from calib.exchange_sim.faults import Fault, FaultKind
 from calib.market import MDCacheConfig, UseCase
 from calib.market.cache.config import field_names
 from calib.replay.latencies import LatencyChoice
+from calib.replay.options import DEFAULTS
 
 FILLS: Final = ("stream", "callback")
 _OF_THE_STREAM: Final = (FaultKind.SILENCE, FaultKind.RECONNECT, FaultKind.GAP)
@@ -52,13 +53,13 @@ class ReplaySettings:
     """
 
     md_cache: MDCacheConfig = field(default_factory=MDCacheConfig)
-    fill: str = "stream"
+    fill: str = DEFAULTS.fill
     rule: str | None = None
     latency: LatencyChoice = field(default_factory=LatencyChoice)
     faults: tuple[Fault, ...] = ()
     read_every_us: int | None = None
-    use_case: str = "pricing"
-    depth: int = 20
+    use_case: str = DEFAULTS.use_case
+    depth: int = DEFAULTS.depth
     expand: bool = False
     features_every_us: int | None = None
 

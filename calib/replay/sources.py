@@ -18,6 +18,7 @@ from calib.feeds.reading.batches import RecordReading, read_batches, read_record
 from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
+from calib.feeds.settings import MAX_REJECT_RATIO
 
 US_PER_S: Final = 1_000_000
 BATCH: Final = 4096
@@ -99,7 +100,7 @@ class Sources:
     end: float | None = None
     symbols: tuple[str, ...] = ()
     out: Path | None = None
-    max_reject_ratio: float = 0.01
+    max_reject_ratio: float = MAX_REJECT_RATIO
     stats: dict[str, FileStats] = field(default_factory=dict)
     late: dict[str, Late] = field(default_factory=dict)
     _files: list[DayFile] = field(default_factory=list)

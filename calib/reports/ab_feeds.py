@@ -20,6 +20,7 @@ from calib.feeds.reading.batches import read_batches
 from calib.feeds.reading.days import DayFile, find_days, in_order, named_file, newest_days
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
+from calib.feeds.settings import MAX_REJECT_RATIO
 
 DAY_S: Final = 86_400
 COLUMNS: Final = {"fills": FILL_FIELDS, "pipeline_ticks": TICK_FIELDS}
@@ -58,7 +59,7 @@ class ABFeeds:
     end: float | None
     symbols: tuple[str, ...] = ()
     out: Path | None = None
-    max_reject_ratio: float = 0.01
+    max_reject_ratio: float = MAX_REJECT_RATIO
     stats: list[FileStats] = field(default_factory=list)
     without_bucket: int = 0
     """Lines of the range that name no arm; they are left out."""

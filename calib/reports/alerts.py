@@ -13,6 +13,7 @@ import polars as pl
 
 from calib.dataset.columns import NUMBERS
 from calib.dataset.model import Dataset, Input, iso
+from calib.feeds.settings import MAX_REJECT_RATIO
 
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
@@ -97,7 +98,7 @@ KEPT_WARNING: Final = 0.8
 KEPT_CRITICAL: Final = 0.5
 NULL_LIMIT: Final = 0.5
 REJECT_WARNING: Final = 0.001
-REJECT_CRITICAL: Final = 0.01
+REJECT_CRITICAL: Final = MAX_REJECT_RATIO
 DUPLICATE_LIMIT: Final = 0.01
 THIN_INTERVALS: Final = 12
 THIN_FILLS: Final = 30

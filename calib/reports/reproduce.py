@@ -6,6 +6,7 @@ import math
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from calib.dataset.filters import FILTERS
 from calib.reports.alerts import REJECT_CRITICAL, reject_ratio
 from calib.reports.markdown import visible
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 SYMBOLS: Final = 24
 """Most symbols that are spelled out; with more, the command takes all of the feeds."""
 
-_FLAGS: Final = {"low_ticks": "--min-ticks", "deadline_miss": "--max-deadline-miss-rate", "ws_gap": "--max-gap-sec"}
+_FLAGS: Final = {rule.reason: rule.setting.flag for rule in FILTERS if rule.setting}
 
 
 def command(dataset: Dataset) -> str:
@@ -29,8 +30,7 @@ def command(dataset: Dataset) -> str:
     sayable = not any("," in symbol or symbol != symbol.strip() for symbol in span.symbols)
     if sayable and 0 < len(span.symbols) <= SYMBOLS:
         options.append(("--symbols", ",".join(span.symbols)))
-    for name in dataset.filters.__struct_fields__:
-        limit = getattr(dataset.filters, name)
+    for name, limit in dataset.filters.items():
         if limit is None:
             options.append(("--no-filter", name))
         elif name in _FLAGS:

@@ -171,7 +171,7 @@ def _symbols(summary: Summary) -> str:
 
 
 def _reasons(summary: Summary) -> str:
-    limits = {name: getattr(summary.dataset.filters, name) for name in summary.dataset.filters.__struct_fields__}
+    limits = summary.dataset.filters
     total = summary.dataset.counts.intervals
     rows = [
         [
@@ -259,7 +259,7 @@ def _worst(summary: Summary) -> str:
 def _settings(summary: Summary) -> str:
     dataset = summary.dataset
     rows = [["interval_sec", str(dataset.range.interval_sec)]]
-    rows += [[name, _limit(getattr(dataset.filters, name))] for name in dataset.filters.__struct_fields__]
+    rows += [[name, _limit(limit)] for name, limit in dataset.filters.items()]
     rows += [[name, number(getattr(dataset.params, name))] for name in dataset.params.__struct_fields__]
     return table(("setting", "value"), rows, "lr")
 

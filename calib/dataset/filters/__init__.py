@@ -1,10 +1,10 @@
 """The sanity filters: which rows are too thin, too late, too gappy or too broken to learn from."""
 
-from calib.dataset.filters.apply import apply_filters
 from calib.dataset.filters.base import Filter
 from calib.dataset.filters.deadline_miss import DeadlineMiss
 from calib.dataset.filters.low_ticks import LowTicks
 from calib.dataset.filters.non_finite import NonFinite
+from calib.dataset.filters.registry import FILTERS, REASONS, chosen_filters
 from calib.dataset.filters.ws_gap import WsGap
 
-__all__ = ["DeadlineMiss", "Filter", "LowTicks", "NonFinite", "WsGap", "apply_filters"]
+__all__ = ["FILTERS", "REASONS", "DeadlineMiss", "Filter", "LowTicks", "NonFinite", "WsGap", "chosen_filters"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from calib.config import Setting
 
 if TYPE_CHECKING:
     import polars as pl
@@ -11,14 +13,14 @@ if TYPE_CHECKING:
 class Filter(Protocol):
     """A named rule that drops rows.
 
-    A filter looks at one row alone; it says nothing of a number that is missing, and never changes one. Its fields are
-    its limits; a filter that is off is not in the list.
+    A filter looks at one row alone; it passes a number that is missing, and never changes one. Its one field, if it
+    has any, is its limit; a filter that is off is not in the list.
     """
 
-    @property
-    def reason(self) -> str:
-        """The stable name under which a dropped row is recorded."""
-        ...
+    reason: ClassVar[str]
+    """The stable name under which a dropped row is recorded."""
+    setting: ClassVar[Setting | None]
+    """The setting of its limit, from which the flag, the default and the documentation follow; None: no limit."""
 
     @property
     def limit(self) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import polars as pl
+from calib.config import Setting
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,15 @@ class DeadlineMiss:
 
     max_rate: float
     reason: ClassVar[str] = "deadline_miss"
+    setting: ClassVar[Setting | None] = Setting(
+        "aggregate.max_deadline_miss_rate", "float", 0.05, "Filter deadline_miss: largest share of late ticks", 0, 1
+    )
 
     @property
     def limit(self) -> float:
         return self.max_rate
 
     def drops(self) -> pl.Expr:
+        import polars as pl
+
         return (pl.col("deadline_miss_rate") > self.max_rate).fill_null(value=False)

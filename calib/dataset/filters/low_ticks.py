@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import polars as pl
+from calib.config import Setting
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,15 @@ class LowTicks:
 
     min_ticks: int
     reason: ClassVar[str] = "low_ticks"
+    setting: ClassVar[Setting | None] = Setting(
+        "aggregate.min_ticks", "int", 10, "Filter low_ticks: fewest tick lines of an interval", 0
+    )
 
     @property
     def limit(self) -> int:
         return self.min_ticks
 
     def drops(self) -> pl.Expr:
+        import polars as pl
+
         return pl.col("ticks") < self.min_ticks

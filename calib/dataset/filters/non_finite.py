@@ -1,13 +1,15 @@
-"""Numbers that are none."""
+"""NaN or infinite values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import polars as pl
-
+from calib.config import Setting
 from calib.dataset.columns import NUMBERS
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,14 @@ class NonFinite:
     """Drops a row in which any number is NaN or infinite: something overflowed on the way."""
 
     reason: ClassVar[str] = "non_finite"
+    setting: ClassVar[Setting | None] = None
 
     @property
     def limit(self) -> bool:
         return True
 
     def drops(self) -> pl.Expr:
+        import polars as pl
+
         broken = [pl.col(column.name).is_finite().not_().fill_null(value=False) for column in NUMBERS]
         return pl.any_horizontal(broken)

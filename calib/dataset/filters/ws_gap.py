@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import polars as pl
+from calib.config import Setting
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,15 @@ class WsGap:
 
     max_gap_s: float
     reason: ClassVar[str] = "ws_gap"
+    setting: ClassVar[Setting | None] = Setting(
+        "aggregate.max_gap_sec", "float", 60.0, "Filter ws_gap: longest silence of an interval, s", 0
+    )
 
     @property
     def limit(self) -> float:
         return self.max_gap_s
 
     def drops(self) -> pl.Expr:
+        import polars as pl
+
         return (pl.col("max_gap_s") > self.max_gap_s).fill_null(value=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-from calib.config import SETTINGS
+from calib.config import Setting, check_fields, setting, settings_of
 from calib.errors import ConfigError
 
 
@@ -48,30 +48,38 @@ def parse_steps(texts: tuple[str, ...] | list[str]) -> tuple[Step, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CanarySettings:
-    """What a canary holds to; the keys and ranges of ``canary.*`` in `calib.config`."""
+    """What a canary holds to; the ``canary`` section."""
 
-    steps: tuple[str, ...] | list[str] = ("0.1:600", "0.5:600", "1:1800")
-    salt: str = "canary"
-    min_hit_ratio: float = 0.5
-    max_fetch_increase: float = 0.15
-    warmup_s: float = 120.0
-    window_s: float = 600.0
-    min_ticks: int = 100
-    max_gap_s: float = 60.0
-    shadow_s: float = 3600.0
-    shadow_min_hit_ratio: float = 0.7
-    shadow_max_fetch_ms: float = 35.0
-    shadow_max_tick_ms: float = 150.0
-    shadow_max_deadline_miss_rate: float = 0.02
-    deadline_ms: float | None = None
-    """The bot's deadline: lateness in shadow is then judged with the cache in place; else as it was logged."""
+    steps: tuple[str, ...] | list[str] = setting(
+        (
+            "0.1:600",
+            "0.5:600",
+            "1:1800",
+        ),
+        "Schedule: share of the symbols : time, s",
+    )
+    salt: str = setting("canary", "Name of the canary; another salt chooses other symbols first")
+    min_hit_ratio: float = setting(0.5, "Gate: a lower hit ratio rolls back", 0, 1)
+    max_fetch_increase: float = setting(0.15, "Gate: a higher rise of fetch_md p95 rolls back", 0, 10)
+    warmup_s: float = setting(120.0, "Beginning of a step that is not judged, s", 0, 86400)
+    window_s: float = setting(600.0, "Time that a step is judged on, s", 10, 86400)
+    min_ticks: int = setting(100, "Tick lines that a verdict needs", 1)
+    max_gap_s: float = setting(60.0, "Longest silence that counts as covered, s", 1, 86400)
+    shadow_s: float = setting(3600.0, "Time in shadow before the first step, s", 0, 604800)
+    shadow_min_hit_ratio: float = setting(0.7, "Shadow: least hit ratio", 0, 1)
+    shadow_max_fetch_ms: float = setting(35.0, "Shadow: largest fetch_md p95, ms", 0)
+    shadow_max_tick_ms: float = setting(150.0, "Shadow: largest tick_total p95, ms", 0)
+    shadow_max_deadline_miss_rate: float = setting(0.02, "Shadow: share of late ticks stays below", 0, 1)
+    deadline_ms: float | None = setting(
+        None,
+        "The bot's deadline, ms: judges lateness in shadow with the cache in place; null takes it as logged",
+        0,
+        kind="float",
+        nullable=True,
+    )
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            setting = SETTINGS[f"canary.{field.name}"]
-            number = float(value) if setting.kind == "float" and isinstance(value, int) else value
-            object.__setattr__(self, field.name, setting.check(number, f"canary.{field.name}"))
+        check_fields(self, SETTINGS, "canary")
         parse_steps(self.steps)
 
     @classmethod
@@ -83,3 +91,7 @@ class CanarySettings:
     def schedule(self) -> tuple[Step, ...]:
         """The steps, the smallest split first."""
         return parse_steps(self.steps)
+
+
+SETTINGS: Final[dict[str, Setting]] = settings_of(CanarySettings, "canary")
+"""The ``canary`` section."""

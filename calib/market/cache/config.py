@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
-from calib.config import SETTINGS, Config
+from calib.config import Config, Setting, setting, settings_of
 from calib.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SECTION: Final = "md_cache"
 ORDER_BOOK_LIMIT_MS: Final = 5000
@@ -83,29 +81,81 @@ class MDCacheConfig:
     (40, 40, 5000)
     """
 
-    enabled: bool = False
-    mode: str = "on"
-    ttl_ms: int = 100
-    max_depth: int = 50
-    stale_ok: bool = True
-    hard_ttl_ms: int = None  # type: ignore[assignment]  # None until __post_init__ lets it follow
-    invalidate_on_ws_gap_ms: int = 300
-    max_inflight_refresh: int = 1
-    fresh_ms_for_pricing: int = None  # type: ignore[assignment]  # likewise
-    skip_pricing_on_stale: bool = False
-    guard_max_age_ms: int = None  # type: ignore[assignment]  # likewise
-    guard_timeout_ms: int = 50
-    guard_on_timeout: str = "unavailable"
-    refresh_timeout_ms: int = 1000
-    refresh_source: str = "rest"
-    refresh_backoff_ms: int = 100
-    refresh_backoff_cap_ms: int = None  # type: ignore[assignment]  # likewise
-    refresh_backoff_jitter: float = 0.5
-    price_jump_ticks: int | None = 20
-    tick_sizes: Mapping[str, float] = field(default_factory=dict, hash=False)
-    max_symbols: int = 1000
-    sequence_mode: str = "contiguous"
-    sequence_rule: str = "contiguous"
+    enabled: bool = setting(False, "Whether the market-data cache is used at all")
+    mode: str = setting(
+        "on", "on, or shadow: the cache runs beside the direct fetch, whose answer is used", choices=("shadow", "on")
+    )
+    ttl_ms: int = setting(100, "Age up to which a book is fresh for general reads, ms", 10, 5000)
+    max_depth: int = setting(50, "Deepest view that may be asked for, levels a side", 1, 200)
+    stale_ok: bool = setting(True, "Whether an old book may be served while a refresh runs")
+    hard_ttl_ms: int = setting(
+        None,
+        "Age past which no book is served as stale, ms; null: max(ttl_ms, 5000)",
+        10,
+        5000,
+        kind="int",
+        nullable=True,
+    )  # type: ignore[assignment]  # None until __post_init__ lets it follow
+    invalidate_on_ws_gap_ms: int = setting(
+        300, "Silence of a connection after which its books are suspect, ms", 50, 10000
+    )
+    max_inflight_refresh: int = setting(1, "Refreshes of one symbol at a time", 1, 1)
+    fresh_ms_for_pricing: int = setting(
+        None,
+        "Age up to which a book is fresh for pricing, ms; null: min(60, ttl_ms)",
+        1,
+        5000,
+        kind="int",
+        nullable=True,
+    )  # type: ignore[assignment]  # None until __post_init__ lets it follow
+    skip_pricing_on_stale: bool = setting(False, "Whether pricing is refused a book past its freshness")
+    guard_max_age_ms: int = setting(
+        None,
+        "Age up to which a book is fresh for guards, ms; null: min(50, fresh_ms_for_pricing)",
+        1,
+        5000,
+        kind="int",
+        nullable=True,
+    )  # type: ignore[assignment]  # None until __post_init__ lets it follow
+    guard_timeout_ms: int = setting(50, "Longest wait of a guard for its refresh, ms", 1, 5000)
+    guard_on_timeout: str = setting(
+        "unavailable",
+        "What a guard gets when its refresh fails or is late",
+        choices=("unavailable", "stale_last_resort"),
+    )
+    refresh_timeout_ms: int = setting(1000, "Longest duration of one refresh, ms", 10, 5000)
+    refresh_source: str = setting(
+        "rest", "What the callback's bodies are, where they do not say so themselves", choices=("rest", "stream")
+    )
+    refresh_backoff_ms: int = setting(100, "Pause after a first failed refresh, ms", 1, 60000)
+    refresh_backoff_cap_ms: int = setting(
+        None,
+        "Longest pause after failed refreshes, ms; null: max(refresh_backoff_ms, 5000)",
+        1,
+        600000,
+        kind="int",
+        nullable=True,
+    )  # type: ignore[assignment]  # None until __post_init__ lets it follow
+    refresh_backoff_jitter: float = setting(0.5, "Share of a pause that is drawn at random", 0, 1)
+    price_jump_ticks: int | None = setting(
+        20,
+        "Move of the best bid or ask, in ticks of the symbol, past which its book is dropped; null: never",
+        1,
+        1000000,
+        nullable=True,
+    )
+    tick_sizes: Mapping[str, float] = setting(
+        {}, "Tick size by symbol, quote currency; without one no jump is judged", hashed=False
+    )
+    max_symbols: int = setting(1000, "Symbols kept; the one written longest ago goes first", 1, 100000)
+    sequence_mode: str = setting(
+        "contiguous", "How a read's expected_update_id is compared with the book's", choices=("contiguous", "ranged")
+    )
+    sequence_rule: str = setting(
+        "contiguous",
+        "The venue's rule by which a delta continues the one before",
+        choices=("contiguous", "range", "previous"),
+    )
     followed: frozenset[str] = field(init=False, repr=False, compare=False)
     """The bounds that were not set."""
 
@@ -139,6 +189,10 @@ class MDCacheConfig:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self._given())  # a mapping proxy cannot be pickled
+
+
+SETTINGS: Final[dict[str, Setting]] = settings_of(MDCacheConfig, SECTION)
+"""The ``md_cache`` section."""
 
 
 def field_names() -> list[str]:

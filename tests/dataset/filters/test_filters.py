@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.dataset.columns import NUMBERS
-from calib.dataset.filters import DeadlineMiss, Filter, LowTicks, NonFinite, WsGap, apply_filters
+from calib.dataset.filters import DeadlineMiss, Filter, LowTicks, NonFinite, WsGap
+from calib.dataset.filters.apply import apply_filters
 from calib.dataset.model import DROPPED, INTERVALS
 
 ALL: list[Filter] = [LowTicks(10), DeadlineMiss(0.05), WsGap(60.0), NonFinite()]

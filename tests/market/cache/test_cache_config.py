@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from calib.config import SETTINGS, Config
+from calib.app_config import SETTINGS
+from calib.config import Config
 from calib.errors import ConfigError
 from calib.market import MDCacheConfig
 from calib.market.cache.config import field_names
@@ -142,11 +143,11 @@ def test_table_and_class_are_in_agreement() -> None:
 def test_it_loads_from_calib_yaml_and_the_environment(tmp_path: Path) -> None:
     file = tmp_path / "calib.yaml"
     file.write_text("md_cache:\n  enabled: true\n  ttl_ms: 40\n  tick_sizes: {BTCUSDT: 0.1}\n", encoding="utf-8")
-    config = Config.resolve(file=file, environment={"CALIB_MD_CACHE_GUARD_MAX_AGE_MS": "30"})
+    config = Config.resolve(SETTINGS, file=file, environment={"CALIB_MD_CACHE_GUARD_MAX_AGE_MS": "30"})
     cache = MDCacheConfig.from_config(config)
     assert (cache.enabled, cache.ttl_ms, cache.fresh_ms_for_pricing, cache.guard_max_age_ms) == (True, 40, 40, 30)
     assert dict(cache.tick_sizes) == {"BTCUSDT": 0.1}
-    assert MDCacheConfig.from_config(Config.resolve(environment={})) == MDCacheConfig()
+    assert MDCacheConfig.from_config(Config.resolve(SETTINGS, environment={})) == MDCacheConfig()
 
 
 def test_it_is_frozen_all_the_way_and_survives_pickling() -> None:

@@ -1,0 +1,96 @@
+"""Every setting of calib, and a configuration as typed objects.
+
+A bot reads its own configuration file with `load_config`; the command line resolves the same settings with flags.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from calib.config import Config, Setting, find_file
+from calib.dataset.settings import SETTINGS as DATASET
+from calib.dataset.settings import AggregateSettings
+from calib.experiments.canary.settings import SETTINGS as CANARY
+from calib.experiments.canary.settings import CanarySettings
+from calib.experiments.settings import SETTINGS as AB
+from calib.experiments.settings import ABSettings, RoutingSettings
+from calib.feeds.settings import SETTINGS as FEEDS
+from calib.feeds.settings import FeedsSettings
+from calib.importers.settings import SETTINGS as IMPORT
+from calib.importers.settings import ImportSettings
+from calib.market.cache.config import SETTINGS as MD_CACHE
+from calib.market.cache.config import MDCacheConfig
+from calib.replay.options import SETTINGS as REPLAY
+from calib.replay.options import ReplayOptions
+
+SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY
+"""Every key by its name, room by room."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppConfig:
+    """A configuration as typed objects, one a section.
+
+    >>> AppConfig.of(Config.resolve(SETTINGS, {"md_cache.ttl_ms": 40}, environment={})).md_cache.fresh_ms_for_pricing
+    40
+    """
+
+    config: Config
+    """The same by key, with the origin of each value."""
+    feeds: FeedsSettings
+    """The keys without a section."""
+    aggregate: AggregateSettings
+    import_: ImportSettings
+    md_cache: MDCacheConfig
+    ab: ABSettings
+    routing: RoutingSettings
+    """Split and lists of the ``ab`` section."""
+    replay: ReplayOptions
+    canary: CanarySettings
+
+    @classmethod
+    def of(cls, config: Config) -> AppConfig:
+        """The sections of a resolved configuration."""
+        return cls(
+            config,
+            FeedsSettings(**_own(config, FEEDS)),
+            AggregateSettings(**_own(config, {key: DATASET[key] for key in DATASET if _field(key, AggregateSettings)})),
+            ImportSettings(**_own(config, IMPORT)),
+            MDCacheConfig.from_config(config),
+            ABSettings.from_section(config.section("ab")),
+            RoutingSettings(**{name: config[f"ab.{name}"] for name in RoutingSettings.__slots__}),
+            ReplayOptions(**_own(config, REPLAY)),
+            CanarySettings.from_section(config.section("canary")),
+        )
+
+
+def load_config(path: Path | str | None = None, *, environment: Mapping[str, str] | None = None) -> AppConfig:
+    """Read a configuration: ``CALIB_*`` variables, then the file, then the defaults.
+
+    Parameters
+    ----------
+    path
+        The configuration file; None: the one that ``CALIB_CONFIG`` names, else ``./calib.yaml`` where it exists.
+    environment
+        None: the process's own.
+
+    Raises
+    ------
+    calib.errors.ConfigError
+        For a file that cannot be read, an unknown key, or a value out of range.
+    """
+    environment = os.environ if environment is None else environment
+    file = find_file(None if path is None else str(path), environment)
+    return AppConfig.of(Config.resolve(SETTINGS, environment=environment, file=file))
+
+
+def _own(config: Config, settings: Mapping[str, Setting]) -> dict[str, Any]:
+    return {key.rpartition(".")[2]: config[key] for key in settings}
+
+
+def _field(key: str, owner: type) -> bool:
+    return key.rpartition(".")[2] in owner.__slots__  # type: ignore[attr-defined]  # every section is slotted

@@ -1,0 +1,170 @@
+"""One setting: its key, type, range and default, and how a value or a text is checked against them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from calib.errors import ConfigError
+
+PREFIX: Final = "CALIB_"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the configuration.
+
+    Parameters
+    ----------
+    key
+        Dotted name.
+    kind
+        ``bool``, ``int``, ``float``, ``str``, ``list`` (of strings) or ``map`` (string -> float).
+    default
+        The value where nothing else is said; None for "not set", which only ``nullable`` keys allow elsewhere.
+    meaning
+        One sentence, with the unit.
+    low, high
+        Inclusive bounds of a number.
+    choices
+        The only values of a string, or of a list's items.
+    nullable
+        Whether null may be set: "off" or "not set".
+    """
+
+    key: str
+    kind: str
+    default: Any
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    nullable: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return PREFIX + self.key.replace(".", "_").upper()
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag of that name."""
+        return "--" + self.key.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def allowed(self) -> str:
+        """The allowed range in words, as errors and the reference page give it."""
+        if self.choices:
+            words = ", ".join(self.choices)
+        elif self.kind in ("int", "float"):
+            low = "" if self.low is None else f" from {_plain(self.low)}"
+            high = "" if self.high is None else f" to {_plain(self.high)}"
+            words = {"int": "whole number", "float": "number"}[self.kind] + low + high
+        else:
+            words = {"bool": "true or false", "str": "text", "list": "list of texts", "map": "names with numbers"}[
+                self.kind
+            ]
+        return f"{words}, or null" if self.nullable else words
+
+    def check(self, value: Any, where: str) -> Any:
+        """The value in its proper type.
+
+        Raises
+        ------
+        ConfigError
+            Where it is of another type or out of range; the message names the key and the allowed range.
+        """
+        if value is None and self.nullable:
+            return None
+        checked = _CHECKS[self.kind](value)
+        if checked is None or not self._within(checked):
+            raise ConfigError(
+                f"{self.key}: {value!r} is not allowed",
+                where=where,
+                hint=f"Allowed: {self.allowed}",
+            )
+        return checked
+
+    def parse(self, text: str, where: str) -> Any:
+        """The value of a text from the environment or a flag; see `check`."""
+        text = text.strip()
+        if self.nullable and text.lower() in ("", "null", "none", "off"):
+            return None
+        return self.check(_read(self.kind, text), where)
+
+    def _within(self, value: Any) -> bool:
+        if self.choices:
+            return all(item in self.choices for item in (value if self.kind == "list" else [value]))
+        if self.kind in ("int", "float"):
+            return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+        return True
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else str(number)
+
+
+def _check_bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _check_int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _check_float(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _check_str(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _check_list(value: Any) -> list[str] | None:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
+        return None
+    return list(value)
+
+
+def _check_map(value: Any) -> dict[str, float] | None:
+    if not isinstance(value, Mapping):
+        return None
+    checked = {name: _check_float(number) for name, number in value.items() if isinstance(name, str)}
+    if len(checked) != len(value) or None in checked.values():
+        return None
+    return {name: checked[name] for name in sorted(checked)}  # type: ignore[misc]  # None was refused above
+
+
+_CHECKS: Final = {
+    "bool": _check_bool,
+    "int": _check_int,
+    "float": _check_float,
+    "str": _check_str,
+    "list": _check_list,
+    "map": _check_map,
+}
+
+
+def _read(kind: str, text: str) -> Any:
+    """A text as the value it spells, or the text itself, which `Setting.check` then refuses."""
+    try:
+        match kind:
+            case "bool":
+                return True if text.lower() in _TRUE else False if text.lower() in _FALSE else text
+            case "int":
+                return int(text)
+            case "float":
+                return float(text)
+            case "list":
+                return [item.strip() for item in text.split(",") if item.strip()]
+            case "map":
+                pairs = (item.partition("=") for item in text.split(",") if item.strip())
+                return {name.strip(): float(number) for name, _, number in pairs}
+    except ValueError:
+        return text
+    return text

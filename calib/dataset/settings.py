@@ -1,0 +1,27 @@
+"""The settings of a dataset; those of the filters come from their registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from calib.config import Setting, setting, settings_of
+from calib.dataset.filters.registry import FILTER_SETTINGS, REASONS
+
+FORMATS: Final = ("json", "parquet", "csv", "arrow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateSettings:
+    """The ``aggregate`` section but for the filters' limits."""
+
+    interval_sec: int = setting(300, "Length of an interval, s", 1, 31_536_000)
+    no_filter: tuple[str, ...] = setting((), "Filters that are switched off", choices=REASONS)
+    tick_sample_rate: int = setting(10, "Ticks that a line without sample_rate stands for", 1)
+    maker_fee_bps: float = setting(0.0, "Fee of a maker fill without fee_bps, bps")
+    taker_fee_bps: float = setting(0.0, "Fee of a taker fill without fee_bps, bps")
+    format: tuple[str, ...] = setting(("json",), "Formats of the dataset", choices=FORMATS)
+
+
+SETTINGS: Final[dict[str, Setting]] = settings_of(AggregateSettings, "aggregate") | FILTER_SETTINGS
+DEFAULTS: Final = AggregateSettings()
