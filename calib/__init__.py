@@ -15,6 +15,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.engines`: how the parts of a job run: in this process or in several
 - `calib.importers`: recordings and logs of other tools made feeds
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.fitting`: the calibration itself: fill rate over distance, markouts, queue times, quotes, the published file
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
         QuoteLogger,
         TradeLogger,
     )
+    from calib.fitting.fit import fit
+    from calib.fitting.markouts import markouts
+    from calib.fitting.published import load_calibration
     from calib.market.book.order_book import OrderBook
     from calib.market.cache.config import MDCacheConfig
     from calib.market.cache.entry import MDCacheEntry
@@ -84,7 +88,10 @@ _HOME = {
     "TradeLogger": "calib.feeds.writers",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
+    "fit": "calib.fitting.fit",
+    "load_calibration": "calib.fitting.published",
     "load_config": "calib.app_config",
+    "markouts": "calib.fitting.markouts",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
 }
@@ -116,7 +123,10 @@ __all__ = [
     "VirtualClock",
     "__version__",
     "build_dataset",
+    "fit",
+    "load_calibration",
     "load_config",
+    "markouts",
     "render_summary",
     "run_replay",
 ]

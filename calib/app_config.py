@@ -20,6 +20,8 @@ from calib.experiments.settings import SETTINGS as AB
 from calib.experiments.settings import ABSettings, RoutingSettings
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.feeds.settings import FeedsSettings
+from calib.fitting.settings import SETTINGS as FITTING
+from calib.fitting.settings import FitSettings, PublishSettings
 from calib.importers.settings import SETTINGS as IMPORT
 from calib.importers.settings import ImportSettings
 from calib.market.cache.config import SETTINGS as MD_CACHE
@@ -27,7 +29,7 @@ from calib.market.cache.config import MDCacheConfig
 from calib.replay.options import SETTINGS as REPLAY
 from calib.replay.options import ReplayOptions
 
-SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY
+SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY | FITTING
 """Every key by its name, room by room."""
 
 
@@ -51,6 +53,8 @@ class AppConfig:
     """Split and lists of the ``ab`` section."""
     replay: ReplayOptions
     canary: CanarySettings
+    fit: FitSettings
+    publish: PublishSettings
 
     @classmethod
     def of(cls, config: Config) -> AppConfig:
@@ -65,6 +69,8 @@ class AppConfig:
             RoutingSettings(**{name: config[f"ab.{name}"] for name in RoutingSettings.__slots__}),
             ReplayOptions(**_own(config, REPLAY)),
             CanarySettings.from_section(config.section("canary")),
+            FitSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("fit.")})),
+            PublishSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("publish.")})),
         )
 
 

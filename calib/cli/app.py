@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_, replay, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, fit, import_, markout, replay, simulate, summary
 
 app = typer.Typer(
     name="calib",
@@ -39,6 +39,10 @@ app.command("aggregate", epilog="Example: calib aggregate --day yesterday --form
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 app.command("config", epilog="Example: calib config --output json")(config.config)
 app.command("demo", epilog="Example: calib demo --out /tmp/calib-demo")(demo.demo)
+app.command("fit", epilog="Example: calib fit --since 7d --gamma 0.1 --publish artifacts/edge/calibration.json")(
+    fit.fit
+)
+app.command("markout", epilog="Example: calib markout --day yesterday --symbols BTCUSDT")(markout.markout)
 app.command(
     "replay", epilog="Example: calib replay --feeds feeds --fill callback --sweep md_cache.ttl_ms=20,60,100 --gate"
 )(replay.replay)

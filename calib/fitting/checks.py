@@ -14,6 +14,7 @@ from calib.fitting.intensity import IntensityFit, Pieces, grouped, places_of
 from calib.fitting.special import chi2_tail, ks_exponential, poisson_interval
 
 BINS: Final = 10
+FILLS_A_BIN: Final = 6
 _FINE: Final = 1 << 14
 MIN_EXPECTED: Final = 5.0
 """Fills that a bin or a merged cluster should expect: below it the chi-squared approximations fail."""
@@ -219,7 +220,8 @@ def is_monotone(found: tuple[Bin, ...]) -> bool:
 
 def check_fit(begin_s: Floats, pieces: Pieces, fit: IntensityFit, *, level: float) -> Checks:
     """All checks of one fit."""
-    found = bins(pieces, fit, level=level)
+    count = int(min(BINS, max(3, pieces.n_fills // FILLS_A_BIN)))
+    found = bins(pieces, fit, level=level, count=count)
     waits = compensators(begin_s, pieces, fit)
     distance, p = ks_exponential(waits.tolist()) if len(waits) else (None, None)
     return Checks(found, dispersion(pieces, fit), curvature_p(pieces), distance, p, is_monotone(found))

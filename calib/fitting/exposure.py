@@ -21,6 +21,8 @@ from calib.fitting.mids import Mids
 
 OPEN, HIT, RUN_OVER, WITHDRAWN = 0, 1, 2, 3
 """How a quote's wait ended; `OPEN` where the data ended first."""
+_ROUNDING_BPS: Final = 1e-9
+"""A mid at the quote's price is at distance 0, whatever the last digit of the division says."""
 _PIECES_AT_ONCE: Final = 1 << 18
 
 
@@ -91,9 +93,13 @@ class Exposure:
     dropped_s: float
     refused: Counter[str] = field(default_factory=Counter)
 
+    def part(self, side: str) -> slice:
+        """Which of the pieces are those of ``buy``, ``sell`` or ``both``."""
+        return {"buy": slice(0, self.bids), "sell": slice(self.bids, None), "both": slice(None)}[side]
+
     def of_side(self, side: str) -> tuple[Pieces, Floats]:
         """The pieces of ``buy``, ``sell`` or ``both`` and when they began; views, not copies."""
-        part = {"buy": slice(0, self.bids), "sell": slice(self.bids, None), "both": slice(None)}[side]
+        part = self.part(side)
         columns = (getattr(self.pieces, name)[part] for name in Pieces.__slots__)
         return Pieces(*columns), self.begin_s[part]
 
@@ -223,7 +229,7 @@ class _Cutter:
         else:
             known, delta = begin, np.zeros(len(begin))
         has_mid = known > begin
-        reached = np.where(has_mid & (delta <= self._min_delta), offset, np.iinfo(np.int64).max)
+        reached = np.where(has_mid & (delta <= self._min_delta + _ROUNDING_BPS), offset, np.iinfo(np.int64).max)
         alive = offset < np.minimum.reduceat(reached, stops - count)[quote] if len(quote) else has_mid
         kept = has_mid & alive
         last = stops - 1

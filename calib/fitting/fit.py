@@ -169,7 +169,8 @@ def _params(options: FitOptions, units: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _defaults() -> dict[str, Any]:
-    return {key: value for key, value in _params(FitOptions(), {}).items() if key != "unit"}
+    """The settings that the file's name depends on: another gamma adds quotes and changes no estimate."""
+    return {key: value for key, value in _params(FitOptions(), {}).items() if key not in ("unit", "gamma")}
 
 
 def _joins(by_symbol: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -311,9 +311,7 @@ def withdrawal_foretold(exposure: Exposure, end_s: Floats, side: str) -> bool:
     pieces, begin = exposure.of_side(side)
     if not len(pieces):
         return False
-    quote = exposure.quote[
-        {"both": slice(None), "buy": slice(0, exposure.bids), "sell": slice(exposure.bids, None)}[side]
-    ]
+    quote = exposure.quote[exposure.part(side)]
     first = np.append(True, np.diff(quote) != 0)
     starts = np.flatnonzero(first)
     move = pieces.delta_bps - np.repeat(pieces.delta_bps[starts], np.diff(np.append(starts, len(quote))))
