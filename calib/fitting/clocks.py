@@ -69,7 +69,7 @@ def one_clock_of(rows: SymbolRows, options: FitOptions) -> OneClock:
     shift = measured if options.clock_shift_s is None else options.clock_shift_s
     lag = float(np.median((lines.ts - lines.ts_exchange)[has])) if has.any() else None
     agree = clock == "receive" or lag is None or abs(lag - measured) <= MAX_LAG_GAP_S
-    mids = tops.mids(clock)
+    mids = tops.mids(clock, options.max_mid_age_s)
     return OneClock(mids, clock, shift, "book", mids.median_gap_s(), agree)
 
 

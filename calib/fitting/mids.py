@@ -40,8 +40,18 @@ class Mids:
             raise ValueError("the mids' times must rise")
 
     @classmethod
-    def of(cls, times_s: Floats, values: Floats, breaks_s: Floats | None = None, *, source: str = "book") -> Mids:
+    def of(
+        cls,
+        times_s: Floats,
+        values: Floats,
+        breaks_s: Floats | None = None,
+        *,
+        max_step_s: float = np.inf,
+        source: str = "book",
+    ) -> Mids:
         """From observations in time order: equal neighbours are joined, the last of several at one time stands.
+
+        Neighbours further apart than ``max_step_s`` are not joined: nothing was seen between them.
 
         >>> import numpy as np
         >>> mids = Mids.of(np.array([1.0, 2.0, 2.0, 3.0]), np.array([10.0, 11.0, 10.0, 10.0]))
@@ -56,7 +66,7 @@ class Mids:
         times, values = times[last], values[last]
         side = np.searchsorted(breaks, times, side="right")
         first = np.ones(len(times), bool)
-        first[1:] = (np.diff(values) != 0) | (np.diff(side) != 0)
+        first[1:] = (np.diff(values) != 0) | (np.diff(side) != 0) | (np.diff(times) > max_step_s)
         begins = np.flatnonzero(first)
         ends = np.append(begins[1:], len(times)) - 1
         return cls(times[begins], values[begins], times[ends], breaks, source)
@@ -102,7 +112,7 @@ class Mids:
 
     def median_gap_s(self) -> float:
         """Median time between observations that moved the mid; infinite with fewer than two."""
-        return float(np.median(np.diff(self.times_s))) if len(self) > 1 else np.inf
+        return float(np.median(np.diff(self.times_s))) if len(self) > 1 else float(np.inf)
 
     def with_grid(self, step_s: float) -> Mids:
         """The same with a cut at each multiple of the step: each piece then lies within one block."""

@@ -13,6 +13,10 @@ from calib.fitting.arrays import Floats
 from calib.fitting.mids import Mids
 from calib.recorded import TrueBook, numbering_of, rule_for
 
+SESSION_S: Final = 60.0
+"""After a longer silence of a symbol's lines a new session begins."""
+STEP_S: Final = 1.0
+"""A level that was not seen for longer gets a row of its own: its age must not be counted from hindsight."""
 _HEAD: Final = 16
 """Snapshots kept while no delta has shown the numbering: older ones are of no use by then."""
 
@@ -59,15 +63,16 @@ class Tops:
         """Share of the lines that carry the venue's time."""
         return self.exchange_lines / self.lines if self.lines else 0.0
 
-    def mids(self, clock: str) -> Mids:
-        """The distinct mids on ``receive`` or ``exchange``."""
+    def mids(self, clock: str, max_age_s: float) -> Mids:
+        """The distinct mids on ``receive`` or ``exchange``; one not seen for longer than its age begins again."""
         times, seen, breaks = self._times(clock)
         mid = (self.bid + self.ask) / 2
         doubled = np.ravel(np.column_stack([times, np.maximum(seen, times)]))
         values = np.repeat(mid, 2)
         known = np.isfinite(doubled)
         # Receive times may step back a little; the venue's order is that of the lines.
-        return Mids.of(np.maximum.accumulate(doubled[known]), values[known], breaks[np.isfinite(breaks)])
+        rising = np.maximum.accumulate(doubled[known])
+        return Mids.of(rising, values[known], breaks[np.isfinite(breaks)], max_step_s=max_age_s)
 
     def at(self, moments: Floats, clock: str) -> tuple[Floats, Floats, Floats, Floats]:
         """bid, ask, bid_qty, ask_qty at or before each moment; NaN before the first."""
@@ -93,6 +98,8 @@ class TopRecorder:
     def __init__(self, symbol: str) -> None:
         self._symbol = symbol
         self._book: TrueBook | None = None
+        self._rule = ""
+        self._last_ts: float | None = None
         self._waiting: list[Any] = []
         self._columns = [array("d") for _ in range(8)]
         self._breaks = array("d"), array("d")
@@ -106,6 +113,9 @@ class TopRecorder:
         if record.ts_exchange is not None:
             self._exchange_lines += 1
             self._lags.append(record.ts - record.ts_exchange)
+        if self._last_ts is not None and record.ts - self._last_ts > SESSION_S:
+            self._new_session(record)
+        self._last_ts = record.ts
         if self._book is None and record.type == "snapshot":
             # Without deltas a snapshot is the whole book: the venue pushes nothing else.
             self._waiting = [*self._waiting[-_HEAD:], record]
@@ -123,6 +133,7 @@ class TopRecorder:
         return Tops(*columns, *counts)
 
     def _start(self, rule: str) -> None:
+        self._rule = rule
         self._book = TrueBook(self._symbol, rule)
         self._top = None
         for column in (*self._columns, *self._breaks):
@@ -140,6 +151,12 @@ class TopRecorder:
             return
         self._note(record, book.best_bid, book.best_ask)
 
+    def _new_session(self, record: Any) -> None:
+        """The recording began again: nothing is known of the time between, and ids may start afresh."""
+        self._break(record)
+        if self._book is not None:
+            self._book = TrueBook(self._symbol, self._rule)
+
     def _note(self, record: Any, bid: Any, ask: Any) -> None:
         if bid is None or ask is None:
             self._break(record)
@@ -150,7 +167,7 @@ class TopRecorder:
         exchange = float("nan") if record.ts_exchange is None else record.ts_exchange
         top = (bid[0], ask[0], bid[1], ask[1])
         seen, seen_exchange = self._columns[2], self._columns[3]
-        if top == self._top:
+        if top == self._top and record.ts - seen[-1] <= STEP_S:
             seen[-1], seen_exchange[-1] = record.ts, exchange
             return
         self._top = top

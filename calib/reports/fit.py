@@ -39,11 +39,14 @@ def write_fit_report(document: Mapping[str, Any], name: str, out: Path) -> list[
 def fit_text(document: Mapping[str, Any], charts: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> str:
     """The report; ``charts`` gives title and file of each row's charts."""
     span = document["range"]
+    explained = (
+        "Fill rate: lambda(delta) = A exp(-k delta), delta the distance from the mid in bps. gamma is a choice: "
+        "without one only 1/k is given, the half-spread as gamma goes to 0."
+    )
     parts = [
         f"# Fit, {moment(span['from'])} to {moment(span['to'])} UTC",
         headline(document),
-        "Fill rate: lambda(delta) = A exp(-k delta), delta the distance from the mid in bps. gamma is a choice: "
-        "without one only 1/k is given, the half-spread as gamma goes to 0.",
+        explained,
         _verdicts(document),
         "## Reasons",
         _reasons(document),
@@ -211,8 +214,8 @@ def _row_parts(row: Mapping[str, Any], charts: Sequence[tuple[str, str]]) -> lis
     parts.append(table(["distance bps", "exposure s", "fills", "expected", "rate 1/s (exact interval)"], bins, "rrrrr"))
     checks = intensity["checks"]
     parts.append(
-        f"Dispersion {number(checks['dispersion'])}; p of a delta^2 term {number(checks['curvature_p'])}; waits between "
-        f"fills against the exponential: p {number(checks['ks_p'])}; "
+        f"Dispersion {number(checks['dispersion'])}; p of a delta^2 term {number(checks['curvature_p'])}; "
+        f"waits between fills against the exponential: p {number(checks['ks_p'])}; "
         f"{'monotone' if checks['monotone'] else 'not monotone'}; interval of k: {intensity['interval']}."
     )
     if row.get("warnings"):

@@ -34,13 +34,13 @@ def write_markout_report(document: Mapping[str, Any], name: str, out: Path) -> l
 def markout_text(document: Mapping[str, Any], charts: Mapping[str, str]) -> str:
     """The report; ``charts`` gives each group's SVG beside it."""
     span = document["range"]
-    parts = [
-        f"# Markouts, {moment(span['from'])} to {moment(span['to'])} UTC",
+    explained = (
         "Markout: s (mid h later - mid at the fill) / mid at the quote, bps; positive is good for us. Net: against the "
         "fill's price, less its fee. Effective spread = realised spread + 2 x impact, over the same fills. Intervals "
         f"({100 * document['params']['level']:g} %) resample calendar blocks of max(60 s, 4 h); none with fewer than "
-        "20 blocks.",
-    ]
+        "20 blocks."
+    )
+    parts = [f"# Markouts, {moment(span['from'])} to {moment(span['to'])} UTC", explained]
     for group in _groups(document):
         parts += [f"## {group.capitalize()}", _curve_table(document, group)]
         if group in charts:
@@ -133,9 +133,8 @@ def _curve_table(document: Mapping[str, Any], group: str) -> str:
 
 def _bucket_parts(document: Mapping[str, Any], group: str) -> list[str]:
     """Buckets at the horizon nearest to 10 s, and the comparisons of staleness."""
-    horizons = sorted(
-        {row["horizon_s"] for row in document["rows"] if row["group"] == group and row["est"] is not None}
-    )
+    mine = [row for row in document["rows"] if row["group"] == group]
+    horizons = sorted({row["horizon_s"] for row in mine if row["est"] is not None})
     if not horizons:
         return []
     horizon = min(horizons, key=lambda one: abs(one - 10))
@@ -162,9 +161,8 @@ def _bucket_parts(document: Mapping[str, Any], group: str) -> list[str]:
         "q: the bucket against the rest of its kind, adjusted for the number of buckets.",
         table(["bucket", "fills", "blocks", "markout", "interval", "q"], rows[:MAX_ROWS], "lrrrrr"),
     ]
-    within = [
-        [cell(row["bucket"]), number(row["est"]), _interval(row), number(row["q"])] for row in chosen("staleness")
-    ]
+    compared = chosen("staleness")
+    within = [[cell(row["bucket"]), number(row["est"]), _interval(row), number(row["q"])] for row in compared]
     if within:
         parts += [
             "### Staleness, within symbol and hour",
