@@ -1,6 +1,6 @@
 """The quoting pipeline: the tick's context, its stages, the one that reads the market, and what they measure."""
 
-from calib.pipeline.context import Decision, MarketData, QuoteContext, ShadowAnswer
+from calib.pipeline.context import NO_STAMP, CacheStamp, Decision, MarketData, QuoteContext, ShadowAnswer
 from calib.pipeline.fetch import FetchMDStage
 from calib.pipeline.metrics import StageMetrics
 from calib.pipeline.pipeline import Pipeline, Tick
@@ -8,6 +8,8 @@ from calib.pipeline.stage import QuoteStage
 from calib.pipeline.stale_pricing import StalePricingStage
 
 __all__ = [
+    "NO_STAMP",
+    "CacheStamp",
     "Decision",
     "FetchMDStage",
     "MarketData",

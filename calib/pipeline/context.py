@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -71,6 +71,33 @@ class MarketData(NamedTuple):
     def mid(self) -> float | None:
         """Half way between the best bid and ask; None while a side is empty."""
         return (self.bids[0][0] + self.asks[0][0]) / 2 if self.bids and self.asks else None
+
+
+class CacheStamp(NamedTuple):
+    """The state of the book that a quote was made from, for the quote's line and for its fills'.
+
+    Parameters
+    ----------
+    used_stale
+        Whether the cache served it past its freshness; None where it did not come from the cache.
+    cache_age_ms
+        Its age when it was served, ms; None likewise.
+    """
+
+    used_stale: bool | None
+    cache_age_ms: float | None
+
+    def fields(self) -> dict[str, Any]:
+        """The two fields by their names in the feeds.
+
+        >>> CacheStamp(False, 12.5).fields()
+        {'used_stale': False, 'cache_age_ms': 12.5}
+        """
+        return {"used_stale": self.used_stale, "cache_age_ms": self.cache_age_ms}
+
+
+NO_STAMP: Final = CacheStamp(None, None)
+"""Of a quote whose book did not come from the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +182,18 @@ class QuoteContext(msgspec.Struct, frozen=True):
     def use_case(self) -> str:
         """``guards`` or ``pricing``: the rules by which the cache serves this tick."""
         return "guards" if self.guard else "pricing"
+
+    @property
+    def cache_stamp(self) -> CacheStamp:
+        """What a quote made from this tick's market data is stamped with, and later its fill.
+
+        >>> QuoteContext("BTCUSDT").cache_stamp
+        CacheStamp(used_stale=None, cache_age_ms=None)
+        """
+        meta = self.meta
+        if meta is None or meta.status == "direct":
+            return NO_STAMP
+        return CacheStamp(meta.used_stale, meta.age_ms)
 
     def with_market_data(
         self, market_data: MarketData | None, meta: MDCacheMeta | None = None, shadow: ShadowAnswer | None = None

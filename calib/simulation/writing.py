@@ -65,7 +65,7 @@ def feed_name(kind: str, day: str) -> str:
 def _write_hour(plan: SimulationPlan, hour: int, directory: Path) -> None:
     """One hour through loggers of its own: their sampling then starts afresh, so that an hour depends on no other."""
     kinds = set(plan.kinds())
-    settings = plan.box if hour == plan.hours()[0] else replace(plan.box, record=())
+    settings = plan.box if hour in plan.first_hours() else replace(plan.box, record=())
     with contextlib.ExitStack() as stack:
         log: dict[str, Callable[[Record], object]] = {}
         for logger in (FillLogger, QuoteLogger, BookLogger, TradeLogger):
@@ -74,11 +74,18 @@ def _write_hour(plan: SimulationPlan, hour: int, directory: Path) -> None:
         ticks = PipelineTickLogger(directory, sample_rate=plan.sample_rate, background=False, fsync="never")
         log["pipeline_ticks"] = stack.enter_context(ticks).log
 
-        def sink(kind: str, record: Record) -> None:
-            if kind in log and plan.start_s <= record["ts"] < plan.end_s:
-                log[kind](record)
+        start_s, end_s = plan.bounds(hour)
+        until_s = hour + settings.record_s
 
-        length_s = min(HOUR_S, plan.end_s - hour)
+        def sink(kind: str, record: Record) -> None:
+            if kind not in log or not start_s <= record["ts"] < end_s:
+                return
+            recorded = record["symbol"] in settings.record and record["ts"] < until_s
+            if kind == "quotes" and plan.quotes_recorded and not recorded:
+                return  # without the book nothing can be learned from them
+            log[kind](record)
+
+        length_s = min(HOUR_S, end_s - hour)
         BoxHour(plan.seed, plan.symbols, hour, settings, sink, length_s=length_s, incidents=plan.incidents).run()
 
 
@@ -87,6 +94,8 @@ def _corrupt(path: Path, begin: int, kind: str, hour: int) -> None:
     with path.open("r+b") as handle:
         handle.seek(begin)
         good = handle.read().splitlines()
+        if not good:
+            return
         ways = choose_hostile(kind, hour, len(good))
         handle.writelines(way.corrupt(json.loads(good[-1])) + b"\n" for way in ways)
 

@@ -9,6 +9,7 @@ import pytest
 
 from calib.fitting.arrays import Floats
 from calib.fitting.checks import bins, compensators, curvature_p, dispersion, is_monotone, pooled_rates
+from calib.fitting.estimate import Estimate
 from calib.fitting.intensity import IntensityFit, Pieces, fit_intensity
 
 
@@ -86,13 +87,6 @@ def test_pool_adjacent_violators_by_hand() -> None:
 def test_compensators_add_up_overlapping_quotes() -> None:
     """Two quotes over [0, 10) and [4, 8) at rates 1 and 2; fills at 8 and 10: 8 + 8 expected before the first."""
     pieces = Pieces(np.array([1.0, 0.0]), np.array([10.0, 4.0]), np.array([1.0, 1.0]), np.zeros(2, np.int64))
-    fit = IntensityFit(
-        math.log(2.0),
-        math.log(2.0),
-        np.eye(2),
-        np.eye(2),
-        "fisher",
-        *[None] * 2,
-        0.0,  # type: ignore[arg-type]
-    )
+    nothing = Estimate(0.0, None, None)
+    fit = IntensityFit(math.log(2.0), math.log(2.0), np.eye(2), np.eye(2), "fisher", nothing, nothing, 0.0)
     assert compensators(np.array([0.0, 4.0]), pieces, fit).tolist() == pytest.approx([16.0, 2.0])

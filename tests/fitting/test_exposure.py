@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -111,7 +113,7 @@ def test_pieces_lie_within_one_minute() -> None:
 
 def test_quotes_that_still_rest_are_no_withdrawals() -> None:
     quotes = spans((1.0, 99.0, 0.0, 2.0, False))
-    still = QuoteSpans(*(getattr(quotes, name) for name in QuoteSpans.__slots__[:5]), np.array([True]), quotes.mid_open)
+    still = dataclasses.replace(quotes, still_open=np.array([True]))
     assert cut_exposure(still, mids((0.0, 100.0))).cause.tolist() == [OPEN]
 
 

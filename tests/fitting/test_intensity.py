@@ -12,8 +12,10 @@ from calib.fitting.intensity import Pieces, fit_intensity, grouped, places_of, p
 
 # Agresti, Introduction to Categorical Data Analysis (2007), table 3.4: British train-road collisions 1975 to 2003.
 MILLION_KM = np.array(
-    [436, 426, 425, 430, 426, 430, 417, 372, 401, 389, 418, 414, 397, 443, 436]
-    + [431, 439, 430, 425, 415, 423, 437, 463, 487, 505, 503, 508, 516, 518],
+    [
+        *(436, 426, 425, 430, 426, 430, 417, 372, 401, 389, 418, 414, 397, 443, 436),
+        *(431, 439, 430, 425, 415, 423, 437, 463, 487, 505, 503, 508, 516, 518),
+    ],
     float,
 )
 COLLISIONS = np.array([2, 12, 8, 4, 3, 2, 2, 3, 7, 3, 5, 13, 6, 4, 4, 2, 6, 4, 4, 4, 2, 2, 1, 4, 2, 3, 4, 3, 3], float)
