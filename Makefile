@@ -48,6 +48,7 @@ samples: setup ## make sample_feeds/ anew: the same lines each time
 	  --seed 1655 --hostile --compress 2025-01-02 --record BTCUSDT,ETHUSDT --quotes-recorded
 
 docs: setup ## fill the generated parts of docs/
+	$(BIN)/python -m tools.generate_types
 	$(BIN)/python -m tools.generate_docs
 
 lock: setup ## resolve the lock files anew

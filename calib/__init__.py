@@ -6,6 +6,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
 - `calib.config`: settings with their ranges and origins
+- `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
 - `calib.features`: live statistics of the bot, per symbol
@@ -19,6 +20,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
+- `calib.evaluation`: recorded feeds evaluated
 - `calib.reports`: results for people
 - `calib.app_config`: every setting, and a configuration as typed objects
 - `calib.cli`: the command line
@@ -55,10 +57,13 @@ if TYPE_CHECKING:
     from calib.market.cache.entry import MDCacheEntry
     from calib.market.cache.invalidation import MDCacheInvalidator
     from calib.market.cache.md_cache import MDCache
-    from calib.pipeline.context import MarketData, QuoteContext
+    from calib.market.cache.orderbook_manager import OrderbookManager
+    from calib.pipeline.context import QuoteContext
     from calib.pipeline.fetch import FetchMDStage
+    from calib.pipeline.market_data import MarketData
     from calib.pipeline.metrics import StageMetrics
     from calib.pipeline.stage import QuoteStage
+    from calib.policy import CacheComplianceMonitor, EmergencyResponse, StalenessDetector, SymbolMapper
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
 
@@ -66,9 +71,11 @@ _HOME = {
     "ABHarness": "calib.experiments",
     "AppConfig": "calib.app_config",
     "BookLogger": "calib.feeds.writers",
+    "CacheComplianceMonitor": "calib.policy",
     "CalibrationLoggerManager": "calib.feeds.writers",
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
+    "EmergencyResponse": "calib.policy",
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
@@ -76,13 +83,16 @@ _HOME = {
     "MDCacheConfig": "calib.market.cache.config",
     "MDCacheEntry": "calib.market.cache.entry",
     "MDCacheInvalidator": "calib.market.cache.invalidation",
-    "MarketData": "calib.pipeline.context",
+    "MarketData": "calib.pipeline.market_data",
     "OrderBook": "calib.market.book.order_book",
+    "OrderbookManager": "calib.market.cache.orderbook_manager",
     "PipelineTickLogger": "calib.feeds.writers",
     "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
     "StageMetrics": "calib.pipeline.metrics",
+    "StalenessDetector": "calib.policy",
+    "SymbolMapper": "calib.policy",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
     "TradeLogger": "calib.feeds.writers",
@@ -100,9 +110,11 @@ __all__ = [
     "ABHarness",
     "AppConfig",
     "BookLogger",
+    "CacheComplianceMonitor",
     "CalibrationLoggerManager",
     "CanaryController",
     "Clock",
+    "EmergencyResponse",
     "FeatureCollector",
     "FetchMDStage",
     "FillLogger",
@@ -112,11 +124,14 @@ __all__ = [
     "MDCacheInvalidator",
     "MarketData",
     "OrderBook",
+    "OrderbookManager",
     "PipelineTickLogger",
     "QuoteContext",
     "QuoteLogger",
     "QuoteStage",
     "StageMetrics",
+    "StalenessDetector",
+    "SymbolMapper",
     "SymbolScoreboard",
     "SystemClock",
     "TradeLogger",

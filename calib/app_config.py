@@ -26,10 +26,12 @@ from calib.importers.settings import SETTINGS as IMPORT
 from calib.importers.settings import ImportSettings
 from calib.market.cache.config import SETTINGS as MD_CACHE
 from calib.market.cache.config import MDCacheConfig
+from calib.policy.settings import SETTINGS as POLICY
+from calib.policy.settings import PolicySettings
 from calib.replay.options import SETTINGS as REPLAY
 from calib.replay.options import ReplayOptions
 
-SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY | FITTING
+SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY | POLICY | FITTING
 """Every key by its name, room by room."""
 
 
@@ -53,6 +55,7 @@ class AppConfig:
     """Split and lists of the ``ab`` section."""
     replay: ReplayOptions
     canary: CanarySettings
+    policy: PolicySettings
     fit: FitSettings
     publish: PublishSettings
 
@@ -69,6 +72,7 @@ class AppConfig:
             RoutingSettings(**{name: config[f"ab.{name}"] for name in RoutingSettings.__slots__}),
             ReplayOptions(**_own(config, REPLAY)),
             CanarySettings.from_section(config.section("canary")),
+            PolicySettings(**_own(config, POLICY)),
             FitSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("fit.")})),
             PublishSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("publish.")})),
         )

@@ -10,6 +10,7 @@
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   |-- BadFault                bad-fault
+    |   |-- SymbolError             bad-symbol
     |   |-- UseCaseError            bad-use-case
     |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
@@ -36,6 +37,9 @@
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
+    |-- PolicyError             2   what the caching policy forbids
+    |   |-- ProhibitedCacheError    prohibited-cache
+    |   `-- StaticDataUnavailable   static-data-unavailable
     `-- LockHeld               75   lock-held: another run works in the same output directory
 
 An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
@@ -140,6 +144,12 @@ class UseCaseError(UsageError, ValueError):
     """A use case of a market-data read that calib does not know."""
 
     name = "bad-use-case"
+
+
+class SymbolError(UsageError, ValueError):
+    """A symbol or exchange whose spelling is not known."""
+
+    name = "bad-symbol"
 
 
 class MaxAgeError(UsageError, ValueError):
@@ -297,6 +307,25 @@ class SinkFailed(SinkError):
 
     name = "sink-failed"
     lines_kept: int = 0
+
+
+class PolicyError(CalibError):
+    """Something that the caching policy forbids."""
+
+    name = "policy"
+    exit_code = 2
+
+
+class ProhibitedCacheError(PolicyError):
+    """A cache of data that may not be cached, or one that would keep it for longer than the policy's limit."""
+
+    name = "prohibited-cache"
+
+
+class StaticDataUnavailable(PolicyError):
+    """Static data that is older than its limit, or that could not be fetched yet."""
+
+    name = "static-data-unavailable"
 
 
 class LockHeld(CalibError):

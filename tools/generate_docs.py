@@ -19,7 +19,10 @@ from calib.app_config import SETTINGS
 from calib.cli.app import app
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
+from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
+from calib.policy import DATA_TYPES, QUESTIONS
+from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -104,12 +107,49 @@ def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         yield from _commands(table[name], f"{prefix} {name}")
 
 
+def features() -> str:
+    """The live features of a symbol."""
+    rows = [[f"`{kind.name}`", kind.unit, kind.definition, kind.fed_by] for kind in FEATURE_TABLE]
+    return _table(("feature", "unit", "definition", "updated by"), rows)
+
+
+def data_types() -> str:
+    """The table of the caching policy."""
+    rows = [
+        [f"`{row.name}`", row.cache_class.value, _age(row.permitted, row.limit_s), row.reason, ", ".join(row.examples)]
+        for row in DATA_TYPES.values()
+    ]
+    return _table(("name", "class", "limit", "reason", "examples"), rows)
+
+
+def _age(permitted: bool, limit_s: float | None) -> str:
+    if not permitted:
+        return "never"
+    return "none" if limit_s is None else f"{limit_s:g} s"
+
+
+def cache_questions() -> str:
+    """The five questions about a data type."""
+    rows = [[f"`{row.key}`", row.text, "yes" if row.denies else "no", row.why] for row in QUESTIONS]
+    return _table(("key", "question", "denied by", "because"), rows)
+
+
+def exchange_symbols() -> str:
+    """How exchanges spell their symbols."""
+    rows = [[f"`{row.exchange}`", row.market, f"`{row.spell('BTC', 'USDT')}`"] for row in FORMATS.values()]
+    return _table(("exchange", "market", "`BTC/USDT`"), rows)
+
+
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "alerts": alerts,
+    "cache-questions": cache_questions,
     "columns": columns,
     "commands": commands,
+    "features": features,
     "configuration": configuration,
+    "data-types": data_types,
     "errors": errors,
+    "exchange-symbols": exchange_symbols,
 }
 """Each block's maker by the name that its markers carry."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import getpass
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,9 +16,8 @@ from calib.errors import UsageError
 from calib.files import locked
 
 if TYPE_CHECKING:
-    from calib.experiments.routing import Router
-    from calib.experiments.settings import ABSettings
-    from calib.reports.ab_feeds import ABFeeds, ArmFile, Survey
+    from calib.config import Config
+    from calib.evaluation.ab import ABOptions
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
@@ -89,42 +86,34 @@ def ab(
         raise UsageError("--assign and --bucket say different things", hint="Give one of them")
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
-    span = (asked.start, asked.end)
-
-    from calib.reports.ab_feeds import choose_files
-
-    files = choose_files(Path(session.config["feeds"]), bucket or [], *span)
     with locked(Path(session.config["out"])):
-        return _evaluate(session, files, span, assign, strict=strict)
+        return _evaluate(session, asked.start, asked.end, assign, bucket or [], strict=strict)
 
 
 def _evaluate(
-    session: Session,
-    files: list[ArmFile],
-    span: tuple[float | None, float | None],
-    assign: str | None,
-    *,
-    strict: bool,
+    session: Session, start: float | None, end: float | None, assign: str | None, buckets: list[str], *, strict: bool
 ) -> int:
-    from calib.experiments.recorded import RecordedRun
+    from calib.evaluation.ab import evaluate_ab
     from calib.experiments.settings import ABSettings
     from calib.reports.ab import other_line, verdict_line, write_report
-    from calib.reports.ab_feeds import ABFeeds
 
-    out = Path(session.config["out"])
-    data = ABFeeds(files, *span, tuple(session.config["symbols"]), out, session.config["max_reject_ratio"])
-    survey = data.survey()
-    settings = ABSettings.from_section(session.config.section("ab"))
-    router = _router(session, settings, survey, assign)
-    settings = dataclasses.replace(settings, assignment=str(router.rule), salt=router.salt)
-    run = RecordedRun(settings, router)
-    with session.progress("judging", survey.lines) as advance:
-        _feed(run, data, session, assigned=bool(assign), advance=advance)
-    if math.isinf(run.last_ts):
-        raise UsageError("no line of the range could be judged", hint="Check the buckets and the records")
-    report = _report(run, data, settings, span, recorded=not assign)
-    if data.without_bucket:
-        session.note(f"{data.without_bucket:,} lines name no bucket; they are left out")
+    config = session.config
+    out = Path(config["out"])
+    settings = ABSettings.from_section(config.section("ab"))
+    with session.progress("evaluating", 1.0) as advance:
+        report = evaluate_ab(
+            config["feeds"],
+            settings,
+            start=start,
+            end=end,
+            symbols=tuple(config["symbols"]),
+            buckets=buckets,
+            options=_options(config, assign),
+            max_reject_ratio=config["max_reject_ratio"],
+            out=out,
+            note=session.note,
+            progress=lambda lines, total: advance(lines / total),
+        )
     path = write_report(report, out)
     violated = report["first_act"][settings.decision] is not None
     unknown = not violated and report["state"] in ("NODATA", "INCONCLUSIVE")
@@ -138,58 +127,20 @@ def _evaluate(
     )
 
 
-def _router(session: Session, settings: ABSettings, survey: Survey, assign: str | None) -> Router:
-    from calib.experiments.routing import Assignment
-    from calib.reports.ab_feeds import assigned_router, recorded_router
+def _options(config: Config, assign: str | None) -> ABOptions:
+    from calib.evaluation.ab import ABOptions
 
-    rule = Assignment(settings.assignment)
-    if assign:
-        return assigned_router(assign, rule, sorted(survey.arms), session.config.section("ab"))
-    said = session.config.origin("ab.assignment") != "default"
-    return recorded_router(survey, settings.block_s, rule if said else None)
-
-
-def _feed(run: Any, data: ABFeeds, session: Session, *, assigned: bool, advance: Any) -> None:
-    fees = {
-        "maker": session.config["aggregate.maker_fee_bps"],
-        "taker": session.config["aggregate.taker_fee_bps"],
-    }
-    sample_rate = session.config["aggregate.tick_sample_rate"]
-    for kind, row in data.records():
-        advance(1)
-        if assigned:
-            row["bucket"] = None
-        elif row["bucket"] is None:
-            data.without_bucket += 1
-            continue
-        if kind == "fills":
-            if row["fee_bps"] is None:
-                row["fee_bps"] = fees[row["liquidity"]]
-            run.record_fill(**row)
-        else:
-            if row["sample_rate"] is None:
-                row["sample_rate"] = sample_rate
-            run.record_tick(**row)
-
-
-def _report(
-    run: Any, data: ABFeeds, settings: ABSettings, span: tuple[float | None, float | None], *, recorded: bool
-) -> dict[str, Any]:
-    report: dict[str, Any] = run.finish()
-    report["assignment"]["recorded"] = recorded
-    begin = span[0] if span[0] is not None else math.floor(run.first_ts)
-    end = span[1] if span[1] is not None else math.floor(run.last_ts) + 1
-    inputs = [
-        {"file": s.file, "bytes": s.bytes, "sha256": s.sha256, "lines": s.lines, "used": s.used, "rejected": s.rejected}
-        for s in data.stats
-    ]
-    left_out = {"without_bucket": data.without_bucket} if data.without_bucket else {}
-    return report | {
-        "range": {"from": begin, "to": end},
-        "settings": dataclasses.asdict(settings),
-        "inputs": inputs,
-        "counts": report["counts"] | left_out,
-    }
+    said = config.origin("ab.assignment") != "default"
+    return ABOptions(
+        assign=assign,
+        assignment=config["ab.assignment"] if said else None,
+        split=config["ab.split"],
+        whitelist=config["ab.whitelist"],
+        blacklist=config["ab.blacklist"],
+        maker_fee_bps=config["aggregate.maker_fee_bps"],
+        taker_fee_bps=config["aggregate.taker_fee_bps"],
+        tick_sample_rate=config["aggregate.tick_sample_rate"],
+    )
 
 
 def _digest(report: dict[str, Any]) -> str:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calib.cli import options, signals, success
+from calib.cli.command import command
 from calib.cli.output import Session
 from calib.cli.times import parse_range
-from calib.errors import UsageError
+from calib.dataset.settings import SETTINGS
+from calib.errors import NoFeeds
+from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, make_directory
 
 if TYPE_CHECKING:
@@ -20,43 +23,18 @@ if TYPE_CHECKING:
     from calib.dataset.plan import DatasetPlan
 
 
+@command(
+    "aggregate",
+    example="calib aggregate --day yesterday --format json,parquet",
+    settings=[*FEEDS.values(), *SETTINGS.values()],
+    directory=True,
+)
 def aggregate(
-    feeds: options.Feeds = None,
-    out: options.Out = None,
+    session: Session,
     start: options.From = None,
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
-    symbols: options.Symbols = None,
-    interval_sec: Annotated[int | None, typer.Option(metavar="S", help="Length of an interval, s [300].")] = None,
-    min_ticks: Annotated[
-        int | None, typer.Option(metavar="N", help="Filter low_ticks: fewest tick lines [10].")
-    ] = None,
-    max_deadline_miss_rate: Annotated[
-        float | None, typer.Option(metavar="X", help="Filter deadline_miss: largest share of late ticks [0.05].")
-    ] = None,
-    max_gap_sec: Annotated[
-        float | None, typer.Option(metavar="S", help="Filter ws_gap: longest silence, s [60].")
-    ] = None,
-    no_filter: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Switch a filter off: low_ticks, deadline_miss, ws_gap, non_finite; repeat."),
-    ] = None,
-    tick_sample_rate: Annotated[
-        int | None, typer.Option(metavar="N", help="Ticks that a line without sample_rate stands for [10].")
-    ] = None,
-    maker_fee_bps: Annotated[
-        float | None, typer.Option(metavar="BPS", help="Fee of a maker fill without fee_bps [0].")
-    ] = None,
-    taker_fee_bps: Annotated[
-        float | None, typer.Option(metavar="BPS", help="Fee of a taker fill without fee_bps [0].")
-    ] = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
-    form: Annotated[
-        list[str] | None,
-        typer.Option("--format", metavar="F[,F]", help="json, parquet, csv or arrow; repeat or use commas [json]."),
-    ] = None,
-    jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes that read [one a core].")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where no kept interval has a net_bps.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and written; write nothing.")
@@ -64,50 +42,28 @@ def aggregate(
     prom: Annotated[
         Path | None, typer.Option("--prom", metavar="FILE", help="Also write metrics as a text file, on success only.")
     ] = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Cut feeds into one row per symbol and interval, drop the rows not fit to learn from, write the dataset.
 
     Without a range: every day that is there. Bad lines are counted and written to rejects/. Exit 1 where no row is
     left after the filters (the dataset is written all the same).
     """
-    flags = {
-        "feeds": feeds,
-        "out": out,
-        "symbols": options.split_commas(symbols),
-        "max_reject_ratio": max_reject_ratio,
-        "jobs": jobs,
-        "aggregate.interval_sec": interval_sec,
-        "aggregate.min_ticks": min_ticks,
-        "aggregate.max_deadline_miss_rate": max_deadline_miss_rate,
-        "aggregate.max_gap_sec": max_gap_sec,
-        "aggregate.no_filter": options.split_commas(no_filter),
-        "aggregate.tick_sample_rate": tick_sample_rate,
-        "aggregate.maker_fee_bps": maker_fee_bps,
-        "aggregate.taker_fee_bps": taker_fee_bps,
-        "aggregate.format": options.split_commas(form),
-    }
-    for name, value in (("--symbols", flags["symbols"]), ("--format", flags["aggregate.format"])):
-        if value == []:
-            raise UsageError(f"{name} names nothing", hint=f"Leave {name} out, or say what you mean")
-    session = options.start(
-        "aggregate", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color
-    )
     now = time.time()
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
 
     from calib.dataset.plan import plan_dataset
 
-    plan = plan_dataset(
-        Path(session.config["feeds"]),
-        start=asked.start,
-        end=asked.end,
-        interval_sec=session.config["aggregate.interval_sec"],
-    )
+    try:
+        plan = plan_dataset(
+            Path(session.config["feeds"]),
+            start=asked.start,
+            end=asked.end,
+            interval_sec=session.config["aggregate.interval_sec"],
+        )
+    except NoFeeds as error:
+        if session.config.origin("feeds") == "default":  # most likely the first run of all
+            error.hint = f"{error.hint}. To see how it works: `calib demo`; for logs of your own: `calib import`"
+        raise
     for note in plan.notes:
         session.note(note)
     root = Path(session.config["out"])

@@ -7,12 +7,29 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, fit, import_, markout, replay, simulate, summary
+from calib.cli import (
+    ab,
+    aggregate,
+    canary,
+    check,
+    config,
+    demo,
+    fit,
+    import_,
+    markout,
+    policy,
+    replay,
+    simulate,
+    summary,
+)
+from calib.cli.command import add
+from calib.cli.help import Group
 
 app = typer.Typer(
     name="calib",
     no_args_is_help=True,
-    add_completion=False,
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Turn a market-making bot's live feeds into trustworthy calibration datasets.",
@@ -35,21 +52,15 @@ def root(
     """Turn a market-making bot's live feeds into trustworthy calibration datasets."""
 
 
-app.command("aggregate", epilog="Example: calib aggregate --day yesterday --format json,parquet")(aggregate.aggregate)
+add(app, "aggregate", aggregate.aggregate)
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
-app.command("config", epilog="Example: calib config --output json")(config.config)
-app.command("demo", epilog="Example: calib demo --out /tmp/calib-demo")(demo.demo)
-app.command("fit", epilog="Example: calib fit --since 7d --gamma 0.1 --publish artifacts/edge/calibration.json")(
-    fit.fit
-)
-app.command("markout", epilog="Example: calib markout --day yesterday --symbols BTCUSDT")(markout.markout)
-app.command(
-    "replay", epilog="Example: calib replay --feeds feeds --fill callback --sweep md_cache.ttl_ms=20,60,100 --gate"
-)(replay.replay)
-app.command("simulate", epilog="Example: calib simulate --out feeds --symbols 5 --hours 2 --seed 7")(simulate.simulate)
-app.command(
-    "summary", epilog="Example: calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json"
-)(summary.summary)
+add(app, "config", config.config)
+add(app, "demo", demo.demo)
+add(app, "fit", fit.fit)
+add(app, "markout", markout.markout)
+add(app, "replay", replay.replay)
+add(app, "simulate", simulate.simulate)
+add(app, "summary", summary.summary)
 
 app.add_typer(import_.app, name="import")
 app.add_typer(
@@ -58,3 +69,4 @@ app.add_typer(
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
 )
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
+app.add_typer(policy.app, name="policy")

@@ -177,9 +177,9 @@ def accept(
     now = time.time()
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
 
+    from calib.evaluation.canary_feeds import read_ticks
     from calib.experiments.canary.baseline import load_baseline, next_baseline, save_baseline
     from calib.experiments.canary.measure import by_symbol_p95, measure
-    from calib.reports.canary import read_ticks
 
     span = (asked.start or 0.0, now if asked.end is None else asked.end)
     chosen = tuple(session.config["symbols"])
@@ -265,7 +265,7 @@ def _existing(session: Session, state: str | None) -> CanaryController:
 
 def _tell(session: Session, controller: CanaryController, now: float) -> None:
     """Give the controller the ticks that its check may look at."""
-    from calib.reports.canary import ticks_or_nothing
+    from calib.evaluation.canary_feeds import ticks_or_nothing
 
     settings, progress = controller.settings, controller.progress
     start = now - max(settings.window_s, settings.shadow_s)

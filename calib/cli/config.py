@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli.command import command
+from calib.cli.output import Session
+from calib.config import nearest
+from calib.errors import UsageError
 
 
+@command("config", example="calib config md_cache --output json")
 def config(
+    session: Session,
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Only keys that begin so.")] = None,
-    config_file: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Print each setting with its value, where the value came from, and the allowed range."""
-    from calib.app_config import SETTINGS
-
-    session = options.start("config", config=config_file, output=output, quiet=quiet, color=color)
-    chosen = [key for key in SETTINGS if not keys or any(key.startswith(prefix) for prefix in keys)]
-    if not chosen:
-        session.note("no key begins so; `calib config` lists every key")
+    settings = session.config.settings
+    for prefix in keys or []:
+        if not any(key.startswith(prefix) for key in settings):
+            raise UsageError(
+                f"no setting begins with {prefix}", hint=nearest(prefix, [*settings, *_sections(settings)])
+            )
+    chosen = [key for key in settings if not keys or any(key.startswith(prefix) for prefix in keys)]
     data = {
         key: {
             "value": session.config[key],
             "origin": session.config.origin(key),
-            "allowed": SETTINGS[key].allowed,
-            "variable": SETTINGS[key].variable,
-            "meaning": SETTINGS[key].meaning,
+            "allowed": settings[key].allowed,
+            "variable": settings[key].variable,
+            "meaning": settings[key].meaning,
         }
         for key in chosen
     }
@@ -37,10 +40,14 @@ def config(
     key_width = max((len(key) for key in chosen), default=0)
     value_width = max((len(text) for text in shown.values()), default=0)
     lines = [
-        f"{key:<{key_width}}  {shown[key]:<{value_width}}  {session.config.origin(key)}  ({SETTINGS[key].allowed})"
+        f"{key:<{key_width}}  {shown[key]:<{value_width}}  {session.config.origin(key)}  ({settings[key].allowed})"
         for key in chosen
     ]
     return session.finish(data, lines)
+
+
+def _sections(keys: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(key.partition(".")[0] for key in keys))
 
 
 def _shown(value: Any) -> str:

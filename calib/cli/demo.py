@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calib.cli import options
+from calib.cli.command import command
 from calib.cli.output import Session
+from calib.feeds.settings import SETTINGS
 from calib.files import locked
 
 if TYPE_CHECKING:
@@ -16,13 +17,8 @@ if TYPE_CHECKING:
 SAMPLES = "sample_feeds"
 
 
-def demo(
-    out: options.Out = None,
-    config_file: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
-) -> int:
+@command("demo", example="calib demo --out /tmp/calib-demo", settings=[SETTINGS["out"]])
+def demo(session: Session) -> int:
     """Make a dataset of the sample feeds and sum it up: `calib aggregate` and `calib summary` in one go.
 
     Where sample_feeds/ is not at hand, a small set is simulated into demo_feeds/ below --out.
@@ -31,7 +27,6 @@ def demo(
     from calib.dataset.store import write_dataset
     from calib.reports.render import render_summary
 
-    session = options.start("demo", flags={"out": out}, config=config_file, output=output, quiet=quiet, color=color)
     root = Path(session.config["out"])
     with locked(root):
         feeds = _samples() or _simulated(session, root)

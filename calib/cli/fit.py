@@ -4,81 +4,58 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from calib.cli import options, signals
+from calib.cli.command import command
 from calib.cli.output import Session
 from calib.cli.times import parse_duration, parse_range
+from calib.config import settings_of
 from calib.errors import UsageError
+from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked
+from calib.fitting.settings import FitSettings
 
 if TYPE_CHECKING:
     from calib.fitting.fit import FitResult
     from calib.fitting.publish import Publication
 
-_ROWS_SHOWN = 12
+_ROWS_SHOWN: Final = 12
+_SETTINGS: Final = ("min_delta_bps", "max_mid_age_s", "level", "clock_shift_s")
 
 
+@command(
+    "fit",
+    example="calib fit --since 7d --gamma 0.1 --publish artifacts/edge/calibration.json",
+    settings=[
+        *(FEEDS[key] for key in ("feeds", "out", "symbols", "max_reject_ratio")),
+        *settings_of(FitSettings, "fit").values(),
+    ],
+    directory=True,
+)
 def fit(
-    feeds: options.Feeds = None,
-    out: options.Out = None,
+    session: Session,
     start: options.From = None,
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
-    symbols: options.Symbols = None,
-    gamma: Annotated[
-        list[str] | None,
-        typer.Option("--gamma", metavar="G[,G]", help="Risk aversion to give quotes for, 1/bps a unit; repeat."),
-    ] = None,
     publish: Annotated[
         Path | None,
-        typer.Option("--publish", metavar="PATH", help="Also publish for a bot; see max-age and guard rails."),
+        typer.Option("--publish", metavar="PATH", help="Also publish for a bot, within the guard rails."),
     ] = None,
     max_age: Annotated[
         str | None, typer.Option("--max-age", metavar="DURATION", help="How long a published fit is valid [2d].")
     ] = None,
-    min_delta_bps: Annotated[
-        float | None, typer.Option(metavar="BPS", help="Distance up to which a quote counts as run over [0].")
-    ] = None,
-    max_mid_age_s: Annotated[
-        float | None, typer.Option(metavar="S", help="How long a mid stands after it was last seen [5].")
-    ] = None,
-    level: Annotated[float | None, typer.Option(metavar="X", help="Level of the intervals [0.95].")] = None,
-    clock_shift_s: Annotated[
-        float | None, typer.Option(metavar="S", help="How far the bot's clock is ahead of the book's [measured].")
-    ] = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is not enough data.")] = False,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Fit how the fill rate falls with distance, what half-spread and skew follow, and how long a quote waits.
 
     Writes fits/fit_RANGE.json and reports/fit_RANGE.md below --out. Exit 1 where a fit must not be used.
     """
-    flags = {
-        "feeds": feeds,
-        "out": out,
-        "symbols": options.split_commas(symbols),
-        "max_reject_ratio": max_reject_ratio,
-        "fit.gamma": options.split_commas(gamma),
-        "fit.min_delta_bps": min_delta_bps,
-        "fit.max_mid_age_s": max_mid_age_s,
-        "fit.level": level,
-        "fit.clock_shift_s": clock_shift_s,
-        "publish.max_age_s": None if max_age is None else parse_duration(max_age),
-    }
-    for name, value in (("--symbols", flags["symbols"]), ("--gamma", flags["fit.gamma"])):
-        if value == []:
-            raise UsageError(f"{name} names nothing", hint=f"Leave {name} out, or give at least one")
-    session = options.start("fit", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     gammas = [_gamma(text) for text in session.config["fit.gamma"]]
+    rails = _rails(session, max_age)
     asked = parse_range(start=start, end=end, since=since, day=day, now=time.time())
 
     from calib.fitting.fit import fit as run
@@ -93,10 +70,7 @@ def fit(
                 end=asked.end,
                 symbols=session.config["symbols"],
                 gamma=gammas,
-                min_delta_bps=session.config["fit.min_delta_bps"],
-                max_mid_age_s=session.config["fit.max_mid_age_s"],
-                level=session.config["fit.level"],
-                clock_shift_s=session.config["fit.clock_shift_s"],
+                **{name: session.config[f"fit.{name}"] for name in _SETTINGS},
                 in_use=publish if publish is not None and publish.exists() else None,
                 max_reject_ratio=session.config["max_reject_ratio"],
                 out=root,
@@ -106,8 +80,24 @@ def fit(
         signals.check()
         path = result.write(root / "fits")
         reports = write_fit_report(result.document, result.name, root)
-        published = None if publish is None else _publish(session, result, path, publish)
+        published = None if publish is None else _publish(session, result, path, publish, rails)
     return _finish(session, result, [path, *reports[:1]], published, strict=strict)
+
+
+def _rails(session: Session, max_age: str | None) -> Any:
+    from calib.fitting.guard_rails import GuardRails
+
+    values = session.config.section("publish")
+    age_s = values["max_age_s"] if max_age is None else parse_duration(max_age)
+    if age_s < 60:
+        raise UsageError(f"--max-age {max_age!r} is not allowed", hint="At least 1m")
+    return GuardRails(
+        max_age_s=age_s,
+        max_move_per_day=values["max_move_ratio"],
+        min_half_bps=values["min_half_bps"],
+        max_half_bps=values["max_half_bps"],
+        max_half_width=values["max_half_width_ratio"],
+    )
 
 
 def _gamma(text: str) -> float:
@@ -122,17 +112,9 @@ def _gamma(text: str) -> float:
     return value
 
 
-def _publish(session: Session, result: FitResult, fit_path: Path, target: Path) -> Publication:
-    from calib.fitting.publish import GuardRails, publish
+def _publish(session: Session, result: FitResult, fit_path: Path, target: Path, rails: Any) -> Publication:
+    from calib.fitting.publish import publish
 
-    values = session.config.section("publish")
-    rails = GuardRails(
-        max_age_s=values["max_age_s"],
-        max_move_per_day=values["max_move_ratio"],
-        min_half_bps=values["min_half_bps"],
-        max_half_bps=values["max_half_bps"],
-        max_half_width=values["max_half_width_ratio"],
-    )
     done = publish(result, fit_path, target, rails)
     if not done.changed:
         why = "it holds this fit already" if done.new else "no row may change, so the file stays as it was"

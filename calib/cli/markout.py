@@ -9,19 +9,32 @@ from typing import Annotated
 import typer
 
 from calib.cli import options, signals
+from calib.cli.command import command
+from calib.cli.output import Session
 from calib.cli.times import parse_duration, parse_range
+from calib.dataset.settings import SETTINGS as DATASET
 from calib.errors import UsageError
+from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked
+from calib.fitting.settings import SETTINGS as FITTING
 
 
+@command(
+    "markout",
+    example="calib markout --day yesterday --symbols BTCUSDT",
+    settings=[
+        *(FEEDS[key] for key in ("feeds", "out", "symbols", "max_reject_ratio")),
+        *(FITTING[key] for key in ("fit.max_mid_age_s", "fit.level")),
+        *(DATASET[key] for key in ("aggregate.maker_fee_bps", "aggregate.taker_fee_bps")),
+    ],
+    directory=True,
+)
 def markout(
-    feeds: options.Feeds = None,
-    out: options.Out = None,
+    session: Session,
     start: options.From = None,
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
-    symbols: options.Symbols = None,
     trades: Annotated[
         bool, typer.Option("--trades", help="Public trades instead of our fills, from the aggressor's side.")
     ] = False,
@@ -29,66 +42,36 @@ def markout(
         list[str] | None,
         typer.Option("--horizon", metavar="DURATION[,D]", help="Instead of 100ms to 5m, e.g. 1s,5s; repeat."),
     ] = None,
-    max_mid_age_s: Annotated[
-        float | None, typer.Option(metavar="S", help="How long a mid stands after it was last seen [5].")
-    ] = None,
-    level: Annotated[float | None, typer.Option(metavar="X", help="Level of the intervals [0.95].")] = None,
-    maker_fee_bps: Annotated[
-        float | None, typer.Option(metavar="BPS", help="Fee of a maker fill without fee_bps [0].")
-    ] = None,
-    taker_fee_bps: Annotated[
-        float | None, typer.Option(metavar="BPS", help="Fee of a taker fill without fee_bps [0].")
-    ] = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 where no fill has a markout at any horizon.")
     ] = False,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Measure what fills were worth after they happened, maker and taker apart, with honest intervals.
 
     Writes markouts/markout_RANGE.json and reports/markout_RANGE.md below --out.
     """
-    flags = {
-        "feeds": feeds,
-        "out": out,
-        "symbols": options.split_commas(symbols),
-        "max_reject_ratio": max_reject_ratio,
-        "fit.max_mid_age_s": max_mid_age_s,
-        "fit.level": level,
-        "aggregate.maker_fee_bps": maker_fee_bps,
-        "aggregate.taker_fee_bps": taker_fee_bps,
-    }
-    if flags["symbols"] == []:
-        raise UsageError("--symbols names nothing", hint="Leave it out, or give at least one symbol")
     horizons = [_horizon(text) for text in options.split_commas(horizon) or []]
-    session = options.start(
-        "markout", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color
-    )
     asked = parse_range(start=start, end=end, since=since, day=day, now=time.time())
 
     from calib.fitting.markouts import markouts
     from calib.reports.markout import headline, write_markout_report
 
-    root = Path(session.config["out"])
+    config = session.config
+    root = Path(config["out"])
     with locked(root):
         with session.progress("markout", None) as advance:
             result = markouts(
-                session.config["feeds"],
+                config["feeds"],
                 start=asked.start,
                 end=asked.end,
-                symbols=session.config["symbols"],
+                symbols=config["symbols"],
                 **({"horizons_s": horizons} if horizons else {}),
                 trades=trades,
-                max_mid_age_s=session.config["fit.max_mid_age_s"],
-                level=session.config["fit.level"],
-                maker_fee_bps=session.config["aggregate.maker_fee_bps"],
-                taker_fee_bps=session.config["aggregate.taker_fee_bps"],
-                max_reject_ratio=session.config["max_reject_ratio"],
+                max_mid_age_s=config["fit.max_mid_age_s"],
+                level=config["fit.level"],
+                maker_fee_bps=config["aggregate.maker_fee_bps"],
+                taker_fee_bps=config["aggregate.taker_fee_bps"],
+                max_reject_ratio=config["max_reject_ratio"],
                 out=root,
                 note=session.note,
                 progress=signals.checked(advance),

@@ -46,6 +46,10 @@ Out = Annotated[
 Symbols = Annotated[
     list[str] | None, typer.Option("--symbols", metavar="SYM[,SYM]", help="Only these; repeat or use commas.")
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. md_cache.ttl_ms=60; repeat."),
+]
 From = Annotated[str | None, typer.Option("--from", "--from-ts", metavar="TIME", help="Start of the range, UTC.")]
 To = Annotated[str | None, typer.Option("--to", "--to-ts", metavar="TIME", help="End of the range, exclusive.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="DURATION", help="The last 6h, 2d, ... until now.")]
@@ -70,7 +74,8 @@ def start(
     from calib.app_config import SETTINGS
 
     resolved = Config.resolve(SETTINGS, flags, file=find_file(config))
-    return Session(command, resolved, output.value, quiet, verbose, color.value)
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    return Session(command, resolved, output.value, quiet, verbose, color.value, flags=given)
 
 
 def split_commas(values: list[str] | None) -> list[str] | None:

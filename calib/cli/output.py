@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
+import textwrap
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
@@ -49,6 +51,14 @@ class Session:
     verbose: int = 0
     color: str = "auto"
     notes: list[str] = field(default_factory=list)
+    flags: dict[str, Any] = field(default_factory=dict)
+    """The settings that were given as flags, by key."""
+
+    def set_flags(self, flags: Mapping[str, Any]) -> None:
+        """Take more settings from flags; None means not given."""
+        given = {key: value for key, value in flags.items() if value is not None}
+        self.config = self.config.with_flags(given)
+        self.flags |= given
 
     def note(self, text: str) -> None:
         """Something the user should know; stderr, silent with ``--quiet``."""
@@ -108,7 +118,7 @@ class Session:
             emit(envelope(self.command, status, exit_code, data, errors))
         else:
             if not (self.quiet and exit_code == 0):
-                emit("".join(f"{printable(line)}\n" for line in lines))
+                emit("".join(f"{_wrapped(printable(line), sys.stdout)}\n" for line in lines))
             if verdict:
                 say("error", verdict, self.color)
         return exit_code
@@ -155,8 +165,21 @@ def say(kind: str, text: str, color: str = "auto") -> None:
     if label and _coloured(sys.stderr, color):
         label = f"\x1b[{_COLOURS.get(kind, '0')}m{label}\x1b[0m"
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"{label}{printable(text)}\n")
+        sys.stderr.write(f"{label}{_wrapped(printable(text), sys.stderr)}\n")
         sys.stderr.flush()
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    """The text in lines of the terminal's width, broken between words; as it is where the stream is not a terminal."""
+    if not stream.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, 20)
+    if len(text) <= width:
+        return text
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    return textwrap.fill(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
 
 
 def _coloured(stream: TextIO, color: str) -> bool:

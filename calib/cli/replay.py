@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calib.cli import options, replay_many, signals
+from calib.cli.command import command
 from calib.cli.output import Session
 from calib.cli.replay_setup import (
     Asked,
@@ -23,6 +24,7 @@ from calib.cli.replay_setup import (
 )
 from calib.cli.times import parse_duration, parse_range
 from calib.errors import UsageError
+from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, write_atomic
 from calib.replay.options import SETTINGS
 
@@ -30,38 +32,29 @@ if TYPE_CHECKING:
     from calib.replay.outcome import ReplayOutcome
 
 
+_LIMITS = ("min_hit_ratio", "max_fetch_p95_ms", "max_pricing_on_stale", "max_error_p95_bps")
+
+
+@command(
+    "replay",
+    example="calib replay --feeds feeds --fill callback --sweep md_cache.ttl_ms=20,60,100 --gate",
+    settings=[*FEEDS.values(), *(SETTINGS[f"replay.{name}"] for name in ("fill", "use_case", "latency", *_LIMITS))],
+    directory=True,
+)
 def replay(
-    feeds: options.Feeds = None,
-    out: options.Out = None,
+    session: Session,
     start: options.From = None,
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
-    symbols: options.Symbols = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. md_cache.ttl_ms=60; repeat."),
-    ] = None,
-    fill: Annotated[
-        str | None, typer.Option("--fill", metavar="stream|callback", help="What fills the cache [stream].")
-    ] = None,
+    setting: options.Set = None,
     read_every: Annotated[
         str | None,
-        typer.Option(
-            "--read-every", metavar="DURATION", help="Read so often, e.g. 100ms, instead of at recorded ticks."
-        ),
-    ] = None,
-    use_case: Annotated[
-        str | None,
-        typer.Option("--use-case", metavar="NAME", help="Of reads that name none: general, pricing, guards [pricing]."),
+        typer.Option("--read-every", metavar="DURATION", help="Read at this interval, e.g. 100ms, not at ticks."),
     ] = None,
     expand_reads: Annotated[
         bool, typer.Option("--expand-reads", help="Fill sampled ticks up with the reads between them.")
     ] = False,
-    latency: Annotated[
-        str | None,
-        typer.Option("--latency", metavar="SPEC", help="constant:MS, recorded or empirical:FILE [as recorded]."),
-    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,16 +65,6 @@ def replay(
         Path | None, typer.Option("--features-out", metavar="FILE.parquet", help="Write feature snapshots on a grid.")
     ] = None,
     gate: Annotated[bool, typer.Option("--gate", help="Exit 1 where a limit is missed.")] = False,
-    min_hit_ratio: Annotated[float | None, typer.Option(metavar="X", help="Gate: least hit ratio [0.7].")] = None,
-    max_fetch_p95_ms: Annotated[
-        float | None, typer.Option(metavar="MS", help="Gate: largest fetch_md p95 [35].")
-    ] = None,
-    max_pricing_on_stale: Annotated[
-        float | None, typer.Option(metavar="X", help="Gate: largest share of pricing reads on a stale book [0.05].")
-    ] = None,
-    max_error_p95_bps: Annotated[
-        float | None, typer.Option(metavar="BPS", help="Gate: largest p95 of the staleness error [1].")
-    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="With --gate: exit 1 also where nothing can be judged.")
     ] = False,
@@ -95,36 +78,13 @@ def replay(
             "--sweep", metavar="KEY=V1,V2", help="Replay with each value, e.g. md_cache.ttl_ms=20,60; repeat."
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", metavar="N", help="Processes of a sweep [one a core].")] = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Replay recorded books, ticks and fills through the real cache, and say what staleness cost.
 
     Writes reports/replay_RANGE.md and .json below --out.
     """
-    flags = {
-        "feeds": feeds,
-        "out": out,
-        "symbols": options.split_commas(symbols),
-        "max_reject_ratio": max_reject_ratio,
-        "jobs": jobs,
-        "replay.fill": fill,
-        "replay.latency": latency,
-        "replay.read_every_ms": None if read_every is None else _milliseconds(read_every),
-        "replay.use_case": use_case,
-        "replay.min_hit_ratio": min_hit_ratio,
-        "replay.max_fetch_p95_ms": max_fetch_p95_ms,
-        "replay.max_pricing_on_stale": max_pricing_on_stale,
-        "replay.max_error_p95_bps": max_error_p95_bps,
-        **options.parse_settings(setting),
-    }
-    if flags["symbols"] == []:
-        raise UsageError("--symbols names nothing", hint="Leave it out, or say what you mean")
+    if read_every is not None:
+        session.set_flags({"replay.read_every_ms": _milliseconds(read_every)})
     modes = [
         name for name, given in (("--compare", compare), ("--sweep", sweep), ("--features-out", features_out)) if given
     ]
@@ -139,9 +99,6 @@ def replay(
         raise UsageError(f"--features-out {features_out} names no Parquet file", hint="Let it end in .parquet")
     if compare and len(compare) < 2:
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
-    session = options.start(
-        "replay", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color
-    )
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
     workers = session.config["jobs"] or os.cpu_count() or 1
     asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers)
@@ -149,7 +106,7 @@ def replay(
         if sweep:
             return replay_many.sweep(session, asked, sweep)
         if compare:
-            return replay_many.compare(session, asked, compare, flags)
+            return replay_many.compare(session, asked, compare)
         return _one(session, asked)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
     from calib.replay.sweep import SkippedPoint
 
 
-def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str, Any]) -> int:
+def compare(session: Session, asked: Asked, files: list[str]) -> int:
     """Replay with each configuration file, and set the figures side by side."""
     from calib.app_config import SETTINGS
     from calib.replay.outcome import encoded
     from calib.reports.replay_compare import compare_tables, compare_text
 
-    configs = [Config.resolve(SETTINGS, flags, file=find_file(file)) for file in files]
+    configs = [Config.resolve(SETTINGS, session.flags, file=find_file(file)) for file in files]
     for config in configs:
         note_unused(session, config)
     outcomes = _outcomes(session, configs, asked)
@@ -53,7 +52,7 @@ def compare(session: Session, asked: Asked, files: list[str], flags: Mapping[str
 
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     """Replay with every combination of the values, and say which of them nobody beats."""
-    from calib.replay.gate import limits_from
+    from calib.replay.limits import limits_from
     from calib.replay.outcome import encoded
     from calib.replay.sweep import Point, cheapest, combinations, frontier
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict

@@ -12,7 +12,7 @@ from calib.config import Config
 from calib.files import write_atomic
 
 if TYPE_CHECKING:
-    from calib.pipeline.limits import Judged
+    from calib.limits import LimitResult
     from calib.replay.settings import ReplaySettings
 
 
@@ -85,14 +85,14 @@ def options_of(config: Config, asked: Asked) -> dict[str, Any]:
     }
 
 
-def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[Judged]:
+def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[LimitResult]:
     """The configuration's limits, judged."""
-    from calib.replay.gate import judge, limits_from
+    from calib.replay.limits import check_overall, limits_from
 
-    return judge(outcome["overall"], limits_from(config.section("replay")))
+    return check_overall(outcome["overall"], limits_from(config.section("replay")))
 
 
-def finish_judged(session: Session, asked: Asked, data: Any, lines: list[str], judged: list[Judged]) -> int:
+def finish_judged(session: Session, asked: Asked, data: Any, lines: list[str], judged: list[LimitResult]) -> int:
     """Print the result; the exit code follows the gate."""
     failed = [one.limit.name for one in judged if one.passed is False]
     unknown = [one.limit.name for one in judged if one.passed is None]

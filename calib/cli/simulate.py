@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calib.cli import options
+from calib.cli.command import command
 from calib.cli.output import Session
 from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
@@ -39,7 +40,9 @@ class FillChoice(enum.StrEnum):
 LONGEST_S = 3_660 * DAY_S
 
 
+@command("simulate", example="calib simulate --out feeds --symbols 5 --hours 2 --seed 7")
 def simulate(
+    session: Session,
     out: Annotated[
         str | None, typer.Option("--out", metavar="DIR", help="The feed directory to write [artifacts/edge/feeds].")
     ] = None,
@@ -79,10 +82,7 @@ def simulate(
         list[str] | None,
         typer.Option("--fault", metavar="KIND@S[+S][:SYM]", help="A fault in every hour, e.g. silence@600+5; repeat."),
     ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. md_cache.ttl_ms=60; repeat."),
-    ] = None,
+    setting: options.Set = None,
     record: Annotated[
         list[str] | None,
         typer.Option("--record", metavar="SYM[,SYM]", help="Record the book and trades of these from the start."),
@@ -95,10 +95,6 @@ def simulate(
     ] = False,
     gate: Annotated[bool, typer.Option("--gate", help="With --compare: exit 1 when the cache misses a limit.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace feeds that no simulation wrote.")] = False,
-    config_file: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Write feeds of a simulated market and bot, through the loggers that a live bot uses."""
     from calib.market import MDCacheConfig
@@ -106,8 +102,7 @@ def simulate(
     from calib.simulation.output import simulate as run
     from calib.simulation.plan import SimulationPlan
 
-    flags = {"feeds": out, **options.parse_settings(setting)}
-    session = options.start("simulate", flags=flags, config=config_file, output=output, quiet=quiet, color=color)
+    session.set_flags({"feeds": out})
     if gate and not compare:
         raise UsageError("--gate judges a comparison", hint="Add --compare")
     begin, stop = _range(start, end, hours, minutes)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli.command import command
 from calib.cli.output import Session
 from calib.errors import UnreadableInput, UsageError
+from calib.feeds.settings import SETTINGS
 
 if TYPE_CHECKING:
     from calib.reports.render import SummaryReport
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
 _READABLE = (".json", ".parquet", ".arrow")
 
 
+@command(
+    "summary",
+    example="calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json",
+    settings=[SETTINGS["out"]],
+)
 def summary(
+    session: Session,
     datasets: Annotated[
         list[Path] | None,
         typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
     ] = None,
-    out: options.Out = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Sum up datasets: verdict, alerts, distributions, missing data, data quality, provenance.
 
     Writes reports/calib_summary_DATASET.md below --out for each. Exit 1 where one of them is not usable.
     """
-    session = options.start("summary", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
     root = Path(session.config["out"])
     paths = datasets or [_newest(root / "datasets", session)]
     _refuse_clashes(paths)

@@ -22,6 +22,7 @@ def setting(
     kind: str = "",
     choices: tuple[str, ...] = (),
     nullable: bool = False,
+    metavar: str = "",
     hashed: bool | None = None,
 ) -> T:
     """A field of a dataclass that is a setting too.
@@ -32,7 +33,7 @@ def setting(
         Default of both. A tuple declares a list, a dict a map.
     meaning
         One sentence, with the unit.
-    low, high, choices, nullable
+    low, high, choices, nullable, metavar
         As in `Setting`.
     kind
         Kind of the setting; needed only where the default is None.
@@ -47,7 +48,7 @@ def setting(
     """
     kind = kind or _KINDS[type(default)]
     stored: Any = list(default) if isinstance(default, tuple) else default
-    row = Setting("", kind, stored, meaning, low, high, choices, nullable)
+    row = Setting("", kind, stored, meaning, low, high, choices, nullable, metavar)
     metadata = {_KEY: row}
     made: Any
     if isinstance(default, dict):

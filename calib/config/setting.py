@@ -33,6 +33,8 @@ class Setting:
         The only values of a string, or of a list's items.
     nullable
         Whether null may be set: "off" or "not set".
+    metavar
+        What stands for its value in the help of its flag, such as ``MS``; empty for that of its kind.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Setting:
     high: float | None = None
     choices: tuple[str, ...] = ()
     nullable: bool = False
+    metavar: str = ""
 
     @property
     def variable(self) -> str:

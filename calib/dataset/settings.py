@@ -15,12 +15,12 @@ FORMATS: Final = ("json", "parquet", "csv", "arrow")
 class AggregateSettings:
     """The ``aggregate`` section but for the filters' limits."""
 
-    interval_sec: int = setting(300, "Length of an interval, s", 1, 31_536_000)
+    interval_sec: int = setting(300, "Length of an interval, s", 1, 31_536_000, metavar="S")
     no_filter: tuple[str, ...] = setting((), "Filters that are switched off", choices=REASONS)
     tick_sample_rate: int = setting(10, "Ticks that a line without sample_rate stands for", 1)
-    maker_fee_bps: float = setting(0.0, "Fee of a maker fill without fee_bps, bps")
-    taker_fee_bps: float = setting(0.0, "Fee of a taker fill without fee_bps, bps")
-    format: tuple[str, ...] = setting(("json",), "Formats of the dataset", choices=FORMATS)
+    maker_fee_bps: float = setting(0.0, "Fee of a maker fill without fee_bps, bps", metavar="BPS")
+    taker_fee_bps: float = setting(0.0, "Fee of a taker fill without fee_bps, bps", metavar="BPS")
+    format: tuple[str, ...] = setting(("json",), "Formats of the dataset", choices=FORMATS, metavar="F[,F]")
 
 
 SETTINGS: Final[dict[str, Setting]] = settings_of(AggregateSettings, "aggregate") | FILTER_SETTINGS

@@ -7,6 +7,7 @@ from calib.features.collector import FeatureCollector
 from calib.features.decayed_ratio import DecayedRatio
 from calib.features.ema import EMA
 from calib.features.fill_figures import FillFigures, fill_figures
+from calib.features.live import FEATURE_TABLE, FillSeen, LiveFeature, Smoothing
 from calib.features.queue_eta import QueueETA
 from calib.features.rolling_quantile import RollingQuantile
 from calib.features.scoreboard import SymbolScore, SymbolScoreboard
@@ -17,15 +18,19 @@ from calib.features.volatility import RollingVolatility
 __all__ = [
     "EMA",
     "FEATURES",
+    "FEATURE_TABLE",
     "AbsorbRate",
     "Average",
     "DecayedRatio",
     "FeatureCollector",
     "FeatureSnapshot",
     "FillFigures",
+    "FillSeen",
+    "LiveFeature",
     "QueueETA",
     "RollingQuantile",
     "RollingVolatility",
+    "Smoothing",
     "Statistic",
     "SymbolScore",
     "SymbolScoreboard",

@@ -1,4 +1,4 @@
-"""The feature collector: what the bot observes goes in, ten features per symbol come out."""
+"""The feature collector: what the bot observes goes in, the features of each symbol come out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from calib.clock import Clock, SystemClock
 from calib.errors import BadObservation
 from calib.features.base import check_alpha, check_positive
 from calib.features.fill_figures import fill_figures
+from calib.features.live.base import FillSeen, Smoothing
 from calib.features.rolling_quantile import RollingQuantile
 from calib.features.snapshot import FeatureSnapshot
 from calib.features.symbol import SymbolFeatures
@@ -21,7 +22,7 @@ _SIGN: Final = {"buy": 1.0, "sell": -1.0}
 
 
 class FeatureCollector:
-    """Ten live features per symbol; see `FeatureSnapshot` for each with its unit.
+    """The live features of each symbol; `calib.features.live` has each with its unit.
 
     Thread-safe: each symbol has its own lock, so that threads on different symbols do not wait for each other. A
     number that is NaN, infinite, negative (or zero where a price or quantity must be above it) is refused with
@@ -110,11 +111,9 @@ class FeatureCollector:
         features = self._of(symbol)
         with features.lock:
             features.ticks += 1
-            latency = features.latency
-            latency.update(tick_total_ms)
-            p95 = latency.get()
-            assert p95 is not None  # it was just given a value
-            features.latency_p95.update(p95, self._now_ns() if now_ns is None else now_ns)
+            moment = self._now_ns() if now_ns is None else now_ns
+            for take in features.on_tick:
+                take(tick_total_ms, moment)
 
     def record_book(
         self, symbol: str, bid: float, bid_qty: float, ask: float, ask_qty: float, *, now_ns: int | None = None
@@ -130,14 +129,15 @@ class FeatureCollector:
         features = self._of(symbol)
         moment = self._now_ns() if now_ns is None else now_ns
         with features.lock:
-            features.volatility.update(mid, moment)
-            features.depth.update(bid_qty + ask_qty, moment)
+            for take in features.on_book:
+                take(mid, bid_qty + ask_qty, moment)
 
     def record_quote(self, symbol: str) -> None:
         """One quote was sent."""
         features = self._of(symbol)
         with features.lock:
-            features.fill_rate.tried()
+            for take in features.on_quote:
+                take()
 
     def record_queue(
         self, symbol: str, quote_id: str, ahead_qty: float, own_qty: float, *, now_ns: int | None = None
@@ -148,15 +148,16 @@ class FeatureCollector:
         features = self._of(symbol)
         moment = self._now_ns() if now_ns is None else now_ns
         with features.lock:
-            features.absorb.update(quote_id, ahead_qty, moment)
-            features.eta.update(ahead_qty, own_qty, features.absorb.get(), moment)
+            for take in features.on_queue:
+                take(quote_id, ahead_qty, own_qty, moment)
 
     def forget_quote(self, symbol: str, quote_id: str) -> None:
         """A quote is gone: its queue is followed no more."""
         features = self._symbols.get(symbol)
         if features is not None:
             with features.lock:
-                features.absorb.forget(quote_id)
+                for take in features.on_quote_gone:
+                    take(quote_id)
 
     def record_fill(
         self,
@@ -205,20 +206,15 @@ class FeatureCollector:
         with features.lock:
             features.fills_taker += is_taker
             features.fills_maker += not is_taker
-            features.fill_rate.hit()
-            features.taker.update(1.0 if is_taker else 0.0, moment)
-            if figures.net_bps is not None:
-                features.pnl_dev.update(figures.net_bps - self.target_bps, moment)
-            if figures.slippage_bps is not None:
-                features.slippage.update(figures.slippage_bps, moment)
-            if figures.adverse_move_bps is not None:
-                features.adverse.update(figures.adverse_move_bps, moment)
+            seen = FillSeen(is_taker, *figures, moment)
+            for take in features.on_fill:
+                take(seen)
 
     def snapshot(self, symbol: str) -> FeatureSnapshot:
         """What is known of ``symbol`` now; of one never seen, nothing (and it is not remembered)."""
         features = self._symbols.get(symbol)
         if features is None:
-            return SymbolFeatures(self.alpha, None, 1).snapshot(symbol)
+            return SymbolFeatures(Smoothing(self.alpha, window=1)).snapshot(symbol)
         with features.lock:
             return features.snapshot(symbol)
 
@@ -279,7 +275,8 @@ class FeatureCollector:
             features = self._symbols.get(symbol)
             if features is None:
                 alpha, half_life_s = self._settings.get(symbol, (self.alpha, None))
-                features = self._symbols[symbol] = SymbolFeatures(alpha, half_life_s, self.window)
+                smoothing = Smoothing(alpha, half_life_s, self.window, self.target_bps)
+                features = self._symbols[symbol] = SymbolFeatures(smoothing)
                 if len(self._symbols) > self.max_symbols:
                     self._symbols.popitem(last=False)
                     self._forgotten += 1

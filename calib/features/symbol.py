@@ -1,83 +1,61 @@
-"""The statistics of one symbol, together under one lock."""
+"""The features of one symbol, together under one lock, and which of them take which event."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
-from calib.features.absorb_rate import AbsorbRate
-from calib.features.average import average
-from calib.features.decayed_ratio import DecayedRatio
-from calib.features.queue_eta import QueueETA
-from calib.features.rolling_quantile import RollingQuantile
+from calib.features.live.base import LiveFeature, Smoothing
+from calib.features.live.table import FEATURE_TABLE
 from calib.features.snapshot import FeatureSnapshot
-from calib.features.volatility import RollingVolatility
+
+_EVENTS: Final = ("on_tick", "on_book", "on_quote", "on_queue", "on_quote_gone", "on_fill")
 
 
 class SymbolFeatures:
-    """Every statistic that `FeatureCollector` keeps of one symbol.
+    """Every feature that `FeatureCollector` keeps of one symbol.
 
-    The collector checks the numbers and holds ``lock`` around each call; nothing here locks or checks again.
+    The collector checks the numbers and holds ``lock`` around each call; nothing here locks or checks again. For each
+    kind of event there is a tuple of the features' methods that take it, in the order of the table.
     """
 
-    __slots__ = (
-        "absorb",
-        "adverse",
-        "depth",
-        "eta",
-        "fill_rate",
-        "fills_maker",
-        "fills_taker",
-        "latency",
-        "latency_p95",
-        "lock",
-        "pnl_dev",
-        "slippage",
-        "taker",
-        "ticks",
-        "volatility",
-    )
+    __slots__ = ("features", "fills_maker", "fills_taker", "lock", "ticks", *_EVENTS)
 
-    def __init__(self, alpha: float, half_life_s: float | None, window: int) -> None:
+    on_tick: tuple[Callable[[float, int], None], ...]
+    on_book: tuple[Callable[[float, float, int], None], ...]
+    on_quote: tuple[Callable[[], None], ...]
+    on_queue: tuple[Callable[[str, float, float, int], None], ...]
+    on_quote_gone: tuple[Callable[[str], None], ...]
+    on_fill: tuple[Callable[[Any], None], ...]
+
+    def __init__(self, smoothing: Smoothing, table: Sequence[type[LiveFeature]] = FEATURE_TABLE) -> None:
         self.lock = threading.Lock()
-        self.volatility = RollingVolatility(alpha, half_life_s)
-        self.depth = average(alpha, half_life_s)
-        self.latency = RollingQuantile(0.95, window)
-        self.latency_p95 = average(alpha, half_life_s)
-        self.pnl_dev = average(alpha, half_life_s)
-        self.fill_rate = DecayedRatio(alpha)
-        self.taker = average(alpha, half_life_s)
-        self.absorb = AbsorbRate(alpha, half_life_s)
-        self.eta = QueueETA(alpha, half_life_s)
-        self.slippage = average(alpha, half_life_s)
-        self.adverse = average(alpha, half_life_s)
+        self.features: dict[str, LiveFeature] = {}
+        for kind in table:
+            self.features[kind.name] = kind(replace(smoothing, earlier=self.features))
         self.ticks = 0
         self.fills_maker = 0
         self.fills_taker = 0
+        self._listen()
 
     def snapshot(self, symbol: str) -> FeatureSnapshot:
         """All of it at this moment."""
-        return FeatureSnapshot(
-            symbol,
-            vol_realized=self.volatility.get(),
-            liq_top_depth=self.depth.get(),
-            latency_p95=self.latency_p95.get(),
-            pnl_dev=self.pnl_dev.get(),
-            fill_rate=self.fill_rate.get(),
-            taker_share=self.taker.get(),
-            queue_absorb_rate=self.absorb.get(),
-            queue_eta_ms=self.eta.get(),
-            slippage_bps=self.slippage.get(),
-            adverse_move_bps=self.adverse.get(),
-            fills_total=self.fills_maker + self.fills_taker,
-            fills_maker=self.fills_maker,
-            fills_taker=self.fills_taker,
-        )
+        values = (feature.get() for feature in self.features.values())
+        total = self.fills_maker + self.fills_taker
+        return FeatureSnapshot(symbol, *values, total, self.fills_maker, self.fills_taker)
+
+    def _listen(self) -> None:
+        for event in _EVENTS:
+            methods = tuple(getattr(item, event) for item in self.features.values() if hasattr(item, event))
+            setattr(self, event, methods)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if name != "lock"}
+        return {name: getattr(self, name) for name in ("features", "fills_maker", "fills_taker", "ticks")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.lock = threading.Lock()
         for name, value in state.items():
             setattr(self, name, value)
+        self._listen()

@@ -12,9 +12,9 @@ from calib.config import Setting, setting, settings_of
 class FeedsSettings:
     """Where feeds lie, where results go, and how feeds are read; keys without a section."""
 
-    feeds: str = setting("artifacts/edge/feeds", "Directory of the feed files")
-    out: str = setting("artifacts/edge", "Root that holds datasets/, rejects/ and reports/")
-    symbols: tuple[str, ...] = setting((), "Symbols to work on; empty for all")
+    feeds: str = setting("artifacts/edge/feeds", "Directory of the feed files", metavar="DIR")
+    out: str = setting("artifacts/edge", "Root that holds datasets/, rejects/ and reports/", metavar="DIR")
+    symbols: tuple[str, ...] = setting((), "Symbols to work on; empty for all", metavar="SYM[,SYM]")
     max_reject_ratio: float = setting(0.01, "Share of bad lines in one file past which a run ends", 0, 1)
     jobs: int | None = setting(
         None,

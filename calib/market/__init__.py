@@ -8,7 +8,8 @@ from calib.market.cache.entry import MDCacheEntry, MDCacheMeta
 from calib.market.cache.freshness import Source, TrustLevel, UseCase
 from calib.market.cache.invalidation import MDCacheInvalidator
 from calib.market.cache.md_cache import MDCache
-from calib.market.cache.protocols import CacheMetrics, CachePolicy
+from calib.market.cache.orderbook_manager import OrderbookManager
+from calib.market.cache.protocols import CacheMetrics
 from calib.market.stream.backoff import Backoff
 from calib.market.stream.book_stream import BookStream, StreamSettings
 from calib.market.stream.checksum import KrakenChecksum, OkxChecksum
@@ -25,6 +26,7 @@ from calib.market.stream.messages import (
     StreamState,
 )
 from calib.market.stream.sequence import RULES, SequenceVerdict
+from calib.policy import CachePolicy
 
 __all__ = [
     "RULES",
@@ -46,6 +48,7 @@ __all__ = [
     "MDCacheMeta",
     "OkxChecksum",
     "OrderBook",
+    "OrderbookManager",
     "Outcome",
     "Reason",
     "Resync",

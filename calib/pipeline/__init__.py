@@ -1,7 +1,9 @@
 """The quoting pipeline: the tick's context, its stages, the one that reads the market, and what they measure."""
 
-from calib.pipeline.context import NO_STAMP, CacheStamp, Decision, MarketData, QuoteContext, ShadowAnswer
+from calib.pipeline.cache_stamp import NO_STAMP, CacheStamp
+from calib.pipeline.context import Decision, QuoteContext, ShadowAnswer
 from calib.pipeline.fetch import FetchMDStage
+from calib.pipeline.market_data import MarketData
 from calib.pipeline.metrics import StageMetrics
 from calib.pipeline.pipeline import Pipeline, Tick
 from calib.pipeline.stage import QuoteStage

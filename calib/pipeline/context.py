@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import Any, Self
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from calib.market import BookView, MDCacheMeta
+from calib.market.cache.entry import MDCacheMeta
+from calib.pipeline.cache_stamp import NO_STAMP, CacheStamp
+from calib.pipeline.market_data import MarketData
 
 
 class Decision(enum.StrEnum):
@@ -24,80 +24,6 @@ class Decision(enum.StrEnum):
     """Quote wider: the prices are older than they should be."""
     SKIP = "skip"
     """Do not quote: the stages that follow are not run."""
-
-
-class MarketData(NamedTuple):
-    """The market as a tick sees it; the same whether it came through the cache or not.
-
-    Parameters
-    ----------
-    symbol
-        The instrument.
-    bids, asks
-        ``(price, qty)``, the best first.
-    update_id
-        The venue's id of the book; None where it has none.
-    depth
-        Levels a side that were asked for.
-    """
-
-    symbol: str
-    bids: tuple[tuple[float, float], ...]
-    asks: tuple[tuple[float, float], ...]
-    update_id: int | None
-    depth: int
-
-    @classmethod
-    def of(cls, book: BookView) -> Self:
-        """The market data of a book.
-
-        >>> from calib.market import BookView
-        >>> MarketData.of(BookView("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 1)).mid
-        100.0
-        """
-        return tuple.__new__(cls, book)  # a view's fields, in a view's order
-
-    @property
-    def best_bid(self) -> float | None:
-        """The highest bid; None where there is none."""
-        return self.bids[0][0] if self.bids else None
-
-    @property
-    def best_ask(self) -> float | None:
-        """The lowest ask; None where there is none."""
-        return self.asks[0][0] if self.asks else None
-
-    @property
-    def mid(self) -> float | None:
-        """Half way between the best bid and ask; None while a side is empty."""
-        return (self.bids[0][0] + self.asks[0][0]) / 2 if self.bids and self.asks else None
-
-
-class CacheStamp(NamedTuple):
-    """The state of the book that a quote was made from, for the quote's line and for its fills'.
-
-    Parameters
-    ----------
-    used_stale
-        Whether the cache served it past its freshness; None where it did not come from the cache.
-    cache_age_ms
-        Its age when it was served, ms; None likewise.
-    """
-
-    used_stale: bool | None
-    cache_age_ms: float | None
-
-    def fields(self) -> dict[str, Any]:
-        """The two fields by their names in the feeds.
-
-        >>> CacheStamp(False, 12.5).fields()
-        {'used_stale': False, 'cache_age_ms': 12.5}
-        """
-        return {"used_stale": self.used_stale, "cache_age_ms": self.cache_age_ms}
-
-
-NO_STAMP: Final = CacheStamp(None, None)
-"""Of a quote whose book did not come from the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +99,7 @@ class QuoteContext(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if type(self.values) is not MappingProxyType:
             # A copy: a dict that its giver changes later would change this tick.
-            msgspec.structs.force_setattr(self, "values", MappingProxyType(dict(self.values)))
+            force_setattr(self, "values", MappingProxyType(dict(self.values)))
 
     def __hash__(self) -> int:
         return hash((self.symbol, self.expected_update_id, self.market_data))
@@ -199,7 +125,13 @@ class QuoteContext(msgspec.Struct, frozen=True):
         self, market_data: MarketData | None, meta: MDCacheMeta | None = None, shadow: ShadowAnswer | None = None
     ) -> Self:
         """The tick with its market data, and how they were come by."""
-        return replace(self, market_data=market_data, meta=meta, shadow=shadow)
+        # A copy with fields set costs half of `replace`, which checks `values` again; this happens on every tick.
+        made: Self = self.__copy__()  # type: ignore[attr-defined]  # msgspec types do not list it
+        force_setattr(made, "market_data", market_data)
+        force_setattr(made, "meta", meta)
+        if shadow is not self.shadow:
+            force_setattr(made, "shadow", shadow)
+        return made
 
     def with_decision(self, decision: Decision, widen_ratio: float = 1.0) -> Self:
         """The tick with the decision how to quote."""

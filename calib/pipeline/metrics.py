@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, overload
 
 from calib.features import RollingQuantile
-
-if TYPE_CHECKING:
-    from calib.pipeline.context import ShadowAnswer
+from calib.pipeline.context import ShadowAnswer
 
 _LABELS: Final = 256
 """Distinct labels kept of a kind; the rest is counted under ``other``."""
@@ -113,9 +111,18 @@ class StageMetrics:
         """Age of a book that was served, ms."""
         self._symbol(symbol).age.update(age_ms)
 
-    def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None:
-        """Duration of a refresh that brought a book, ms."""
-        self._symbol(symbol).refresh.update(latency_ms)
+    @overload
+    def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None: ...
+    @overload
+    def record_md_refresh_latency(self, symbol: float) -> None: ...
+    def record_md_refresh_latency(self, symbol: str | float = "", latency_ms: float | None = None) -> None:
+        """Duration of a refresh that brought a book, ms.
+
+        Called as ``record_md_refresh_latency(latency_ms)``, without a symbol, it counts for the symbol ``""``.
+        """
+        if latency_ms is None:
+            symbol, latency_ms = "", float(symbol)
+        self._symbol(str(symbol)).refresh.update(latency_ms)
 
     def get_md_cache_hit_ratio(self, symbol: str | None = None) -> float | None:
         """hits / (hits + misses), of a symbol or of all; None without reads."""

@@ -20,13 +20,14 @@ from calib.recorded.true_book import TrueBook
 from calib.replay.expand import expanded
 from calib.replay.fault_injector import FaultInjector
 from calib.replay.grid import FeatureGrid
+from calib.replay.heartbeats import Heartbeats
 from calib.replay.reader import Reader
 from calib.replay.recording import Recording
+from calib.replay.scheduler import MAX_SILENCE_US, NS_PER_US, Scheduler
 from calib.replay.settings import ReplaySettings
 from calib.replay.sources import US_PER_S, Event, EventKind
 from calib.virtual_loop import VirtualLoop
 
-NS_PER_US: Final = 1000
 _HEAD: Final = 10_000
 _USE_CASES: Final = frozenset(UseCase)
 _COUNTED: Final = {
@@ -36,8 +37,6 @@ _COUNTED: Final = {
     "fills": EventKind.FILLS,
 }
 _TRADES: Final = EventKind.TRADES  # they and books show that the recording goes on
-MAX_SILENCE_US: Final = 60 * US_PER_S
-"""A symbol whose recording says nothing for longer is not read: nobody knows what was true then."""
 
 
 class Driver:
@@ -80,16 +79,11 @@ class Driver:
         self.collector = FeatureCollector(clock=self._clock)
         every_us = settings.features_every_us
         self.grid = None if every_us is None else FeatureGrid(every_us)
-        self._next_grid_us = None if every_us is None else _next(self.start_us, every_us)
-        self._next_read_us: int | None = None
-        self._heard_us = self.start_us
-        self._idle_until_us = self._scheduled = 0
         self._heard_of: dict[str, int] = {}
 
     def run(self, loop: VirtualLoop) -> None:
         """Replay everything; see `calib.virtual_loop.drive`. The loop has this driver's `clock`."""
         settings, clock = self.settings, self._clock
-        self._loop = loop
         faults = FaultScript(settings.faults)
         self.endpoint = SnapshotEndpoint(clock, self._true_view, latency=settings.latency.source_of_ns(), faults=faults)
         # Seeded: the jitter of pauses and attempts must fall alike in every run.
@@ -107,7 +101,16 @@ class Driver:
             direct=settings.latency.source_of_ns(),
             file=self.file,
         )
-        self._replay()
+        self._scheduler = Scheduler(
+            loop,
+            self.start_us,
+            self.recording,
+            read_every_us=settings.read_every_us,
+            read=self._read_all,
+            grid_every_us=settings.features_every_us,
+            take_grid=self._take_grid,
+        )
+        self._replay(loop, self._scheduler)
         loop.finish(self.reader.finish())
         self.cache_summary: Mapping[str, Any] = self.cache.metrics_summary()
         self.streams = {symbol: self._stream_counts(symbol) for symbol in sorted(self._books)}
@@ -129,65 +132,54 @@ class Driver:
 
     # --- the loop
 
-    def _replay(self) -> None:
+    def _replay(self, loop: VirtualLoop, scheduler: Scheduler) -> None:
         handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by `EventKind`
         counts = [0] * len(handlers)
         start_us = last_us = self.start_us
-        loop, clock, heard_of = self._loop, self._clock, self._heard_of
+        clock, heard_of = self._clock, self._heard_of
+        heartbeats = Heartbeats(loop, scheduler, None if self.injector is None else self.injector.alike_us)
         events = chain(self._head, self._events)
-        skipped: Event | None = None
-        alike_until_us = 0
         for count, event in enumerate(expanded(events) if self.settings.expand else events):
             if not count & 4095:
                 self._progress(4096.0)
             us, kind, _, _, record, added = event
-            if us < alike_until_us and kind == _TRADES:
+            if us < heartbeats.until_us and kind == _TRADES:
                 counts[kind] += 1
                 heard_of[record.symbol] = us
-                skipped = event
+                heartbeats.skipped = event
                 continue
-            if skipped is not None:
-                last_us = self._catch_up(skipped)
-                skipped = None
+            if heartbeats.skipped is not None:
+                last_us = self._deliver_skipped(scheduler, heartbeats)
             if us < start_us:
                 self._warm_up(event)
                 continue
-            if us < self._idle_until_us and loop.scheduled == self._scheduled:
+            if us < scheduler.idle_until_us and loop.scheduled == scheduler.scheduled:
                 if kind <= _TRADES:
-                    self._heard_us = us
+                    scheduler.heard_us = us
                 clock.reach_ns((us - start_us) * NS_PER_US)
             else:
-                self._up_to(us, kind)
+                scheduler.advance(us, heard=kind <= _TRADES)
             if not added:
                 counts[kind] += 1
             handlers[kind](event)
-            alike_until_us = self._alike_until(us) if kind == _TRADES else 0
+            if kind == _TRADES:
+                heartbeats.delivered(us)
+            else:
+                heartbeats.until_us = 0
             if us > last_us:
                 last_us = us
-        if skipped is not None:
-            last_us = self._catch_up(skipped)
-        self._end(counts, last_us)
-
-    def _end(self, counts: list[int], last_us: int) -> None:
-        """What is due until the last line, that moment included."""
-        if self._next_read_us is not None:
-            self._reads_until(last_us + 1)
-        if self._next_grid_us is not None:
-            self._grid_until(last_us + 1)
+        if heartbeats.skipped is not None:
+            last_us = self._deliver_skipped(scheduler, heartbeats)
+        scheduler.finish(last_us)
         counted = {name: counts[kind] for name, kind in _COUNTED.items() if counts[kind]}
         self.recording.lines.update(counted)
         self.recording.last_us = last_us if counted else None
 
-    def _alike_until(self, us: int) -> int:
-        """Until when only the last of the trades that follow the one at ``us`` counts: they are signs of life."""
-        if self._loop.scheduled != self._scheduled:
-            return 0
-        idle_until_us = self._idle_until_us  # before that nobody looks
-        return idle_until_us if self.injector is None else min(idle_until_us, us + self.injector.alike_us)
-
-    def _catch_up(self, skipped: Event) -> int:
-        """Take the last of the trades that were alike."""
-        self._heard_us = skipped.us
+    def _deliver_skipped(self, scheduler: Scheduler, heartbeats: Heartbeats) -> int:
+        """Take the last of the trades that were skipped; its time, Unix us."""
+        skipped, heartbeats.skipped = heartbeats.skipped, None
+        assert skipped is not None
+        scheduler.heard_us = skipped.us
         self._clock.reach_ns((skipped.us - self.start_us) * NS_PER_US)
         self._trade(skipped)
         return skipped.us
@@ -196,61 +188,16 @@ class Driver:
         if event.kind == EventKind.BOOK:
             self._true(event.record).apply(event.record, 0, delivered=False)
 
-    def _up_to(self, us: int, kind: int) -> None:
-        """Everything that is due before an event: scheduled reads, the grid, timers and refreshes."""
-        heard = kind <= _TRADES
-        if heard and us - self._heard_us > MAX_SILENCE_US:
-            self.recording.silences += 1
-            self.recording.silent_s += (us - self._heard_us) / US_PER_S
-            if self._next_read_us is not None:
-                self._reads_until(self._heard_us + 1)
-                self._next_read_us = _next(us - 1, self.settings.read_every_us or 1)
-        if self._next_read_us is not None:
-            # At its own moment a read comes after books and trades, as ticks do.
-            self._reads_until(us if heard else us + 1)
-        if self._next_grid_us is not None and self._next_grid_us < us:
-            self._grid_until(us)
-        if heard:
-            self._heard_us = us
-        self._until(us)
-        self._update_next_wakeup()
-
-    def _update_next_wakeup(self) -> None:
-        """Note until when nothing is due: most lines come before that, and must not pay for asking who waits."""
-        self._scheduled = self._loop.scheduled
-        until_us = self._heard_us + MAX_SILENCE_US
-        for due_us in (self._next_read_us, self._next_grid_us):
-            if due_us is not None and due_us < until_us:
-                until_us = due_us
-        next_ns = self._loop.next_due_ns()
-        if next_ns is not None:
-            until_us = min(until_us, self.start_us + next_ns // NS_PER_US)
-        self._idle_until_us = until_us
-
-    def _reads_until(self, before_us: int) -> None:
+    def _read_all(self, at_us: int) -> None:
+        """A scheduled read of every symbol whose recording goes on."""
         settings = self.settings
-        assert settings.read_every_us is not None
-        while self._next_read_us is not None and self._next_read_us < before_us:
-            at_us = self._next_read_us
-            if self._next_grid_us is not None and self._next_grid_us < at_us:
-                self._grid_until(at_us)
-            self._until(at_us)
-            for symbol in self._readable:
-                if at_us - self._heard_of[symbol] <= MAX_SILENCE_US:
-                    self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
-            self._next_read_us = at_us + settings.read_every_us
+        for symbol in self._readable:
+            if at_us - self._heard_of[symbol] <= MAX_SILENCE_US:
+                self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
 
-    def _grid_until(self, before_us: int) -> None:
+    def _take_grid(self, at_us: int) -> None:
         assert self.grid is not None
-        assert self._next_grid_us is not None
-        while self._next_grid_us < before_us:
-            self._until(self._next_grid_us)
-            self.grid.take(self._next_grid_us, self.collector)
-            self._next_grid_us += self.grid.every_us
-
-    def _until(self, us: int) -> None:
-        """Move the time on. Only what is due on the way takes the loop; most lines find nothing due."""
-        self._loop.run_until_ns((us - self.start_us) * NS_PER_US)
+        self.grid.take(at_us, self.collector)
 
     # --- what happens
 
@@ -333,10 +280,7 @@ class Driver:
         """Its true book is known for the first time: from now on it is read."""
         book.readable = True
         self._readable = sorted([*self._readable, symbol])
-        every_us = self.settings.read_every_us
-        if every_us is not None and self._next_read_us is None:
-            self._next_read_us = _next(us - 1, every_us)
-            self._idle_until_us = 0
+        self._scheduler.start_reading(us)
 
     def _depth(self, depth: int) -> int:
         limit = self.settings.md_cache.max_depth
@@ -375,8 +319,3 @@ def _look_ahead(events: Iterator[Event]) -> tuple[list[Event], list[str]]:
         if len(head) >= _HEAD:
             break
     return head, []
-
-
-def _next(us: int, every_us: int) -> int:
-    """The first point of the grid after ``us``."""
-    return (us // every_us + 1) * every_us

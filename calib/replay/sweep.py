@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from calib.errors import CalibError
-from calib.pipeline.limits import Judged, Limit
-from calib.replay.gate import judge
+from calib.limits import Limit, LimitResult
+from calib.replay.limits import check_overall
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 
@@ -57,14 +57,14 @@ class Point:
     outcome: Mapping[str, Any]
     hit_ratio: float | None
     cost_bps: float | None
-    gate: tuple[Judged, ...]
+    gate: tuple[LimitResult, ...]
 
     @classmethod
     def of(cls, chosen: Mapping[str, Any], outcome: Mapping[str, Any], limits: tuple[Limit, ...]) -> Point:
         """The point of an outcome."""
         overall = outcome["overall"]
         cost_bps = overall["staleness"]["error_bps"]["mean"]
-        return cls(chosen, outcome, overall["hit_ratio"], cost_bps, tuple(judge(overall, limits)))
+        return cls(chosen, outcome, overall["hit_ratio"], cost_bps, tuple(check_overall(overall, limits)))
 
     @property
     def passed(self) -> bool | None:

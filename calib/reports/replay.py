@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calib.pipeline.limits import Judged
+from calib.limits import LimitResult
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, number
 from calib.reports.replay_cells import STATUSES, flat, gate_table, notes_list, settings_table, share, shown
 
 
-def replay_text(outcome: Mapping[str, Any], gate: Sequence[Judged] = ()) -> str:
+def replay_text(outcome: Mapping[str, Any], gate: Sequence[LimitResult] = ()) -> str:
     """One replay as Markdown; the same outcome gives the same bytes."""
     overall = outcome["overall"]
     parts = [

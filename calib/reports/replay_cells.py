@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from calib.pipeline.limits import Judged
+from calib.limits import LimitResult
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, number, percent
 
@@ -39,7 +39,7 @@ def verdict(passed: bool | None) -> str:
     return _VERDICTS[passed]
 
 
-def gate_table(gate: Sequence[Judged]) -> str:
+def gate_table(gate: Sequence[LimitResult]) -> str:
     """The conditions with their verdicts."""
     rows = [
         [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calib.pipeline.limits import Judged
+from calib.limits import LimitResult
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, number
 from calib.reports.replay_cells import flat, headline, notes_list, notes_of_all, settings_table, shown, verdict
 
 
 def compare_text(
-    names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], gates: Sequence[Sequence[Judged]] = ()
+    names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], gates: Sequence[Sequence[LimitResult]] = ()
 ) -> str:
     """Configurations side by side as Markdown; ``gates``: of each, where they were judged."""
     settings = [flat(outcome["settings"]) for outcome in outcomes]
@@ -31,7 +31,7 @@ def compare_text(
 
 
 def compare_tables(
-    names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], gates: Sequence[Sequence[Judged]] = ()
+    names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], gates: Sequence[Sequence[LimitResult]] = ()
 ) -> str:
     """The settings that differ, the figures and the gates."""
     settings = [flat(outcome["settings"]) for outcome in outcomes]
@@ -50,14 +50,14 @@ def compare_tables(
     return "\n\n".join(parts)
 
 
-def _gate_rows(gates: Sequence[Sequence[Judged]]) -> list[list[str]]:
+def _gate_rows(gates: Sequence[Sequence[LimitResult]]) -> list[list[str]]:
     """Each configuration has its own limits: value, limit and verdict of each."""
     names = dict.fromkeys(judged.limit.name for gate in gates for judged in gate)
     found = [{judged.limit.name: judged for judged in gate} for gate in gates]
     return [[name, *(NONE if name not in gate else _judged(gate[name]) for gate in found)] for name in names]
 
 
-def _judged(judged: Judged) -> str:
+def _judged(judged: LimitResult) -> str:
     return f"{number(judged.value)} {judged.limit.sign} {number(judged.limit.limit)}: {verdict(judged.passed)}"
 
 

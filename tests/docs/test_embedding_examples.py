@@ -13,7 +13,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HOW_TO = REPOSITORY / "docs" / "how-to"
 
 
-@pytest.mark.parametrize("page", ["embed-the-cache.md", "embed-in-a-bot.md", "replay-a-recording.md"])
+@pytest.mark.parametrize(
+    "page", ["embed-the-cache.md", "embed-in-a-bot.md", "replay-a-recording.md", "respond-to-a-cache-violation.md"]
+)
 def test_the_example_runs_and_prints_what_the_page_says(page: str, tmp_path: Path) -> None:
     text = (HOW_TO / page).read_text(encoding="utf-8")
     program = re.search(r"```python\n(.*?)```", text, re.DOTALL)

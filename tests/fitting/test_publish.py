@@ -16,7 +16,8 @@ import pytest
 from calib.errors import NotACalibration
 from calib.fitting.document import iso
 from calib.fitting.fit import FitResult
-from calib.fitting.publish import GuardRails, Publication, publish
+from calib.fitting.guard_rails import GuardRails
+from calib.fitting.publish import Publication, publish
 from calib.fitting.published import content_hash, load_calibration, previous_path
 
 TO = 1_735_776_000.0

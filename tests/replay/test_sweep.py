@@ -13,10 +13,10 @@ import orjson
 import pytest
 
 from calib.errors import NoFeeds
+from calib.limits import Limit, LimitResult
 from calib.market import MDCacheConfig
-from calib.pipeline.limits import Judged, Limit
-from calib.replay.gate import judge, limits_from
 from calib.replay.latencies import LatencyChoice
+from calib.replay.limits import check_overall, limits_from
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 from calib.replay.sweep import Job, Point, cheapest, frontier, run_all
@@ -74,7 +74,7 @@ def test_the_outcome_has_the_same_bytes_under_every_hash_seed(feeds: Path, tmp_p
 
 
 def point(name: str, hit_ratio: float | None, cost_bps: float | None, limit: float = 0.0) -> Point:
-    gate = judge(_overall(hit_ratio, cost_bps), (Limit("hit_ratio", ">=", limit),))
+    gate = check_overall(_overall(hit_ratio, cost_bps), (Limit("hit_ratio", ">=", limit),))
     return Point({"name": name}, {}, hit_ratio, cost_bps, tuple(gate))
 
 
@@ -110,8 +110,8 @@ def test_the_cheapest_is_the_least_stale_of_those_that_pass() -> None:
 
 def test_a_limit_without_data_is_missed_only_where_strictness_is_asked() -> None:
     unknown = point("unknown", 0.5, 0.5)
-    unknown = replace(unknown, gate=(*unknown.gate, Judged(Limit("error_p95_bps", "<=", 1.0), None, None)))
-    missed = replace(unknown, gate=(*unknown.gate, Judged(Limit("fetch_md_p95_ms", "<=", 1.0), 2.0, False)))
+    unknown = replace(unknown, gate=(*unknown.gate, LimitResult(Limit("error_p95_bps", "<=", 1.0), None, None)))
+    missed = replace(unknown, gate=(*unknown.gate, LimitResult(Limit("fetch_md_p95_ms", "<=", 1.0), 2.0, False)))
     assert (unknown.passed, missed.passed, point("met", 0.5, 0.5).passed) == (None, False, True)
     assert cheapest([unknown, missed]) == unknown
     assert cheapest([unknown, missed], strict=True) is None
@@ -119,7 +119,7 @@ def test_a_limit_without_data_is_missed_only_where_strictness_is_asked() -> None
 
 def test_a_limit_is_met_exactly_missed_or_without_data() -> None:
     section = {"min_hit_ratio": 0.7, "max_fetch_p95_ms": None, "max_pricing_on_stale": 0.1, "max_error_p95_bps": 1.0}
-    judged = judge(_overall(0.7, 1.0000001), limits_from(section))
+    judged = check_overall(_overall(0.7, 1.0000001), limits_from(section))
     assert [(one.limit.name, one.passed) for one in judged] == [
         ("hit_ratio", True),
         ("pricing_on_stale_ratio", None),

@@ -44,15 +44,18 @@ class Encoder:
         The table of the feed's fields.
     clock
         Stamps a record that has no `ts`.
+    compact
+        Whether what is null or derivable (`ts_iso`) is left out of the line.
     """
 
-    __slots__ = ("_clock", "_feed", "_second", "_shapes", "_stamped", "_symbols", "_type")
+    __slots__ = ("_clock", "_compact", "_feed", "_second", "_shapes", "_stamped", "_symbols", "_type")
 
-    def __init__(self, feed: Feed, clock: Clock) -> None:
+    def __init__(self, feed: Feed, clock: Clock, *, compact: bool = False) -> None:
         self._feed = feed
+        self._compact = compact
         self._clock = clock
         self._type: Any = record_type(feed)
-        self._stamped = any(field.name == "ts_iso" for field in feed.fields)
+        self._stamped = not compact and any(field.name == "ts_iso" for field in feed.fields)
         self._symbols: set[str] = set()
         self._shapes: dict[tuple[str, ...], dict[str, None]] = {}
         self._second = (-1, "")
@@ -79,6 +82,8 @@ class Encoder:
         line["ts"] = micros / 1e6
         if self._stamped:
             line["ts_iso"] = self._iso(micros)
+        if self._compact:
+            line = {name: value for name, value in line.items() if value is not None}
         try:
             return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, Unpack, get_args, overload
 
 from calib.clock import Clock, SystemClock
 from calib.errors import BadRecord, ConfigError
@@ -14,6 +14,7 @@ from calib.feeds.schema.table import BOOK, FILLS, PIPELINE_TICKS, QUOTES, TRADES
 from calib.feeds.writers import lifetime
 from calib.feeds.writers.channel import BackgroundChannel, Channel, OnError, WhenFull
 from calib.feeds.writers.encoding import Encoder
+from calib.feeds.writers.fields import BookFields, FillFields, QuoteFields, TickFields, TradeFields
 from calib.feeds.writers.rotation import DayFiles, FsyncPolicy
 from calib.feeds.writers.sampling import Sampler
 from calib.feeds.writers.tail import Repair
@@ -21,6 +22,8 @@ from calib.files import make_directory
 
 DEFAULT_CAPACITY: Final = 65_536
 DEFAULT_FLUSH_INTERVAL_S: Final = 0.5
+_KEYWORDS: Final[Any] = object()
+"""In place of a record: its fields were given as keywords."""
 
 
 class Options(TypedDict, total=False):
@@ -34,6 +37,7 @@ class Options(TypedDict, total=False):
     install_signal_handlers: bool
     clock: Clock | None
     on_error: OnError | None
+    compact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ class FeedLogger:
         Stamps records without a `ts`; default the system's.
     on_error
         Takes a `SinkFailed` where it would be raised; called from whatever thread met it, must not raise.
+    compact
+        True: what is null, and `ts_iso`, which follows from `ts`, is left out. Readers take both forms; lines are
+        about half as long.
 
     Raises
     ------
@@ -118,6 +125,7 @@ class FeedLogger:
         install_signal_handlers: bool = False,
         clock: Clock | None = None,
         on_error: OnError | None = None,
+        compact: bool = False,
     ) -> None:
         _within("capacity", capacity, 1, 100_000_000)
         _within("flush_interval_s", flush_interval_s, 0.001, 3600)
@@ -127,7 +135,7 @@ class FeedLogger:
         make_directory(self.directory)
         self._refused = 0
         self._counting = threading.RLock()
-        self._encode = Encoder(self.feed, clock or SystemClock()).encode
+        self._encode = Encoder(self.feed, clock or SystemClock(), compact=compact).encode
         self._files = DayFiles(self.directory, self.feed.kind, fsync)
         self._channel: Channel = (
             BackgroundChannel(self._files, on_error, capacity, when_full, flush_interval_s)
@@ -139,13 +147,15 @@ class FeedLogger:
             lifetime.install_sigterm()
         lifetime.register(self)
 
-    def log(self, record: Mapping[str, Any]) -> bool:
+    def log(self, record: Mapping[str, Any] = _KEYWORDS, /, **fields: Any) -> bool:
         """Accept one record; True where it will be written.
 
         Parameters
         ----------
         record
-            Fields as the feed's table lists them. Without `ts` the clock stamps it; `ts_iso` is always derived.
+            Fields as the feed's table lists them, or the same as keywords, whose names and types a type checker
+            checks. Without `ts` the clock stamps it; `ts_iso` is always derived. Numbers are ints and floats (numpy's
+            too); text and `decimal.Decimal` are refused here, whereas `OrderBook` takes them as prices.
 
         Raises
         ------
@@ -157,8 +167,9 @@ class FeedLogger:
         SinkClosed
             After `close`.
         """
+        given = fields if record is _KEYWORDS else _only(record, fields)
         try:
-            line = self._encode(record)
+            line = self._encode(given)
         except BadRecord:
             self._count_refusal()
             raise
@@ -237,11 +248,27 @@ class FillLogger(FeedLogger):
 
     feed = FILLS
 
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # the base takes the fields of every feed
+        def log(self, record: Mapping[str, Any], /) -> bool: ...
+        @overload
+        def log(self, **fields: Unpack[FillFields]) -> bool: ...
+        def log(self, record: Any = None, /, **fields: Any) -> bool: ...  # type: ignore[misc]  # mypy and Unpack
+
 
 class BookLogger(FeedLogger):
     """Writes ``book_YYYYMMDD.jsonl``: recorded snapshots and deltas. Parameters as in `FeedLogger`."""
 
     feed = BOOK
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # the base takes the fields of every feed
+        def log(self, record: Mapping[str, Any], /) -> bool: ...
+        @overload
+        def log(self, **fields: Unpack[BookFields]) -> bool: ...
+        def log(self, record: Any = None, /, **fields: Any) -> bool: ...  # type: ignore[misc]  # mypy and Unpack
 
 
 class TradeLogger(FeedLogger):
@@ -249,11 +276,27 @@ class TradeLogger(FeedLogger):
 
     feed = TRADES
 
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # the base takes the fields of every feed
+        def log(self, record: Mapping[str, Any], /) -> bool: ...
+        @overload
+        def log(self, **fields: Unpack[TradeFields]) -> bool: ...
+        def log(self, record: Any = None, /, **fields: Any) -> bool: ...  # type: ignore[misc]  # mypy and Unpack
+
 
 class QuoteLogger(FeedLogger):
     """Writes ``quotes_YYYYMMDD.jsonl``: one line per closed quote of ours. Parameters as in `FeedLogger`."""
 
     feed = QUOTES
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # the base takes the fields of every feed
+        def log(self, record: Mapping[str, Any], /) -> bool: ...
+        @overload
+        def log(self, **fields: Unpack[QuoteFields]) -> bool: ...
+        def log(self, record: Any = None, /, **fields: Any) -> bool: ...  # type: ignore[misc]  # mypy and Unpack
 
 
 class PipelineTickLogger(FeedLogger):
@@ -279,12 +322,22 @@ class PipelineTickLogger(FeedLogger):
         self.sample_rate = sample_rate
         self._sampler = Sampler(sample_rate)
 
-    def log(self, record: Mapping[str, Any]) -> bool:
-        """Accept one tick; True where a line of its own will be written, False where another line stands for it.
+    if TYPE_CHECKING:
 
-        Raises as `FeedLogger.log`; a record that is refused is not counted as a tick.
-        """
-        return self._sampler.offer(record, self._log_sampled)
+        @overload  # type: ignore[override]  # the base takes the fields of every feed
+        def log(self, record: Mapping[str, Any], /) -> bool: ...
+        @overload
+        def log(self, **fields: Unpack[TickFields]) -> bool: ...
+        def log(self, record: Any = None, /, **fields: Any) -> bool: ...  # type: ignore[misc]  # mypy and Unpack
+
+    else:
+
+        def log(self, record=_KEYWORDS, /, **fields):
+            """Accept one tick; True where a line of its own will be written, False where another stands for it.
+
+            Raises as `FeedLogger.log`; a record that is refused is not counted as a tick.
+            """
+            return self._sampler.offer(fields if record is _KEYWORDS else _only(record, fields), self._log_sampled)
 
     def after_fork(self) -> None:
         super().after_fork()
@@ -295,6 +348,12 @@ class PipelineTickLogger(FeedLogger):
 
     def _sampled_out(self) -> int:
         return self._sampler.sampled_out
+
+
+def _only(record: Mapping[str, Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    if fields:
+        raise TypeError("give a record or its fields as keywords, not both")
+    return record
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

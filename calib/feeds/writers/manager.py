@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar, Unpack
+from typing import Final, Self, TypeVar, Unpack
 
 from calib.errors import SinkClosed, SinkFailed
+from calib.feeds.writers.fields import BookFields, FillFields, QuoteFields, TickFields, TradeFields
 from calib.feeds.writers.loggers import (
     BookLogger,
     FeedLogger,
@@ -77,23 +78,23 @@ class CalibrationLoggerManager:
     def quotes(self) -> QuoteLogger:
         return self._logger(QuoteLogger, QuoteLogger)
 
-    def log_fill(self, **fields: Any) -> bool:
+    def log_fill(self, **fields: Unpack[FillFields]) -> bool:
         """Log one execution; returns and raises as `FeedLogger.log`."""
         return self.enabled and self.fills.log(fields)
 
-    def log_tick(self, **fields: Any) -> bool:
+    def log_tick(self, **fields: Unpack[TickFields]) -> bool:
         """Log one tick of the quoting pipeline; returns and raises as `PipelineTickLogger.log`."""
         return self.enabled and self.ticks.log(fields)
 
-    def log_book(self, **fields: Any) -> bool:
+    def log_book(self, **fields: Unpack[BookFields]) -> bool:
         """Log one snapshot or delta; returns and raises as `FeedLogger.log`."""
         return self.enabled and self.book.log(fields)
 
-    def log_trade(self, **fields: Any) -> bool:
+    def log_trade(self, **fields: Unpack[TradeFields]) -> bool:
         """Log one trade of the market; returns and raises as `FeedLogger.log`."""
         return self.enabled and self.trades.log(fields)
 
-    def log_quote(self, **fields: Any) -> bool:
+    def log_quote(self, **fields: Unpack[QuoteFields]) -> bool:
         """Log one closed quote; returns and raises as `FeedLogger.log`."""
         return self.enabled and self.quotes.log(fields)
 

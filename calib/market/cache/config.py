@@ -9,11 +9,9 @@ from typing import Any, Final, Self
 
 from calib.config import Config, Setting, setting, settings_of
 from calib.errors import ConfigError
+from calib.policy import ORDER_BOOK_LIMIT_MS
 
 SECTION: Final = "md_cache"
-ORDER_BOOK_LIMIT_MS: Final = 5000
-"""The caching policy's limit for order books: nothing older is served to anyone."""
-
 _FOLLOWING: Final = ("hard_ttl_ms", "fresh_ms_for_pricing", "guard_max_age_ms", "refresh_backoff_cap_ms")
 
 

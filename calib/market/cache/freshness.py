@@ -12,7 +12,8 @@ from typing import Final, Self
 
 from calib.clock import NS_PER_MS
 from calib.errors import UseCaseError
-from calib.market.cache.config import ORDER_BOOK_LIMIT_MS, MDCacheConfig
+from calib.market.cache.config import MDCacheConfig
+from calib.policy import ORDER_BOOK_LIMIT_MS
 
 NEVER: Final = -1
 """A bound in nanoseconds that no age meets."""

@@ -108,12 +108,13 @@ class Ingest:
         link, now_ns = self._link(connection), self._now_ns()
         for state, stream in self._streams(link):
             self._carry_out(state, stream.connect(now_ns).effects, now_ns)
-        link.alive(now_ns)
+        link.connected(now_ns)
 
     def on_disconnect(self, connection: str) -> None:
         """A connection is gone: nothing of it is served until `on_connect`."""
-        now_ns = self._now_ns()
-        for state, stream in self._streams(self._link(connection)):
+        link, now_ns = self._link(connection), self._now_ns()
+        link.disconnected()
+        for state, stream in self._streams(link):
             state.stop_timer()
             self._carry_out(state, stream.disconnect(now_ns).effects, now_ns)
 
@@ -124,6 +125,10 @@ class Ingest:
             known = Reason(reason) if reason in tuple(Reason) else Reason.MANUAL
             effects = state.stream.drop(known, now_ns).effects
             self._carry_out(state, [effect for effect in effects if not isinstance(effect, Invalidated)], now_ns)
+
+    def connection(self, name: str) -> Connection | None:
+        """The connection of that name, where anything came on it."""
+        return self._links.get(name)
 
     # --- what a reader finds
 
@@ -275,6 +280,8 @@ class Ingest:
         for effect in effects:
             match effect:
                 case Invalidated(reason):
+                    if reason not in _LABELS and state.stream is not None:
+                        state.stream.connection.lost_continuity()
                     self._store.drop(state, _LABELS.get(reason, "ws_gap"))
                 case Resync(epoch, delay_ns):
                     state.due = None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from calib.clock import NS_PER_MS
 from calib.market.cache.freshness import TrustLevel
-
-if TYPE_CHECKING:
-    from calib.market.cache.md_cache import MDCache
+from calib.market.cache.md_cache import MDCache
 
 
 class _Seen(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from calib.clock import NS_PER_MS, Clock
 from calib.errors import DepthError, MaxAgeError
 from calib.market.book.order_book import BookView
-from calib.market.cache.config import ORDER_BOOK_LIMIT_MS, MDCacheConfig
+from calib.market.cache.config import MDCacheConfig
 from calib.market.cache.entry import MDCacheEntry, MDCacheMeta
 from calib.market.cache.entry_table import EntryTable
 from calib.market.cache.filling import Filling
@@ -31,14 +31,16 @@ from calib.market.cache.ingest import Ingest
 from calib.market.cache.refresh import Refresh, RefreshCallback
 from calib.market.cache.refresh_backoff import RefreshBackoff
 from calib.market.cache.snapshot_payload import read_body
-from calib.market.cache.stats import CacheStats, hit_ratio, latency_p95_ms, symbol_summary
+from calib.market.cache.stats import CacheStats, hit_ratio, hits, latency_p95_ms, symbol_summary
 from calib.market.cache.symbol_state import SymbolState
 from calib.market.stream.messages import Action as StreamAction
 from calib.market.stream.messages import Delta, Snapshot
+from calib.policy import ORDER_BOOK, ORDER_BOOK_LIMIT_MS, CacheCounts, default_monitor
 
 if TYPE_CHECKING:
-    from calib.market.cache.protocols import CacheMetrics, CachePolicy
+    from calib.market.cache.protocols import CacheMetrics
     from calib.market.stream.book_stream import BookStream
+    from calib.policy import CachePolicy, ConnectionHealth
 
 Answer = tuple[BookView | None, MDCacheMeta]
 
@@ -63,7 +65,8 @@ class MDCache:
     metrics
         Told of hits, misses, ages, refreshes, invalidations; see `CacheMetrics`.
     policy
-        The caching policy that the cache registers with; it may raise.
+        What the cache registers with before it holds anything; it may raise. Default: the process's
+        `calib.policy.CacheComplianceMonitor`. To switch that off: ``calib.policy.Unmonitored(reason="...")``.
     rng
         Where the jitter of pauses comes from; a seeded one makes a simulation repeatable.
     """
@@ -79,7 +82,6 @@ class MDCache:
         rng: random.Random | None = None,
     ) -> None:
         self.config = config
-        self.enabled = config.enabled
         self._callback = refresh_callback
         self._now_ns = time.monotonic_ns if clock is None else clock.monotonic_ns
         self._metrics = metrics
@@ -88,12 +90,47 @@ class MDCache:
         self._default_source = Source(config.refresh_source)
         self._ledger = CacheStats(metrics)
         self._store = EntryTable(self._limits, self._ledger, config.max_symbols, self._new_state)
-        self._entries, self._states = self._store.entries, self._store.states
+        self._states = self._store.states
+        self._entries: dict[str, MDCacheEntry] = {}  # the store's own while the cache is enabled
         self._ingest = Ingest(config, self._store, self._now_ns, self._rng, can_fetch=refresh_callback is not None)
         self._filling = Filling(self._store, self._ingest, self._now_ns, self._default_source)
-        if policy is not None and config.enabled:
-            limit_ms = min(config.hard_ttl_ms, ORDER_BOOK_LIMIT_MS)
-            policy.register("order_book", max_age_s=limit_ms / 1000, owner="MDCache")
+        self._policy = policy
+        self._registered = False
+        self._enabled = False
+        self.enabled = config.enabled
+
+    @property
+    def enabled(self) -> bool:
+        """Whether books are cached; may be set. A cache registers with the policy before it is first enabled."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        if not enabled:
+            self.disable_cache("disabled")
+        elif not self._enabled:
+            self._register()
+            self.invalidate_all()  # what was missed meanwhile is not known
+            self._entries = self._store.entries
+            self._enabled = True
+
+    def disable_cache(self, reason: str) -> None:
+        """Serve nothing from the cache from now on: every read is a call of the callback; for any thread.
+
+        ``reason`` is for the log of whoever calls; the emergency procedure of `calib.policy` does.
+        """
+        self._enabled = False
+        self._entries = {}  # the fastest path looks here alone
+
+    def _register(self) -> None:
+        if self._registered:
+            return
+        policy = default_monitor() if self._policy is None else self._policy
+        limit_ms = min(self.config.hard_ttl_ms, ORDER_BOOK_LIMIT_MS)
+        registration = policy.register(ORDER_BOOK, max_age_s=limit_ms / 1000, owner="MDCache")
+        if registration is not None:
+            registration.attach(self)
+        self._registered = True
 
     # --- reading
 
@@ -166,7 +203,7 @@ class MDCache:
                         MDCacheMeta,
                         (True, age_ns / 1e6, True, False, False, "stale", entry.source, entry.update_id, entry.depth),
                     )
-        if not self.enabled:
+        if not self._enabled:
             return await self._direct(symbol, depth)
         request = self._request(depth, max_age_ms, fresh_only, expected_update_id, use_case)
         return await self._read(symbol, request)
@@ -205,23 +242,23 @@ class MDCache:
         calib.market.stream.messages.Action
             What became of it.
         """
-        if not self.enabled:
+        if not self._enabled:
             return StreamAction.DROPPED
         return self._ingest.on_book(symbol, message, connection=connection, depth=depth)
 
     def on_alive(self, connection: str = "main") -> None:
         """Any frame of a connection, a ping or another symbol's: its quiet books are as fresh as that."""
-        if self.enabled:
+        if self._enabled:
             self._ingest.on_alive(connection)
 
     def on_connect(self, connection: str = "main") -> None:
         """A connection was made again: its books are void (reason ``reconnect``) and resynced."""
-        if self.enabled:
+        if self._enabled:
             self._ingest.on_connect(connection)
 
     def on_disconnect(self, connection: str = "main") -> None:
         """A connection is gone: its books are void until `on_connect`."""
-        if self.enabled:
+        if self._enabled:
             self._ingest.on_disconnect(connection)
 
     def stream(self, symbol: str) -> BookStream | None:
@@ -231,8 +268,12 @@ class MDCache:
 
     def entry(self, symbol: str) -> MDCacheEntry | None:
         """What is cached of a symbol, with its age and standing; not counted as a read."""
-        state = self._states.get(symbol)
+        state = self._states.get(symbol) if self._enabled else None
         return None if state is None else self._ingest.look(state, self._now_ns())
+
+    def connection(self, name: str = "main") -> ConnectionHealth | None:
+        """The health of a connection: last frame, gaps, reconnects, state; None where nothing came on it."""
+        return self._ingest.connection(name)
 
     def now_ns(self) -> int:
         """The monotonic time by which the cache measures ages."""
@@ -270,6 +311,12 @@ class MDCache:
             return hit_ratio(self._ledger.statuses(state.ledger for state in self._states.values()))
         state = self._states.get(symbol)
         return None if state is None else hit_ratio(state.ledger.by_status())
+
+    def cache_counts(self) -> CacheCounts:
+        """Reads of all symbols that were answered from the cache, and those that were not; for the policy's monitor."""
+        statuses = self._ledger.statuses(state.ledger for state in self._states.values())
+        hit = hits(statuses)
+        return CacheCounts(hit, sum(statuses.values()) - statuses["direct"] - hit)
 
     def get_cache_age_ms(self, symbol: str) -> float | None:
         """Age of the cached book, ms; None where there is none."""
@@ -463,7 +510,7 @@ class MDCache:
     def _peek_again(self, symbol: str, depth: int, use_case: str) -> BookView | None:
         """Nothing at first sight; but a connection may have spoken since a refresh confirmed its book."""
         checked = UseCase.checked(use_case)
-        state = self._states.get(symbol)
+        state = self._states.get(symbol) if self._enabled else None
         if state is None:
             return None
         now_ns = self._now_ns()

@@ -35,11 +35,3 @@ class CacheMetrics(Protocol):
     def record_md_cache_depth_miss(self, requested: int, have: int) -> None:
         """A cached book was too shallow."""
         ...
-
-
-class CachePolicy(Protocol):
-    """The caching policy that a cache declares itself to before it holds anything."""
-
-    def register(self, data_type: str, *, max_age_s: float, owner: str) -> None:
-        """Declare a cache of ``data_type`` that serves up to ``max_age_s``; raises where the policy forbids it."""
-        ...

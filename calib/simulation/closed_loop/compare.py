@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from calib.pipeline.limits import Judged
-from calib.simulation.closed_loop.figures import Figures, judge
+from calib.limits import LimitResult
+from calib.simulation.closed_loop.figures import Figures, check_figures
 from calib.simulation.closed_loop.hour import BoxHour
 from calib.simulation.closed_loop.settings import BoxSettings
 from calib.simulation.closed_loop.tally import TickTally
@@ -20,7 +20,7 @@ class Comparison:
 
     before: Figures
     after: Figures
-    gate: tuple[Judged, ...]
+    gate: tuple[LimitResult, ...]
 
     @property
     def passed(self) -> bool:
@@ -40,7 +40,7 @@ def compare(plan: SimulationPlan, progress: Callable[[float], None] = lambda _: 
     """
     before = Figures.of(_run(plan, replace(plan.box, cache="off"), progress))
     after = Figures.of(_run(plan, plan.box, progress))
-    return Comparison(before, after, tuple(judge(after)))
+    return Comparison(before, after, tuple(check_figures(after)))
 
 
 def _run(plan: SimulationPlan, settings: BoxSettings, progress: Callable[[float], None]) -> TickTally:

@@ -1,12 +1,12 @@
-"""The figures of a run of the box, and the gate that judges a cache by them."""
+"""The figures of a run of the box, and the limits that a cache must keep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+from calib.limits import Limit, LimitResult, check_limits
 from calib.market.cache.quantile import quantile
-from calib.pipeline.limits import Judged, Limit
 from calib.simulation.closed_loop.tally import TickTally
 
 
@@ -63,7 +63,7 @@ def _share(count: int, tally: TickTally) -> float | None:
     return count / tally.ticks if tally.ticks else None
 
 
-GATE: Final = (
+LIMITS: Final = (
     Limit("hit_ratio", ">=", 0.7),
     Limit("fetch_md_p95_ms", "<=", 35.0),
     Limit("fetch_md_p95_gain_ms", ">=", 20.0),
@@ -76,8 +76,8 @@ BASELINE_MS: Final = 55.0
 """fetch_md p95 without a cache, which the venue's latency is set to."""
 
 
-def judge(after: Figures) -> list[Judged]:
-    """The gate's verdict on a run with the cache; what could not be measured does not pass."""
+def check_figures(after: Figures) -> list[LimitResult]:
+    """The limits, compared with a run with the cache; what could not be measured does not pass."""
     p95 = after.fetch_md_p95_ms
     values = {
         "hit_ratio": after.hit_ratio,
@@ -87,4 +87,4 @@ def judge(after: Figures) -> list[Judged]:
         "pricing_on_stale_ratio": after.pricing_on_stale_ratio,
         "deadline_miss_ratio": after.deadline_miss_ratio,
     }
-    return [Judged(limit, values[limit.name], limit.holds(values[limit.name]) is True) for limit in GATE]
+    return check_limits(LIMITS, values, missing_fails=True)

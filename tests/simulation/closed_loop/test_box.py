@@ -14,11 +14,11 @@ import pytest
 from calib.exchange_sim.faults import Fault
 from calib.feeds.schema.table import FEEDS
 from calib.feeds.schema.validation import judge_record
+from calib.limits import Limit
 from calib.market import BookStream, Connection, Delta, Snapshot, StreamSettings
 from calib.market.cache.quantile import quantile
-from calib.pipeline.limits import Limit
 from calib.simulation.closed_loop.compare import compare
-from calib.simulation.closed_loop.figures import GATE, Figures, judge
+from calib.simulation.closed_loop.figures import LIMITS, Figures, check_figures
 from calib.simulation.closed_loop.hour import BoxHour
 from calib.simulation.closed_loop.settings import BoxSettings
 from calib.simulation.closed_loop.tally import TickTally
@@ -242,8 +242,8 @@ def test_figures_are_numpys() -> None:
 
 
 def test_nothing_measured_passes_no_gate() -> None:
-    judged = judge(Figures.of(TickTally()))
-    assert len(judged) == len(GATE) == 6
+    judged = check_figures(Figures.of(TickTally()))
+    assert len(judged) == len(LIMITS) == 6
     assert not any(rule.passed for rule in judged)
 
 

@@ -1,11 +1,11 @@
-"""The gate of a replay: what a cache must reach, and whether it did."""
+"""The limits of a replay: what a cache must reach, and whether it did."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from calib.pipeline.limits import Judged, Limit
+from calib.limits import Limit, LimitResult, check_limits
 
 _CONDITIONS: Final = (
     ("hit_ratio", ">=", "min_hit_ratio"),
@@ -17,16 +17,16 @@ _CONDITIONS: Final = (
 
 
 def limits_from(section: Mapping[str, Any]) -> tuple[Limit, ...]:
-    """The limits of a configuration's ``replay`` section; one that is null is not judged."""
+    """The limits of a configuration's ``replay`` section; one that is null is not checked."""
     return tuple(Limit(name, sign, section[key]) for name, sign, key in _CONDITIONS if section[key] is not None)
 
 
-def judge(overall: Mapping[str, Any], limits: tuple[Limit, ...]) -> list[Judged]:
-    """The verdict on the figures of a replay."""
+def check_overall(overall: Mapping[str, Any], limits: tuple[Limit, ...]) -> list[LimitResult]:
+    """The limits, compared with the overall figures of a replay's outcome."""
     values = {
         "hit_ratio": overall["hit_ratio"],
         "fetch_md_p95_ms": overall["fetch_md_ms"]["with_cache"]["p95"],
         "pricing_on_stale_ratio": overall["pricing_on_stale_ratio"],
         "error_p95_bps": overall["staleness"]["error_bps"]["p95"],
     }
-    return [Judged(limit, values[limit.name], limit.holds(values[limit.name])) for limit in limits]
+    return check_limits(limits, values)

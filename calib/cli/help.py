@@ -1,0 +1,32 @@
+"""Help that is read in a narrow terminal too: each command with its whole first sentence."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from typer.core import TyperGroup
+
+
+class Group(TyperGroup):
+    """A group of commands whose help shows each command's first sentence, not its first words."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, first_sentence(item.help or "")) for name, item in commands if item and not item.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a docstring, on one line.
+
+    >>> first_sentence("Say what is there, e.g. rejects. Writes nothing.")
+    'Say what is there, e.g. rejects.'
+    """
+    paragraph = " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
+    end = re.search(r"\.(?=\s+[A-Z])", paragraph)
+    return paragraph if end is None else paragraph[: end.end()]

@@ -1,0 +1,167 @@
+"""An AB experiment evaluated afterwards, from its feeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calib.errors import UsageError
+from calib.evaluation.ab_feeds import ABFeeds, Survey, assigned_router, choose_files, recorded_router
+from calib.experiments.recorded import RecordedRun
+from calib.experiments.routing import Assignment, Router
+from calib.experiments.settings import ABSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ABOptions:
+    """How recorded lines become records of an experiment.
+
+    Parameters
+    ----------
+    assign
+        ``SALT`` or ``SALT/SPLIT``: assign the symbols afterwards; None takes the arms as recorded.
+    assignment
+        ``hash``, ``rank`` or ``switchback``; None: that of the settings, or, for recorded arms, the one they look like.
+    split, whitelist, blacklist
+        For ``assign`` without a split: share of the symbols in B; symbols always in B, or always in A.
+    maker_fee_bps, taker_fee_bps
+        Fee of a fill without ``fee_bps``, bps.
+    tick_sample_rate
+        Ticks that a tick line without ``sample_rate`` stands for.
+    """
+
+    assign: str | None = None
+    assignment: str | None = None
+    split: float = 0.5
+    whitelist: Sequence[str] = ()
+    blacklist: Sequence[str] = ()
+    maker_fee_bps: float = 0.0
+    taker_fee_bps: float = 0.0
+    tick_sample_rate: int = 10
+
+
+def evaluate_ab(
+    feeds: Path | str,
+    settings: ABSettings | None = None,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    symbols: Sequence[str] = (),
+    buckets: Sequence[str] = (),
+    options: ABOptions | None = None,
+    max_reject_ratio: float = 0.01,
+    out: Path | str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    progress: Callable[[float, float], None] = lambda _done, _total: None,
+) -> dict[str, Any]:
+    """Evaluate an experiment from its feeds, as ``calib ab`` does.
+
+    Parameters
+    ----------
+    feeds
+        Directory of the feed files.
+    settings
+        What the experiment holds to; default `ABSettings`.
+    start, end
+        The range [start, end), Unix seconds; None where that side is open.
+    symbols
+        Only these; empty for all.
+    buckets
+        ``A=FILES`` and ``B=FILES``: take these files for an arm, in place of ``feeds``.
+    options
+        How the arms are found, fees, sample rate; default `ABOptions`.
+    max_reject_ratio
+        Share of bad lines per file that is tolerated.
+    out
+        Root below which ``rejects/`` is written; None: bad lines are counted only.
+    note
+        Gets what the user should know, one sentence at a time.
+    progress
+        Gets the lines done since the last call, and the number of all lines.
+
+    Returns
+    -------
+    dict
+        The report as plain JSON data, ``calib.ab-report/1``; `calib.reports.ab.write_report` writes it as Markdown.
+
+    Raises
+    ------
+    calib.errors.CalibError
+        NoFeeds, NoLines, NoSuchSymbol, NoBuckets, TooManyRejects, UsageError, ...
+    """
+    chosen = options or ABOptions()
+    span = (start, end)
+    files = choose_files(Path(feeds), list(buckets), *span)
+    data = ABFeeds(files, *span, tuple(symbols), None if out is None else Path(out), max_reject_ratio)
+    survey = data.survey()
+    base = settings or ABSettings()
+    router = _router(base, survey, chosen)
+    fixed = dataclasses.replace(base, assignment=str(router.rule), salt=router.salt)
+    run = RecordedRun(fixed, router)
+    _feed(run, data, chosen, lambda amount: progress(amount, survey.lines))
+    if math.isinf(run.last_ts):
+        raise UsageError("no line of the range could be used", hint="Check the buckets and the records")
+    if data.without_bucket:
+        note(f"{data.without_bucket:,} lines name no bucket; they are left out")
+    return _report(run, data, fixed, span, recorded=chosen.assign is None)
+
+
+def _router(settings: ABSettings, survey: Survey, options: ABOptions) -> Router:
+    if options.assign:
+        rule = Assignment(options.assignment or settings.assignment)
+        section = {
+            "split": options.split,
+            "whitelist": options.whitelist,
+            "blacklist": options.blacklist,
+            "block_s": settings.block_s,
+        }
+        return assigned_router(options.assign, rule, sorted(survey.arms), section)
+    said = Assignment(options.assignment) if options.assignment else None
+    return recorded_router(survey, settings.block_s, said)
+
+
+def _feed(run: RecordedRun, data: ABFeeds, options: ABOptions, advance: Callable[[float], None]) -> None:
+    fees = {"maker": options.maker_fee_bps, "taker": options.taker_fee_bps}
+    for kind, row in data.records():
+        advance(1)
+        if options.assign:
+            row["bucket"] = None
+        elif row["bucket"] is None:
+            data.without_bucket += 1
+            continue
+        _record(run, kind, row, fees, options.tick_sample_rate)
+
+
+def _record(run: RecordedRun, kind: str, row: dict[str, Any], fees: Mapping[str, float], sample_rate: int) -> None:
+    if kind == "fills":
+        if row["fee_bps"] is None:
+            row["fee_bps"] = fees[row["liquidity"]]
+        run.record_fill(**row)
+    else:
+        if row["sample_rate"] is None:
+            row["sample_rate"] = sample_rate
+        run.record_tick(**row)
+
+
+def _report(
+    run: RecordedRun, data: ABFeeds, settings: ABSettings, span: tuple[float | None, float | None], *, recorded: bool
+) -> dict[str, Any]:
+    report: dict[str, Any] = run.finish()
+    report["assignment"]["recorded"] = recorded
+    begin = span[0] if span[0] is not None else math.floor(run.first_ts)
+    end = span[1] if span[1] is not None else math.floor(run.last_ts) + 1
+    inputs = [
+        {"file": s.file, "bytes": s.bytes, "sha256": s.sha256, "lines": s.lines, "used": s.used, "rejected": s.rejected}
+        for s in data.stats
+    ]
+    left_out = {"without_bucket": data.without_bucket} if data.without_bucket else {}
+    return report | {
+        "range": {"from": begin, "to": end},
+        "settings": dataclasses.asdict(settings),
+        "inputs": inputs,
+        "counts": report["counts"] | left_out,
+    }

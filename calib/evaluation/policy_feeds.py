@@ -1,0 +1,231 @@
+"""The feeds of an assessment: reads counted, and each fill with what its quote was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from calib.errors import NoLines, NoSuchSymbol
+from calib.evaluation.policy_assessment import PolicyAssessment, ReadFigures, assess
+from calib.feeds.reading.batches import read_batches
+from calib.feeds.reading.days import DayFile, find_days, newest_days
+from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.stats import FileStats
+from calib.feeds.settings import MAX_REJECT_RATIO
+
+DAY_S: Final = 86_400
+TICK_SLACK_S: Final = 0.002
+"""A quote is stamped up to so long after its tick's own total: 2 ms."""
+_FILLS: Final = (
+    "ts",
+    "symbol",
+    "side",
+    "price",
+    "qty",
+    "liquidity",
+    "quote_price",
+    "mid_at_quote",
+    "mid_now",
+    "slip_bps",
+    "fee_bps",
+    "ts_quote",
+    "quote_id",
+    "used_stale",
+)
+_QUOTES: Final = ("ts_open", "symbol", "quote_id", "used_stale")
+_TICKS: Final = ("ts", "symbol", "tick_total_ms", "used_stale", "sample_rate")
+_COLUMNS: Final = {"fills": _FILLS, "pipeline_ticks": _TICKS, "quotes": _QUOTES}
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentFeeds:
+    """What is to be assessed.
+
+    Parameters
+    ----------
+    directory
+        Of the feeds.
+    start, end
+        The range [start, end) in Unix seconds; None where that side is open.
+    symbols
+        Only these; empty for all.
+    out
+        The root below which rejects are written; None writes none.
+    tick_sample_rate
+        Ticks that a line without ``sample_rate`` stands for.
+    max_reject_ratio
+        See `calib.feeds.reading.rejects.check_ratio`.
+    """
+
+    directory: Path
+    start: float | None = None
+    end: float | None = None
+    symbols: tuple[str, ...] = ()
+    out: Path | None = None
+    tick_sample_rate: int = 10
+    max_reject_ratio: float = MAX_REJECT_RATIO
+
+    def assess(self, *, maker_fee_bps: float, taker_fee_bps: float) -> tuple[PolicyAssessment, list[FileStats]]:
+        """Read the feeds once and assess them.
+
+        Raises
+        ------
+        NoFeeds, NoLines, NoSuchSymbol, TooManyRejects
+            Where there is nothing to assess, or a file is bad past tolerance.
+        """
+        days = find_days(self.directory, list(_COLUMNS))
+        stats: list[FileStats] = []
+        fills = self._frame(days, "fills", stats, self.start, self.end)
+        quotes = self._frame(days, "quotes", stats, *self._around()) if fills.height else pl.DataFrame()
+        fills = _with_quotes(fills, quotes)
+        asked = fills.filter(pl.col("stale").is_null() & pl.col("quoted").is_not_null()) if fills.height else fills
+        reads, joined = self._ticks(days, asked, stats)
+        if not fills.height and not reads:
+            raise self._nothing(stats)
+        rows = _judged(fills, joined)
+        return assess(reads, rows, maker_fee_bps=maker_fee_bps, taker_fee_bps=taker_fee_bps), stats
+
+    def span(self) -> tuple[float, float]:
+        """The range, an open side replaced by the first or last day of fills and ticks that is there."""
+        days = find_days(self.directory, ["fills", "pipeline_ticks"])
+        firsts = [file.first_ts for file in days]
+        start = min(firsts) if self.start is None else self.start
+        return start, max(firsts) + DAY_S if self.end is None else self.end
+
+    def _ticks(
+        self, days: Sequence[DayFile], asked: pl.DataFrame, stats: list[FileStats]
+    ) -> tuple[dict[str, ReadFigures], dict[int, bool | None]]:
+        """Reads of the range by symbol; and ``used_stale`` of the quoting tick by row of the fills that ask for it.
+
+        One day of ticks is in memory at a time.
+        """
+        reads: dict[str, ReadFigures] = {}
+        joined: dict[int, bool | None] = {}
+        # A quote may be older than the range: the day of its tick is read too.
+        quoted = {int(ts // DAY_S) for ts in asked["quoted"]} if asked.height else set()
+        for file in days:
+            quotes_here = int(file.first_ts // DAY_S) in quoted
+            if file.kind != "pipeline_ticks" or not (quotes_here or _touches(file, self.start, self.end)):
+                continue
+            frame = self._read(file, newest=file in newest_days(days), stats=stats)
+            if not frame.height:
+                continue
+            for symbol, figures in _reads(self._cut(frame, self.start, self.end), self.tick_sample_rate).items():
+                reads[symbol] = reads.get(symbol, ReadFigures()).plus(figures)
+            if asked.height:
+                joined |= _quoting_ticks(asked, frame)
+        return reads, joined
+
+    def _frame(
+        self, days: Sequence[DayFile], kind: str, stats: list[FileStats], start: float | None, end: float | None
+    ) -> pl.DataFrame:
+        """All lines of a kind within a range, in the order of files and lines."""
+        frames = []
+        for file in days:
+            if file.kind != kind or not _touches(file, start, end):
+                continue
+            frame = self._read(file, newest=file in newest_days(days), stats=stats)
+            if frame.height:
+                frames.append(self._cut(frame, start, end) if kind == "fills" else frame)
+        return pl.concat(frames) if frames else pl.DataFrame()
+
+    def _read(self, file: DayFile, *, newest: bool, stats: list[FileStats]) -> pl.DataFrame:
+        columns = _COLUMNS[file.kind]
+        if self.out is None:
+            reading = read_batches(file, columns, newest=newest)
+            frames = list(reading)
+        else:
+            with RejectWriter(rejects_path(self.out, file.name)) as rejects:
+                reading = read_batches(file, columns, newest=newest, rejects=rejects)
+                frames = list(reading)
+        stats.append(reading.stats)
+        check_ratio(reading.stats, self.max_reject_ratio)
+        frame = pl.concat(frames) if frames else pl.DataFrame()
+        if self.symbols and frame.height:
+            frame = frame.filter(pl.col("symbol").is_in(list(self.symbols)))
+        return frame
+
+    def _around(self) -> tuple[float | None, float | None]:
+        """The range with a day on either side: a quote is filed by another time than its fills."""
+        return None if self.start is None else self.start - DAY_S, None if self.end is None else self.end + DAY_S
+
+    def _cut(self, frame: pl.DataFrame, start: float | None, end: float | None) -> pl.DataFrame:
+        keep = pl.lit(value=True)
+        if start is not None:
+            keep &= pl.col("ts") >= start
+        if end is not None:
+            keep &= pl.col("ts") < end
+        return frame.filter(keep)
+
+    def _nothing(self, stats: Sequence[FileStats]) -> NoLines | NoSuchSymbol:
+        if self.symbols and any(one.used for one in stats):
+            return NoSuchSymbol(
+                f"no line of {', '.join(self.symbols[:5])} in the range", hint="Check --symbols and the range"
+            )
+        return NoLines("the feeds hold no usable line in the range", hint="Check --from and --to, or --feeds")
+
+
+def _touches(file: DayFile, start: float | None, end: float | None) -> bool:
+    return (start is None or file.first_ts + DAY_S > start) and (end is None or file.first_ts < end)
+
+
+def _with_quotes(fills: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFrame:
+    """The fills with ``stale`` and ``source`` (the fill, else its quote) and ``quoted``, the time of the quote."""
+    if not fills.height:
+        return fills
+    if quotes.height:
+        # A quote_id is unique within a symbol only.
+        known = quotes.filter(pl.col("quote_id").is_not_null()).unique(["symbol", "quote_id"], keep="first")
+        known = known.select("symbol", "quote_id", "ts_open", pl.col("used_stale").alias("quote_stale"))
+        fills = fills.join(known, on=["symbol", "quote_id"], how="left", maintain_order="left")
+    else:
+        nothing = (pl.lit(None, pl.Float64).alias("ts_open"), pl.lit(None, pl.Boolean).alias("quote_stale"))
+        fills = fills.with_columns(*nothing)
+    return fills.with_columns(
+        pl.coalesce("used_stale", "quote_stale").alias("stale"),
+        pl.when(pl.col("used_stale").is_not_null()).then(pl.lit("fill")).otherwise(pl.lit("quote")).alias("source"),
+        pl.coalesce("ts_quote", "ts_open").alias("quoted"),
+    ).with_row_index("row")
+
+
+def _reads(ticks: pl.DataFrame, sample_rate: int) -> dict[str, ReadFigures]:
+    rate = pl.col("sample_rate").fill_null(sample_rate)
+    stale = pl.col("used_stale").fill_null(value=False)
+    figures = ticks.group_by("symbol").agg(
+        pl.len().alias("lines"),
+        rate.sum().alias("ticks"),
+        stale.sum().alias("stale_lines"),
+        rate.filter(stale).sum().alias("stale_ticks"),
+        pl.col("used_stale").null_count().alias("unknown_lines"),
+        (rate > 1).sum().alias("sampled_lines"),
+    )
+    return {symbol: ReadFigures(*map(int, rest)) for symbol, *rest in figures.iter_rows()}
+
+
+def _quoting_ticks(asked: pl.DataFrame, ticks: pl.DataFrame) -> dict[int, bool | None]:
+    """``used_stale`` of the tick that quoted: the symbol's last at or before the quote, if it had not ended yet."""
+    left = asked.select("row", "symbol", "quoted").sort("quoted", maintain_order=True)
+    right = ticks.select("symbol", "ts", "tick_total_ms", pl.col("used_stale").alias("tick_stale"))
+    right = right.sort("ts", maintain_order=True)
+    found = left.join_asof(
+        right, left_on="quoted", right_on="ts", by="symbol", strategy="backward", check_sortedness=False
+    ).filter(pl.col("quoted") <= pl.col("ts") + pl.col("tick_total_ms") / 1000 + TICK_SLACK_S)
+    return dict(found.select("row", "tick_stale").iter_rows())
+
+
+def _judged(
+    fills: pl.DataFrame, joined: Mapping[int, bool | None]
+) -> Iterator[tuple[Mapping[str, Any], bool | None, str]]:
+    for line in fills.iter_rows(named=True) if fills.height else ():
+        if line["stale"] is not None:
+            yield line, line["stale"], line["source"]
+        elif line["quoted"] is None:
+            yield line, None, "no_quote_time"
+        else:
+            stale = joined.get(line["row"])
+            reason = "tick_unknown" if line["row"] in joined else "no_tick"
+            yield line, stale, reason if stale is None else "tick"

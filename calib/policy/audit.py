@@ -1,0 +1,124 @@
+"""The audit of the policy: what was violated, switched off and resumed, as bounded, fsynced JSON lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from calib.errors import UnwritableOutput
+from calib.files import make_directory, unwritable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES: Final = 8 << 20
+"""Size past which the file becomes ``NAME.1`` (the one before is replaced) and a new one begins."""
+_LOG: Final = logging.getLogger("calib.policy")
+
+
+class PolicyAudit:
+    """The latest records in memory and, where a path is given, every record on disk.
+
+    Thread-safe. A record is on the disk when `append` returns. A disk that refuses is logged and counted in
+    ``failures``: the emergency that is being recorded must go on.
+
+    Parameters
+    ----------
+    path
+        File of JSON lines; None keeps the records in memory only.
+    keep
+        Records kept in memory, at least 1.
+    max_bytes
+        Size at which the file is rotated; at most twice as much is kept.
+    """
+
+    def __init__(self, path: Path | None = None, *, keep: int = 1000, max_bytes: int = MAX_BYTES) -> None:
+        self.path = path
+        self.failures = 0
+        self._recent: deque[dict[str, Any]] = deque(maxlen=keep)
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+
+    @property
+    def recent(self) -> list[dict[str, Any]]:
+        """The latest records, the oldest first."""
+        with self._lock:
+            return list(self._recent)
+
+    def append(self, record: dict[str, Any]) -> bool:
+        """Keep a record; False where the disk refused it."""
+        with self._lock:
+            self._recent.append(record)
+            if self.path is None:
+                return True
+            try:
+                append_line(self.path, record, self._max_bytes)
+            except UnwritableOutput as error:
+                self.failures += 1
+                _LOG.error("the policy's audit could not be written: %s", error)
+                return False
+            return True
+
+
+def append_line(path: Path, record: dict[str, Any], max_bytes: int = MAX_BYTES) -> None:
+    """Append one JSON line and wait until the disk has it; a torn last line of a killed process is ended first.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where the system refuses.
+    """
+    line = json.dumps(record, ensure_ascii=True, allow_nan=False, default=str).encode("ascii") + b"\n"
+    make_directory(path.parent)
+    try:
+        if path.exists() and path.stat().st_size + len(line) > max_bytes:
+            path.replace(path.with_name(path.name + ".1"))
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and _last_byte(descriptor, size) != b"\n":
+                line = b"\n" + line
+            left = memoryview(line)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of an audit with those of the file before it, the oldest first; a torn line is left out.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where a file is there and cannot be read.
+    """
+    records: list[dict[str, Any]] = []
+    for part in (path.with_name(path.name + ".1"), path):
+        try:
+            lines = part.read_bytes().splitlines()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UnwritableOutput(f"cannot be read: {error.strerror}", where=str(part)) from error
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                records.append(record)
+    return records
+
+
+def _last_byte(descriptor: int, size: int) -> bytes:
+    os.lseek(descriptor, size - 1, os.SEEK_SET)  # O_APPEND: writes go to the end all the same
+    return os.read(descriptor, 1)

@@ -1,0 +1,135 @@
+"""The operator's way out of an emergency: checked, recorded, and followed by a time of watching."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from calib.policy.emergency.state import Emergency, EmergencyState, Resume
+from calib.policy.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from calib.policy.emergency.store import EmergencyStore
+
+MIN_PAPER_TRADING_S: Final[float] = SETTINGS["policy.min_paper_trading_s"].default
+RESIDUAL_MONITORING_S: Final[float] = SETTINGS["policy.residual_monitoring_s"].default
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeDecision:
+    """What came of an operator's request.
+
+    Parameters
+    ----------
+    emergency
+        The emergency that was in force; None where there was none.
+    obstacles
+        Why it stays in force, one sentence each.
+    resumed
+        The record of the resume; None where it was refused.
+    """
+
+    emergency: Emergency | None
+    obstacles: tuple[str, ...]
+    resumed: Resume | None
+
+
+def obstacles(
+    emergency: Emergency,
+    paper_traded_until: float,
+    now: float,
+    *,
+    min_paper_trading_s: float = MIN_PAPER_TRADING_S,
+    retired: Collection[str] = (),
+) -> list[str]:
+    """Why trading may not be resumed, one sentence each; empty where it may.
+
+    Parameters
+    ----------
+    emergency
+        The emergency in force.
+    paper_traded_until
+        End of the paper trading that the operator vouches for, Unix seconds.
+    now
+        Unix seconds.
+    min_paper_trading_s
+        Shortest paper trading after the last validation, seconds.
+    retired
+        Processes that will not run again, and whose unfinished procedures do not count.
+    """
+    found = []
+    procedures = {owner: one for owner, one in sorted(emergency.procedures.items()) if owner not in retired}
+    if not procedures:
+        found.append("no process has run the emergency procedure; start the bot, which does it before it trades")
+    checked_ts = emergency.ts
+    for owner, procedure in procedures.items():
+        found += [f"{owner}: {one}" for one in procedure.obstacles(emergency.components)]
+        if procedure.safety is not None:
+            checked_ts = max(checked_ts, procedure.safety_ts)
+    if emergency.last_violation_ts > checked_ts:
+        found.append("a violation came after the last validation; the bot must validate again")
+    if paper_traded_until > now:
+        found.append("the paper trading has not ended yet")
+    elif paper_traded_until < math.floor(checked_ts):  # operators write whole seconds
+        found.append("the paper trading ended before the last validation: it has not shown the fix")
+    elif min_paper_trading_s and paper_traded_until - checked_ts < min_paper_trading_s:
+        traded_s = max(0.0, paper_traded_until - checked_ts)
+        least = f"at least {min_paper_trading_s:.0f} s (policy.min_paper_trading_s)"
+        found.append(f"{traded_s:.0f} s of paper trading since the last validation, {least} are needed")
+    return list(dict.fromkeys(found))
+
+
+def resume(
+    store: EmergencyStore,
+    *,
+    reason: str,
+    by: str,
+    paper_traded_until: float,
+    now: float,
+    min_paper_trading_s: float = MIN_PAPER_TRADING_S,
+    residual_monitoring_s: float = RESIDUAL_MONITORING_S,
+    retired: Collection[str] = (),
+) -> ResumeDecision:
+    """Clear the latch where every check passes: the only way out of an emergency.
+
+    The running bot sees it at its next look at the state file, and watches for ``residual_monitoring_s`` seconds.
+
+    Raises
+    ------
+    calib.errors.BadState, calib.errors.LockHeld, calib.errors.UnwritableOutput
+        See `EmergencyStore.update`. Nothing is cleared then.
+    """
+    decision = ResumeDecision(None, (), None)
+
+    def decide(state: EmergencyState) -> EmergencyState:
+        nonlocal decision
+        held = state.latched
+        if held is None:
+            return state
+        against = obstacles(held, paper_traded_until, now, min_paper_trading_s=min_paper_trading_s, retired=retired)
+        if against:
+            decision = ResumeDecision(held, tuple(against), None)
+            store.append({"event": "resume_refused", "ts": now, "id": held.id, "by": by, "reason": reason})
+            return state
+        done = Resume(held.id, now, reason, by, paper_traded_until, now + residual_monitoring_s)
+        decision = ResumeDecision(held, (), done)
+        # First the audit: where the process is killed between the two, the state is still latched.
+        store.append(
+            {
+                "event": "resumed",
+                "ts": now,
+                "id": held.id,
+                "by": by,
+                "reason": reason,
+                "paper_traded_until": paper_traded_until,
+                "monitored_until": done.monitored_until,
+            }
+        )
+        return state.with_resume(done)
+
+    if store.load().latched is not None:
+        store.update(decide)
+    return decision

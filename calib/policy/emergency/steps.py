@@ -1,0 +1,71 @@
+"""Running one step so that nothing it does can hold up the next: with a timeout, whatever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class StepTimeout(Exception):
+    """A step did not end in its time."""
+
+
+async def bounded(call: Callable[[], Any], timeout_s: float) -> Any:
+    """The result of ``call``, awaited where it is awaitable, or `StepTimeout`.
+
+    A plain function runs on a thread, so that one that blocks does not hold up the loop. A step that is late is
+    cancelled and left behind: it is not waited for, also where it ignores that.
+    """
+    if inspect.iscoroutinefunction(call):
+        task = asyncio.ensure_future(call())
+    else:
+        task = asyncio.ensure_future(_threaded(call))
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+    finally:
+        if not task.done():  # late, or the caller was cancelled
+            task.cancel()
+            task.add_done_callback(_retrieve)
+    if not task.done():
+        raise StepTimeout(f"did not end within {timeout_s:g} s")
+    return task.result()
+
+
+async def _threaded(call: Callable[[], Any]) -> Any:
+    """Run a plain function on a daemon thread: one that never returns must not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = call()
+        except Exception as caught:
+            error = caught
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:  # the loop is closed: the step was left behind
+            if inspect.iscoroutine(result):
+                result.close()
+
+    threading.Thread(target=work, name="calib emergency step", daemon=True).start()
+    result = await future
+    return await result if inspect.isawaitable(result) else result
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,315 @@
+"""Static data of an exchange, kept up to the policy's limit and never longer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, Generic
+
+from calib.clock import NS_PER_S, Clock
+from calib.errors import ConfigError, StaticDataUnavailable
+from calib.policy.data_types import CacheClass, lookup
+from calib.policy.default import default_monitor
+from calib.policy.protocols import CacheCounts
+from calib.policy.static.values import CachedSlot, CachedValue, T
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from calib.policy.protocols import CachePolicy
+
+_RETRY_S: Final = 1.0
+"""Pause after a first failed request; it doubles."""
+_RETRY_CAP_S: Final = 30.0
+_ANALYTIC_REFRESH_S: Final = 3600.0
+
+
+class StaticDataCache(Generic[T]):
+    """Values by key that are refreshed periodically and refused past the policy's limit.
+
+    A value is served up to the limit of its data type, its age counted from the beginning of the request that brought
+    it. It is refreshed in the background before that, one request a key at a time; while refreshes fail the old value
+    is served, but only within the limit. Keys that are no longer read are no longer refreshed. One event loop.
+
+    Parameters
+    ----------
+    data_type
+        A static or analytic name of the policy's table.
+    fetch
+        ``async (key) -> value``.
+    refresh_s
+        Interval of the refresh, seconds, > 0 and at most the limit; default: half of the limit, 3600 for analytic data.
+    jitter_ratio
+        Share of the interval, drawn at random, by which a refresh comes earlier: bots must not ask all at once. 0..1.
+    timeout_s
+        Longest duration of one request, seconds, > 0.
+    max_keys
+        Keys kept; the one read longest ago goes first. At least 1.
+    owner
+        Name in the monitor's reports.
+    clock, rng
+        For ages and for the jitter.
+    policy
+        Default: the process's monitor.
+
+    Raises
+    ------
+    calib.errors.ProhibitedCacheError, calib.errors.ConfigError
+        For a type that may not be cached, or one that is streaming; for a setting out of its range.
+
+    >>> async def rules(symbol: str) -> dict[str, float]:
+    ...     return {"tick_size": 0.1}
+    >>> async def bot() -> float:
+    ...     async with StaticDataCache("trading_rules", rules) as cache:
+    ...         return (await cache.get("BTC/USDT")).value["tick_size"]
+    >>> asyncio.run(bot())
+    0.1
+    """
+
+    def __init__(
+        self,
+        data_type: str,
+        fetch: Callable[[str], Awaitable[T]],
+        *,
+        refresh_s: float | None = None,
+        jitter_ratio: float = 0.1,
+        timeout_s: float = 10.0,
+        max_keys: int = 10_000,
+        owner: str = "",
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        policy: CachePolicy | None = None,
+    ) -> None:
+        self.data_type = lookup(data_type)
+        self.owner = owner or f"{data_type} cache"
+        registration = (policy or default_monitor()).register(
+            data_type, max_age_s=self.data_type.limit_s, owner=self.owner
+        )
+        if self.data_type.cache_class not in (CacheClass.STATIC, CacheClass.ANALYTIC):
+            raise ConfigError(f"{data_type} is not static data", where=self.owner, hint="Use calib.MDCache for streams")
+        limit_s = self.data_type.limit_s
+        self._limit_ns = None if limit_s is None else round(limit_s * NS_PER_S)
+        self.refresh_s = (_ANALYTIC_REFRESH_S if limit_s is None else limit_s / 2) if refresh_s is None else refresh_s
+        _check(self.owner, "refresh_s", self.refresh_s, 0, limit_s)
+        _check(self.owner, "timeout_s", timeout_s, 0, None)
+        if not 0 <= jitter_ratio <= 1 or max_keys < 1:
+            raise ConfigError(
+                f"jitter_ratio {jitter_ratio!r}, max_keys {max_keys!r}",
+                where=self.owner,
+                hint="Allowed: jitter_ratio 0 to 1, max_keys a whole number from 1",
+            )
+        self.enabled = True
+        self._fetch = fetch
+        self._jitter_ratio = jitter_ratio
+        self._timeout_s = timeout_s
+        self._max_keys = max_keys
+        self._now_ns = time.monotonic_ns if clock is None else clock.monotonic_ns
+        self._rng = random.Random() if rng is None else rng
+        self._slots: OrderedDict[str, CachedSlot[T]] = OrderedDict()
+        self._hits = 0
+        self._misses = 0
+        self._closed = False
+        if registration is not None:
+            registration.attach(self)
+
+    # --- reading
+
+    async def get(self, key: str) -> CachedValue[T]:
+        """The value, from the cache where it is young enough, else from a request.
+
+        Raises
+        ------
+        calib.errors.StaticDataUnavailable
+            Where the cached value is past its limit, or missing, and the request failed.
+        """
+        found = self.peek(key)
+        if found is not None:
+            return found
+        if not self.enabled:
+            return await self._direct(key)
+        slot = self._slot(key)
+        if slot.task is not None or self._now_ns() >= slot.retry_ns:
+            # Not awaited itself: a reader who leaves must not cancel the request of the others.
+            await asyncio.wait({self._refresh(key, slot)})
+        age_ns = slot.age_ns(self._now_ns())
+        if age_ns is None or self._past_limit(age_ns):
+            raise self._unavailable(key, slot.last_error or "the request ended without an answer")
+        return self._value(slot.value, age_ns)
+
+    def peek(self, key: str) -> CachedValue[T] | None:
+        """The cached value without waiting; None where there is none within the limit."""
+        slot = self._slots.get(key)
+        age_ns = None if slot is None or not self.enabled else slot.age_ns(self._now_ns())
+        if slot is None or age_ns is None or self._past_limit(age_ns):
+            self._misses += 1
+            return None
+        self._hits += 1
+        slot.read = True
+        self._slots.move_to_end(key)
+        if age_ns > self.refresh_s * NS_PER_S and self._now_ns() >= slot.retry_ns:
+            self._refresh_behind(key, slot)  # its timer came before this first read
+        return self._value(slot.value, age_ns)
+
+    def unavailable(self, key: str) -> StaticDataUnavailable:
+        """The error that says why a value is not there."""
+        slot = self._slots.get(key)
+        return self._unavailable(key, (slot.last_error if slot is not None else "") or "it was not fetched in time")
+
+    # --- writing and dropping
+
+    def put(self, key: str, value: T) -> None:
+        """Keep a value that was fetched just now by other means."""
+        slot = self._slot(key)
+        slot.epoch += 1
+        self._keep(key, slot, value, self._now_ns())
+
+    def invalidate(self, key: str) -> None:
+        """Drop a value; an answer that is on its way is not stored either."""
+        slot = self._slots.get(key)
+        if slot is not None:
+            slot.epoch += 1
+            slot.value = slot.began_ns = None
+            slot.retry_ns = self._now_ns()
+
+    def disable_cache(self, reason: str) -> None:
+        """Drop everything; from now on each `get` is a request of its own."""
+        self.enabled = False
+        for key in list(self._slots):
+            self.invalidate(key)
+
+    def cache_counts(self) -> CacheCounts:
+        """Reads that were answered from the cache, and those that were not."""
+        return CacheCounts(self._hits, self._misses)
+
+    async def close(self) -> None:
+        """Stop refreshing."""
+        self._closed = True
+        tasks = []
+        for slot in self._slots.values():
+            if slot.timer is not None:
+                slot.timer.cancel()
+                slot.timer = None
+            if slot.task is not None:
+                slot.task.cancel()
+                tasks.append(slot.task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> StaticDataCache[T]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- inside
+
+    async def _direct(self, key: str) -> CachedValue[T]:
+        began_ns = self._now_ns()
+        try:
+            value = await asyncio.wait_for(self._fetch(key), self._timeout_s)
+        except Exception as error:
+            raise self._unavailable(key, _say(error)) from error
+        return self._value(value, self._now_ns() - began_ns)
+
+    def _slot(self, key: str) -> CachedSlot[T]:
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = CachedSlot(self._now_ns())
+            for old in list(self._slots)[: max(0, len(self._slots) - self._max_keys)]:
+                self._evict(old)
+        slot.read = True
+        return slot
+
+    def _evict(self, key: str) -> None:
+        slot = self._slots.pop(key)
+        slot.epoch += 1
+        if slot.timer is not None:
+            slot.timer.cancel()
+
+    def _refresh(self, key: str, slot: CachedSlot[T]) -> asyncio.Task[None]:
+        """The one request of a key that runs, started where none does. It never fails: errors are in the slot."""
+        if slot.task is None:
+            slot.task = asyncio.get_running_loop().create_task(self._run(key, slot), name=f"calib {self.owner} {key}")
+        return slot.task
+
+    def _refresh_behind(self, key: str, slot: CachedSlot[T]) -> None:
+        if slot.task is not None or self._closed:
+            return
+        try:
+            self._refresh(key, slot)
+        except RuntimeError:  # no loop runs here: the next `get` refreshes
+            return
+
+    async def _run(self, key: str, slot: CachedSlot[T]) -> None:
+        began_ns, epoch = self._now_ns(), slot.epoch
+        try:
+            value = await asyncio.wait_for(self._fetch(key), self._timeout_s)
+        except Exception as error:
+            self._failed(key, slot, _say(error))
+        else:
+            if epoch == slot.epoch and self.enabled:
+                self._keep(key, slot, value, began_ns)
+            else:
+                slot.last_error = "it was invalidated while the request ran"
+        finally:
+            slot.task = None
+
+    def _failed(self, key: str, slot: CachedSlot[T], why: str) -> None:
+        """Keep the old value, within its limit; without one the next reader asks after the pause."""
+        slot.failures += 1
+        slot.last_error = why
+        pause_s = min(self.refresh_s, _RETRY_CAP_S, _RETRY_S * 2.0 ** min(slot.failures - 1, 10))
+        now_ns = self._now_ns()
+        slot.retry_ns = now_ns + round(pause_s * NS_PER_S)
+        age_ns = slot.age_ns(now_ns)
+        if age_ns is not None and not self._past_limit(age_ns):
+            self._schedule(key, slot, pause_s)
+
+    def _keep(self, key: str, slot: CachedSlot[T], value: T, began_ns: int) -> None:
+        slot.value, slot.began_ns = value, began_ns
+        slot.failures, slot.last_error, slot.retry_ns, slot.read = 0, "", began_ns, False
+        self._schedule(key, slot, self.refresh_s - (self._now_ns() - began_ns) / NS_PER_S)
+
+    def _schedule(self, key: str, slot: CachedSlot[T], delay_s: float) -> None:
+        """Refresh after the delay, a random share of it earlier."""
+        if self._closed or not self.enabled or self._slots.get(key) is not slot:
+            return
+        if slot.timer is not None:
+            slot.timer.cancel()
+            slot.timer = None
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        jittered_s = max(0.0, delay_s) * (1 - self._jitter_ratio * self._rng.random())
+        slot.timer = loop.call_later(jittered_s, self._due, key, slot)
+
+    def _due(self, key: str, slot: CachedSlot[T]) -> None:
+        slot.timer = None
+        if slot.read or slot.failures:
+            self._refresh_behind(key, slot)
+
+    def _past_limit(self, age_ns: int) -> bool:
+        return self._limit_ns is not None and age_ns > self._limit_ns
+
+    def _value(self, value: T, age_ns: int) -> CachedValue[T]:
+        return CachedValue(value, age_ns / NS_PER_S, self.data_type.name, self.data_type.for_trading)
+
+    def _unavailable(self, key: str, why: str) -> StaticDataUnavailable:
+        limit = "" if self.data_type.limit_s is None else f" within its limit of {self.data_type.limit_s:g} s"
+        return StaticDataUnavailable(
+            f"{self.data_type.name} of {key!r} cannot be had{limit}: {why}",
+            where=self.owner,
+            hint="Do not trade on what is older; check the connection to the exchange",
+        )
+
+
+def _check(owner: str, name: str, value: float, above: float, most: float | None) -> None:
+    if not value > above or (most is not None and value > most):
+        allowed = f"above {above:g}" + ("" if most is None else f", at most {most:g}")
+        raise ConfigError(f"{name} is {value!r}", where=owner, hint=f"Allowed: a number of seconds {allowed}")
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
