@@ -127,13 +127,13 @@ def markouts(
     loaded = source.load()
     groups: dict[str, _Group] = {}
     joins: dict[str, Any] = {}
+    sources: dict[str, list[str]] = {}
     for rows in loaded:
         clock = one_clock_of(rows, options)
         joins[rows.symbol] = _add(groups, rows, clock, horizons, options, trades=trades)
-        if clock.source == "none":
-            note(f"{rows.symbol} has no mids: its markouts are null")
-        if clock.source == "ticks":
-            note(f"{rows.symbol} has no book: mids come from logged ticks, and short horizons are null")
+        sources.setdefault(clock.source, []).append(rows.symbol)
+    for sentence in _source_notes(sources):
+        note(sentence)
     tables = {name: _table(name, groups[name], horizons, level) for name in sorted(groups)}
     document = {
         **head(SCHEMA, source, [rows.symbol for rows in loaded], _params(horizons, options, trades=trades)),
@@ -144,6 +144,22 @@ def markouts(
         "tool": tool(),
     }
     return MarkoutResult(document)
+
+
+def _source_notes(sources: dict[str, list[str]]) -> list[str]:
+    meanings = {
+        "none": "no mids: their markouts are null",
+        "ticks": "no book: mids come from logged ticks, and horizons shorter than their gap are null",
+    }
+    return [
+        f"{_some(sources[source])} {'has' if len(sources[source]) == 1 else 'have'} {meaning}"
+        for source, meaning in meanings.items()
+        if source in sources
+    ]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _shift(directory: Path) -> float | None:

@@ -131,7 +131,7 @@ class SymbolStudy:
             "repeated_quote_ids": self.joined.refused["repeated_quote_id"] > MAX_REPEATED * quotes,
             "clocks_disagree": not self.clock.agree or outside > MAX_OUTSIDE * max(1, matched),
             "no_mids": bool(quotes) and not len(self.exposure.pieces) and not (self.exposure.cause == RUN_OVER).any(),
-            "mids_too_coarse": too_coarse(self.clock, median),
+            "mids_too_coarse": bool(quotes) and too_coarse(self.clock, median),
         }
         return [reason for reason, hit in tests.items() if hit]
 
