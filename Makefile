@@ -58,5 +58,5 @@ lock: setup ## resolve the lock files anew
 	    --python-version 3.11 --quiet --output-file requirements/$$group.lock; \
 	done
 
-clean: ## remove what was made, the virtual environment included
-	rm -rf $(VENV) .venv-bench artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+clean: ## remove virtual environments and caches; artifacts/ stays, live feeds may lie there
+	rm -rf $(VENV) .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

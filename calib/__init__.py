@@ -5,6 +5,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 
 - `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
   days pass in seconds, how files are written
+- `calib.arguments`: points in time and symbols as callers give them
 - `calib.config`: settings with their ranges and origins
 - `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
     from calib.app_config import AppConfig, load_config
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
+    from calib.dataset.frames import read_dataset
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
+    from calib.feeds.reading.frames import read_feeds
     from calib.feeds.writers import (
         BookLogger,
         CalibrationLoggerManager,
@@ -102,6 +105,8 @@ _HOME = {
     "load_calibration": "calib.fitting.published",
     "load_config": "calib.app_config",
     "markouts": "calib.fitting.markouts",
+    "read_dataset": "calib.dataset.frames",
+    "read_feeds": "calib.feeds.reading.frames",
     "render_summary": "calib.reports.render",
     "run_replay": "calib.replay.run",
 }
@@ -142,6 +147,8 @@ __all__ = [
     "load_calibration",
     "load_config",
     "markouts",
+    "read_dataset",
+    "read_feeds",
     "render_summary",
     "run_replay",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
+import typing
 
 import pytest
 
@@ -29,7 +31,7 @@ def test_import_calib_loads_nothing_else() -> None:
     assert ast.literal_eval(done.stdout) <= {"calib", "calib._version", "__future__"}
 
 
-TOOL_ONLY = {"build_dataset", "fit", "markouts", "render_summary", "run_replay"}
+TOOL_ONLY = {"build_dataset", "fit", "markouts", "read_dataset", "read_feeds", "render_summary", "run_replay"}
 
 
 @pytest.mark.parametrize("name", sorted(set(calib.__all__) - TOOL_ONLY - {"__version__"}))
@@ -40,3 +42,15 @@ def test_what_a_bot_embeds_needs_none_of_the_tools_libraries(name: str) -> None:
         f"import calib; calib.{name}"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("name", sorted(set(calib.__all__) - {"__version__"}))
+def test_every_public_name_can_be_looked_at(name: str) -> None:
+    item = getattr(calib, name)
+    assert inspect.getdoc(item), "help() must say what it is"
+    methods = [value for key, value in vars(item).items() if not key.startswith("_")] if inspect.isclass(item) else []
+    for part in [item, *(method for method in methods if inspect.isfunction(method))]:
+        if inspect.isclass(part) or inspect.isfunction(part):
+            typing.get_type_hints(part)
+    if inspect.isclass(item):
+        typing.get_type_hints(item.__init__)

@@ -7,6 +7,8 @@ current.
 
 from __future__ import annotations
 
+import enum
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ from typing import Any, Final
 
 import typer.main
 
+import calib
 from calib.app_config import SETTINGS
 from calib.cli.app import app
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
@@ -140,12 +143,59 @@ def exchange_symbols() -> str:
     return _table(("exchange", "market", "`BTC/USDT`"), rows)
 
 
+def python_reference() -> str:
+    """Every public name of the library with its signature and what it is."""
+    parts = []
+    for name in sorted(set(calib.__all__) - {"__version__"}, key=str.lower):
+        item = getattr(calib, name)
+        described = _as_markdown(inspect.getdoc(item) or "")
+        parts.append(f"## `{name}`\n\n```python\n{_signature(name, item)}\n```\n\n{described}")
+    return "\n\n".join(parts)
+
+
+def _signature(name: str, item: Any) -> str:
+    """How it is imported, and called where that is short."""
+    where = f"from calib import {name}"
+    try:
+        text = re.sub(r"((?:: |-> ))'([^']*)'", r"\1\2", str(inspect.signature(item)))
+    except (TypeError, ValueError):
+        return where
+    plain = "<" not in text and len(text) < _LONG_SIGNATURE and not isinstance(item, enum.EnumType)
+    return f"{where}\n\n{name}{text}" if plain else where
+
+
+def _as_markdown(doc: str) -> str:
+    """A docstring: its prose, and its parameters, attributes and errors as lists; doctests stay in the code."""
+    lines = []
+    for block in doc.split("\n\n"):
+        rows = block.split("\n")
+        if len(rows) > 1 and set(rows[1]) == {"-"}:
+            if rows[0] in _SECTIONS:
+                lines.append(f"**{rows[0]}**\n\n" + "\n".join(_entries(rows[2:])))
+        elif not block.lstrip().startswith(">>>"):
+            lines.append(" ".join(block.split()))
+    return "\n\n".join(lines).replace("``", "`")
+
+
+def _entries(rows: list[str]) -> Iterator[str]:
+    """The entries of a section: a name at the margin, its text indented below."""
+    entry: list[str] = []
+    for row in [*rows, "end"]:
+        if entry and not row.startswith(" "):
+            yield f"- `{entry[0].strip()}`" + (f": {' '.join(line.strip() for line in entry[1:])}" if entry[1:] else "")
+            entry = []
+        entry.append(row)
+
+
+_LONG_SIGNATURE: Final = 400
+_SECTIONS: Final = ("Parameters", "Attributes", "Returns", "Raises")
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "alerts": alerts,
     "cache-questions": cache_questions,
     "columns": columns,
     "commands": commands,
     "features": features,
+    "python": python_reference,
     "configuration": configuration,
     "data-types": data_types,
     "errors": errors,

@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.filters.apply import apply_filters
@@ -52,10 +53,10 @@ def _silent(_: object) -> None:
 def build_dataset(
     feeds: Path | str,
     *,
-    start: float | None = None,
-    end: float | None = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
     interval_sec: int = DEFAULTS.interval_sec,
-    symbols: Sequence[str] = (),
+    symbols: str | Sequence[str] = (),
     filters: Sequence[Filter] | None = None,
     tick_sample_rate: int = DEFAULTS.tick_sample_rate,
     maker_fee_bps: float = DEFAULTS.maker_fee_bps,
@@ -72,11 +73,12 @@ def build_dataset(
     feeds
         Directory of the feed files.
     start, end
-        ``[start, end)``, Unix seconds, widened outward to the interval grid; None: all days found.
+        ``[start, end)``: Unix seconds, ISO 8601 text or an aware datetime, widened outward to the interval grid; None:
+        all days found.
     interval_sec
         Length of an interval, s, at least 1.
     symbols
-        Only these; empty for all.
+        Only this one, or these; empty for all.
     filters
         The sanity filters that are on; None for all with their usual limits (`chosen_filters`).
     tick_sample_rate
@@ -101,14 +103,19 @@ def build_dataset(
     ------
     InputError
         One of its kinds: no feeds, nothing in range, symbols that match nothing, a damaged file, too many bad lines.
-    BadRange
-        Where the range is none.
+    BadRange, BadTime
+        Where the range is empty, or a time is not one.
     """
-    plan = plan_dataset(Path(feeds), start=start, end=end, interval_sec=interval_sec)
+    plan = plan_dataset(
+        Path(feeds),
+        start=None if start is None else unix_seconds(start),
+        end=None if end is None else unix_seconds(end),
+        interval_sec=interval_sec,
+    )
     for sentence in plan.notes:
         note(sentence)
     recipe = DatasetOptions(
-        tuple(symbols),
+        symbol_list(symbols),
         chosen_filters() if filters is None else tuple(filters),
         tick_sample_rate,
         maker_fee_bps,

@@ -6,6 +6,7 @@ frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, whic
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -195,6 +196,23 @@ class Dataset:
     def rows(self) -> Iterator[Interval]:
         """The kept rows as records, in order."""
         return interval_rows(self.intervals)
+
+    def to_frame(self) -> pl.DataFrame:
+        """The kept rows with ``start`` and ``end`` as datetimes in UTC instead of Unix seconds."""
+        times = [
+            pl.from_epoch(f"{name}_ts", time_unit="s").dt.replace_time_zone("UTC").alias(name)
+            for name in ("start", "end")
+        ]
+        return self.intervals.select("symbol", *times, pl.exclude("symbol", "start_ts", "end_ts"))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the range and the counts, then the first rows."""
+        span, counts = self.range, self.counts
+        head = (
+            f"calib dataset, {span.from_} to {span.to}: {counts.kept} of {counts.intervals} intervals of "
+            f"{span.interval_sec} s kept, {len(span.symbols)} symbols"
+        )
+        return f"<p>{html.escape(head)}</p>{self.to_frame()._repr_html_()}"
 
     def same_as(self, other: Dataset) -> bool:
         """Whether every part and every row are equal."""

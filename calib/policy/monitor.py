@@ -6,7 +6,8 @@ import logging
 import threading
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from calib.clock import Clock, SystemClock
 from calib.errors import ProhibitedCacheError
@@ -14,9 +15,6 @@ from calib.policy.audit import PolicyAudit
 from calib.policy.data_types import CacheClass, DataType, lookup, nearest
 from calib.policy.launch import launch
 from calib.policy.protocols import CacheCounts, MonitoredCache, ViolationHandler
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SEVERITY: Final = "TRADING_SAFETY_VIOLATION"
 _LOG: Final = logging.getLogger("calib.policy")

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.errors import BadLatency, NoLines, NoSuchSymbol
 from calib.feeds.reading.batches import read_batches
 from calib.feeds.reading.days import newest_days
@@ -27,9 +28,9 @@ def run_replay(
     feeds: Path | str,
     settings: ReplaySettings | None = None,
     *,
-    start: float | None = None,
-    end: float | None = None,
-    symbols: Sequence[str] = (),
+    start: Moment | None = None,
+    end: Moment | None = None,
+    symbols: str | Sequence[str] = (),
     out: Path | str | None = None,
     max_reject_ratio: float = MAX_REJECT_RATIO,
     choose_latency: bool = False,
@@ -44,9 +45,9 @@ def run_replay(
     settings
         How the replay is set up; default `ReplaySettings`.
     start, end
-        The range [start, end), Unix seconds; None where that side is open.
+        The range [start, end): Unix seconds, ISO 8601 text or an aware datetime; None where that side is open.
     symbols
-        Only these; empty for all.
+        Only this one, or these; empty for all.
     out
         Root below which ``rejects/`` is written; None: bad lines are counted only.
     max_reject_ratio
@@ -67,7 +68,9 @@ def run_replay(
         NoFeeds, NoLines, NoSuchSymbol, MixedNumbering, TooManyRejects, TruncatedInput, BadLatency, ...
     """
     chosen = ReplaySettings() if settings is None else settings
-    sources = Sources(Path(feeds), start, end, tuple(symbols), None if out is None else Path(out), max_reject_ratio)
+    first, last = (None if moment is None else unix_seconds(moment) for moment in (start, end))
+    root = None if out is None else Path(out)
+    sources = Sources(Path(feeds), first, last, symbol_list(symbols), root, max_reject_ratio)
     notes = []
     look_for_latency = choose_latency or chosen.latency.kind == "recorded"
     looked_at = sources.stored_bytes("pipeline_ticks") if look_for_latency else 0
@@ -88,7 +91,7 @@ def run_replay(
         chosen = dataclasses.replace(chosen, read_every_us=READ_EVERY_US)
     if scheduled and sources.has("pipeline_ticks"):
         notes.append("The recorded ticks were not replayed: a schedule of reads was asked for.")
-    start_us = None if start is None else round(start * US_PER_S)
+    start_us = None if first is None else round(first * US_PER_S)
 
     def tell(_lines: float) -> None:
         share.reached(looked_at + sources.bytes_read())

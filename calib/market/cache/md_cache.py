@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from calib.clock import NS_PER_MS, Clock
 from calib.errors import DepthError, MaxAgeError
@@ -28,19 +28,16 @@ from calib.market.cache.freshness import (
     sequence_verdict,
 )
 from calib.market.cache.ingest import Ingest
+from calib.market.cache.protocols import CacheMetrics
 from calib.market.cache.refresh import Refresh, RefreshCallback
 from calib.market.cache.refresh_backoff import RefreshBackoff
 from calib.market.cache.snapshot_payload import read_body
 from calib.market.cache.stats import CacheStats, hit_ratio, hits, latency_p95_ms, symbol_summary
 from calib.market.cache.symbol_state import SymbolState
+from calib.market.stream.book_stream import BookStream
 from calib.market.stream.messages import Action as StreamAction
 from calib.market.stream.messages import Delta, Snapshot
-from calib.policy import ORDER_BOOK, ORDER_BOOK_LIMIT_MS, CacheCounts, default_monitor
-
-if TYPE_CHECKING:
-    from calib.market.cache.protocols import CacheMetrics
-    from calib.market.stream.book_stream import BookStream
-    from calib.policy import CachePolicy, ConnectionHealth
+from calib.policy import ORDER_BOOK, ORDER_BOOK_LIMIT_MS, CacheCounts, CachePolicy, ConnectionHealth, default_monitor
 
 Answer = tuple[BookView | None, MDCacheMeta]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from calib.clock import NS_PER_S
-
-if TYPE_CHECKING:
-    from calib.market.cache.entry import MDCacheEntry
+from calib.market.cache.entry import MDCacheEntry
 
 MAX_RESTARTS: Final = 4
 """An invalidation or a deeper request makes a running refresh begin again so often at most."""

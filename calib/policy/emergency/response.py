@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 from calib.clock import Clock, SystemClock
 from calib.errors import ConfigError
 from calib.policy.default import default_monitor
+from calib.policy.emergency.engine import TradingEngine
 from calib.policy.emergency.latch import Latch
 from calib.policy.emergency.runner import EmergencyOutcome, ProcedureRunner
 from calib.policy.emergency.state import CacheViolation, Phase, StepName
 from calib.policy.emergency.steps import bounded
 from calib.policy.emergency.store import EmergencyStore
+from calib.policy.monitor import CacheComplianceMonitor
 from calib.policy.safety import SafetyCheck
 from calib.policy.settings import SETTINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from calib.policy.emergency.engine import TradingEngine
-    from calib.policy.monitor import CacheComplianceMonitor
 
 STEP_TIMEOUT_S: Final[float] = SETTINGS["policy.step_timeout_s"].default
 _LOG: Final = logging.getLogger("calib.policy")

@@ -6,19 +6,15 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, Generic
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic
 
 from calib.clock import NS_PER_S, Clock
 from calib.errors import ConfigError, StaticDataUnavailable
 from calib.policy.data_types import CacheClass, lookup
 from calib.policy.default import default_monitor
-from calib.policy.protocols import CacheCounts
+from calib.policy.protocols import CacheCounts, CachePolicy
 from calib.policy.static.values import CachedSlot, CachedValue, T
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from calib.policy.protocols import CachePolicy
 
 _RETRY_S: Final = 1.0
 """Pause after a first failed request; it doubles."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
+from calib.clock import Clock
 from calib.errors import SymbolError
+from calib.policy.protocols import CachePolicy
 from calib.policy.static.cache import StaticDataCache
 from calib.policy.static.formats import FORMATS, SymbolFormat
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from calib.clock import Clock
-    from calib.policy.protocols import CachePolicy
 
 _SYMBOL: Final = re.compile(r"(?P<base>[A-Z0-9]{1,24})/(?P<quote>[A-Z0-9]{1,24})(:(?P<settle>[A-Z0-9]{1,24}))?")
 _EXAMPLES: Final = "Examples: BTC/USDT, BTC/USDT:USDT"
