@@ -14,7 +14,7 @@ import numpy as np
 from calib.fitting.checks import check_fit
 from calib.fitting.exposure import QuoteSpans, cut_exposure
 from calib.fitting.intensity import fit_intensity
-from calib.fitting.mids import Mids
+from calib.recorded.mids import Mids
 
 
 def main() -> None:

@@ -22,10 +22,10 @@ from calib.fitting.arrays import Floats
 from calib.fitting.exposure import Exposure, QuoteSpans, cut_exposure
 from calib.fitting.glft import Market, exact_quotes
 from calib.fitting.intensity import IntensityFit, Pieces, fit_intensity
-from calib.fitting.mids import Mids
 from calib.fitting.recommend import recommend
 from calib.fitting.sigma import fit_sigma
 from calib.fitting.special import normal_quantile
+from calib.recorded.mids import Mids
 
 A, K = 0.5, 0.8
 STEP_BPS = 0.25

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
-Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
-Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+from calib.recorded.arrays import Bools, Floats, Ints
+
+__all__ = ["CHUNK", "Bools", "Floats", "Ints", "chunks", "sums_by"]
 
 CHUNK: Final = 1 << 18
 """Rows that are worked on at a time: products of whole columns of ten million rows would not fit into 1 GB."""

@@ -10,8 +10,8 @@ import numpy as np
 from calib.fitting.arrays import Floats
 from calib.fitting.joins import one_clock
 from calib.fitting.loading import SymbolRows
-from calib.fitting.mids import Mids
 from calib.fitting.options import FitOptions
+from calib.recorded.mids import Mids
 
 COARSE_SHARE: Final = 0.1
 """Mids from ticks are used only where they are at most this part of a quote's life apart."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from calib.fitting.arrays import Bools, Floats, Ints, sums_by
 from calib.fitting.intensity import Pieces
-from calib.fitting.mids import Mids
+from calib.recorded.mids import Mids
 
 OPEN, HIT, RUN_OVER, WITHDRAWN = 0, 1, 2, 3
 """How a quote's wait ended; `OPEN` where the data ended first."""

@@ -12,7 +12,7 @@ from calib.fitting.arrays import Bools, Floats, Ints
 from calib.fitting.brier import Score, brier_score, reliability
 from calib.fitting.fill_model import HORIZONS_S, fit_fill_model
 from calib.fitting.survival import kaplan_meier
-from calib.fitting.tops import Tops
+from calib.recorded.tops import Tops
 
 MAX_QUOTES: Final = 50_000
 """Of more quotes every n-th is taken: the model's design would not fit, and its errors are small by then."""

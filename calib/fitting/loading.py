@@ -19,7 +19,7 @@ from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
 from calib.fitting.arrays import Floats
 from calib.fitting.rows import FillRows, QuoteRows, TickRows, TradeRows
-from calib.fitting.tops import TopRecorder, Tops
+from calib.recorded.tops import TopRecorder, Tops
 
 DAY_S: Final = 86_400
 KINDS: Final = ("fills", "quotes", "book", "trades", "pipeline_ticks")

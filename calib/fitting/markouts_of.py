@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from calib.fitting.arrays import Bools, Floats
-from calib.fitting.mids import Mids
 from calib.fitting.rows import FillRows, TradeRows
+from calib.recorded.mids import Mids
 
 
 @dataclass(frozen=True, slots=True)

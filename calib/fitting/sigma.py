@@ -10,8 +10,8 @@ import numpy as np
 
 from calib.fitting.arrays import Floats, sums_by
 from calib.fitting.estimate import Estimate, finite
-from calib.fitting.mids import Mids
 from calib.fitting.special import normal_quantile
+from calib.recorded.mids import Mids
 
 STEP_S: Final = 1.0
 LONG_STEPS_S: Final = (10.0, 60.0)

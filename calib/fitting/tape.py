@@ -15,10 +15,10 @@ import numpy as np
 from calib.fitting.arrays import Floats, Ints, sums_by
 from calib.fitting.estimate import Estimate
 from calib.fitting.intensity import MIN_CLUSTERS, places_of
-from calib.fitting.mids import Mids
 from calib.fitting.roots import bracket, root
 from calib.fitting.rows import TradeRows
 from calib.fitting.special import normal_quantile, poisson_interval
+from calib.recorded.mids import Mids
 
 WINDOW_S: Final = 1.0
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.fitting.exposure import HIT, OPEN, RUN_OVER, WITHDRAWN, Exposure, QuoteSpans, cut_exposure
-from calib.fitting.mids import Mids
+from calib.recorded.mids import Mids
 
 NAN = float("nan")
 

@@ -13,8 +13,8 @@ from calib.fitting.bootstrap import benjamini_hochberg, block_length_s, ratio_in
 from calib.fitting.buckets import cache_state, dimensions
 from calib.fitting.markout import markout_table
 from calib.fitting.markouts_of import FillMarkouts, fill_markouts, trade_markouts
-from calib.fitting.mids import Mids
 from calib.fitting.rows import TickRows, TradeRows
+from calib.recorded.mids import Mids
 from tests.fitting.test_joins import fill_rows
 
 NAN = float("nan")

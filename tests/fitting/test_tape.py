@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calib.fitting.mids import Mids
 from calib.fitting.rows import TradeRows
 from calib.fitting.tape import Reach, fit_tape, reach_of
+from calib.recorded.mids import Mids
 
 
 def tape(a: float, k: float, windows: int, seed: int = 1) -> Reach:

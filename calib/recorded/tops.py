@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from calib.fitting.arrays import Floats
-from calib.fitting.mids import Mids
-from calib.recorded import TrueBook, numbering_of, rule_for
+from calib.recorded.arrays import Floats
+from calib.recorded.mids import Mids
+from calib.recorded.sequence_detection import numbering_of, rule_for
+from calib.recorded.true_book import TrueBook
 
 SESSION_S: Final = 60.0
 """After a longer silence of a symbol's lines a new session begins."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calib.fitting.arrays import Bools, Floats, Ints
+from calib.recorded.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
