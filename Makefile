@@ -27,11 +27,12 @@ $(STAMP): requirements/dev.lock pyproject.toml
 test: setup ## run every test
 	$(BIN)/python -m pytest -q -n auto
 
-lint: setup ## ruff, mypy --strict, the import contract
+lint: setup ## ruff, mypy --strict, the import contract, the caching policy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/calib policy check calib/
 
 bench: ## run every benchmark in an environment of its own
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench

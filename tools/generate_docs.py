@@ -26,6 +26,7 @@ from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
 from calib.fitting.verdict import DO_NOT_USE, FAILING, LACKING, NOT_ENOUGH_DATA
 from calib.policy import DATA_TYPES, QUESTIONS
+from calib.policy.checker import explain as rules
 from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
 
@@ -212,7 +213,10 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
 }
 """Each block's maker by the name that its markers carry."""
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"docs/reference/feeds.md": reference.page}
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "docs/reference/feeds.md": reference.page,
+    **rules.pages(),
+}
 """Makers of whole pages."""
 
 

@@ -10,7 +10,7 @@ import typer
 
 from calib.cli import options, signals, success
 from calib.cli.command import command
-from calib.cli.output import Session
+from calib.cli.output import Session, say
 from calib.cli.times import parse_range
 from calib.dataset.settings import SETTINGS
 from calib.errors import NoFeeds
@@ -35,7 +35,12 @@ def aggregate(
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where no kept interval has a net_bps.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Exit 1 also where no kept interval has a net_bps, or a kind of feed is missing."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and written; write nothing.")
     ] = False,
@@ -110,7 +115,7 @@ def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom
         bad = ", ".join(f"{reason} {count}" for reason, count in item.rejected.items())
         session.detail(f"{item.file}: {item.lines} lines, {item.used} used, rejected: {bad or 'none'}")
     paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"])
-    verdict = _verdict(session, dataset, strict=strict)
+    verdict = _verdict(session, dataset, strict=strict) or _absent_kinds(session, plan, strict=strict)
     exit_code = 1 if verdict else 0
     if exit_code == 0:
         success.write_last_success(root, "aggregate", now, {"datasets": [str(path) for path in paths]})
@@ -131,6 +136,19 @@ def _verdict(session: Session, dataset: Dataset, *, strict: bool) -> str:
     if strict:
         return nothing
     session.note(nothing)
+    return ""
+
+
+def _absent_kinds(session: Session, plan: DatasetPlan, *, strict: bool) -> str:
+    """Say which kind of feed has no file at all in the range, also when quiet; with ``--strict`` that is a no."""
+    found = {file.kind for file in plan.files}
+    absent = [kind for kind in plan.missing if kind not in found]
+    if not absent:
+        return ""
+    sentence = f"the range has no file of {' and '.join(absent)}: was the bot logging?"
+    if strict:
+        return sentence
+    say("note", sentence, session.color)
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ def demo(session: Session) -> int:
     root = Path(session.config["out"])
     with locked(root):
         feeds = _samples() or _simulated(session, root)
-        dataset = build_dataset(feeds, out=root, note=session.note)
+        start, end = _range_of(feeds)
+        dataset = build_dataset(feeds, start=start, end=end, out=root, note=session.note)
         (path,) = write_dataset(dataset, root / "datasets", ["json"])
         report = render_summary(path, root)
     written = (root / "rejects" / f"{item.file}.rejects.jsonl" for item in dataset.inputs)
@@ -45,6 +47,12 @@ def demo(session: Session) -> int:
         "usable": report.summary.verdict.usable,
     }
     return session.finish(data, _story(feeds, path, report, root, dataset))
+
+
+def _range_of(feeds: Path) -> tuple[str, str]:
+    """The range that was simulated, as ISO 8601."""
+    made = json.loads((feeds / "simulation.json").read_text("utf-8"))
+    return made["from"], made["to"]
 
 
 def _samples() -> Path | None:
@@ -76,5 +84,7 @@ def _story(feeds: Path, dataset: Path, report: SummaryReport, root: Path, made: 
         f"dataset  {dataset}: {made.counts.kept} of {made.counts.intervals} intervals kept",
         f"rejects  {root / 'rejects'}: {rejected} bad lines, each with its reason",
         f"summary  {report.path}: {f'not usable, {verdict.reason}' if not verdict.usable else 'usable'}",
-        f"Look at the summary first. The same by hand: calib aggregate --feeds {feeds}, then calib summary",
+        "Look at the summary first. The same by hand:",
+        f"  calib aggregate {feeds} --from {made.range.from_} --to {made.range.to}",
+        "  calib summary",
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, policy_check
 from calib.cli.command import add, command
 from calib.cli.output import Session
 from calib.cli.policy_assess import assess
@@ -33,7 +33,7 @@ _PLACE = (FEEDS["out"], SETTINGS["policy.state"])
 def policy(context: typer.Context) -> int:
     """What may be cached, and what to do after a violation."""
     if context.invoked_subcommand is None:
-        raise UsageError("calib policy needs a command", hint=", ".join(_NAMES))
+        raise UsageError("calib policy needs a command", hint=", ".join([*_NAMES, "check"]))
     return 0
 
 
@@ -241,3 +241,4 @@ def _moment(ts: float) -> str:
 _NAMES = {"limits": limits, "classify": classify, "status": status, "resume": resume, "assess": assess}
 for _name, _body in _NAMES.items():
     add(app, _name, _body)
+policy_check.add_to(app)

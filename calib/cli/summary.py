@@ -80,10 +80,11 @@ def _refuse_clashes(paths: list[Path]) -> None:
 
 
 def _digest(report: SummaryReport) -> list[str]:
-    from calib.reports.sections import alerts_line, target_line, verdict_line
+    from calib.reports.sections import alerts_line, money_line, target_line, verdict_line
 
     summary = report.summary
-    return [str(report.path), *(f"  {line(summary)}" for line in (verdict_line, alerts_line, target_line))]
+    said = (line(summary) for line in (verdict_line, alerts_line, target_line, money_line))
+    return [str(report.path), *(f"  {text}" for text in said if text)]
 
 
 def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
@@ -101,6 +102,11 @@ def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
         "symbols": len(span.symbols),
         "intervals": counts.intervals,
         "kept": counts.kept,
+        "coverage": summary.coverage.ratio,
+        "symbols_detail": [
+            {"symbol": row.symbol, "coverage": row.coverage, "notional": row.notional, "pnl_mid": row.pnl_mid}
+            for row in summary.symbols
+        ],
         "critical": summary.critical,
         "warnings": summary.warnings,
         "alerts": msgspec.to_builtins(summary.alerts),

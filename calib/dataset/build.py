@@ -22,6 +22,7 @@ from calib.dataset.markouts import BookMarkouts
 from calib.dataset.model import Counts, Dataset, Filters, Input, MissingDays, Params
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
+from calib.dataset.thin import low_ticks_note
 from calib.dataset.ticks import TickAggregator
 from calib.engines import InProcess, Workers
 from calib.errors import NoLines, NoSuchSymbol
@@ -150,6 +151,8 @@ def build_from_plan(
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
         note(sentence)
     kept, dropped = apply_filters(rows, recipe.filters)
+    if (thin := low_ticks_note(rows, dropped)) is not None:
+        note(thin)
     return Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
         filters=_limits(recipe.filters),

@@ -20,7 +20,7 @@ class Column:
     name
         As it stands in the dataset; the unit is its last word where it has one.
     unit
-        ``bps``, ``ms``, ``s`` or ``ratio`` (0..1 where nothing is wrong).
+        ``bps``, ``ms``, ``s``, ``quote`` (currency) or ``ratio`` (0..1 where nothing is wrong).
     better
         Which way is good for us; empty where neither is.
     meaning
@@ -52,6 +52,8 @@ TARGETS: Final = (
     Column("fill_rate", "ratio", "", "Filled quotes per quote sent; above 1 the sampling rate is wrong"),
     Column("taker_share", "ratio", "lower", "Taker fills per fill"),
     Column("taker_share_notional", "ratio", "lower", "Taker notional per notional"),
+    Column("notional", "quote", "", "Sum of p q over all fills", later=True),
+    Column("pnl_mid", "quote", "higher", "Gain in quote currency after fees, against the mid at the fill", later=True),
 )
 """What a calibration explains, in the order of the file."""
 

@@ -69,7 +69,8 @@ class FillAggregator:
         Returns
         -------
         polars.DataFrame
-            ``symbol``, ``index``, ``fills``, ``filled_quotes`` and the targets but ``fill_rate``, sorted by
+            ``symbol``, ``index``, ``fills``, ``filled_quotes`` and the targets but ``fill_rate``,
+            ``notional`` and ``pnl_mid``, sorted by
             (symbol, index). A number may be infinite or NaN where one overflowed.
         """
         groups = in_order(lines).with_columns(*self._of_each()).group_by(*GROUP, maintain_order=True)
@@ -99,6 +100,8 @@ class FillAggregator:
             (pl.col("slip") / pl.col("slipped")).alias("slippage_bps"),
             "taker_share",
             (pl.col("taker").fill_null(0.0) / pl.col("notional")).alias("taker_share_notional"),
+            "notional",
+            (pl.col("net") / 1e4).alias("pnl_mid"),
         )
 
     def _of_each(self) -> list[pl.Expr]:

@@ -14,6 +14,7 @@ import polars as pl
 from calib.dataset.columns import NUMBERS
 from calib.dataset.model import Dataset, Input, iso
 from calib.feeds.settings import MAX_REJECT_RATIO
+from calib.reports.coverage import LOW, Coverage
 
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
@@ -116,6 +117,17 @@ def few_kept(dataset: Dataset) -> Iterator[Alert]:
         yield Alert("few_kept", WARNING, share, KEPT_WARNING)
 
 
+def low_coverage(dataset: Dataset) -> Iterator[Alert]:
+    """Much of the range without data: of the whole, else of single symbols."""
+    found = Coverage.of(dataset)
+    if found.ratio is not None and found.ratio < LOW:
+        yield Alert("low_coverage", CRITICAL, found.ratio, LOW, subject="all symbols")
+        return
+    for symbol, share in found.by_symbol.items():
+        if share < LOW:
+            yield Alert("low_coverage", CRITICAL, share, LOW, symbol)
+
+
 def thin_symbols(dataset: Dataset) -> Iterator[Alert]:
     """Symbols with few intervals, or few fills under their targets."""
     sums = {
@@ -137,7 +149,7 @@ def missing_values(dataset: Dataset) -> Iterator[Alert]:
     height = dataset.intervals.height
     for column in NUMBERS:
         share = dataset.intervals[column.name].null_count() / height if height else 0
-        if share > NULL_LIMIT:
+        if share > NULL_LIMIT and not (column.later and share == 1):  # an older dataset does not know the column
             main = column.name == "net_bps" and share == 1
             yield Alert("mostly_null", CRITICAL if main else WARNING, share, NULL_LIMIT, subject=column.name)
 
@@ -171,6 +183,7 @@ def reject_ratio(entry: Input) -> float:
 
 
 RULES: Final[tuple[Callable[[Dataset], Iterator[Alert]], ...]] = (
+    low_coverage,
     few_kept,
     rejects,
     missing_days,
@@ -186,6 +199,11 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
         for rule in INTERVAL_RULES
     }
     rest = {
+        "low_coverage": (
+            CRITICAL,
+            f"intervals with data / intervals of the range < {LOW:g}",
+            "the bot, or a symbol, was not logged for most of the range",
+        ),
         "few_kept": (
             f"{WARNING}, {CRITICAL} below {KEPT_CRITICAL:g}",
             f"kept / intervals < {KEPT_WARNING:g}",
@@ -216,7 +234,15 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
     }
     both = interval | rest
     order = (
-        *("few_kept", "fill_rate_above_one", "high_reject_ratio", "missing_days", "many_duplicates", "adverse_net"),
+        *(
+            "low_coverage",
+            "few_kept",
+            "fill_rate_above_one",
+            "high_reject_ratio",
+            "missing_days",
+            "many_duplicates",
+            "adverse_net",
+        ),
         *("high_slippage", "high_taker_share", "high_stale_rate", "late_ticks", "long_gap"),
         *("symbol_without_intervals", "mostly_null", "thin_symbol"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -28,12 +29,15 @@ def verdict_line(summary: Summary) -> str:
     """Usable or not, kept of total, symbols, range: in one line, without markup."""
     counts, span = summary.dataset.counts, summary.dataset.range
     word = "USABLE" if summary.verdict.usable else "NOT USABLE"
-    lacking = ", ".join(entry.name for entry in summary.distributions[: len(TARGETS)] if not entry.n)
+    targets = zip(TARGETS, summary.distributions, strict=False)
+    lacking = ", ".join(entry.name for column, entry in targets if not entry.n and not column.later)
     why = f": {summary.verdict.reason}" if summary.verdict.reason else f", but without {lacking}" if lacking else ""
     kept = f"{count(counts.kept)} of {count(counts.intervals)} intervals kept"
     share = f" ({percent(counts.kept, counts.intervals)})" if counts.intervals else ""
+    found = summary.coverage
+    coverage = f", coverage {percent(found.with_data, found.of_range)}" if found.of_range else ""
     return (
-        f"{word}{why}; {kept}{share}, {count(len(span.symbols))} {_plural('symbol', len(span.symbols))}, "
+        f"{word}{why}; {kept}{share}{coverage}, {count(len(span.symbols))} {_plural('symbol', len(span.symbols))}, "
         f"{moment(span.from_)} to {moment(span.to)} UTC"
     )
 
@@ -56,11 +60,27 @@ def target_line(summary: Summary) -> str:
     return f"net_bps median {middle}, p05 {low}, p95 {high}, over {count(net.n)} {_plural('interval', net.n)}"
 
 
+def money_line(summary: Summary) -> str:
+    """Notional and gain of all symbols, and how many lose: in one line, without markup; empty without any."""
+    parts = []
+    notional = [row.notional for row in summary.symbols if row.notional is not None]
+    gains = [row.pnl_mid for row in summary.symbols if row.pnl_mid is not None]
+    if notional:
+        gain = f", PnL at the mid {number(math.fsum(gains))}" if gains else ""
+        parts.append(f"notional {number(math.fsum(notional))}{gain} (quote currency)")
+    judged = sum(row.net_median_bps is not None for row in summary.symbols)
+    if len(summary.losing) * 2 > judged:
+        parts.append(f"median net_bps below 0 for {count(len(summary.losing))} of {count(judged)} symbols")
+    return "; ".join(parts)
+
+
 def sections(summary: Summary) -> dict[str, str]:
     """Every section by the name under which the template knows it; empty where it has nothing to say."""
     return {
         "title": code(summary.name),
         "verdict": verdict_line(summary),
+        "target_line": target_line(summary),
+        "money_line": money_line(summary),
         "alerts_line": alerts_line(summary),
         "alerts": _alerts(summary.alerts),
         "targets": _distributions(summary, TARGETS),
@@ -150,14 +170,18 @@ def _missing(summary: Summary, columns: tuple[Column, ...]) -> str:
 
 def _symbols(summary: Summary) -> str:
     reasons = [row.reason for row in summary.reasons]
-    header = ["symbol", "kept", "dropped", "absent", "kept share", "ticks", "fills", "quotes", "net_bps median"]
+    header = ["symbol", "kept", "dropped", "absent", "coverage", "kept share", "ticks", "fills", "quotes"]
+    header += ["net_bps median", "notional", "PnL at the mid"]
     rows = [
         [
             cell(row.symbol),
             *map(count, (row.kept, row.dropped, row.absent)),
+            percent(row.coverage, 1),
             percent(row.kept, row.kept + row.dropped),
             *map(count, (row.ticks, row.fills, row.quotes)),
             number(row.net_median_bps),
+            number(row.notional),
+            number(row.pnl_mid),
             *(count(row.dropped_by.get(reason, 0)) for reason in reasons),
         ]
         for row in summary.symbols

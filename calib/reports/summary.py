@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from calib.dataset.columns import NUMBERS
 from calib.dataset.model import Dataset, Interval, interval_rows
 from calib.reports.alerts import CRITICAL, Alert, alerts
+from calib.reports.coverage import UNUSABLE, Coverage
 from calib.reports.distribution import Distribution, distribution
 
 WORST: Final = 10
@@ -24,7 +26,7 @@ class SummaryVerdict:
     Parameters
     ----------
     usable
-        False where no interval was kept, or those kept hold no fill.
+        False where no interval was kept, those kept hold no fill, or hardly any of the range has data.
     reason
         Why not; empty where it is usable.
     """
@@ -39,8 +41,10 @@ class SymbolRow:
 
     Parameters
     ----------
-    absent
-        Intervals of the range in which it had neither tick nor fill.
+    absent, coverage
+        Intervals of the range in which it had neither tick nor fill, and the share of those in which it had.
+    notional, pnl_mid
+        Of its kept intervals, quote currency; None where the dataset does not say.
     dropped_by
         Dropped rows by reason; a row may have several.
     """
@@ -49,10 +53,13 @@ class SymbolRow:
     kept: int
     dropped: int
     absent: int
+    coverage: float
     ticks: int
     fills: int
     quotes: int
     net_median_bps: float | None
+    notional: float | None
+    pnl_mid: float | None
     dropped_by: dict[str, int]
 
 
@@ -82,6 +89,7 @@ class Summary:
     name: str
     dataset: Dataset
     verdict: SummaryVerdict
+    coverage: Coverage
     alerts: list[Alert]
     distributions: list[Distribution]
     null_shares: dict[str, dict[str, float]]
@@ -90,6 +98,11 @@ class Summary:
     overlaps: list[tuple[tuple[str, ...], int]]
     widest_gaps: list[tuple[str, int, float]]
     worst: list[Interval]
+
+    @property
+    def losing(self) -> list[str]:
+        """Symbols whose median net_bps is below 0."""
+        return [row.symbol for row in self.symbols if row.net_median_bps is not None and row.net_median_bps < 0]
 
     @property
     def critical(self) -> int:
@@ -110,11 +123,12 @@ def summarise(name: str, dataset: Dataset) -> Summary:
     name
         How the report calls it: the file's name without its suffix.
     """
-    kept = dataset.intervals
+    kept, coverage = dataset.intervals, Coverage.of(dataset)
     return Summary(
         name=name,
         dataset=dataset,
-        verdict=_verdict(dataset),
+        verdict=_verdict(dataset, coverage),
+        coverage=coverage,
         alerts=alerts(dataset),
         distributions=[distribution(column.name, column.unit, kept[column.name]) for column in NUMBERS],
         null_shares=_null_shares(kept),
@@ -126,12 +140,14 @@ def summarise(name: str, dataset: Dataset) -> Summary:
     )
 
 
-def _verdict(dataset: Dataset) -> SummaryVerdict:
+def _verdict(dataset: Dataset, coverage: Coverage) -> SummaryVerdict:
     if not dataset.counts.kept:
         dropped = dataset.counts.intervals
         return SummaryVerdict(False, f"all {dropped} intervals were dropped" if dropped else "there is no interval")
     if not dataset.intervals["fills"].sum():
         return SummaryVerdict(False, "no kept interval holds a fill")
+    if coverage.ratio is not None and coverage.ratio < UNUSABLE:
+        return SummaryVerdict(False, f"only {coverage.ratio:.1%} of the range has data: the bot was not running")
     return SummaryVerdict(True)
 
 
@@ -146,6 +162,7 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
         pl.len().alias("kept"),
         pl.col("ticks", "fills", "quotes").sum(),
         pl.col("net_bps").median(),
+        pl.col("notional", "pnl_mid").drop_nulls(),
     )
     by_symbol = {row["symbol"]: row for row in kept.iter_rows(named=True)}
     dropped = Counter(dataset.dropped["symbol"].to_list())
@@ -154,7 +171,15 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
         reasons.setdefault(symbol, Counter())[reason] += 1
     span = dataset.range
     slots = (span.to_ts - span.from_ts) // span.interval_sec
-    nothing = {"kept": 0, "ticks": 0, "fills": 0, "quotes": 0, "net_bps": None}
+    nothing: dict[str, Any] = {
+        "kept": 0,
+        "ticks": 0,
+        "fills": 0,
+        "quotes": 0,
+        "net_bps": None,
+        "notional": [],
+        "pnl_mid": [],
+    }
     rows = []
     for symbol in span.symbols:
         sums = by_symbol.get(symbol, nothing)
@@ -164,14 +189,22 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
                 kept=sums["kept"],
                 dropped=dropped[symbol],
                 absent=slots - sums["kept"] - dropped[symbol],
+                coverage=(sums["kept"] + dropped[symbol]) / slots,
                 ticks=sums["ticks"],
                 fills=sums["fills"],
                 quotes=sums["quotes"],
                 net_median_bps=sums["net_bps"],
+                notional=_sum(sums["notional"]),
+                pnl_mid=_sum(sums["pnl_mid"]),
                 dropped_by=dict(reasons.get(symbol, {})),
             )
         )
     return sorted(rows, key=lambda row: (row.kept / max(1, row.kept + row.dropped), row.symbol))
+
+
+def _sum(values: list[float]) -> float | None:
+    """Exact, whatever the order; None of nothing."""
+    return math.fsum(values) if values else None
 
 
 def _combinations(dataset: Dataset) -> Counter[tuple[str, ...]]:

@@ -16,8 +16,8 @@ def test_it_makes_a_dataset_and_a_summary_of_the_sample_feeds(
 ) -> None:
     assert run(["demo", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
-    dataset = tmp_path / "datasets" / "calib_20250101_000000_20250103_000000.json"
-    report = tmp_path / "reports" / "calib_summary_calib_20250101_000000_20250103_000000.md"
+    dataset = tmp_path / "datasets" / "calib_20250101_210000_20250102_030000.json"
+    report = tmp_path / "reports" / "calib_summary_calib_20250101_210000_20250102_030000.md"
     for path in (dataset, report):
         assert path.is_file()
         assert str(path) in text

@@ -31,7 +31,7 @@ def made(kept: int, dropped: int = 1, day: int = 1) -> Dataset:
         for n in range(kept)
     ]
     gone = [
-        {"symbol": "BTCUSDT", "start_ts": start + 300 * (100 + n), "reasons": ["low_ticks"]} for n in range(dropped)
+        {"symbol": "BTCUSDT", "start_ts": start + 300 * (200 + n), "reasons": ["low_ticks"]} for n in range(dropped)
     ]
     return Dataset(
         range=Range(
@@ -58,15 +58,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_prints_the_path_and_three_lines(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    [path] = write_dataset(made(20), root / "datasets")
+    [path] = write_dataset(made(40), root / "datasets")
     assert run(["summary", str(path)]) == 0
     out, err = capsys.readouterr()
     report = root / "reports" / "calib_summary_calib_20250101_000000_20250102_000000.md"
+    usable = "USABLE; 40 of 41 intervals kept (97.6 %), coverage 14.2 %, 1 symbol"
     assert out.split("\n")[:2] == [
         str(report),
-        "  USABLE; 20 of 21 intervals kept (95.2 %), 1 symbol, 2025-01-01 00:00:00 to 2025-01-02 00:00:00 UTC",
+        f"  {usable}, 2025-01-01 00:00:00 to 2025-01-02 00:00:00 UTC",
     ]
-    assert out.split("\n")[3] == "  net_bps median 9.5, p05 0.95, p95 18.05, over 20 intervals"
+    assert out.split("\n")[3] == "  net_bps median 19.5, p05 1.95, p95 37.05, over 40 intervals"
     assert len(out.splitlines()) == 4
     assert err == ""
     assert report.read_text("utf-8").startswith("# Calibration summary: `calib_20250101_000000_20250102_000000`\n")
@@ -83,7 +84,7 @@ def test_nothing_kept_ends_with_one_and_still_writes(root: Path, capsys: pytest.
 
 def test_several_datasets_get_a_report_each(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [
-        str(write_dataset(made(20, day=day), root / "datasets", [form])[0])
+        str(write_dataset(made(40, day=day), root / "datasets", [form])[0])
         for day, form in ((1, "json"), (2, "parquet"))
     ]
     assert run(["summary", *paths]) == 0
@@ -94,14 +95,14 @@ def test_several_datasets_get_a_report_each(root: Path, capsys: pytest.CaptureFi
 def test_two_datasets_of_one_name_are_refused_before_anything_is_written(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    paths = [str(path) for path in write_dataset(made(20), root / "datasets", ["json", "parquet"])]
+    paths = [str(path) for path in write_dataset(made(40), root / "datasets", ["json", "parquet"])]
     assert run(["summary", *paths]) == 2
     assert "would be written to one report" in capsys.readouterr().err
     assert not (root / "reports").exists()
 
 
 def test_without_a_name_it_takes_the_newest(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    old, new = (write_dataset(made(20, day=day), root / "datasets")[0] for day in (2, 1))
+    old, new = (write_dataset(made(40, day=day), root / "datasets")[0] for day in (2, 1))
     os.utime(old, (1, 1))
     (root / "datasets" / "notes.txt").write_text("no dataset")
     assert run(["summary"]) == 0
@@ -123,15 +124,15 @@ def test_without_any_dataset_it_says_how_to_make_one(
 
 
 def test_json_carries_every_alert(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    [path] = write_dataset(made(20), root / "datasets")
+    [path] = write_dataset(made(40), root / "datasets")
     assert run(["summary", "--output", "json", str(path)]) == 0
     body: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (body["schema"], body["command"], body["status"]) == ("calib.result/1", "summary", "ok")
     [report] = body["data"]["reports"]
-    assert (report["usable"], report["kept"], report["intervals"]) == (True, 20, 21)
+    assert (report["usable"], report["kept"], report["intervals"]) == (True, 40, 41)
     assert len(report["alerts"]) == report["critical"] + report["warnings"]
     net = report["distributions"][0]
-    assert (net["name"], net["n"], net["minimum"], net["maximum"]) == ("net_bps", 20, 0.0, 19.0)
+    assert (net["name"], net["n"], net["minimum"], net["maximum"]) == ("net_bps", 40, 0.0, 39.0)
     assert Path(report["report"]).is_file()
 
 
@@ -158,14 +159,14 @@ def test_a_directory_and_a_missing_file_are_named(root: Path, capsys: pytest.Cap
 
 
 def test_reports_that_cannot_be_written_are_a_usage_error(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    [path] = write_dataset(made(20), root / "datasets")
+    [path] = write_dataset(made(40), root / "datasets")
     (root / "reports").write_text("a file stands in the way")
     assert run(["summary", str(path)]) == 2
     assert "[unwritable-output]" in capsys.readouterr().err
 
 
 def test_a_second_run_leaves_the_report_alone(root: Path) -> None:
-    [path] = write_dataset(made(20), root / "datasets")
+    [path] = write_dataset(made(40), root / "datasets")
     assert run(["summary", "-q", str(path)]) == 0
     [report] = (root / "reports").iterdir()
     before = report.stat()
@@ -174,7 +175,7 @@ def test_a_second_run_leaves_the_report_alone(root: Path) -> None:
 
 
 def test_the_library_does_what_the_command_does(root: Path) -> None:
-    [path] = write_dataset(made(20), root / "datasets")
+    [path] = write_dataset(made(40), root / "datasets")
     assert run(["summary", "-q", str(path)]) == 0
     [written] = (root / "reports").iterdir()
     report = calib.render_summary(path, "elsewhere")

@@ -302,6 +302,8 @@ def targets(fills: list[Line], quotes: int, maker_fee: float, taker_fee: float) 
         "fill_rate": rate,
         "taker_share": share([fill["liquidity"] == "taker" for fill in fills]),
         "taker_share_notional": over(total(taker), total(notional)) if fills else None,
+        "notional": total(notional) if fills else None,
+        "pnl_mid": total([w * x for w, x in gains]) / 1e4 if gains else None,
     }
 
 

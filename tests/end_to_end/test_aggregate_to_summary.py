@@ -43,7 +43,7 @@ def test_the_reports_own_command_makes_the_same_bytes(
     [dataset] = Path("artifacts/edge/datasets").glob("*.json")
     assert run(["summary", str(dataset)]) == 0
     out, _ = capsys.readouterr()
-    assert "USABLE; 18 of 18 intervals kept (100 %), 3 symbols" in out
+    assert "USABLE; 18 of 18 intervals kept (100 %), coverage 4.2 %, 3 symbols" in out
     # A buy 1 below the mid of 100 gains 100 bps, in each of 18 intervals.
     assert "net_bps median 100, p05 100, p95 100, over 18 intervals" in out
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
+from calib import policy
 from calib.policy import DATA_TYPES, ORDER_BOOK_LIMIT_MS, CacheClass, lookup
 
 STATED = {
@@ -49,3 +53,18 @@ def test_analytic_values_are_never_for_trading() -> None:
 def test_the_table_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         DATA_TYPES["balance"] = lookup("analytics")  # type: ignore[index]
+
+
+def test_every_name_of_the_room_can_be_had_and_belongs_to_its_module() -> None:
+    for name in policy.__all__:
+        assert getattr(policy, name) is not None
+    assert sorted(policy._HOME) == sorted(policy.__all__) == dir(policy)
+    with pytest.raises(AttributeError, match="Nonsense"):
+        _ = policy.Nonsense
+
+
+def test_the_settings_alone_load_little() -> None:
+    script = "import sys, calib.policy.settings; print('asyncio' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "False\n"
+    )

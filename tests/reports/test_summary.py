@@ -211,6 +211,7 @@ def test_the_summary_of_the_handmade_dataset() -> None:
 def test_the_alerts_of_the_handmade_dataset_stand_worst_first() -> None:
     found = [(a.severity, a.rule, a.symbol, a.start, a.subject, a.value, a.limit) for a in alerts(handmade())]
     assert found == [
+        ("critical", "low_coverage", "", "", "all symbols", 17 / 72, 0.5),
         ("critical", "fill_rate_above_one", "BTCUSDT", "2025-01-01T00:30:00Z", "fill_rate", 1.2, 1.0),
         ("critical", "high_reject_ratio", "", "", "fills_20250101.jsonl", 0.015, 0.01),
         ("warning", "few_kept", "", "", "", 13 / 17, 0.8),
@@ -257,7 +258,7 @@ def test_nothing_kept_is_not_usable() -> None:
     summary = summarise("x", dataset([], [("A", 0, ["low_ticks"]), ("A", 1, ["ws_gap"])]))
     assert not summary.verdict.usable
     text = summary_text(summary)
-    assert "**NOT USABLE: all 2 intervals were dropped; 0 of 2 intervals kept (0 %), 1 symbol, " in text
+    assert "**NOT USABLE: all 2 intervals were dropped; 0 of 2 intervals kept (0 %), coverage 8.3 %, 1 symbol, " in text
     empty = summary_text(summarise("x", dataset([])))
     assert "**NOT USABLE: there is no interval; 0 of 0 intervals kept, 0 symbols, " in empty
 
@@ -267,13 +268,40 @@ def test_no_fill_at_all_is_not_usable() -> None:
     summary = summarise("x", dataset([row("A", 0, ticks=20, quotes=20, fill_rate=0.0)]))
     assert not summary.verdict.usable
     assert summary.verdict.reason == "no kept interval holds a fill"
-    assert summarise("x", dataset([row("A", 0, fills=1, taker_share=1.0)])).verdict.usable
+    assert summarise("x", dataset([row("A", n, fills=1, taker_share=1.0) for n in range(3)])).verdict.usable
+
+
+def test_a_dead_bot_is_not_usable() -> None:
+    """Two of 72 intervals have data, 2.8 %; three are an hour of each day, the least that counts."""
+    span = Range(from_="2025-01-01T00:00:00Z", to="2025-01-01T06:00:00Z", interval_sec=300, symbols=["A"])
+    summary = summarise("x", dataset([row("A", n, fills=5, net_bps=1.0) for n in range(2)], range=span))
+    assert not summary.verdict.usable
+    assert summary.verdict.reason == "only 2.8% of the range has data: the bot was not running"
+    assert summary.coverage.ratio == 2 / 72
+    rows = [row("A", n, fills=5, net_bps=1.0) for n in range(3)]
+    assert summarise("x", dataset(rows, range=span)).verdict.usable
+
+
+def test_a_symbol_that_was_off_is_named_where_the_others_ran() -> None:
+    rows = [row("A", n, fills=5) for n in range(24)] + [row("B", n, fills=5) for n in range(11)]
+    found = [a for a in alerts(dataset(rows)) if a.rule == "low_coverage"]
+    assert [(a.symbol, a.severity, a.value) for a in found] == [("B", "critical", 11 / 24)]
+
+
+def test_the_first_screen_says_what_the_fills_brought() -> None:
+    rows = [
+        row(symbol, n, fills=5, net_bps=net, notional=1000.0, pnl_mid=net / 10)
+        for symbol, net in (("A", -2.0), ("B", -1.0), ("C", 1.0))
+        for n in range(20)
+    ]
+    head = summary_text(summarise("x", dataset(rows))).split("## Alerts")[0]
+    assert "notional 60000, PnL at the mid -4 (quote currency); median net_bps below 0 for 2 of 3 symbols" in head
 
 
 def test_the_verdict_names_the_targets_that_have_no_value() -> None:
-    rows = [row("A", 0, fills=1, taker_share=1.0, taker_share_notional=1.0)]
+    rows = [row("A", n, fills=1, taker_share=1.0, taker_share_notional=1.0) for n in range(3)]
     text = summary_text(summarise("x", dataset(rows)))
-    assert "**USABLE, but without net_bps, net_bps_equal, slippage_bps, fill_rate; 1 of 1 intervals kept" in text
+    assert "**USABLE, but without net_bps, net_bps_equal, slippage_bps, fill_rate; 3 of 3 intervals kept" in text
 
 
 def test_a_main_target_without_any_value_is_critical() -> None:
@@ -314,7 +342,8 @@ def _tables(text: str) -> list[list[list[str]]]:
 def test_the_report_says_what_was_counted_by_hand() -> None:
     """From the Markdown itself: what a reader would read off the tables."""
     text = summary_text(summarise("handmade", handmade()))
-    assert "USABLE; 13 of 17 intervals kept (76.5 %), 3 symbols, 2025-01-01 00:00:00 to 2025-01-01 02:00:00 UTC" in text
+    head = "USABLE; 13 of 17 intervals kept (76.5 %), coverage 23.6 %, 3 symbols"
+    assert f"{head}, 2025-01-01 00:00:00 to 2025-01-01 02:00:00 UTC" in text
     tables = _tables(text)
     targets = next(each for each in tables if each[2][0] == "net_bps")
     shown = dict(zip(targets[0], targets[2], strict=True))
@@ -433,4 +462,4 @@ def test_the_json_of_alerts_is_plain(tmp_path: Path) -> None:
     import msgspec
 
     built = msgspec.to_builtins(alerts(handmade()))
-    assert json.loads(json.dumps(built))[0]["rule"] == "fill_rate_above_one"
+    assert json.loads(json.dumps(built))[0]["rule"] == "low_coverage"

@@ -83,14 +83,14 @@ class MDCacheConfig:
     mode: str = setting(
         "on", "on, or shadow: the cache runs beside the direct fetch, whose answer is used", choices=("shadow", "on")
     )
-    ttl_ms: int = setting(100, "Age up to which a book is fresh for general reads, ms", 10, 5000)
+    ttl_ms: int = setting(100, "Age up to which a book is fresh for general reads, ms", 10, ORDER_BOOK_LIMIT_MS)
     max_depth: int = setting(50, "Deepest view that may be asked for, levels a side", 1, 200)
     stale_ok: bool = setting(True, "Whether an old book may be served while a refresh runs")
     hard_ttl_ms: int = setting(
         None,
         "Age past which no book is served as stale, ms; null: max(ttl_ms, 5000)",
         10,
-        5000,
+        ORDER_BOOK_LIMIT_MS,
         kind="int",
         nullable=True,
     )  # type: ignore[assignment]  # None until __post_init__ lets it follow
@@ -102,7 +102,7 @@ class MDCacheConfig:
         None,
         "Age up to which a book is fresh for pricing, ms; null: min(60, ttl_ms)",
         1,
-        5000,
+        ORDER_BOOK_LIMIT_MS,
         kind="int",
         nullable=True,
     )  # type: ignore[assignment]  # None until __post_init__ lets it follow
@@ -111,7 +111,7 @@ class MDCacheConfig:
         None,
         "Age up to which a book is fresh for guards, ms; null: min(50, fresh_ms_for_pricing)",
         1,
-        5000,
+        ORDER_BOOK_LIMIT_MS,
         kind="int",
         nullable=True,
     )  # type: ignore[assignment]  # None until __post_init__ lets it follow

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from calib.policy.safety import SafetyCheck
 
 _LOG: Final = logging.getLogger("calib.policy")
+_REPEAT_S: Final = 1.0
 _RETRY_S: Final = 0.2
 _RETRY_CAP_S: Final = 5.0
 
@@ -49,7 +50,7 @@ class Latch:
     def __init__(self, store: EmergencyStore | None, owner: str, clock: Clock) -> None:
         self.save_error = ""
         self._store = store
-        self._owner = owner
+        self.owner = owner
         self._clock = clock
         self._lock = threading.Lock()
         self._written = threading.Condition(self._lock)
@@ -84,8 +85,11 @@ class Latch:
 
     def set(self, violation: CacheViolation) -> bool:
         """Latch, or add to the emergency in force; True where it is a new one."""
+        violation = replace(violation, owner=self.owner, id=_new_id())
         with self._lock:
             held = self._state.latched
+            if held is not None and self._repeats(held, violation):
+                return False
             if held is not None:
                 self._state = replace(self._state, latched=held.with_violations((violation,)))
             else:
@@ -96,8 +100,32 @@ class Latch:
             self._changed()
             return held is None
 
-    def step(self, result: StepOutcome, safety: SafetyCheck | None = None) -> None:
-        """A step of this process has ended."""
+    def _repeats(self, held: Emergency, violation: CacheViolation) -> bool:
+        """Whether the same was recorded less than a second ago: a storm of reads must not fill memory and disk.
+
+        Not where a validation came between: then this one shows that it no longer holds.
+        """
+        same = (violation.type, violation.component, violation.owner)
+        seen = set(self._own().safety_seen)
+        return any(
+            (one.type, one.component, one.owner) == same
+            and 0 <= violation.ts - one.ts < _REPEAT_S
+            and one.id not in seen
+            for one in held.violations
+        )
+
+    def step(self, result: StepOutcome, safety: SafetyCheck | None = None, seen: tuple[str, ...] = ()) -> None:
+        """A step of this process has ended.
+
+        Parameters
+        ----------
+        result
+            How it went.
+        safety
+            The check, of a validation.
+        seen
+            Ids of the violations that were known when that began.
+        """
         with self._lock:
             held = self._state.latched
             if held is None:
@@ -105,9 +133,10 @@ class Latch:
             before = self._own()
             procedure = before.with_step(result)
             if safety is not None:
-                procedure = replace(procedure, safety=safety, safety_ts=result.ts)
-            self._state = replace(self._state, latched=held.with_procedure(self._owner, procedure))
-            if any(replace(one, ts=result.ts) == result for one in before.steps) and procedure.safety == before.safety:
+                procedure = replace(procedure, safety=safety, safety_ts=result.ts, safety_seen=seen)
+            self._state = replace(self._state, latched=held.with_procedure(self.owner, procedure))
+            same = any(replace(one, ts=result.ts) == result for one in before.steps)
+            if same and (safety is None or (safety, seen) == (before.safety, before.safety_seen)):
                 return  # a retry that came to the same: the disk need not hear of it each second
             self._log("step", step=result.step, component=result.component, ok=result.ok, error=result.error)
             self._changed()
@@ -146,7 +175,7 @@ class Latch:
 
     def _take_over(self, disk: EmergencyState) -> None:
         before = self._state.latched
-        self._state = merged(self._state, disk, self._owner, tuple(self._unsaved), _new_id())
+        self._state = merged(self._state, disk, self.owner, tuple(self._unsaved), _new_id())
         after = self._state.latched
         if before is None and after is not None:
             self._state = self._undone(self._state)
@@ -159,18 +188,18 @@ class Latch:
 
     def _undone(self, state: EmergencyState) -> EmergencyState:
         """The state as it is for a process that has done nothing about it yet, whatever one before it had."""
-        if state.latched is None or self._owner not in state.latched.procedures:
+        if state.latched is None or self.owner not in state.latched.procedures:
             return state
-        return replace(state, latched=state.latched.with_procedure(self._owner, Procedure()))
+        return replace(state, latched=state.latched.with_procedure(self.owner, Procedure()))
 
     def _own(self) -> Procedure:
         held = self._state.latched
-        return Procedure() if held is None else held.procedures.get(self._owner, Procedure())
+        return Procedure() if held is None else held.procedure(self.owner)
 
     def _log(self, event: str, **more: Any) -> None:
         held = self._state.latched
         stamp = {"event": event, "ts": self._clock.time(), "id": None if held is None else held.id}
-        self._events.append(stamp | {"owner": self._owner} | more)
+        self._events.append(stamp | {"owner": self.owner} | more)
 
     def _changed(self) -> None:
         """Start writing, where no thread does."""
@@ -206,7 +235,7 @@ class Latch:
             mine = self._state
 
         def change(disk: EmergencyState) -> EmergencyState:
-            return merged(mine, disk, self._owner, tuple(unsaved), _new_id())
+            return merged(mine, disk, self.owner, tuple(unsaved), _new_id())
 
         disk = store.update(change)
         with self._lock:

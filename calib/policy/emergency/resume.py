@@ -61,16 +61,17 @@ def obstacles(
         Processes that will not run again, and whose unfinished procedures do not count.
     """
     found = []
-    procedures = {owner: one for owner, one in sorted(emergency.procedures.items()) if owner not in retired}
-    if not procedures:
+    owners = sorted(emergency.owners.difference(retired))
+    if not any(owner in emergency.procedures for owner in owners):
         found.append("no process has run the emergency procedure; start the bot, which does it before it trades")
     checked_ts = emergency.ts
-    for owner, procedure in procedures.items():
+    for owner in owners:
+        procedure = emergency.procedure(owner)
         found += [f"{owner}: {one}" for one in procedure.obstacles(emergency.components)]
         if procedure.safety is not None:
             checked_ts = max(checked_ts, procedure.safety_ts)
-    if emergency.last_violation_ts > checked_ts:
-        found.append("a violation came after the last validation; the bot must validate again")
+            if emergency.unseen(owner):
+                found.append(f"{owner}: a violation came after the last validation; it must validate again")
     if paper_traded_until > now:
         found.append("the paper trading has not ended yet")
     elif paper_traded_until < math.floor(checked_ts):  # operators write whole seconds

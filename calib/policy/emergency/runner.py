@@ -141,11 +141,16 @@ class ProcedureRunner:
 
     def _due(self, *, retry: bool) -> list[tuple[StepName, str]]:
         emergency = self._latch.emergency
-        return [] if emergency is None else self._latch.procedure.due(emergency.components, retry=retry)
+        if emergency is None:
+            return []
+        unseen = emergency.unseen(self._latch.owner)
+        return self._latch.procedure.due(emergency.components, retry=retry, unseen=unseen)
 
     async def _step(self, step: StepName, component: str) -> None:
         safety: SafetyCheck | None = None
         error = ""
+        emergency = self._latch.emergency
+        seen = () if emergency is None else tuple(one.id for one in emergency.violations)
         try:
             result = await bounded(self._call(step, component), self._timeout_s)
         except Exception as caught:  # the later steps must still run
@@ -156,7 +161,7 @@ class ProcedureRunner:
                 error = "; ".join(result.findings)
         if step is StepName.VALIDATE and safety is None:
             safety = SafetyCheck.of([f"the validation did not end: {error}"])
-        self._latch.step(StepOutcome(step.value, component, not error, self._clock.time(), error), safety)
+        self._latch.step(StepOutcome(step.value, component, not error, self._clock.time(), error), safety, seen)
         if error:
             await self._escalate(f"{step.value}{f'({component})' if component else ''}: {error}")
 

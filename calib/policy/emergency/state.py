@@ -35,11 +35,27 @@ class StepName(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CacheViolation:
-    """One violation: its type, the component that it was seen in, and when, Unix seconds."""
+    """One violation.
+
+    Parameters
+    ----------
+    type
+        What was violated.
+    component
+        Where it was seen.
+    ts
+        When, Unix seconds.
+    owner
+        Name of the process that saw it.
+    id
+        Unique: two at one time are two, and what came after what does not depend on a clock.
+    """
 
     type: str
     component: str
     ts: float
+    owner: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +95,14 @@ class Procedure:
         The latest check; None before the first.
     safety_ts
         When that was, Unix seconds.
+    safety_seen
+        Ids of the violations that were known when it began: any other came later.
     """
 
     steps: tuple[StepOutcome, ...] = ()
     safety: SafetyCheck | None = None
     safety_ts: float = 0.0
+    safety_seen: tuple[str, ...] = ()
 
     def with_step(self, result: StepOutcome) -> Procedure:
         """The same with a step that ended; it replaces what that step came to before."""
@@ -91,7 +110,7 @@ class Procedure:
         kept = tuple(one for one in self.steps if (one.step, one.component) != same)
         return replace(self, steps=(*kept, result))
 
-    def due(self, components: set[str], *, retry: bool = False) -> list[tuple[StepName, str]]:
+    def due(self, components: set[str], *, retry: bool = False, unseen: bool = False) -> list[tuple[StepName, str]]:
         """The steps that are left to do, in their order, each with its component.
 
         Parameters
@@ -100,6 +119,8 @@ class Procedure:
             Those that violations were seen in.
         retry
             Whether steps that failed are due again.
+        unseen
+            Whether a violation came after the last validation; with ``retry`` it is due again then.
 
         >>> [step.value for step, _ in Procedure().due({"wallet"})][:2]
         ['stop_trading', 'disable_cache_component']
@@ -108,7 +129,9 @@ class Procedure:
         wanted = [(StepName.STOP, ""), *((StepName.DISABLE, name) for name in sorted(components)), (StepName.FRESH, "")]
         left = [(step, name) for step, name in wanted if (step.value, name) not in done]
         # Whatever was done after the last validation has to be validated too.
-        validated = bool(self.steps) and self.steps[-1].step == StepName.VALIDATE and (self.steps[-1].ok or not retry)
+        validated = bool(self.steps) and self.steps[-1].step == StepName.VALIDATE
+        if validated and retry:
+            validated = self.steps[-1].ok and not unseen
         return left if validated and not left else [*left, (StepName.VALIDATE, "")]
 
     def obstacles(self, components: set[str]) -> list[str]:
@@ -149,9 +172,18 @@ class Emergency:
         return {one.component for one in self.violations}
 
     @property
-    def last_violation_ts(self) -> float:
-        """Time of the latest violation, Unix seconds."""
-        return max((one.ts for one in self.violations), default=self.ts)
+    def owners(self) -> set[str]:
+        """Every process that has seen a violation or run the procedure."""
+        return {one.owner for one in self.violations if one.owner} | set(self.procedures)
+
+    def procedure(self, owner: str) -> Procedure:
+        """What that process has done; an empty one where it has done nothing."""
+        return self.procedures.get(owner, Procedure())
+
+    def unseen(self, owner: str) -> bool:
+        """Whether that process has seen a violation after its last validation."""
+        seen = set(self.procedure(owner).safety_seen)
+        return any(one.owner == owner and one.id not in seen for one in self.violations)
 
     def with_violations(self, more: tuple[CacheViolation, ...]) -> Emergency:
         """The same with further violations; one of each component is kept whatever their number."""

@@ -138,6 +138,7 @@ def with_audit(state: EmergencyState, events: list[dict[str, Any]]) -> Emergency
         if event.get("event") != "latched" or not isinstance(key, str) or key in ended or state.was_resumed(key):
             continue
         stamp = float(ts) if isinstance(ts, int | float) else 0.0
-        seen = CacheViolation(str(event.get("type", "")), str(event.get("component", "")), stamp)
+        texts = [str(event.get(name, "")) for name in ("type", "component", "owner")]
+        seen = CacheViolation(texts[0], texts[1], stamp, texts[2], f"audit-{key}")
         return EmergencyState(Emergency(key, stamp, (seen,)), state.resumed)
     return state

@@ -35,7 +35,9 @@ def _emergency(raw: dict[str, Any]) -> Emergency:
         _text(raw, "id"),
         _number(raw, "ts"),
         tuple(
-            CacheViolation(_text(one, "type"), _text(one, "component"), _number(one, "ts"))
+            CacheViolation(
+                _text(one, "type"), _text(one, "component"), _number(one, "ts"), _text(one, "owner"), _text(one, "id")
+            )
             for one in map(_object, _take(raw, "violations", list))
         ),
         {str(owner): _procedure(_object(one)) for owner, one in procedures.items()},
@@ -53,7 +55,8 @@ def _procedure(raw: dict[str, Any]) -> Procedure:
         )
         for one in map(_object, _take(raw, "steps", list))
     )
-    return Procedure(tuple(steps), None if safety is None else _safety(safety), _number(raw, "safety_ts"))
+    seen = tuple(_take({"id": one}, "id", str) for one in _take(raw, "safety_seen", list))
+    return Procedure(tuple(steps), None if safety is None else _safety(safety), _number(raw, "safety_ts"), seen)
 
 
 def _safety(raw: dict[str, Any]) -> SafetyCheck:

@@ -30,6 +30,7 @@ class LatchMachine(RuleBasedStateMachine):
         self.clock = VirtualClock(1_735_689_600.0)
         self.processes: dict[str, Latch] = {}
         self.in_force = False
+        self.components: set[str] = set()
         self.unsafe: set[str] = set()
         """Processes whose procedure is not complete since the last violation or restart."""
 
@@ -47,8 +48,11 @@ class LatchMachine(RuleBasedStateMachine):
         new = latch.set(CacheViolation("t", component, self.clock.time()))
         assert new is False or not self.in_force or latch.look() is Phase.LATCHED
         assert latch.wait_saved(10)
+        # What is new to the emergency concerns every process; more of the same, the one that saw it.
+        known = self.in_force and component in self.components
+        self.unsafe |= {owner} if known else set(OWNERS)
+        self.components = {component} | (self.components if self.in_force else set())
         self.in_force = True
-        self.unsafe = set(OWNERS)
 
     @precondition(lambda self: self.in_force)
     @rule(owner=st.sampled_from(OWNERS), passes=st.booleans())
@@ -57,11 +61,14 @@ class LatchMachine(RuleBasedStateMachine):
         assert latch.look() is Phase.LATCHED
         emergency = latch.emergency
         assert emergency is not None
-        for step, component in latch.procedure.due(emergency.components, retry=True):
+        due = latch.procedure.due(emergency.components, retry=True, unseen=emergency.unseen(owner))
+        if not due:
+            return  # every step is done and has passed since the last violation
+        for step, component in due:
             safety = SafetyCheck.of([] if passes else ["still cached"]) if step.value.startswith("validate") else None
             ok = safety is None or safety.passed
             outcome = StepOutcome(step.value, component, ok, self.clock.time(), "" if ok else "still cached")
-            latch.step(outcome, safety)
+            latch.step(outcome, safety, tuple(one.id for one in emergency.violations))
         assert latch.wait_saved(10)
         self.unsafe.discard(owner) if passes else self.unsafe.add(owner)
 
@@ -92,6 +99,7 @@ class LatchMachine(RuleBasedStateMachine):
             assert late
             assert not self.unsafe & set(decision.emergency.procedures)
             self.in_force = False
+            self.unsafe = set()
         else:
             assert decision.obstacles
 

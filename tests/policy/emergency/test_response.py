@@ -298,6 +298,41 @@ def test_validation_finds_what_the_bot_and_unmonitored_caches_keep() -> None:
         set_default_monitor(before)
 
 
+def test_a_violation_after_the_validation_is_validated_again_by_the_watch() -> None:
+    engine, clock = FakeTradingEngine(), VirtualClock()
+
+    async def main() -> None:
+        emergency = response(engine, clock=clock)
+        await emergency.handle_cache_violation("t", "wallet")
+        await asyncio.sleep(5)
+        await emergency.handle_cache_violation("t", "wallet")
+        assert engine.calls == ORDER
+        watcher = asyncio.create_task(emergency.watch(1))
+        await asyncio.sleep(10)
+        assert engine.calls == [*ORDER, "cached_trading_data"]
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+    virtual_loop.run(main(), clock=clock)
+
+
+def test_a_storm_of_violations_fills_neither_memory_nor_disk(tmp_path: Path) -> None:
+    clock = VirtualClock(1e9)
+
+    async def main() -> None:
+        emergency = response(FakeTradingEngine(), tmp_path, clock=clock)
+        for _ in range(2000):
+            clock.advance_ms(1)
+            await emergency.handle_cache_violation("t", "wallet")
+        await until(lambda: emergency.status()["saved"])
+
+    asyncio.run(main())
+    held = EmergencyStore(tmp_path).load().latched
+    assert held is not None
+    assert 2 <= len(held.violations) <= 5
+    assert len((tmp_path / "emergency_audit.jsonl").read_bytes().splitlines()) < 20
+
+
 def test_the_engine_and_its_fake_agree_with_the_protocol() -> None:
     from calib.policy import TradingEngine
 

@@ -1,0 +1,156 @@
+"""One file, checked: parse, ask the rules, match the comments that allow, number the findings."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import io
+import tokenize
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from calib.policy.checker.allow import Allow, allows
+from calib.policy.checker.findings import Finding, Hit, Rule, fingerprint
+from calib.policy.checker.kinds import kinds_of, names_in, trading_level
+from calib.policy.checker.module import Module
+from calib.policy.checker.rules import RULES
+from calib.policy.checker.words import says_cache, split
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What one file gave.
+
+    Parameters
+    ----------
+    findings
+        Those that stand and those that a comment allows, in the order of the lines.
+    allows
+        The comments that allow, with whether each was used.
+    error
+        Why the file could not be read as Python, with the line, or empty.
+    """
+
+    path: str
+    findings: tuple[Finding, ...] = ()
+    allows: tuple[Allow, ...] = ()
+    error: str = ""
+    error_line: int = 0
+
+
+def check_source(source: str, path: str = "<text>", rules: Iterable[Rule] | None = None) -> FileResult:
+    """Check one text.
+
+    Parameters
+    ----------
+    source
+        Python source.
+    path
+        How the file is named in the findings.
+    rules
+        The rules to ask; None for all.
+
+    >>> bad = "from functools import cache\\n@cache\\ndef get_balance(x):\\n    return x.fetch_balance()\\n"
+    >>> [finding.rule for finding in check_source(bad).findings]
+    ['CAL101']
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except SyntaxError as error:
+        return FileResult(path, error=error.msg, error_line=error.lineno or 0)
+    except (ValueError, RecursionError, MemoryError) as error:
+        return FileResult(path, error=f"{error}" or type(error).__name__)
+    given = allows(source) if "calib:" in source else []
+    names = names_in(source)
+    level = trading_level(names)
+    if not any(_speaks(name, level) for name in names):
+        return FileResult(path, (), tuple(given))  # no name in it speaks of data that the policy knows
+    try:
+        hits = _hits(tree, level, list(RULES.values()) if rules is None else list(rules))
+    except RecursionError:
+        return FileResult(path, (), tuple(given), error="the code is nested too deeply to be followed")
+    found = list(_findings(hits, tree, source, path))
+    return FileResult(path, *_allowed(found, given))
+
+
+@functools.lru_cache(maxsize=262_144)
+def _speaks(name: str, level: int) -> bool:
+    """Whether a name may speak of data that the policy knows; the last word may say what of it: ``ORDERBOOK_TTL``."""
+    words = split(name)
+    known = 2 if says_cache(words) else max(level, 1)
+    return bool(kinds_of(words, known) or kinds_of(words[:-1], known))
+
+
+def check_file(path: Path, name: str, rules: Iterable[Rule] | None = None) -> FileResult:
+    """Check one file; ``name`` is how it is called in the findings."""
+    try:
+        with path.open("rb") as handle:
+            raw = handle.read()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+        source = raw.decode(encoding)
+    except (OSError, SyntaxError, UnicodeDecodeError, LookupError) as error:
+        return FileResult(name, error=_one_line(error))
+    return check_source(source.replace("\r\n", "\n").replace("\r", "\n"), name, rules)
+
+
+def _one_line(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _hits(tree: ast.Module, level: int, rules: list[Rule]) -> list[tuple[Rule, Hit]]:
+    module = Module(tree, level)
+    return [(rule, hit) for rule in rules for hit in rule.find(module)]
+
+
+def _findings(hits: list[tuple[Rule, Hit]], tree: ast.Module, source: str, path: str) -> Iterator[Finding]:
+    lines = source.split("\n")
+    scopes = list(_scopes(tree, "")) if hits else []
+    seen: dict[tuple[str, str, str], int] = {}
+    places: set[tuple[str, int, str]] = set()
+    for rule, hit in sorted(hits, key=lambda pair: (*_place(pair[1].node), pair[0].id, pair[1].message)):
+        line, column, end_line = _place(hit.node)
+        if (rule.id, line, hit.message) in places:
+            continue
+        places.add((rule.id, line, hit.message))
+        scope = next((name for first, last, name in reversed(scopes) if first <= line <= last), "")
+        text = lines[line - 1].strip() if line <= len(lines) else ""
+        occurrence = seen.get((rule.id, scope, text), 0)
+        seen[rule.id, scope, text] = occurrence + 1
+        mark = fingerprint(rule.id, path, scope, text, occurrence)
+        yield Finding(rule.id, path, line, column, end_line, hit.message, rule.severity, scope, text, mark)
+
+
+def _place(node: ast.AST) -> tuple[int, int, int]:
+    line = getattr(node, "lineno", 1)
+    end = getattr(node, "end_lineno", None) or line
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        end = line
+    return line, getattr(node, "col_offset", 0) + 1, end
+
+
+def _scopes(node: ast.AST, prefix: str) -> Iterator[tuple[int, int, str]]:
+    """Classes and functions with their first and last lines, an outer one before what is inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([child.lineno, *(each.lineno for each in child.decorator_list)])
+            yield first, child.end_lineno or child.lineno, f"{prefix}{child.name}"
+            yield from _scopes(child, f"{prefix}{child.name}.")
+        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from _scopes(child, prefix)
+
+
+def _allowed(found: list[Finding], given: list[Allow]) -> tuple[tuple[Finding, ...], tuple[Allow, ...]]:
+    used: set[int] = set()
+    findings = []
+    for finding in found:
+        cover = next((at for at, allow in enumerate(given) if allow.covers(finding)), None)
+        if cover is None:
+            findings.append(finding)
+        else:
+            used.add(cover)
+            findings.append(replace(finding, suppressed=given[cover].reason))
+    return tuple(findings), tuple(replace(allow, used=at in used) for at, allow in enumerate(given))

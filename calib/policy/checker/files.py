@@ -1,0 +1,58 @@
+"""Which files a run checks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from calib.errors import UsageError
+
+_SKIPPED: Final = frozenset({"__pycache__", "node_modules", "build", "dist", "venv", "env", "site-packages"})
+
+
+def python_files(paths: Iterable[Path]) -> list[Path]:
+    """The Python files below the paths, each once, in the order of their names.
+
+    A directory is read with everything below it, without hidden directories, virtual environments and what is built; a
+    file that is named itself is checked whatever its name.
+
+    Raises
+    ------
+    UsageError
+        Where a path is not there.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found |= dict.fromkeys(sorted(_below(path)))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise UsageError(f"there is no file or directory {path}", hint="Give Python files or directories to check")
+    return list(found)
+
+
+def _below(root: Path) -> Iterator[Path]:
+    for directory, inner, names in os.walk(root):
+        inner[:] = sorted(name for name in inner if name not in _SKIPPED and not name.startswith("."))
+        if "pyvenv.cfg" in names and directory != str(root):
+            inner[:] = []
+            continue
+        for name in names:
+            if name.endswith((".py", ".pyi")):
+                yield Path(directory, name)
+
+
+def shown(path: Path, base: Path) -> str:
+    """How a file is called in findings: with forward slashes, relative to ``base`` where it lies below it.
+
+    >>> shown(Path("/work/bot/main.py"), Path("/work")), shown(Path("/srv/x.py"), Path("/work"))
+    ('bot/main.py', '/srv/x.py')
+    """
+    full = Path(os.path.abspath(path))  # noqa: PTH100 - links are kept as they were named
+    try:
+        return full.relative_to(base).as_posix()
+    except ValueError:
+        return full.as_posix()

@@ -1,0 +1,107 @@
+"""The forms of a report: text, JSON lines, GitHub annotations, and the data of calib's envelope."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from calib.policy.checker.findings import Finding
+from calib.policy.checker.rules import RULES
+from calib.policy.checker.run import Report
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """One finding as JSON."""
+    return {
+        "rule": finding.rule,
+        "path": finding.path,
+        "line": finding.line,
+        "column": finding.column,
+        "message": finding.message,
+        "severity": finding.severity.value,
+        "scope": finding.scope,
+        "fingerprint": finding.fingerprint,
+        "baseline": finding.baseline,
+    }
+
+
+def report_data(report: Report, *, statistics: bool = False) -> dict[str, Any]:
+    """The whole report as JSON."""
+    data: dict[str, Any] = {
+        "files": len(report.files),
+        "findings": [finding_data(each) for each in report.standing],
+        "suppressed": [finding_data(each) | {"reason": each.suppressed} for each in report.findings if each.suppressed],
+        "allow_problems": [
+            {"path": path, "line": line, "problem": problem} for path, line, problem in report.allow_problems
+        ],
+    }
+    if statistics:
+        data["statistics"] = counts(report)
+    return data
+
+
+def counts(report: Report) -> dict[str, int]:
+    """How many findings each rule has, only rules that have any."""
+    counted = Counter(each.rule for each in report.standing)
+    return {rule: counted[rule] for rule in RULES if counted[rule]}
+
+
+def text(report: Report) -> Iterator[str]:
+    """One line a finding, as compilers write them, and a last line that counts."""
+    for each in report.standing:
+        known = " (in the baseline)" if each.baseline else ""
+        yield f"{each.path}:{each.line}:{each.column}: {each.severity.value} {each.rule} {each.message}{known}"
+    yield summary(report)
+
+
+def summary(report: Report) -> str:
+    """One line: how many files, errors and warnings."""
+    standing = report.standing
+    errors = sum(each.severity.value == "error" for each in standing)
+    known = sum(each.baseline for each in standing)
+    allowed = len(report.findings) - len(standing)
+    parts = [
+        (
+            f"{_counted(len(report.files), 'file')} checked: {_counted(errors, 'error')}, "
+            f"{_counted(len(standing) - errors, 'warning')}"
+        )
+    ]
+    if known:
+        parts.append(f"{known} in the baseline")
+    if allowed:
+        parts.append(f"{allowed} allowed by comments")
+    return ", ".join(parts)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def statistics(report: Report) -> Iterator[str]:
+    """One line a rule that found something."""
+    for rule, number in counts(report).items():
+        yield f"{number:>6}  {rule}  {RULES[rule].name}"
+
+
+def json_lines(report: Report) -> Iterator[str]:
+    """One JSON object a finding."""
+    for each in report.standing:
+        yield json.dumps(finding_data(each), ensure_ascii=True)
+
+
+def github(report: Report) -> Iterator[str]:
+    """Workflow commands that GitHub shows beside the lines; findings of the baseline are notices."""
+    for each in report.standing:
+        level = "notice" if each.baseline else each.severity.value
+        place = f"file={_property(each.path)},line={each.line},endLine={each.end_line},col={each.column}"
+        yield f"::{level} {place},title={_property(each.rule)}::{_message(each.message)}"
+
+
+def _message(value: str) -> str:
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: str) -> str:
+    return _message(value).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,63 @@
+"""CAL101: a cache decorator on a function that gets prohibited data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from calib.policy.checker.detect.decorated import Decorated, decorated
+from calib.policy.checker.findings import Hit, Rule, Severity, code
+from calib.policy.checker.kinds import PROHIBITED, DataKind
+from calib.policy.checker.messages import listed
+from calib.policy.checker.module import Module
+from calib.policy.checker.words import split
+
+
+def prohibited(each: Decorated) -> frozenset[DataKind]:
+    """Of the kinds that a function gets, those that its decorator must not keep; a price is the last price."""
+    priced = not {"price", "prices"}.isdisjoint(split(each.function.name))
+    wanted = PROHIBITED | {DataKind.PRICE} if priced or not each.expires else PROHIBITED
+    return each.kinds & (wanted if each.expires else wanted | {DataKind.BOOK})
+
+
+def _find(module: Module) -> Iterator[Hit]:
+    for each in decorated(module):
+        if kinds := prohibited(each):
+            name = each.function.name
+            yield Hit(
+                each.decorator,
+                f"`{each.name}` keeps the answers of `{name}`: {listed(kinds)} must be fetched on every call",
+            )
+
+
+RULE = Rule(
+    id="CAL101",
+    name="cache-decorator",
+    severity=Severity.ERROR,
+    title="A cache decorator on a function that gets prohibited data",
+    why=(
+        "The second caller gets what the first one saw. A fill, a transfer or a liquidation in between is "
+        "invisible, and "
+        "the bot sizes its next order with money that it no longer has. Remove the decorator and fetch on every call."
+    ),
+    wrong=code("""
+        from functools import lru_cache
+
+
+        @lru_cache(maxsize=1)
+        def get_balance(exchange):
+            return exchange.fetch_balance()["USDT"]["free"]
+    """),
+    right=code("""
+        from functools import lru_cache
+
+
+        def get_balance(exchange):
+            return exchange.fetch_balance()["USDT"]["free"]
+
+
+        @lru_cache(maxsize=1)
+        def get_settings():
+            return {"symbol": "BTCUSDT", "risk": 0.01}
+    """),
+    find=_find,
+)
