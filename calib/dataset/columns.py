@@ -27,6 +27,8 @@ class Column:
         One sentence.
     later
         Whether it came after the first release: datasets made before lack it, and are read with null in its place.
+    needs
+        The feed beyond fills and ticks that it is made from: where that was not recorded null is no fault.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Column:
     better: Better
     meaning: str
     later: bool = False
+    needs: str = ""
 
 
 TARGETS: Final = (
@@ -45,9 +48,10 @@ TARGETS: Final = (
         "higher",
         "Move of the mid in our favour in the second after maker fills, weighted by p q; null without a book feed",
         later=True,
+        needs="book",
     ),
-    Column("markout_5s_bps", "bps", "higher", "The same within 5 seconds; null without a book feed", later=True),
-    Column("markout_30s_bps", "bps", "higher", "The same within 30 seconds; null without a book feed", later=True),
+    Column("markout_5s_bps", "bps", "higher", "The same within 5 seconds", later=True, needs="book"),
+    Column("markout_30s_bps", "bps", "higher", "The same within 30 seconds", later=True, needs="book"),
     Column("slippage_bps", "bps", "lower", "Cost of the fill price against the quoted price, weighted by p q"),
     Column("fill_rate", "ratio", "", "Filled quotes per quote sent; above 1 the sampling rate is wrong"),
     Column("taker_share", "ratio", "lower", "Taker fills per fill"),
