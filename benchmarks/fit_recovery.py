@@ -20,7 +20,7 @@ import numpy as np
 
 from calib.fitting.arrays import Floats
 from calib.fitting.exposure import Exposure, QuoteSpans, cut_exposure
-from calib.fitting.glft import Market, exact_quotes
+from calib.fitting.glft import QuotingInputs, exact_quotes
 from calib.fitting.intensity import IntensityFit, Pieces, fit_intensity
 from calib.fitting.recommend import recommend
 from calib.fitting.sigma import fit_sigma
@@ -112,7 +112,7 @@ def fisher_interval(fit: IntensityFit) -> tuple[float, float]:
 def run_all(seeds: int) -> list[str]:
     names = ("Poisson, A", "Poisson, k", "bursts, A", "bursts, A by Fisher alone", "bursts, k")
     found: dict[str, Coverage] = {name: Coverage() for name in (*names, "few fills, k (profile)", "half", "skew")}
-    truth = exact_quotes(Market(A, K, SIGMA), GAMMA)
+    truth = exact_quotes(QuotingInputs(A, K, SIGMA), GAMMA)
     assert truth is not None
     for seed in range(seeds):
         run = hour(seed)

@@ -29,6 +29,8 @@ from calib.policy import DATA_TYPES, QUESTIONS
 from calib.policy.checker import explain as rules
 from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
+from calib.smartcache import TARGETS as WATCHED
+from calib.smartcache import SmartCacheTarget
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
@@ -99,6 +101,24 @@ def _default(value: object) -> str:
             return ", ".join(f"{name}={number}" for name, number in value.items()) or "(empty)"
         case _:
             return str(value)
+
+
+def smartcache_targets() -> str:
+    """What to watch of the SmartCache."""
+    rows = [
+        [f"`{target.name}`", f"`{target.path}`", _bounds(target), target.meaning, target.what_to_do]
+        for target in WATCHED
+    ]
+    return _table(("target", "figure of `get_metrics()`", "should be", "outside", "look at"), rows)
+
+
+def _bounds(target: SmartCacheTarget) -> str:
+    unit = {"pct": " %", "ms": " ms", "bool": ""}[target.unit]
+    if target.low is not None and target.high is not None:
+        return f"{target.low:g} to {target.high:g}{unit}"
+    if target.high is not None:
+        return f"{'at most' if target.high_allowed else 'below'} {target.high:g}{unit}"
+    return "true" if target.unit == "bool" else f"at least {target.low:g}{unit}"
 
 
 def commands() -> str:
@@ -209,6 +229,7 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "configuration": configuration,
     "data-types": data_types,
     "errors": errors,
+    "smartcache-targets": smartcache_targets,
     "exchange-symbols": exchange_symbols,
 }
 """Each block's maker by the name that its markers carry."""

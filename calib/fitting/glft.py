@@ -22,7 +22,7 @@ TABLE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class QuotingInputs:
     """What quotes are made for.
 
     Parameters
@@ -53,12 +53,12 @@ def _log_power(k: float, gamma: float) -> float:
     return (1 + k / gamma) * math.log1p(gamma / k)
 
 
-def closed_form(market: Market, gamma: float) -> tuple[float, float]:
+def closed_form(market: QuotingInputs, gamma: float) -> tuple[float, float]:
     """Half-spread and skew by the asymptotic formula; bid distance half + q skew, ask half - q skew.
 
     half = c1 + sigma c2 / 2 + J/2, skew = sigma c2, c2 = sqrt(gamma / (2 A k) (1 + gamma/k)^(1 + k/gamma)) e^(k J / 4).
 
-    >>> half, skew = closed_form(Market(0.9, 0.3, 0.3), 0.01)
+    >>> half, skew = closed_form(QuotingInputs(0.9, 0.3, 0.3), 0.01)
     >>> round(half, 6), round(skew, 6)
     (3.312915, 0.067866)
     """
@@ -68,7 +68,7 @@ def closed_form(market: Market, gamma: float) -> tuple[float, float]:
     return quote_constant(k, gamma) + skew / 2 + jump / 2, skew
 
 
-def avellaneda_stoikov(market: Market, gamma: float, tau_s: float, inventory: float) -> tuple[float, float]:
+def avellaneda_stoikov(market: QuotingInputs, gamma: float, tau_s: float, inventory: float) -> tuple[float, float]:
     """Spread and reservation price's distance from the mid for a finite horizon, bps.
 
     spread = gamma sigma^2 tau + (2/gamma) log(1 + gamma/k); reservation - mid = -q gamma sigma^2 tau.
@@ -94,14 +94,14 @@ class Quotes:
     table: tuple[tuple[int, float, float], ...]
 
 
-def exact_quotes(market: Market, gamma: float, largest: int = MAX_INVENTORY) -> Quotes | None:
+def exact_quotes(market: QuotingInputs, gamma: float, largest: int = MAX_INVENTORY) -> Quotes | None:
     """Quotes from the smallest eigenvector f of the paper's matrix; None where it cannot be solved in doubles.
 
     The matrix is tridiagonal: k gamma sigma^2 q^2 / 2 on the diagonal, -A (1 + gamma/k)^-(1 + k/gamma) e^(-k J / 2)
     beside it; bid(q) = log(f_q / f_{q+1}) / k + c1 + J/2. The ratios come from a recursion from the outside in, which
     is stable where the vector itself would underflow.
 
-    >>> round(exact_quotes(Market(0.9, 0.3, 0.3), 0.01).half_bps, 5)
+    >>> round(exact_quotes(QuotingInputs(0.9, 0.3, 0.3), 0.01).half_bps, 5)
     3.31305
     """
     k, jump = market.k_per_bps, market.jump_bps

@@ -11,7 +11,7 @@ import numpy as np
 from calib.fitting.arrays import Floats
 from calib.fitting.bootstrap import SEED
 from calib.fitting.estimate import Estimate, finite
-from calib.fitting.glft import Market, closed_form, exact_quotes, quote_constant
+from calib.fitting.glft import QuotingInputs, closed_form, exact_quotes, quote_constant
 from calib.fitting.intensity import IntensityFit
 from calib.fitting.sigma import Sigma
 from calib.fitting.special import normal_quantile
@@ -94,8 +94,8 @@ def side_constant(fit: IntensityFit, gamma: float) -> float:
     return quote_constant(fit.k_per_bps, gamma)
 
 
-def _market(x: Floats, impact_bps: float) -> Market:
-    return Market(math.exp(x[0]), float(x[1]), math.exp(x[2]), impact_bps)
+def _market(x: Floats, impact_bps: float) -> QuotingInputs:
+    return QuotingInputs(math.exp(x[0]), float(x[1]), math.exp(x[2]), impact_bps)
 
 
 def _quotes(x: Floats, gamma: float, impact_bps: float) -> tuple[float, float] | None:

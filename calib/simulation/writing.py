@@ -21,7 +21,7 @@ from calib.simulation.plan import SimulationPlan, day_of
 from calib.simulation.records import Record
 
 SPOILED: Final = ("fills", "pipeline_ticks", "quotes")
-"""Feeds that get hostile lines; recorded market data stay as they are, for replay."""
+"""Feeds that get hostile lines; what is recorded (market data, the quotes beside them) stays as it is."""
 GZIP_LEVEL: Final = 9
 ZSTD_LEVEL: Final = 12
 
@@ -43,7 +43,8 @@ def write_feeds(plan: SimulationPlan, directory: Path, progress: Callable[[float
         begins = {kind: path.stat().st_size if path.exists() else 0 for kind, path in paths.items()}
         _write_hour(plan, hour, directory)
         for kind, path in paths.items():
-            if plan.hostile and kind in SPOILED and path.exists():
+            recorded = kind == "quotes" and plan.quotes_recorded
+            if plan.hostile and kind in SPOILED and path.exists() and not recorded:
                 _corrupt(path, begins[kind], kind, hour)
         progress(len(plan.symbols))
     for day in plan.days():
@@ -94,8 +95,6 @@ def _corrupt(path: Path, begin: int, kind: str, hour: int) -> None:
     with path.open("r+b") as handle:
         handle.seek(begin)
         good = handle.read().splitlines()
-        if not good:
-            return
         ways = choose_hostile(kind, hour, len(good))
         handle.writelines(way.corrupt(json.loads(good[-1])) + b"\n" for way in ways)
 

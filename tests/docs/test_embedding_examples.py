@@ -18,6 +18,7 @@ HOW_TO = REPOSITORY / "docs" / "how-to"
     [
         "embed-the-cache.md",
         "embed-in-a-bot.md",
+        "embed-the-smart-cache.md",
         "replay-a-recording.md",
         "respond-to-a-cache-violation.md",
         "calibrate-quotes.md",

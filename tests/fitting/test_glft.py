@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from calib.fitting.glft import Market, avellaneda_stoikov, closed_form, exact_quotes, quote_constant
+from calib.fitting.glft import QuotingInputs, avellaneda_stoikov, closed_form, exact_quotes, quote_constant
 
-NOTEBOOK = Market(2.986162360812285, 0.04235741115084049, 10.69)
-PAPER = Market(0.9, 0.3, 0.3)
+NOTEBOOK = QuotingInputs(2.986162360812285, 0.04235741115084049, 10.69)
+PAPER = QuotingInputs(0.9, 0.3, 0.3)
 
 
 def test_notebook() -> None:
@@ -22,8 +22,8 @@ def test_notebook() -> None:
 
 def test_units_bite() -> None:
     """k per half tick read as per tick, and sigma per sqrt(min): both look plausible and are wrong."""
-    half_ticks, _ = closed_form(Market(2.986162360812285, 0.04235741115084049 * 2, 10.69), 0.05)
-    minutes, _ = closed_form(Market(2.986162360812285, 0.04235741115084049, 10.69 * math.sqrt(60)), 0.05)
+    half_ticks, _ = closed_form(QuotingInputs(2.986162360812285, 0.04235741115084049 * 2, 10.69), 0.05)
+    minutes, _ = closed_form(QuotingInputs(2.986162360812285, 0.04235741115084049, 10.69 * math.sqrt(60)), 0.05)
     assert half_ticks == pytest.approx(12.4, abs=0.05)
     assert minutes == pytest.approx(53.4, abs=0.2)
 
@@ -36,7 +36,7 @@ def test_the_papers_parameters() -> None:
 
 
 def test_a_jump_with_each_fill() -> None:
-    market = Market(0.9, 0.3, 0.3, 1.0)
+    market = QuotingInputs(0.9, 0.3, 0.3, 1.0)
     quotes = exact_quotes(market, 0.01)
     assert quotes is not None
     assert quotes.half_bps == pytest.approx(3.815710, abs=1e-6)
@@ -59,7 +59,7 @@ def test_the_eigenvector_is_the_limit_of_the_paper_s_equation() -> None:
 
 
 def test_where_the_closed_form_is_seven_percent_low() -> None:
-    market = Market(0.02, 0.55, 0.45)
+    market = QuotingInputs(0.02, 0.55, 0.45)
     quotes = exact_quotes(market, 0.1)
     assert quotes is not None
     assert closed_form(market, 0.1)[0] / quotes.half_bps - 1 == pytest.approx(-0.07, abs=0.005)
@@ -67,7 +67,7 @@ def test_where_the_closed_form_is_seven_percent_low() -> None:
 
 def test_extreme_risk_keeps_its_digits() -> None:
     """The eigenvector itself underflows here; its ratios do not, and quotes are monotone in the inventory."""
-    quotes = exact_quotes(Market(0.01, 0.5, 50.0), 1.0)
+    quotes = exact_quotes(QuotingInputs(0.01, 0.5, 50.0), 1.0)
     assert quotes is not None
     bids = [bid for _, bid, _ in quotes.table]
     assert bids == sorted(bids)
@@ -76,7 +76,7 @@ def test_extreme_risk_keeps_its_digits() -> None:
 
 def test_avellaneda_and_stoikov() -> None:
     """Their paper's example: gamma .1, k 1.5, sigma 2, tau 1: spread .4 + 1.29 = 1.69; -q gamma sigma^2 tau = -.4."""
-    spread, reservation = avellaneda_stoikov(Market(140.0, 1.5, 2.0), 0.1, 1.0, 1.0)
+    spread, reservation = avellaneda_stoikov(QuotingInputs(140.0, 1.5, 2.0), 0.1, 1.0, 1.0)
     assert spread == pytest.approx(0.4 + 20 * math.log(1 + 0.1 / 1.5))
     assert reservation == pytest.approx(-0.4)
 
