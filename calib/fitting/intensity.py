@@ -26,6 +26,8 @@ FEW_FILLS: Final = 30
 GROUPS: Final = 1 << 16
 """Groups of neighbouring distances that `grouped` makes."""
 
+_FIRST_GROUPS: Final = 1 << 12
+
 IntervalKind = Literal["fisher", "sandwich", "profile"]
 
 
@@ -177,12 +179,15 @@ def profile_interval(pieces: Pieces, k: float, se: float, level: float) -> tuple
 def grouped(pieces: Pieces, groups: int = GROUPS) -> Pieces:
     """The same exposure and fills over at most that many distances, each group at the exposure's mean distance.
 
-    Groups hold neighbours, equally many each, so that a distance is moved by about a part in ``groups`` of the range.
-    Where there are no more pieces than groups nothing is moved.
+    Groups are ranges of equal width; where a few pieces lie far out, as by a quote with a wrong price, they are
+    neighbours in equal numbers instead, which takes a sort. Where there are no more pieces than groups nothing is
+    moved.
     """
     rows = len(pieces)
     if rows <= groups:
         return pieces
+    if _compact(pieces.delta_bps):
+        return _by_width(pieces, groups)
     order = np.argsort(pieces.delta_bps, kind="stable")
     begins = np.arange(0, rows, -(-rows // groups))
     exposure = pieces.exposure_s[order]
@@ -190,6 +195,27 @@ def grouped(pieces: Pieces, groups: int = GROUPS) -> Pieces:
     total = np.add.reduceat(exposure, begins)
     fills = np.add.reduceat(pieces.fills[order], begins)
     return Pieces(delta / total, total, fills, np.zeros(len(begins), np.int64))
+
+
+def _compact(delta: Floats) -> bool:
+    """Whether the middle of the distances is at least a twentieth of their range."""
+    sample = delta[:: max(1, len(delta) // 4096)]
+    low, high = np.quantile(sample, [0.05, 0.95])
+    return bool(delta.max() - delta.min() <= 20 * (high - low))
+
+
+def _by_width(pieces: Pieces, groups: int) -> Pieces:
+    low, high = float(pieces.delta_bps.min()), float(pieces.delta_bps.max())
+    scale = groups / (high - low)
+    total, moment, fills = np.zeros(groups), np.zeros(groups), np.zeros(groups)
+    for part in chunks(len(pieces)):
+        delta, exposure = pieces.delta_bps[part], pieces.exposure_s[part]
+        place = np.minimum(((delta - low) * scale).astype(np.int64), groups - 1)
+        total += sums_by(place, exposure, groups)
+        moment += sums_by(place, exposure * delta, groups)
+        fills += sums_by(place, pieces.fills[part], groups)
+    held = total > 0
+    return Pieces(moment[held] / total[held], total[held], fills[held], np.zeros(int(held.sum()), np.int64))
 
 
 def places_of(cluster: Ints) -> tuple[Ints, int]:
@@ -204,18 +230,6 @@ def places_of(cluster: Ints) -> tuple[Ints, int]:
     occurs = np.zeros(width, bool)
     occurs[cluster - first] = True
     return (np.cumsum(occurs) - 1)[cluster - first], int(occurs.sum())
-
-
-def _coarse(pieces: Pieces, bins: int = 1 << 12) -> Pieces:
-    """Exposure over bins of equal width: a start for the exact fit, which then needs few steps."""
-    low, high = float(pieces.delta_bps.min()), float(pieces.delta_bps.max())
-    width = (high - low) / bins
-    places = np.minimum(((pieces.delta_bps - low) / width).astype(np.int64), bins - 1)
-    exposure = sums_by(places, pieces.exposure_s, bins)
-    fills = sums_by(places, pieces.fills, bins)
-    held = exposure > 0
-    delta = np.asarray(low + (np.flatnonzero(held) + 0.5) * width, dtype=np.float64)
-    return Pieces(delta, exposure[held], fills[held], np.zeros(len(delta), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +270,7 @@ def _best_k(pieces: Pieces, mean: float) -> float | None:
     if not low_d < mean < high_d or mean - low_d <= 1e-12 * (high_d - low_d):
         return None
     # A first value from a coarse picture, then Newton's steps over all pieces.
-    few = _coarse(pieces) if len(pieces) > GROUPS else pieces
+    few = _by_width(pieces, _FIRST_GROUPS) if len(pieces) > GROUPS else pieces
     first = _bisected(few, mean)
     return None if first is None else _newton(delta, exposure, mean, first)
 

@@ -135,6 +135,17 @@ def test_grouping_moves_no_fit() -> None:
     assert other.k_per_bps == pytest.approx(one.k_per_bps, rel=1e-2)
 
 
+def test_a_wrong_price_far_out_does_not_coarsen_the_groups() -> None:
+    random = np.random.default_rng(3)
+    delta = np.append(random.gamma(2.0, 1.0, 5000), 9000.0)
+    exposure = np.ones(5001)
+    fills = (random.random(5001) < 0.3 * np.exp(-0.5 * delta)).astype(float)
+    few = grouped(Pieces(delta, exposure, fills, np.zeros(5001, np.int64)), 500)
+    assert len(few) > 400
+    assert few.exposure_s.sum() == pytest.approx(5001)
+    assert few.n_fills == fills.sum()
+
+
 def test_clusters_by_any_number() -> None:
     places, size = places_of(np.array([10**15, 5, 10**15, -7]))
     assert (places.tolist(), size) == ([2, 1, 2, 0], 3)
