@@ -7,6 +7,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
   days pass in seconds, how files are written
 - `calib.arguments`: points in time and symbols as callers give them
 - `calib.config`: settings with their ranges and origins
+- `calib.metrics`: the one table of metric names, the collector, rules, dashboard, and the text files of jobs
 - `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
     from calib.dataset.frames import read_dataset
+    from calib.evaluation.ab import evaluate_ab
+    from calib.evaluation.canary import check_canary
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.reading.frames import read_feeds
@@ -108,6 +111,8 @@ _HOME = {
     "VIXCalculator": "calib.smartcache",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
+    "check_canary": "calib.evaluation.canary",
+    "evaluate_ab": "calib.evaluation.ab",
     "fit": "calib.fitting.fit",
     "load_calibration": "calib.fitting.published",
     "load_config": "calib.app_config",
@@ -155,6 +160,8 @@ __all__ = [
     "VirtualClock",
     "__version__",
     "build_dataset",
+    "check_canary",
+    "evaluate_ab",
     "fit",
     "load_calibration",
     "load_config",

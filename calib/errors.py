@@ -7,6 +7,7 @@
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
     |   |-- ForeignFiles            foreign-files
+    |   |-- PortUnavailable         port-unavailable
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   |-- BadFault                bad-fault
@@ -127,6 +128,12 @@ class ForeignFiles(UsageError):
     """The output directory holds feeds that this command did not write."""
 
     name = "foreign-files"
+
+
+class PortUnavailable(UsageError):
+    """A network port that is taken or may not be used."""
+
+    name = "port-unavailable"
 
 
 class DepthError(UsageError, ValueError):

@@ -25,6 +25,8 @@ from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
 from calib.fitting.verdict import DO_NOT_USE, FAILING, LACKING, NOT_ENOUGH_DATA
+from calib.metrics.names import CRON, LIVE, Metric
+from calib.metrics.prometheus import ALERTS, alerts_text, dashboard_text, rules_text
 from calib.policy import DATA_TYPES, QUESTIONS
 from calib.policy.checker import explain as rules
 from calib.policy.static.formats import FORMATS
@@ -145,6 +147,41 @@ def features() -> str:
     return _table(("feature", "unit", "definition", "updated by"), rows)
 
 
+def metric_names() -> str:
+    """Every metric, by where it is found."""
+    parts = [
+        ("The clean set of a running bot", [row for row in LIVE if row.clean]),
+        ("The seed set of a running bot", [row for row in LIVE if row.seed]),
+        ("Text files of nightly commands", list(CRON)),
+    ]
+    return "\n\n".join(f"### {title}\n\n{_metric_table(rows)}" for title, rows in parts)
+
+
+def _metric_table(rows: Sequence[Metric]) -> str:
+    cells = [[f"`{row.spelled}`", row.kind, row.unit or "-", row.help.rstrip("."), row.owner] for row in rows]
+    return _table(("name", "type", "unit", "meaning", "read from"), cells)
+
+
+def metric_mapping() -> str:
+    """Which clean name follows from which seed name."""
+    rows = [
+        [
+            f"`{follows.name}`",
+            f"`{row.name}`" + "".join(f", {name} = `{value}`" for name, value in follows.labels),
+            "1" if follows.factor == 1 else f"{follows.factor:g}",
+        ]
+        for row in LIVE
+        for follows in row.follows
+    ]
+    return _table(("seed name", "clean name", "times"), sorted(rows))
+
+
+def metric_alerts() -> str:
+    """Every alert rule."""
+    rows = [[f"`{alert.name}`", alert.severity, f"`{alert.expr}`", alert.hold, alert.action] for alert in ALERTS]
+    return _table(("alert", "severity", "fires while", "for", "what to do first"), rows)
+
+
 def data_types() -> str:
     """The table of the caching policy."""
     rows = [
@@ -229,16 +266,22 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "configuration": configuration,
     "data-types": data_types,
     "errors": errors,
-    "smartcache-targets": smartcache_targets,
+    "metric-alerts": metric_alerts,
+    "metric-mapping": metric_mapping,
+    "metric-names": metric_names,
     "exchange-symbols": exchange_symbols,
+    "smartcache-targets": smartcache_targets,
 }
 """Each block's maker by the name that its markers carry."""
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "docs/how-to/prometheus/calib-alerts.yml": alerts_text,
+    "docs/how-to/prometheus/calib-dashboard.json": dashboard_text,
+    "docs/how-to/prometheus/calib-rules.yml": rules_text,
     "docs/reference/feeds.md": reference.page,
     **rules.pages(),
 }
-"""Makers of whole pages."""
+"""Makers of whole files."""
 
 
 def filled(page: str) -> str:
@@ -254,7 +297,8 @@ def current(page: Path, root: Path = ROOT) -> str:
 
 def stale(root: Path = ROOT) -> list[Path]:
     """Pages below ``docs/`` whose generated parts are not current."""
-    return [page for page in sorted(root.glob("docs/**/*.md")) if current(page, root) != _read(page)]
+    pages = {*root.glob("docs/**/*.md"), *(path for page in PAGES if (path := root / page).exists())}
+    return [page for page in sorted(pages) if current(page, root) != _read(page)]
 
 
 def _read(page: Path) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
@@ -18,6 +17,7 @@ from calib.files import locked
 if TYPE_CHECKING:
     from calib.config import Config
     from calib.evaluation.ab import ABOptions
+    from calib.metrics.text_file import JobResult
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
@@ -37,7 +37,8 @@ def ab(
     day: options.Day = None,
     symbols: options.Symbols = None,
     decision: Annotated[
-        str | None, typer.Option(metavar="seed|sound", help="The decision that gives the verdict [seed].")
+        str | None,
+        typer.Option(metavar="threshold|sequential", help="The decision that gives the verdict [sequential]."),
     ] = None,
     assignment: Annotated[
         str | None,
@@ -57,6 +58,7 @@ def ab(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")] = False,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -87,11 +89,18 @@ def ab(
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
     with locked(Path(session.config["out"])):
-        return _evaluate(session, asked.start, asked.end, assign, bucket or [], strict=strict)
+        return _evaluate(session, asked.start, asked.end, assign, bucket or [], strict=strict, prom=prom)
 
 
 def _evaluate(
-    session: Session, start: float | None, end: float | None, assign: str | None, buckets: list[str], *, strict: bool
+    session: Session,
+    start: float | None,
+    end: float | None,
+    assign: str | None,
+    buckets: list[str],
+    *,
+    strict: bool,
+    prom: Path | None,
 ) -> int:
     from calib.evaluation.ab import evaluate_ab
     from calib.experiments.settings import ABSettings
@@ -120,8 +129,11 @@ def _evaluate(
     verdict = verdict_line(report).replace("`", "")
     if unknown:
         session.note("no verdict: see why in the report")
-    lines = [str(path), f"  {verdict}", f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     failed = violated or (unknown and strict)
+    said = [] if failed else [f"  {verdict}"]  # else it goes to stderr, once
+    lines = [str(path), *said, f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
+    if not failed:
+        success.write_prom(prom, session, _result(report))
     return session.finish(
         report | {"report": str(path)}, lines, exit_code=int(failed), verdict=verdict if failed else ""
     )
@@ -141,6 +153,18 @@ def _options(config: Config, assign: str | None) -> ABOptions:
         taker_fee_bps=config["aggregate.taker_fee_bps"],
         tick_sample_rate=config["aggregate.tick_sample_rate"],
     )
+
+
+def _result(report: dict[str, Any]) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.feeds.reading.checkup import missing_by_kind
+    from calib.feeds.reading.days import DayFile
+    from calib.metrics.text_file import JobResult
+
+    inputs = report["inputs"]
+    files = [file for item in inputs if (file := DayFile.of(Path(item["file"]))) is not None]
+    missing = sum(len(days) for days in missing_by_kind(files).values()) if files else 0
+    return JobResult.of_inputs(inputs, missing)
 
 
 def _digest(report: dict[str, Any]) -> str:
@@ -163,33 +187,45 @@ def status(
 ) -> int:
     """Say where a running experiment stands, from its state file. Exit 1 where it is rolled back."""
     session = options.start("ab status", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
-    from calib.errors import BadState
+    from calib.evaluation.ab import ab_status
     from calib.reports.ab import moment
 
-    store = _store(session, state)
-    found = store.load()
-    if found is None:
-        raise BadState("does not exist", where=str(store.state_path), hint="Check --state: nothing has run there")
-    rollback = found.get("rollback")
-    progress = found.get("progress") or {}
-    router = found.get("router") or {}
-    data = {
-        "state_file": str(store.state_path),
-        "state": "ROLLED_BACK" if rollback else "RUNNING",
-        "rollback": rollback,
-        "evaluated_to": progress.get("grid"),
-        "symbols": router.get("symbols", []),
-        "held_s": {gate: hold["held_s"] for gate, hold in (progress.get("seed") or {}).items()},
-        "settings": found.get("fingerprint"),
-        "resets": found.get("resets", []),
-    }
+    data = ab_status(_directory(session, state))
+    rollback = data["rollback"]
     lines = [f"{data['state']}, {len(data['symbols'])} symbols, evaluated to {moment(data['evaluated_to'])} UTC"]
     lines += [f"  {gate}: violating for {held:.0f} s" for gate, held in data["held_s"].items() if held and not rollback]
     verdict = ""
     if rollback:
-        verdict = f"rolled back at {moment(rollback['ts'])} UTC by {rollback['gate']} ({rollback['decision']} decision)"
+        verdict = f"rolled back at {moment(rollback['ts'])} UTC by {by_whom(rollback)}"
         lines.append("  clear it with: calib ab reset --reason '...'")
     return session.finish(data, lines, exit_code=1 if rollback else 0, verdict=verdict)
+
+
+def by_whom(rollback: dict[str, Any]) -> str:
+    """The gate, or the operator with the reason given."""
+    if rollback.get("gate") == "operator":
+        return f"an operator: {rollback.get('reason', '')}"
+    return f"{rollback.get('gate', 'an unknown gate')} ({rollback.get('decision', 'unknown')} decision)"
+
+
+@app.command("rollback", epilog="Example: calib ab rollback --reason 'venue maintenance'")
+def rollback(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")],
+    state: StateDir = None,
+    out: options.Out = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Route every symbol to A, now and until a reset. A running process follows at its next evaluation."""
+    session = options.start("ab rollback", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
+    if not reason.strip():
+        raise UsageError("--reason is empty", hint="Say why; it is kept in the audit")
+    from calib.evaluation.ab import roll_back_ab
+
+    found = roll_back_ab(_directory(session, state), reason.strip())
+    return session.finish({"rollback": found}, [f"ROLLED_BACK by {by_whom(found)}; every symbol runs A"])
 
 
 @app.command("reset", epilog="Example: calib ab reset --reason 'queue model fixed in 1.8.2'")
@@ -206,20 +242,16 @@ def reset(
     session = options.start("ab reset", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
     if not reason.strip():
         raise UsageError("--reason is empty", hint="Say why the experiment may run again; it is kept in the audit")
-    from calib.experiments import latch
+    from calib.evaluation.ab import reset_ab
     from calib.reports.ab import moment
 
-    store = _store(session, state)
-    cleared = latch.reset(store, reason.strip(), time.time(), by=getpass.getuser())
+    cleared = reset_ab(_directory(session, state), reason.strip())
     if cleared is None:
         session.note("nothing is rolled back there; nothing changed")
         return session.finish({"cleared": None}, ["not rolled back"])
-    line = f"cleared: the rollback of {moment(cleared['ts'])} UTC by {cleared['gate']}; tests and timers begin anew"
+    line = f"cleared: the rollback of {moment(cleared['ts'])} UTC by {by_whom(cleared)}; tests and timers begin again"
     return session.finish({"cleared": cleared}, [line])
 
 
-def _store(session: Session, state: str | None) -> Any:
-    from calib.experiments.harness import SCHEMA
-    from calib.experiments.latch import Store
-
-    return Store(Path(state) if state else Path(session.config["out"]) / "ab", SCHEMA)
+def _directory(session: Session, state: str | None) -> Path:
+    return Path(state) if state else Path(session.config["out"]) / "ab"

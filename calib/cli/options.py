@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +56,9 @@ From = Annotated[str | None, typer.Option("--from", "--from-ts", metavar="TIME",
 To = Annotated[str | None, typer.Option("--to", "--to-ts", metavar="TIME", help="End of the range, exclusive.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="DURATION", help="The last 6h, 2d, ... until now.")]
 Day = Annotated[str | None, typer.Option("--day", metavar="DAY", help="One UTC day: yesterday, 2025-01-01, 20250101.")]
+Prom = Annotated[
+    Path | None, typer.Option("--prom", metavar="FILE", help="Also write metrics as a text file, on success only.")
+]
 MaxRejectRatio = Annotated[
     float | None,
     typer.Option("--max-reject-ratio", metavar="X", help="Share of bad lines per file that is tolerated [0.01]."),
@@ -73,9 +78,14 @@ def start(
     """Resolve the configuration and open the session of one command; flags by configuration key, None for not given."""
     from calib.app_config import SETTINGS
 
-    resolved = Config.resolve(SETTINGS, flags, file=find_file(config))
+    with warnings.catch_warnings(record=True) as renamed:
+        warnings.simplefilter("always", DeprecationWarning)
+        resolved = Config.resolve(SETTINGS, flags, file=find_file(config))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    return Session(command, resolved, output.value, quiet, verbose, color.value, flags=given)
+    session = Session(command, resolved, output.value, quiet, verbose, color.value, flags=given)
+    for warning in renamed:
+        session.note(str(warning.message))
+    return session
 
 
 def split_commas(values: list[str] | None) -> list[str] | None:

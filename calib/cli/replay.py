@@ -78,6 +78,7 @@ def replay(
             "--sweep", metavar="KEY=V1,V2", help="Replay with each value, e.g. md_cache.ttl_ms=20,60; repeat."
         ),
     ] = None,
+    prom: options.Prom = None,
 ) -> int:
     """Replay recorded books, ticks and fills through the real cache, and say what staleness cost.
 
@@ -101,7 +102,7 @@ def replay(
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
     workers = session.config["jobs"] or os.cpu_count() or 1
-    asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers)
+    asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, prom)
     with locked(Path(session.config["out"])):
         if sweep:
             return replay_many.sweep(session, asked, sweep)
@@ -143,7 +144,7 @@ def _one(session: Session, asked: Asked) -> int:
     data = dict(outcome.data) | {"files": [str(path) for path in paths]}
     if asked.gate:
         data["gate"] = [one.as_data() for one in judged]
-    return finish_judged(session, asked, data, lines, judged)
+    return finish_judged(session, asked, data, lines, judged, [outcome.data])
 
 
 def _write_features(outcome: ReplayOutcome, path: Path) -> None:

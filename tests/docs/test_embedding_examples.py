@@ -22,6 +22,7 @@ HOW_TO = REPOSITORY / "docs" / "how-to"
         "replay-a-recording.md",
         "respond-to-a-cache-violation.md",
         "calibrate-quotes.md",
+        "watch-a-bot.md",
     ],
 )
 def test_the_example_runs_and_prints_what_the_page_says(page: str, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ class EntryTable:
                 if slot.timer is not None:
                     slot.timer.cancel()
             self.entries.pop(victim, None)
-            self.ledger.evicted(state.ledger)
+            self.ledger.evicted(victim, state.ledger)
             if state.active is not None:
                 self._evicted[victim] = None
                 if len(self._evicted) > self._max_symbols:

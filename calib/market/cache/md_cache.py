@@ -15,6 +15,7 @@ from calib.market.cache.entry import MDCacheEntry, MDCacheMeta
 from calib.market.cache.entry_table import EntryTable
 from calib.market.cache.freshness import Limits, Request, Source, UseCase
 from calib.market.cache.ingest import ChecksumSource, Ingest
+from calib.market.cache.observation import CacheObservation, observe
 from calib.market.cache.protocols import CacheMetrics
 from calib.market.cache.read_path import ReadPath, no_callback
 from calib.market.cache.refresh import Refresh, RefreshCallback
@@ -350,6 +351,10 @@ class MDCache:
     def get_refresh_latency_p95(self, symbol: str | None = None) -> float | None:
         """95th percentile (linear) of the last 256 refreshes of a symbol, or of all symbols, ms; None without any."""
         return self._report.refresh_latency_p95_ms(symbol)
+
+    def observe(self) -> CacheObservation:
+        """What the cache holds and has counted, for another thread; nothing is awaited or changed."""
+        return observe(self._states, self._entries, self._ledger, self._now_ns())
 
     def metrics_summary(self) -> dict[str, Any]:
         """Everything counted, over all symbols and by symbol; a new dict of plain values."""

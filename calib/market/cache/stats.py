@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calib.market.cache.entry import Reads
 from calib.market.cache.quantile import quantile
+from calib.metrics.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,12 +66,18 @@ class CacheStats:
     Parameters
     ----------
     metrics
-        Receives each event once; may be None. An exception that it raises is counted (``metrics_errors``) and goes no
-        further: it must not end a resync half-way.
+        Receives each event once; may be None. One with `record_md_cache_eviction` receives evictions too. An exception
+        that it raises is counted (``metrics_errors``) and goes no further: it must not end a resync half-way.
+
+    Attributes
+    ----------
+    refresh_ms
+        Histogram of the refreshes that brought a book, ms.
     """
 
     __slots__ = (
         "_failures",
+        "_forget",
         "_invalidations",
         "_metrics",
         "_refreshes",
@@ -80,12 +87,15 @@ class CacheStats:
         "lagging_reads",
         "metrics_errors",
         "pricing_on_stale",
+        "refresh_ms",
         "refused_messages",
         "sequence_gaps",
     )
 
     def __init__(self, metrics: CacheMetrics | None) -> None:
         self._metrics = metrics
+        self._forget: Callable[[str], None] | None = getattr(metrics, "record_md_cache_eviction", None)
+        self.refresh_ms = Histogram()
         self._invalidations: dict[str, int] = {}
         self._retired = dict.fromkeys(STATUSES, 0)
         self._refreshes = self._failures = 0
@@ -146,6 +156,7 @@ class CacheStats:
         ledger.refreshes += 1
         self._refreshes += 1
         ledger.latencies_ms.append(latency_ms)
+        self.refresh_ms.observe(latency_ms)
         if self._metrics is not None:
             self._record(self._metrics.record_md_refresh_latency, symbol, latency_ms)
 
@@ -155,10 +166,12 @@ class CacheStats:
         self._failures += 1
         ledger.last_error = error
 
-    def evicted(self, ledger: SymbolStats) -> None:
+    def evicted(self, symbol: str, ledger: SymbolStats) -> None:
         """A symbol had to go; its reads stay in the totals, those too that are still answered."""
         self.evictions += 1
         ledger.retired = True
+        if self._forget is not None:
+            self._record(self._forget, symbol)
         for status, count in ledger.by_status().items():
             self._retired[status] += count
 
