@@ -21,7 +21,7 @@ DECILES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class BrierScore:
     """A Brier score at one horizon.
 
     Parameters
@@ -77,8 +77,8 @@ def withdrawal_weights(times: Floats, filled: Bools, withdrawn: Bools, horizon_s
 
 def brier_score(
     predicted: Floats, times: Floats, filled: Bools, withdrawn: Bools, horizon_s: float, marginal: float | None = None
-) -> Score:
-    """Score forecasts of ``P(filled by horizon_s)``.
+) -> BrierScore:
+    """BrierScore forecasts of ``P(filled by horizon_s)``.
 
     Parameters
     ----------
@@ -87,13 +87,13 @@ def brier_score(
     """
     weights = withdrawal_weights(times, filled, withdrawn, horizon_s)
     if weights is None or not len(times):
-        return Score(horizon_s, None, None, None, 0)
+        return BrierScore(horizon_s, None, None, None, 0)
     hit = (filled & (times <= horizon_s)).astype(float)
     if marginal is None:
         marginal = 1 - float(kaplan_meier(times, filled).at(np.array([horizon_s]))[0])
     ours = float((weights * (hit - predicted) ** 2).sum()) / len(times)
     theirs = float((weights * (hit - marginal) ** 2).sum()) / len(times)
-    return Score(horizon_s, ours, theirs, 1 - ours / theirs if theirs > 0 else None, int((weights > 0).sum()))
+    return BrierScore(horizon_s, ours, theirs, 1 - ours / theirs if theirs > 0 else None, int((weights > 0).sum()))
 
 
 def reliability(predicted: Floats, times: Floats, filled: Bools, horizon_s: float) -> list[dict[str, Any]]:

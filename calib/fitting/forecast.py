@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from calib.fitting.arrays import Bools, Floats, Ints
-from calib.fitting.brier import Score, brier_score, reliability
+from calib.fitting.brier import BrierScore, brier_score, reliability
 from calib.fitting.fill_model import HORIZONS_S, fit_fill_model
 from calib.fitting.survival import kaplan_meier
 from calib.recorded.tops import Tops
@@ -72,7 +72,7 @@ def _completed(column: Floats) -> Floats:
     return np.where(known, column, column[known].mean() if known.any() else 0.0)
 
 
-def scores(train: QuoteTable, test: QuoteTable) -> tuple[list[Score], list[dict[str, Any]]]:
+def scores(train: QuoteTable, test: QuoteTable) -> tuple[list[BrierScore], list[dict[str, Any]]]:
     """Brier scores and reliability at every horizon of a model fitted on one table and tested on another."""
     train, test = train.thinned(), test.thinned()
     model = fit_fill_model(train.covariates, train.life_s, train.filled) if len(train) else None
@@ -88,7 +88,7 @@ def scores(train: QuoteTable, test: QuoteTable) -> tuple[list[Score], list[dict[
     return found, rows
 
 
-def out_of_sample(table: QuoteTable) -> tuple[list[Score], list[dict[str, Any]]]:
+def out_of_sample(table: QuoteTable) -> tuple[list[BrierScore], list[dict[str, Any]]]:
     """The last day scored by the days before; with one day its last part by its first."""
     if not len(table):
         return [], []
@@ -99,7 +99,7 @@ def out_of_sample(table: QuoteTable) -> tuple[list[Score], list[dict[str, Any]]]
     return scores(table.take(table.open_s <= cut), table.take(table.open_s > cut))
 
 
-def by_day(table: QuoteTable, train_days: Sequence[int], test_day: int) -> list[Score]:
+def by_day(table: QuoteTable, train_days: Sequence[int], test_day: int) -> list[BrierScore]:
     """Brier scores of one day by a model of the days before."""
     return scores(table.take(np.isin(table.day, list(train_days))), table.take(table.day == test_day))[0]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from calib.fitting.arrays import Floats, Ints
 from calib.fitting.bootstrap import MIN_BLOCKS, percentile_interval, resampled
-from calib.fitting.brier import Score
+from calib.fitting.brier import BrierScore
 from calib.fitting.checks import dispersion
 from calib.fitting.drift import drift
 from calib.fitting.estimate import Estimate, finite
@@ -23,7 +23,7 @@ MIN_TEST_DAYS: Final = 3
 MIN_HIT_SHARE: Final = 0.8
 MIN_DRIFT_P: Final = 0.001
 
-Forecast = Callable[[Sequence[int], int], list[Score]]
+Forecast = Callable[[Sequence[int], int], list[BrierScore]]
 """Brier scores of a fill model fitted on some days (numbers of days) and tested on another."""
 Spread = Callable[[IntensityFit], Estimate | None]
 """The half-spread of a fit with its interval."""
@@ -64,7 +64,7 @@ class DayTest:
     hit: bool
     gains: dict[str, float | None]
     half_hit: bool | None
-    brier: tuple[Score, ...]
+    brier: tuple[BrierScore, ...]
 
     def as_json(self) -> dict[str, Any]:
         return {
