@@ -78,7 +78,7 @@ def withdrawal_weights(times: Floats, filled: Bools, withdrawn: Bools, horizon_s
 def brier_score(
     predicted: Floats, times: Floats, filled: Bools, withdrawn: Bools, horizon_s: float, marginal: float | None = None
 ) -> BrierScore:
-    """BrierScore forecasts of ``P(filled by horizon_s)``.
+    """Score forecasts of ``P(filled by horizon_s)``.
 
     Parameters
     ----------

@@ -200,12 +200,12 @@ def simulated(directory: Path) -> bool:
 def _rates_in_use(path: Path | str | None) -> dict[str, dict[str, RateInUse]]:
     if path is None:
         return {}
-    from calib.fitting.published import read_published
+    from calib.fitting.published import read_published, seconds
 
     found: dict[str, dict[str, RateInUse]] = {}
     body = read_published(Path(path))
     for row in body["rows"]:
         if row["A_per_s"] and row["k_per_bps"]:
-            rate = RateInUse(row["A_per_s"]["est"], row["k_per_bps"]["est"])
+            rate = RateInUse(row["A_per_s"]["est"], row["k_per_bps"]["est"], seconds(body["valid_from"]))
             found.setdefault(row["symbol"], {})[row["side"]] = rate
     return found

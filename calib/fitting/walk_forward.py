@@ -31,10 +31,15 @@ Spread = Callable[[IntensityFit], Estimate | None]
 
 @dataclass(frozen=True, slots=True)
 class RateInUse:
-    """A and k of the published file that is now in use."""
+    """A and k of the published file that is now in use.
+
+    It is only compared on whole days after ``since_s``, the end of the data that it was made from: on those days it has
+    not been fitted.
+    """
 
     a_per_s: float
     k_per_bps: float
+    since_s: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +144,17 @@ def walk_forward(
     numbers = np.unique(days).tolist()
     own = {day: fit_intensity(_days(pieces, days == day), level=level) for day in numbers}
     tests: list[DayTest] = []
-    scores: dict[str, list[Floats]] = {"constant": [], "yesterday": [], "in_use": []}
-    fills: list[Floats] = []
+    scores: dict[str, list[tuple[Floats, Floats]]] = {"constant": [], "yesterday": [], "in_use": []}
     for place in range(1, len(numbers)):
         today = numbers[place]
         before, test = _days(pieces, days < today), _days(pieces, days == today)
         fit = fit_intensity(before, level=level)
         if fit is None:
             continue
-        gains, counts = _gains(fit, before, test, own[numbers[place - 1]], in_use)
-        fills.append(counts)
-        for key in scores:
-            scores[key].append(gains[key] if key in gains else np.full(len(counts), np.nan))
+        fair = in_use if in_use is not None and today * DAY_S >= in_use.since_s else None
+        gains, counts = _gains(fit, before, test, own[numbers[place - 1]], fair)
+        for key, values in gains.items():
+            scores[key].append((values, counts))
         n = float(test.fills.sum())
         foretold = _foretold(fit, before, test, level)
         assert foretold.low is not None
@@ -168,7 +172,11 @@ def walk_forward(
         )
     return WalkForward(
         tuple(tests),
-        {key: _pooled(parts, fills, level) for key, parts in scores.items()},
+        # A file of yesterday is nearly this fit: it is only judged on as many days as a verdict needs.
+        {
+            key: _pooled(parts, level) if key != "in_use" or len(parts) >= MIN_TEST_DAYS else None
+            for key, parts in scores.items()
+        },
         sum(test.hit for test in tests) / len(tests) if tests else None,
         _drift(own),
         tuple((day, fit.a_per_s, fit.k) for day, fit in own.items() if fit is not None),
@@ -220,11 +228,11 @@ def _half_hit(spread: Spread | None, fit: IntensityFit, today: IntensityFit | No
     return forecast.low <= own.est <= forecast.high
 
 
-def _pooled(parts: list[Floats], fills: list[Floats], level: float) -> Estimate | None:
-    """The gain per fill over all days, resampled by minutes."""
-    if not parts or any(np.isnan(part).any() for part in parts):
+def _pooled(parts: list[tuple[Floats, Floats]], level: float) -> Estimate | None:
+    """The gain per fill over all days that have one, resampled by minutes."""
+    if not parts:
         return None
-    sums = np.stack([np.concatenate(parts), np.concatenate(fills)])
+    sums = np.concatenate([np.stack(part) for part in parts], axis=1)
     total = sums.sum(axis=1)
     if total[1] <= 0:
         return None

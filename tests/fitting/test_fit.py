@@ -276,3 +276,27 @@ def test_markouts_of_the_same_feeds(tmp_path: Path) -> None:
     assert result.name == "markout_20250101_000000_20250102_000000"
     # The mid of these feeds does not care for our fills: the interval holds 0.
     assert one["low"] <= 0 <= one["high"]
+
+
+def test_the_file_in_use_is_judged_on_days_that_it_has_not_seen(tmp_path: Path) -> None:
+    """The same fit again is no worse than itself; a file of other numbers from before is beaten."""
+    from calib.fitting.guard_rails import GuardRails
+    from calib.fitting.publish import publish
+
+    feeds = tmp_path / "feeds"
+    poisson_feeds(feeds, quotes=900, days=5, seed=3)
+    target = tmp_path / "calibration.json"
+    first = fit(feeds)
+    assert publish(first, first.write(tmp_path), target, GuardRails()).changed
+    again = row(fit(feeds, in_use=target))
+    assert (again["verdict"], again["walk_forward"]["gain_nats_per_fill"]["in_use"]) == ("USE", None)
+    body = json.loads(target.read_text())
+    body["valid_from"] = "2025-01-02T00:00:00Z"
+    for one in body["rows"]:
+        one["k_per_bps"]["est"] = 0.2
+    from calib.fitting.published import content_hash
+
+    target.write_text(json.dumps(body | {"sha256": content_hash(body)}))
+    better = row(fit(feeds, in_use=target))
+    assert better["walk_forward"]["gain_nats_per_fill"]["in_use"]["low"] > 0
+    assert better["verdict"] == "USE"

@@ -105,7 +105,7 @@ def test_past_its_time_nothing_is_served(path: Path) -> None:
     assert "was valid until 2025-01-04T00:00:00Z" in reason
 
 
-def test_a_changed_file_gives_way_to_the_previous_one(path: Path) -> None:
+def test_a_changed_file_is_replaced_by_the_previous_one(path: Path) -> None:
     put(result(), path)
     put(result(half=2.2, to=TO + DAY_S), path)
     path.write_text(path.read_text().replace('"est": 2.2', '"est": 9.9'))
