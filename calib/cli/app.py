@@ -50,7 +50,7 @@ app.add_typer(import_.app, name="import")
 app.add_typer(
     ab.app,
     name="ab",
-    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
+    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sequential",
 )
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
 app.add_typer(policy.app, name="policy")

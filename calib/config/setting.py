@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from calib.errors import ConfigError
@@ -35,6 +36,8 @@ class Setting:
         Whether null may be set: "off" or "not set".
     metavar
         What stands for its value in the help of its flag, such as ``MS``; empty for that of its kind.
+    renamed
+        Choices of older versions, and what they are called now; accepted with a `DeprecationWarning`.
     """
 
     key: str
@@ -46,6 +49,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     nullable: bool = False
     metavar: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def variable(self) -> str:
@@ -82,6 +86,7 @@ class Setting:
         """
         if value is None and self.nullable:
             return None
+        value = self._current(value)
         checked = _CHECKS[self.kind](value)
         if checked is None or not self._within(checked):
             raise ConfigError(
@@ -90,6 +95,14 @@ class Setting:
                 hint=f"Allowed: {self.allowed}",
             )
         return checked
+
+    def _current(self, value: Any) -> Any:
+        """Today's name of a choice."""
+        if not isinstance(value, str) or value not in self.renamed:
+            return value
+        today = self.renamed[value]
+        warnings.warn(f"{self.key}: {value!r} is now called {today!r}", DeprecationWarning, stacklevel=5)
+        return today
 
     def parse(self, text: str, where: str) -> Any:
         """The value of a text from the environment or a flag; see `check`."""
