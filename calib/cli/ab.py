@@ -130,6 +130,7 @@ def _evaluate(
 
 def _options(config: Config, assign: str | None) -> ABOptions:
     from calib.evaluation.ab import ABOptions
+    from calib.feeds.contracts import contracts_of
 
     said = config.origin("ab.assignment") != "default"
     return ABOptions(
@@ -141,6 +142,7 @@ def _options(config: Config, assign: str | None) -> ABOptions:
         maker_fee_bps=config["aggregate.maker_fee_bps"],
         taker_fee_bps=config["aggregate.taker_fee_bps"],
         tick_sample_rate=config["aggregate.tick_sample_rate"],
+        contracts=contracts_of(config["contracts"]),
     )
 
 

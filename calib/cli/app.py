@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_, policy, replay, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, import_commands, policy, replay, simulate, summary
 from calib.cli.command import add
 from calib.cli.help import Group
 
@@ -46,7 +46,7 @@ add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)
 
-app.add_typer(import_.app, name="import")
+app.add_typer(import_commands.app, name="import")
 app.add_typer(
     ab.app,
     name="ab",

@@ -143,7 +143,7 @@ def _one(session: Session, asked: Asked) -> int:
     data = dict(outcome.data) | {"files": [str(path) for path in paths]}
     if asked.gate:
         data["gate"] = [one.as_data() for one in judged]
-    return finish_judged(session, asked, data, lines, judged)
+    return finish_judged(session, asked, data, lines, judged, [outcome.data])
 
 
 def _write_features(outcome: ReplayOutcome, path: Path) -> None:

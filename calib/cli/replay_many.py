@@ -47,7 +47,7 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
     data |= {"files": list(lines)}
     lines += ["", *compare_tables(files, outcomes, gates).splitlines()]
-    return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate])
+    return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate], outcomes)
 
 
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:

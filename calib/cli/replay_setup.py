@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,16 +92,44 @@ def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[LimitResult]:
     return check_overall(outcome["overall"], limits_from(config.section("replay")))
 
 
-def finish_judged(session: Session, asked: Asked, data: Any, lines: list[str], judged: list[LimitResult]) -> int:
-    """Print the result; the exit code follows the gate."""
+def finish_judged(
+    session: Session,
+    asked: Asked,
+    data: Any,
+    lines: list[str],
+    judged: list[LimitResult],
+    outcomes: Sequence[Mapping[str, Any]] = (),
+) -> int:
+    """Print the result; the exit code follows the gate.
+
+    Parameters
+    ----------
+    outcomes
+        The replays that the gate judges: with too few reads that could be compared with the truth it is missed.
+    """
     failed = [one.limit.name for one in judged if one.passed is False]
     unknown = [one.limit.name for one in judged if one.passed is None]
     if unknown:
         session.note(f"the gate cannot judge {', '.join(unknown)}: there is nothing to measure")
+    if asked.gate and (few := _too_few(outcomes, asked.strict)):
+        return session.finish(data, lines, exit_code=1, verdict=few)
     if failed or (unknown and asked.strict):
         verdict = f"the gate is missed: {', '.join(dict.fromkeys(failed or unknown))}"
         return session.finish(data, lines, exit_code=1, verdict=verdict)
     return session.finish(data, lines)
+
+
+def _too_few(outcomes: Sequence[Mapping[str, Any]], strict: bool) -> str:
+    """Why the reads that could be judged carry no verdict; empty where they do."""
+    from calib.reports.replay import judged_of
+
+    for outcome in outcomes:
+        overall = outcome["overall"]
+        judged, due = overall["staleness"]["judged"], overall["reads"] + overall["reads_in_holes"]
+        if not judged or (strict and judged * 2 < due):
+            least = "half of the reads" if judged else "one read"
+            return f"the gate is missed: judged {judged_of(overall)} reads, and a verdict needs at least {least}"
+    return ""
 
 
 def stamp_of(outcome: Mapping[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ class Setting:
     key
         Dotted name.
     kind
-        ``bool``, ``int``, ``float``, ``str``, ``list`` (of strings) or ``map`` (string -> float).
+        ``bool``, ``int``, ``float``, ``str``, ``list`` (of strings), ``map`` (string -> float) or ``table`` (string ->
+        what ``check_table`` says).
     default
         The value where nothing else is said; None for "not set", which only ``nullable`` keys allow elsewhere.
     meaning
@@ -38,6 +40,10 @@ class Setting:
         What stands for its value in the help of its flag, such as ``MS``; empty for that of its kind.
     renamed
         Choices of older versions, and what they are called now; accepted with a `DeprecationWarning`.
+    check_table
+        Of a table: the value in its proper form, or None where it is not allowed.
+    form
+        Of a table: what is allowed, in words.
     """
 
     key: str
@@ -50,6 +56,8 @@ class Setting:
     nullable: bool = False
     metavar: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    check_table: Callable[[Any], Any] | None = None
+    form: str = ""
 
     @property
     def variable(self) -> str:
@@ -64,7 +72,9 @@ class Setting:
     @property
     def allowed(self) -> str:
         """The allowed range in words, as errors and the reference page give it."""
-        if self.choices:
+        if self.form:
+            words = self.form
+        elif self.choices:
             words = ", ".join(self.choices)
         elif self.kind in ("int", "float"):
             low = "" if self.low is None else f" from {_plain(self.low)}"
@@ -87,7 +97,7 @@ class Setting:
         if value is None and self.nullable:
             return None
         value = self._current(value)
-        checked = _CHECKS[self.kind](value)
+        checked = _CHECKS[self.kind](value) if self.check_table is None else self.check_table(value)
         if checked is None or not self._within(checked):
             raise ConfigError(
                 f"{self.key}: {value!r} is not allowed",
@@ -181,6 +191,8 @@ def _read(kind: str, text: str) -> Any:
             case "map":
                 pairs = (item.partition("=") for item in text.split(",") if item.strip())
                 return {name.strip(): float(number) for name, _, number in pairs}
+            case "table":
+                return json.loads(text)
     except ValueError:
         return text
     return text

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from calib.experiments.recorded import RecordedRun
 from calib.experiments.rollback import current, reset_by_hand, roll_back_by_hand
 from calib.experiments.routing import Assignment, Router
 from calib.experiments.settings import ABSettings
+from calib.feeds.contracts import Contracts, in_linear_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class ABOptions:
         Fee of a fill without ``fee_bps``, bps.
     tick_sample_rate
         Ticks that a tick line without ``sample_rate`` stands for.
+    contracts
+        Symbol -> its contract, of symbols whose quantities are contracts.
     """
 
     assign: str | None = None
@@ -47,6 +50,7 @@ class ABOptions:
     maker_fee_bps: float = 0.0
     taker_fee_bps: float = 0.0
     tick_sample_rate: int = 10
+    contracts: Contracts = field(default_factory=dict)
 
 
 def evaluate_ab(
@@ -138,6 +142,8 @@ def _feed(run: RecordedRun, data: ABFeeds, options: ABOptions, advance: Callable
         elif row["bucket"] is None:
             data.without_bucket += 1
             continue
+        if kind == "fills" and options.contracts:
+            row["qty"] = in_linear_terms(row, options.contracts)["qty"]
         _record(run, kind, row, fees, options.tick_sample_rate)
 
 

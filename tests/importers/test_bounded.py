@@ -132,15 +132,21 @@ def recording(path: Path, count: int) -> Path:
     """A collector's file, an eighth of it received out of order, every 50th trade told twice."""
     dice = random.Random(count)
     with gzip.open(path, "wb", compresslevel=1) as handle:
-        handle.write(b'1723161255000000000 {"lastUpdateId":1,"T":1,"bids":[["1","2"]],"asks":[["3","4"]],"s":"X"}\n')
+        handle.write(b'1723161255000000000 {"lastUpdateId":1,"bids":[["1","2"]],"asks":[["3","4"]],"s":"X"}\n')
         for number in range(2, count):
             us = 1_723_161_255_000_000 + number * 1000 - (dice.randrange(60_000) if dice.random() < 1 / 8 else 0)
             if number % 2:
                 levels = b",".join(b'["%d.5","%d"]' % (dice.randrange(100, 999), number) for _ in range(8))
-                message = b'"e":"depthUpdate","T":1,"U":%d,"u":%d,"b":[%s],"a":[]' % (number, number, levels)
+                message = b'"e":"depthUpdate","T":1723161255000,"U":%d,"u":%d,"b":[%s],"a":[]' % (
+                    number,
+                    number,
+                    levels,
+                )
             else:
                 trade_id = number - number % 50
-                message = b'"e":"trade","T":1,"t":%d,"p":"1.5","q":"1","m":true' % (number if number % 4 else trade_id)
+                message = b'"e":"trade","T":1723161255000,"t":%d,"p":"1.5","q":"1","m":true' % (
+                    number if number % 4 else trade_id
+                )
             handle.write(b'%d000 {"s":"X",%s}\n' % (us, message))
     return path
 
@@ -190,8 +196,8 @@ def test_what_ends_an_import_ends_it_before_anything_is_written(tmp_path: Path, 
 
     class TwoStreams(Lines):
         def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-            yield Imported("trades", trade(1), 1, "plain")
-            yield Imported("trades", trade(2), 2, "aggregated")
+            yield Imported("trades", trade(1), 1, "trade", "one-venue")
+            yield Imported("trades", trade(2), 2, "trade", "another")
 
     with Scratch(out, held_bytes) as scratch, pytest.raises(MixedStreams):
         collect(TwoStreams(), [good], scratch=scratch)
