@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import REASONS, Filter, chosen_filters
@@ -178,7 +178,7 @@ def build_from_plan(
 
 def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
-    cores = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
     return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
 
