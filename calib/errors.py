@@ -39,6 +39,7 @@
     |-- PolicyError             2   what the caching policy forbids
     |   |-- ProhibitedCacheError    prohibited-cache
     |   `-- StaticDataUnavailable   static-data-unavailable
+    |-- ChildLost               4   child-lost: a process that did a part of the work was killed
     `-- LockHeld               75   lock-held: another run works in the same output directory
 
 An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
@@ -319,6 +320,13 @@ class StaticDataUnavailable(PolicyError):
     """Static data that is older than its limit, or that could not be fetched yet."""
 
     name = "static-data-unavailable"
+
+
+class ChildLost(CalibError):
+    """A process that did a part of the work was killed, by the system where memory ran out, say."""
+
+    name = "child-lost"
+    exit_code = 4
 
 
 class LockHeld(CalibError):

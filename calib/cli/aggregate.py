@@ -16,6 +16,7 @@ from calib.dataset.settings import SETTINGS
 from calib.errors import NoFeeds
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, make_directory
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.dataset.build import DatasetOptions
@@ -115,7 +116,7 @@ def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom
     signals.check()
     for item in dataset.inputs:
         bad = ", ".join(f"{reason} {count}" for reason, count in item.rejected.items())
-        session.detail(f"{item.file}: {item.lines} lines, {item.used} used, rejected: {bad or 'none'}")
+        session.detail(f"{item.file}: {counted(item.lines, 'line')}, {item.used} used, rejected: {bad or 'none'}")
     paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"])
     verdict = _verdict(session, dataset, strict=strict) or _absent_kinds(session, plan, strict=strict)
     exit_code = 1 if verdict else 0
@@ -159,10 +160,12 @@ def _digest(dataset: Dataset) -> list[str]:
     dropped = ", ".join(f"{reason} {count}" for reason, count in counts.dropped.items() if count)
     lines, used = (sum(getattr(item, name) for item in dataset.inputs) for name in ("lines", "used"))
     missing = len(dataset.missing_days.fills) + len(dataset.missing_days.pipeline_ticks)
+    kept = f"{counts.kept} of {counted(counts.intervals, 'interval')} kept"
+    read = f"{counted(len(dataset.inputs), 'file')}, {counted(lines, 'line')}, {lines - used} rejected"
     return [
-        f"{counts.kept} of {counts.intervals} intervals kept, {len(span.symbols)} symbols, {span.from_} to {span.to}",
+        f"{kept}, {counted(len(span.symbols), 'symbol')}, {span.from_} to {span.to}",
         f"dropped: {dropped or 'none'}",
-        f"read: {len(dataset.inputs)} files, {lines} lines, {lines - used} rejected; {missing} days missing",
+        f"read: {read}; {counted(missing, 'day')} missing",
     ]
 
 
@@ -198,12 +201,12 @@ def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     formats = session.config["aggregate.format"]
     paths = [str(root / "datasets" / f"{plan.name}.{form}") for form in dict.fromkeys(formats)]
     symbols, span = session.config["symbols"], plan.range([])
-    per = f"{len(symbols)} symbols" if symbols else "each symbol"
+    per = counted(len(symbols), "symbol") if symbols else "each symbol"
     missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}
     lines = [
-        *(f"would read   {file.path} ({stored_size(file)} bytes)" for file in plan.files),
+        *(f"would read   {file.path} ({counted(stored_size(file), 'byte')})" for file in plan.files),
         *(f"missing      {kind} {day}" for kind, days in missing.items() for day in days),
-        f"expected     {plan.intervals} intervals of {plan.grid.interval_sec} s for {per}, at most",
+        f"expected     {counted(plan.intervals, 'interval')} of {plan.grid.interval_sec} s for {per}, at most",
         *(f"would write  {path}" for path in paths),
         f"rejects to   {root / 'rejects'}",
     ]

@@ -27,6 +27,7 @@ from calib.errors import UsageError
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, write_atomic
 from calib.replay.options import SETTINGS
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.replay.outcome import ReplayOutcome
@@ -138,7 +139,10 @@ def _one(session: Session, asked: Asked) -> int:
         _write_features(outcome, asked.features_out)
     overall = outcome.overall
     lines = [str(path) for path in paths]
-    lines += [f"{overall['reads']:,} reads; symbols: {len(outcome.data['symbols'])}", digest(overall)]
+    lines += [
+        f"{counted(overall['reads'], 'read', thousands=True)}; symbols: {len(outcome.data['symbols'])}",
+        digest(overall),
+    ]
     lines += ["", *gate_table(judged).splitlines()] if judged else []
     data = dict(outcome.data) | {"files": [str(path) for path in paths]}
     if asked.gate:

@@ -15,6 +15,7 @@ from calib.cli.command import command
 from calib.cli.output import Session
 from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.simulation.plan import SimulationPlan
@@ -137,10 +138,10 @@ def simulate(
         "removed": list(done.removed),
     }
     described = plan.described()
-    many = f"{len(plan.symbols)} symbol{'s' if len(plan.symbols) > 1 else ''}"
+    many = counted(len(plan.symbols), "symbol")
     what = f"{many}, {described['from']} to {described['to']}, seed {seed}"
-    counts = ", ".join(f"{done.lines(kind):,} {kind} lines" for kind in plan.kinds())
-    state = f"{len(done.changed)} of {len(done.files)} files changed" if done.changed else "nothing changed"
+    counts = ", ".join(f"{counted(done.lines(kind), f'{kind} line', thousands=True)}" for kind in plan.kinds())
+    state = f"{len(done.changed)} of {counted(len(done.files), 'file')} changed" if done.changed else "nothing changed"
     paths = [str(done.directory / file.file) for file in done.files]
     return session.finish(data, [*paths, what, counts, state])
 

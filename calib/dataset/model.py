@@ -17,6 +17,7 @@ import polars as pl
 
 from calib._version import __version__
 from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS, Column
+from calib.words import counted
 
 FAMILY: Final = "calib.dataset/"
 SCHEMA: Final = f"{FAMILY}1"
@@ -220,8 +221,8 @@ class Dataset:
         """What a notebook shows: the range and the counts, then the first rows."""
         span, counts = self.range, self.counts
         head = (
-            f"calib dataset, {span.from_} to {span.to}: {counts.kept} of {counts.intervals} intervals of "
-            f"{span.interval_sec} s kept, {len(span.symbols)} symbols"
+            f"calib dataset, {span.from_} to {span.to}: {counts.kept} of {counted(counts.intervals, 'interval')} of "
+            f"{span.interval_sec} s kept, {counted(len(span.symbols), 'symbol')}"
         )
         return f"<p>{html.escape(head)}</p>{self.to_frame()._repr_html_()}"
 

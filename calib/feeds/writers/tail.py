@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from calib import system
+from calib.words import counted
 
 _BLOCK: Final = 1 << 16
 
@@ -40,7 +41,8 @@ class Repair:
             return f"{self.file}: was renamed, replaced or removed while it was open; a new file of that name goes on"
         if self.saved_as is None:
             return f"{self.file}: the last line was whole and got its newline"
-        return f"{self.file}: an unfinished last line of {self.tail_bytes} bytes was cut and saved as {self.saved_as}"
+        tail = f"an unfinished last line of {counted(self.tail_bytes, 'byte')}"
+        return f"{self.file}: {tail} was cut and saved as {self.saved_as}"
 
 
 def repair(descriptor: int, path: Path) -> Repair | None:
