@@ -39,6 +39,7 @@
     |-- PolicyError             2   what the caching policy forbids
     |   |-- ProhibitedCacheError    prohibited-cache
     |   `-- StaticDataUnavailable   static-data-unavailable
+    |-- WouldReplace            1   would-replace: an empty dataset in place of one with kept intervals
     |-- ChildLost               4   child-lost: a process that did a part of the work was killed
     `-- LockHeld               75   lock-held: another run works in the same output directory
 
@@ -320,6 +321,12 @@ class StaticDataUnavailable(PolicyError):
     """Static data that is older than its limit, or that could not be fetched yet."""
 
     name = "static-data-unavailable"
+
+
+class WouldReplace(CalibError):
+    """A dataset without kept intervals that would take the place of one that has some."""
+
+    name = "would-replace"
 
 
 class ChildLost(CalibError):

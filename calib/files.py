@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import weakref
 from typing import TYPE_CHECKING, BinaryIO
@@ -11,10 +13,28 @@ from calib import system
 from calib.errors import LockHeld, UnwritableOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
 LOCK_NAME = ".calib.lock"
+
+
+def settings_tail(settings: Mapping[str, Any]) -> str:
+    """What tells the name of a file from one made with other settings: nothing, or ``_`` and 8 hexadecimal digits.
+
+    Parameters
+    ----------
+    settings
+        Those that differ from the defaults, as plain values; their order does not matter.
+
+    >>> settings_tail({}), settings_tail({"interval_sec": 60}) == settings_tail({"interval_sec": 60})
+    ('', True)
+    """
+    if not settings:
+        return ""
+    text = json.dumps(settings, sort_keys=True, default=list, ensure_ascii=True)
+    return "_" + hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
 
 
 def make_directory(path: Path) -> None:

@@ -115,7 +115,12 @@ def _evaluate(
             note=session.note,
             progress=lambda lines, total: advance(lines / total),
         )
-    path = write_report(report, out)
+    asked = {"assign": assign, "buckets": buckets}
+    path = write_report(
+        report,
+        out,
+        config.changed("ab", "symbols", "contracts") | {key: value for key, value in asked.items() if value},
+    )
     violated = report["first_act"][settings.decision] is not None
     unknown = not violated and report["state"] in ("NODATA", "INCONCLUSIVE")
     verdict = verdict_line(report).replace("`", "")

@@ -13,7 +13,7 @@ from calib.cli.command import command
 from calib.cli.output import Session, say
 from calib.cli.times import parse_range
 from calib.dataset.settings import SETTINGS
-from calib.errors import NoFeeds
+from calib.errors import NoFeeds, WouldReplace
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, make_directory
 from calib.words import counted
@@ -45,6 +45,10 @@ def aggregate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and written; write nothing.")
     ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Let a dataset without kept intervals replace one that has some."),
+    ] = False,
     prom: Annotated[
         Path | None, typer.Option("--prom", metavar="FILE", help="Also write metrics as a text file, on success only.")
     ] = None,
@@ -52,9 +56,12 @@ def aggregate(
     """Cut feeds into one row per symbol and interval, drop the rows not fit to learn from, write the dataset.
 
     Without a range: every day that is there. Bad lines are counted and written to rejects/. Exit 1 where no row is
-    left after the filters (the dataset is written all the same).
+    left after the filters (the dataset is written all the same, unless --replace is missing and it would take the
+    place of one that has rows). Settings other than the defaults add their hash to the name.
     """
     now = time.time()
+    if prom is not None:
+        success.refuse_absent_directory(prom)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
 
     from calib.dataset.plan import plan_dataset
@@ -76,7 +83,7 @@ def aggregate(
     if dry_run:
         return _say_plan(session, plan, root)
     with locked(root):
-        return _make(session, plan, root, strict=strict, prom=prom, now=now)
+        return _make(session, plan, root, strict=strict, replace=replace, prom=prom, now=now)
 
 
 def _recipe(session: Session) -> DatasetOptions:
@@ -98,7 +105,16 @@ def _recipe(session: Session) -> DatasetOptions:
     )
 
 
-def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom: Path | None, now: float) -> int:
+def _make(
+    session: Session,
+    plan: DatasetPlan,
+    root: Path,
+    *,
+    strict: bool,
+    replace: bool,
+    prom: Path | None,
+    now: float,
+) -> int:
     from calib.dataset.build import build_from_plan, stored_size
     from calib.dataset.store import write_dataset
 
@@ -117,8 +133,13 @@ def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom
     for item in dataset.inputs:
         bad = ", ".join(f"{reason} {count}" for reason, count in item.rejected.items())
         session.detail(f"{item.file}: {counted(item.lines, 'line')}, {item.used} used, rejected: {bad or 'none'}")
-    paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"])
     verdict = _verdict(session, dataset, strict=strict) or _absent_kinds(session, plan, strict=strict)
+    try:
+        paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"], replace=replace)
+    except WouldReplace as stays:
+        paths, verdict = [], f"{verdict}; {stays}"
+    if more := paths[len(dict.fromkeys(session.config["aggregate.format"])) :]:
+        session.note(f"also written, as they lay there: {', '.join(path.name for path in more)}")
     exit_code = 1 if verdict else 0
     if exit_code == 0:
         success.write_last_success(root, "aggregate", now, {"datasets": [str(path) for path in paths]})
@@ -196,10 +217,11 @@ def _gauges(dataset: Dataset) -> dict[str, tuple[str, dict[str, float] | float]]
 
 def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     """What ``--dry-run`` prints: files, days missing, intervals expected and paths."""
-    from calib.dataset.build import stored_size
+    from calib.dataset.build import planned_name, stored_size
 
     formats = session.config["aggregate.format"]
-    paths = [str(root / "datasets" / f"{plan.name}.{form}") for form in dict.fromkeys(formats)]
+    name = planned_name(plan, _recipe(session))
+    paths = [str(root / "datasets" / f"{name}.{form}") for form in dict.fromkeys(formats)]
     symbols, span = session.config["symbols"], plan.range([])
     per = counted(len(symbols), "symbol") if symbols else "each symbol"
     missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}

@@ -20,6 +20,7 @@ from calib.cli.replay_setup import (
     options_of,
     settings_of,
     stamp_of,
+    tail_of,
     write_reports,
 )
 from calib.cli.times import parse_duration, parse_range
@@ -132,7 +133,7 @@ def _one(session: Session, asked: Asked) -> int:
     judged = judged_by(session.config, outcome.data) if asked.gate else []
     for note in outcome.data["notes"]:
         session.note(note)
-    name = f"replay_{stamp_of(outcome.data)}"
+    name = f"replay_{stamp_of(outcome.data)}{tail_of([session.config], asked)}"
     paths = write_reports(out, name, {".md": replay_text(outcome.data, judged).encode(), ".json": outcome.encode()})
     if asked.features_out is not None:
         paths.append(asked.features_out)

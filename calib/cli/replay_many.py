@@ -16,6 +16,7 @@ from calib.cli.replay_setup import (
     options_of,
     settings_of,
     stamp_of,
+    tail_of,
     write_reports,
 )
 from calib.config import Config, find_file
@@ -48,7 +49,7 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     }
     for entry, gate in zip(data["outcomes"], gates, strict=False):
         entry["gate"] = [one.as_data() for one in gate]
-    name = f"replay_compare_{stamp_of(outcomes[0])}"
+    name = f"replay_compare_{stamp_of(outcomes[0])}{tail_of(configs, asked)}"
     contents = {".md": compare_text(files, outcomes, gates).encode(), ".json": encoded(data)}
     lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
     data |= {"files": list(lines)}
@@ -64,7 +65,8 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
 
     note_unused(session, session.config)
-    chosen, left_out = _possible(session, asked, combinations(_axes(texts)))
+    everything = combinations(_axes(texts))
+    chosen, left_out = _possible(session, asked, everything)
     configs = [session.config.with_flags(values) for values in chosen]
     found = _outcomes(session, configs, asked)
     lost = _name_lost(session, chosen, found)
@@ -73,7 +75,8 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     limits = [limits_from(config.section("replay")) for config in configs]
     points = [Point.of(*found) for found in zip(chosen, outcomes, limits, strict=True)]
     best, winner = frontier(points), cheapest(points, strict=asked.strict)
-    name = f"replay_sweep_{stamp_of(outcomes[0])}"
+    axes = {key: list(dict.fromkeys(values[key] for values in everything)) for key in everything[0]}
+    name = f"replay_sweep_{stamp_of(outcomes[0])}{tail_of([session.config], asked, sweep=axes)}"
     picture = sweep_svg(points, strict=asked.strict)
     text = sweep_text(points, None if picture is None else f"{name}.svg", left_out, strict=asked.strict)
     data: dict[str, Any] = {

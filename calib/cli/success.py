@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib.errors import UnwritableOutput
-from calib.files import make_directory, write_atomic
+from calib.files import write_atomic
 
 LAST_SUCCESS: Final = "_last_success.json"
 
@@ -25,6 +25,22 @@ def write_last_success(root: Path, command: str, now: float, facts: Mapping[str,
     body = {"schema": "calib.last_success/1", "command": command, "ts": round(now, 3), **facts}
     write_atomic(path, json.dumps(body, indent=2).encode("utf-8") + b"\n")
     return path
+
+
+def refuse_absent_directory(path: Path) -> None:
+    """Refuse a text file in a directory that is not there: its collector would read another, and never find it.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where the directory is missing.
+    """
+    if not path.parent.is_dir():
+        raise UnwritableOutput(
+            f"the directory {path.parent} is not there",
+            where=f"--prom {path}",
+            hint="Make it, or give the directory that the collector of the node exporter reads",
+        )
 
 
 def write_prom(
@@ -61,7 +77,7 @@ def write_prom(
                 labelled.labels(reason).set(number)
         else:
             Gauge(full, meaning, registry=registry).set(value)
-    make_directory(path.parent)
+    refuse_absent_directory(path)
     try:
         write_to_textfile(str(path), registry)
     except OSError as error:

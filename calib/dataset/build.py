@@ -20,6 +20,7 @@ from calib.dataset.filters.apply import apply_filters
 from calib.dataset.grid import DAY_S
 from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
 from calib.dataset.model import ContractParams, Counts, Dataset, Filters, Input, MissingDays, Params
+from calib.dataset.naming import dataset_name
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.thin import low_ticks_note
@@ -162,17 +163,27 @@ def build_from_plan(
     return Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
         filters=_limits(recipe.filters),
-        params=Params(
-            tick_sample_rate=recipe.tick_sample_rate,
-            maker_fee_bps=recipe.maker_fee_bps,
-            taker_fee_bps=recipe.taker_fee_bps,
-            contracts=_contracts(recipe.contracts),
-        ),
+        params=_params(recipe),
         inputs=[_input(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
         counts=_counts(rows, kept, dropped),
         intervals=kept,
         dropped=dropped,
+        asked_symbols=recipe.symbols,
+    )
+
+
+def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
+    """The name that the dataset will have, without a suffix."""
+    return dataset_name(plan.range([]), _limits(recipe.filters), _params(recipe), recipe.symbols)
+
+
+def _params(recipe: DatasetOptions) -> Params:
+    return Params(
+        tick_sample_rate=recipe.tick_sample_rate,
+        maker_fee_bps=recipe.maker_fee_bps,
+        taker_fee_bps=recipe.taker_fee_bps,
+        contracts=_contracts(recipe.contracts),
     )
 
 

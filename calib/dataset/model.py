@@ -167,6 +167,8 @@ class Dataset:
         The kept rows, columns as `INTERVALS`, sorted by (symbol, start_ts).
     dropped
         The dropped rows, columns as `DROPPED`, sorted alike.
+    asked_symbols
+        The only symbols that were asked for; empty: all. Part of the name under which it is written, not of the file.
 
     Raises
     ------
@@ -184,6 +186,7 @@ class Dataset:
     intervals: pl.DataFrame
     dropped: pl.DataFrame
     tool: Tool = field(default_factory=Tool)
+    asked_symbols: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.range.from_ts >= self.range.to_ts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -61,6 +61,7 @@ async def _watch(socket: Socket, venue: SimulatedExchange) -> None:
             venue.reconnect()
 
 
+_PROGRESS_STEP: Final = 0.01
 STREAM_LATENCY: Final = latency.LogNormal(4_000, 0.4, cap_us=60_000)
 
 
@@ -79,6 +80,8 @@ class BoxHour:
         Whether outages, silences and bad deploys happen.
     sink
         Takes every line, in the order in which the bot writes them.
+    progress
+        Told of the share of the hour done since the last call; in the end of 1 in all.
     """
 
     def __init__(
@@ -91,7 +94,9 @@ class BoxHour:
         *,
         length_s: float = HOUR_S,
         incidents: bool = True,
+        progress: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self._progress = progress
         self._names = (seed, hour_start_s)
         self._instruments = [instrument(name) for name in symbols]
         self._settings = settings
@@ -106,8 +111,16 @@ class BoxHour:
     def run(self) -> TickTally:
         """Run it, and give what it measured."""
         clock = VirtualClock(self._start_us / US_PER_S)
+        self._done = 0.0
         run(self._main(clock), clock=clock)
+        self._tell(1.0)
         return self.tally
+
+    def _tell(self, done: float) -> None:
+        """Say how much of the hour is done, at most a hundred times."""
+        if done >= 1.0 or done - self._done >= _PROGRESS_STEP:
+            self._progress(done - self._done)
+            self._done = done
 
     async def _main(self, clock: VirtualClock) -> None:
         ticks = {traded.name: 10.0**-traded.decimals for traded in self._instruments}
@@ -172,6 +185,8 @@ class BoxHour:
         for number in range(1, self._length_us // STEP_US):
             await asyncio.sleep((first_us + number * STEP_US - bot.now_us()) / US_PER_S)
             self._publish(traded, venue, world.step(), bot)
+            if traded is self._instruments[0]:
+                self._tell(min(number * STEP_US / self._length_us, 1.0 - _PROGRESS_STEP))
             while jumps and jumps[0].start_s * US_PER_S <= bot.now_us() - self._start_us:
                 self._publish(traded, venue, world.jump(round(jumps.pop(0).span_s)), bot)
 
