@@ -10,6 +10,7 @@ import contextlib
 import errno
 import importlib
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,31 @@ class _at(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a w
 
     def __exit__(self, *_: object) -> None:
         os.lseek(self._descriptor, self._before, os.SEEK_SET)
+
+
+def read_regular(path: Path) -> bytes:
+    """The whole content of a file; a named pipe or a device, whose end may never come, is refused.
+
+    Raises
+    ------
+    OSError
+        Where the system refuses, or it is not a file.
+    """
+    descriptor = open_regular(path)
+    with os.fdopen(descriptor, "rb") as handle:
+        return handle.read()
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor of a file to read; see `read_regular`."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | NO_WAIT)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "a named pipe or a device is not a file", str(path))
 
 
 def sync_directory(path: Path) -> None:

@@ -39,7 +39,7 @@ class StoredFile:
         self.bytes = 0
         self._hash = hashlib.sha256()
         try:
-            self._handle: FileIO = path.open("rb", buffering=0)
+            self._handle: FileIO = FileIO(system.open_regular(path))
             self._left = os.fstat(self._handle.fileno()).st_size
         except OSError as error:
             raise self._unreadable(error) from error
