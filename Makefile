@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs lock samples clean
+.PHONY: help setup demo test mutate lint bench docs lock samples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ $(STAMP): requirements/dev.lock pyproject.toml
 
 test: setup ## run every test
 	$(BIN)/python -m pytest -q -n auto
+
+mutate: setup ## change the code a little and see whether a test notices: ROOM=feeds/writers NUMBER=40 SEED=1
+	$(BIN)/python -m tools.mutate $(ROOM) --number $(or $(NUMBER),10) --seed $(or $(SEED),1)
 
 lint: setup ## ruff, mypy --strict, the import contract, the caching policy
 	$(BIN)/ruff check .
