@@ -1,8 +1,8 @@
 """Change the code a little, and see whether a test notices: ``make mutate``.
 
 A sample of the changes that mutmut's operators make, and of statements left out, room by room. Each is tried in a copy
-of the repository with the tests of its room. A change that no test notices is printed: it wants a test, or says that the
-code is not needed. The same seed gives the same sample.
+of the repository with the tests of its room. A change that no test notices is printed: it wants a test, or says that
+the code is not needed. The same seed gives the same sample.
 """
 
 from __future__ import annotations

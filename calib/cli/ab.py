@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
@@ -18,6 +18,7 @@ from calib.words import counted
 if TYPE_CHECKING:
     from calib.config import Config
     from calib.evaluation.ab import ABOptions
+    from calib.metrics.text_file import JobResult
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
@@ -58,6 +59,7 @@ def ab(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")] = False,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -88,11 +90,18 @@ def ab(
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
     with locked(Path(session.config["out"])):
-        return _evaluate(session, asked.start, asked.end, assign, bucket or [], strict=strict)
+        return _evaluate(session, asked.start, asked.end, assign, bucket or [], strict=strict, prom=prom)
 
 
 def _evaluate(
-    session: Session, start: float | None, end: float | None, assign: str | None, buckets: list[str], *, strict: bool
+    session: Session,
+    start: float | None,
+    end: float | None,
+    assign: str | None,
+    buckets: list[str],
+    *,
+    strict: bool,
+    prom: Path | None,
 ) -> int:
     from calib.evaluation.ab import evaluate_ab
     from calib.experiments.settings import ABSettings
@@ -129,6 +138,8 @@ def _evaluate(
     failed = violated or (unknown and strict)
     said = [] if failed else [f"  {verdict}"]  # else it goes to stderr, once
     lines = [str(path), *said, f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
+    if not failed:
+        success.write_prom(prom, session, _result(report))
     return session.finish(
         report | {"report": str(path)}, lines, exit_code=int(failed), verdict=verdict if failed else ""
     )
@@ -150,6 +161,18 @@ def _options(config: Config, assign: str | None) -> ABOptions:
         tick_sample_rate=config["aggregate.tick_sample_rate"],
         contracts=contracts_of(config["contracts"]),
     )
+
+
+def _result(report: dict[str, Any]) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.feeds.reading.checkup import missing_by_kind
+    from calib.feeds.reading.days import DayFile
+    from calib.metrics.text_file import JobResult
+
+    inputs = report["inputs"]
+    files = [file for item in inputs if (file := DayFile.of(Path(item["file"]))) is not None]
+    missing = sum(len(days) for days in missing_by_kind(files).values()) if files else 0
+    return JobResult.of_inputs(inputs, missing)
 
 
 def _digest(report: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from calib.dataset.build import DatasetOptions
     from calib.dataset.model import Dataset
     from calib.dataset.plan import DatasetPlan
+    from calib.metrics.text_file import JobResult
 
 
 @command(
@@ -49,9 +50,7 @@ def aggregate(
         bool,
         typer.Option("--replace", help="Let a dataset without kept intervals replace one that has some."),
     ] = False,
-    prom: Annotated[
-        Path | None, typer.Option("--prom", metavar="FILE", help="Also write metrics as a text file, on success only.")
-    ] = None,
+    prom: options.Prom = None,
 ) -> int:
     """Cut feeds into one row per symbol and interval, drop the rows not fit to learn from, write the dataset.
 
@@ -60,8 +59,6 @@ def aggregate(
     place of one that has rows). Settings other than the defaults add their hash to the name.
     """
     now = time.time()
-    if prom is not None:
-        success.refuse_absent_directory(prom)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
 
     from calib.dataset.plan import plan_dataset
@@ -143,8 +140,7 @@ def _make(
     exit_code = 1 if verdict else 0
     if exit_code == 0:
         success.write_last_success(root, "aggregate", now, {"datasets": [str(path) for path in paths]})
-        if prom is not None:
-            success.write_prom(prom, "aggregate", now, _gauges(dataset))
+        success.write_prom(prom, session, _result(dataset))
     digest = _digest(dataset)
     return session.finish(_data(dataset, paths), [*map(str, paths), *digest], exit_code=exit_code, verdict=verdict)
 
@@ -200,19 +196,27 @@ def _data(dataset: Dataset, paths: list[Path]) -> dict[str, Any]:
     }
 
 
-def _gauges(dataset: Dataset) -> dict[str, tuple[str, dict[str, float] | float]]:
-    rejected: dict[str, float] = {}
-    for item in dataset.inputs:
-        for reason, count in item.rejected.items():
-            rejected[reason] = rejected.get(reason, 0) + count
-    missing = dataset.missing_days
-    return {
-        "intervals_kept": ("Intervals of the last dataset after the filters.", dataset.counts.kept),
-        "intervals_dropped": ("Intervals that a filter dropped, by reason.", dict(dataset.counts.dropped)),
-        "lines_used": ("Feed lines that were used.", sum(item.used for item in dataset.inputs)),
-        "lines_rejected": ("Feed lines that were rejected, by reason.", rejected),
-        "days_missing": ("Day files missing in the range.", len(missing.fills) + len(missing.pipeline_ticks)),
-    }
+def _result(dataset: Dataset) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+    from calib.reports.coverage import Coverage
+
+    counts, inputs = dataset.counts, dataset.inputs
+    used, rejected = sum(item.used for item in inputs), added(item.rejected for item in inputs)
+    missing = len(dataset.missing_days.fills) + len(dataset.missing_days.pipeline_ticks)
+    return JobResult(
+        used,
+        rejected,
+        share(counts.kept, counts.intervals),
+        Coverage.of(dataset).ratio,
+        {
+            "intervals_kept": counts.kept,
+            "intervals_dropped": counts.dropped,
+            "lines_used": used,
+            "lines_rejected": rejected,
+            "missing_files": missing,
+        },
+    )
 
 
 def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:

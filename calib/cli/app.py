@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_commands, policy, replay, simulate, summary
+from calib.cli import (
+    ab,
+    aggregate,
+    canary,
+    check,
+    config,
+    demo,
+    import_commands,
+    metrics,
+    policy,
+    replay,
+    simulate,
+    summary,
+)
 from calib.cli.command import add
 from calib.cli.help import Group
 
@@ -52,5 +65,6 @@ app.add_typer(
     name="ab",
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sequential",
 )
+app.add_typer(metrics.app, name="metrics", epilog="Example: calib metrics alerts > calib-alerts.yml")
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
 app.add_typer(policy.app, name="policy")

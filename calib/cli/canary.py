@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
@@ -17,6 +17,7 @@ from calib.words import counted
 if TYPE_CHECKING:
     from calib.experiments.canary.check import Check
     from calib.experiments.canary.settings import CanarySettings
+    from calib.metrics.text_file import JobResult
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
@@ -46,6 +47,7 @@ def check(
     advance: Annotated[bool, typer.Option("--advance", help="Take the next step where this one is done.")] = False,
     strict: Strict = False,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -56,7 +58,7 @@ def check(
     found = _check(session, state, now, advance=advance)
     if found.advanced:
         session.note(f"advanced to {found.phase}")
-    return _finish(session, found, strict=strict)
+    return _finish(session, found, strict=strict, prom=prom)
 
 
 @app.command("advance", epilog="Example: calib canary advance")
@@ -67,6 +69,7 @@ def advance(
     symbols: options.Symbols = None,
     now: Now = None,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -76,7 +79,7 @@ def advance(
     session = _session("advance", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
     found = _check(session, state, now, advance=True)
     if found.advanced:
-        return _finish(session, found)
+        return _finish(session, found, prom=prom)
     if found.ready:
         raise UsageError("every symbol uses the cache already", hint="There is no further step")
     return _finish(session, found, refused="may not advance: ")
@@ -246,7 +249,9 @@ def _check(session: Session, state: str | None, now: str | None, *, advance: boo
     )
 
 
-def _finish(session: Session, found: Check, *, strict: bool = False, refused: str = "") -> int:
+def _finish(
+    session: Session, found: Check, *, strict: bool = False, refused: str = "", prom: Path | None = None
+) -> int:
     from calib.reports.canary import check_lines
 
     bad = found.state in ("VIOLATING", "ROLLED_BACK")
@@ -254,5 +259,15 @@ def _finish(session: Session, found: Check, *, strict: bool = False, refused: st
     if unknown and not refused:
         session.note(f"no verdict: {found.why}")
     failed = bad or bool(refused) or (unknown and strict)
+    if not failed:
+        success.write_prom(prom, session, _result(found))
     verdict = f"{refused}{found.state}: {found.phase}: {found.why}" if failed else ""
     return session.finish(found.to_json(), check_lines(found), exit_code=int(failed), verdict=verdict)
+
+
+def _result(found: Check) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, share
+
+    served = share(found.covered_s, found.needed_s)
+    return JobResult(found.measures.ticks, coverage_ratio=None if served is None else min(1.0, served))

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calib.cli import options, signals
+from calib.cli import options, signals, success
 from calib.cli.output import Session
 from calib.files import locked
 from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.importers import Import, Importer, ImportSource, Rejected
+    from calib.metrics.text_file import JobResult
 
 _NAMED = 5
 """Symbols named in one note."""
@@ -74,9 +75,19 @@ def _run(session: Session, importer: Importer, files: Sequence[Path], common: Ma
     for note in _notes(found, importer):
         session.note(note)
     verdict = "" if found.used else "no row became a record: nothing was written"
+    if found.used:
+        success.write_prom(common["prom"], session, _result(found))
     return session.finish(
         _data(found, written), _lines(found, written), exit_code=0 if found.used else 1, verdict=verdict
     )
+
+
+def _result(found: Import) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+
+    rows = sum(source.rows for source in found.sources)
+    return JobResult(found.used, added(source.rejected for source in found.sources), share(found.used, rows))
 
 
 def _notes(found: Import, importer: Importer) -> Iterator[str]:
@@ -87,7 +98,8 @@ def _notes(found: Import, importer: Importer) -> Iterator[str]:
         if count := sum(source.rejected[reason] for source in found.sources):
             yield f"{counted(count, 'row')} rejected as {reason}: {hint}"
     if other := sum(source.rejected["other_stream"] for source in found.sources):
-        yield f"{counted(other, 'row')} of other markets or streams left out, as --only asks"
+        labels = ", ".join(found.left_out)
+        yield f"{counted(other, 'row')} of other markets or streams left out, as --only asks: {labels}"
     for source in found.sources:
         if source.rejected["cut_short"]:
             line = source.first_line["cut_short"]

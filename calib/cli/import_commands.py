@@ -37,6 +37,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "symbol_suffix": (SymbolSuffix, None),
     "salvage": (Salvage, False),
     "replace": (Replace, False),
+    "prom": (options.Prom, None),
     "max_reject_ratio": (options.MaxRejectRatio, None),
     "config_file": (options.ConfigFile, None),
     "output": (options.Output, options.OutputForm.TEXT),

@@ -80,6 +80,7 @@ def replay(
             "--sweep", metavar="KEY=V1,V2", help="Replay with each value, e.g. md_cache.ttl_ms=20,60; repeat."
         ),
     ] = None,
+    prom: options.Prom = None,
 ) -> int:
     """Replay recorded books, ticks and fills through the real cache, and say what staleness cost.
 
@@ -103,7 +104,7 @@ def replay(
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
     workers = session.config["jobs"] or os.cpu_count() or 1
-    asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers)
+    asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, prom)
     with locked(Path(session.config["out"])):
         if sweep:
             return replay_many.sweep(session, asked, sweep)

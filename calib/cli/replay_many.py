@@ -18,6 +18,7 @@ from calib.cli.replay_setup import (
     stamp_of,
     tail_of,
     write_reports,
+    write_result,
 )
 from calib.config import Config, find_file
 from calib.errors import ChildLost, ConfigError, UsageError
@@ -106,6 +107,8 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     verdict = "no configuration meets the gate" if asked.gate and winner is None else ""
     if lost and asked.strict and not verdict:
         verdict = f"{counted(len(lost), 'replay')} of {len(found)} lost"
+    if not verdict:
+        write_result(session, asked, outcomes)
     return session.finish(data, lines, exit_code=int(bool(verdict)), verdict=verdict)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from calib.cli import success
 from calib.cli.output import Session
 from calib.config import Config
 from calib.files import settings_tail, write_atomic
@@ -32,6 +33,7 @@ class Asked:
     gate: bool
     strict: bool
     jobs: int
+    prom: Path | None = None
 
 
 def settings_of(config: Config, asked: Asked) -> ReplaySettings:
@@ -100,7 +102,7 @@ def finish_judged(
     judged: list[LimitResult],
     outcomes: Sequence[Mapping[str, Any]] = (),
 ) -> int:
-    """Print the result; the exit code follows the gate.
+    """Print the result, and write the text file of ``--prom``; the exit code follows the gate.
 
     Parameters
     ----------
@@ -116,6 +118,7 @@ def finish_judged(
     if failed or (unknown and asked.strict):
         verdict = f"the gate is missed: {', '.join(dict.fromkeys(failed or unknown))}"
         return session.finish(data, lines, exit_code=1, verdict=verdict)
+    write_result(session, asked, outcomes)
     return session.finish(data, lines)
 
 
@@ -130,6 +133,16 @@ def _too_few(outcomes: Sequence[Mapping[str, Any]], strict: bool) -> str:
             least = "half of the reads" if judged else "one read"
             return f"the gate is missed: judged {judged_of(overall)} reads, and a verdict needs at least {least}"
     return ""
+
+
+def write_result(session: Session, asked: Asked, outcomes: Sequence[Mapping[str, Any]]) -> None:
+    """The text file of ``--prom``: reads of all replays, and the feeds that each of them read."""
+    from calib.metrics.text_file import JobResult
+
+    missing = sum(len(days) for days in outcomes[0]["missing_days"].values())
+    reads = sum(outcome["overall"]["reads"] for outcome in outcomes)
+    result = JobResult.of_inputs(outcomes[0]["inputs"], missing, rows=reads)
+    success.write_prom(asked.prom, session, result)
 
 
 def stamp_of(outcome: Mapping[str, Any]) -> str:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calib.cli import options, success
 from calib.cli.command import command
 from calib.cli.output import Session
 from calib.errors import UnreadableInput, UsageError
 from calib.feeds.settings import SETTINGS
 
 if TYPE_CHECKING:
+    from calib.metrics.text_file import JobResult
     from calib.reports.render import SummaryReport
 
 _READABLE = (".json", ".parquet", ".arrow")
@@ -29,6 +31,7 @@ def summary(
         list[Path] | None,
         typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
     ] = None,
+    prom: options.Prom = None,
 ) -> int:
     """Sum up datasets: verdict, alerts, distributions, missing data, data quality, provenance.
 
@@ -46,12 +49,16 @@ def summary(
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     unusable: list[str] = []
+    reports: list[SummaryReport] = []
     for path, root in zip(paths, roots, strict=True):
         report = render_summary(path, root)
+        reports.append(report)
         data.append(_data(path, report))
         lines += _digest(report)
         if not report.summary.verdict.usable:
             unusable.append(f"{path}: {report.summary.verdict.reason}")
+    if not unusable:
+        success.write_prom(prom, session, _result(reports))
     verdict = f"not usable: {'; '.join(unusable)}" if unusable else ""
     return session.finish({"reports": data}, lines, exit_code=1 if unusable else 0, verdict=verdict)
 
@@ -116,3 +123,16 @@ def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
         "alerts": msgspec.to_builtins(summary.alerts),
         "distributions": msgspec.to_builtins(summary.distributions),
     }
+
+
+def _result(reports: list[SummaryReport]) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+
+    summaries = [report.summary for report in reports]
+    counts = [summary.dataset.counts for summary in summaries]
+    intervals = sum(each.intervals for each in counts)
+    covered = [summary.coverage for summary in summaries]
+    coverage = share(sum(each.with_data for each in covered), sum(each.of_range for each in covered))
+    kept = share(sum(each.kept for each in counts), intervals)
+    return JobResult(intervals, added(each.dropped for each in counts), kept, coverage)

@@ -352,6 +352,11 @@ class ABHarness:
             return State.VIOLATING
         return last.verdict(self.settings.decision).state
 
+    @property
+    def rollbacks(self) -> dict[str, int]:
+        """Rollbacks so far by gate, those that an operator cleared included."""
+        return self.latch.by_gate
+
     def status(self) -> dict[str, Any]:
         """Where the experiment stands, as plain data: state, latch, both verdicts, counts of what was left out."""
         with self._evaluating:

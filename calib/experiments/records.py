@@ -78,14 +78,16 @@ def as_number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> float
     >>> as_number(10**400), as_number(True), as_number(3)
     (None, None, 3.0)
     """
+    if type(value) is float:  # the usual case, on the path of every record
+        return value if low <= value <= high else None
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
         return None
     return float(value)
 
 
-def optional_numbers(*values: Any, low: float = -LARGEST) -> bool:
-    """Whether each value is None or a number in [low, `LARGEST`]."""
-    return all(value is None or as_number(value, low) is not None for value in values)
+def missing_or_number(value: Any, low: float = -LARGEST) -> bool:
+    """Whether a value is None or a number in [low, `LARGEST`]."""
+    return value is None or as_number(value, low) is not None
 
 
 def fill_arguments(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,8 +136,11 @@ def make_fill(
     price_, qty_ = as_number(price, SMALLEST), as_number(qty, SMALLEST)
     if not isinstance(symbol, str) or not known or not usable_ts(ts) or price_ is None or qty_ is None:
         return None
-    prices = optional_numbers(quote_price, mid_at_quote, mid_now, low=SMALLEST)
-    if not prices or not optional_numbers(slip_bps, fee_bps) or price_ * qty_ > LARGEST:
+    if not (missing_or_number(quote_price, SMALLEST) and missing_or_number(mid_at_quote, SMALLEST)):
+        return None
+    if not missing_or_number(mid_now, SMALLEST) or price_ * qty_ > LARGEST:
+        return None
+    if not (missing_or_number(slip_bps) and missing_or_number(fee_bps)):
         return None
     sign = 1 if side == "buy" else -1
     net = net_bps(sign, price_, mid_at_quote, mid_now, fee_bps or 0.0)
@@ -158,8 +163,8 @@ def make_tick(
 ) -> TickRecord | None:
     """A tick from the fields of the feed ``pipeline_ticks``; None where one of them cannot be used."""
     total = as_number(tick_total_ms, 0.0, LARGEST_MS)
-    quotes = as_number(1 if n_quotes is None else n_quotes, 0.0)
-    rate = as_number(1 if sample_rate is None else sample_rate, 1.0)
+    quotes = 1.0 if n_quotes is None else as_number(n_quotes, 0.0)
+    rate = 1.0 if sample_rate is None else as_number(sample_rate, 1.0)
     if not isinstance(symbol, str) or not usable_ts(ts) or total is None or quotes is None or rate is None:
         return None
     if quotes * rate > LARGEST:

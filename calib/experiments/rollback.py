@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -118,6 +119,12 @@ class RollbackLatch:
             return frozenset(self._cleared)
 
     @property
+    def by_gate(self) -> dict[str, int]:
+        """Rollbacks so far by gate, those that were cleared included."""
+        with self._lock:
+            return dict(Counter(str(one.get("gate", "")) for one in self._rollbacks.values()))
+
+    @property
     def pending(self) -> bool:
         """Whether a rollback in force is not yet on disk in every place."""
         with self._lock:
@@ -196,7 +203,6 @@ class RollbackLatch:
             "event": "reset",
             "ts": now,
             "reason": reason,
-            **operator(),
             **operator(),
             **more,
             "rollback_ids": ids,

@@ -19,7 +19,7 @@ from calib.importers.contracts import is_coin_margined
 SPOT: Final = "binance-spot"
 USDM: Final = "binance-usdm"
 COINM: Final = "binance-coinm"
-SCANNED: Final = 10_000
+SCANNED: Final = 2_000
 """Messages that are looked at before a recording is read."""
 _SCANNED_BYTES: Final = 32 << 20
 _TRADES: Final = {"trade": "t", "aggTrade": "a"}

@@ -58,6 +58,8 @@ class Import:
     """Symbol -> its market, as far as the source tells."""
     unknowable: tuple[str, ...] = ()
     """Symbols whose books can never be known: changes without any whole book to begin with."""
+    left_out: tuple[str, ...] = ()
+    """Some of the markets and streams that ``only`` left out."""
 
     @property
     def used(self) -> int:
@@ -175,7 +177,8 @@ class _Gathering:
         for number, count in self._ids.conflicts.items():
             self._sources[number].trade_id_conflicts = count
         days = {name: lines for name, lines in sorted(self._days, key=itemgetter(0)) if len(lines)}
-        return Import(self._sources, days, self._streams.markets, self._coverage.unknowable())
+        streams = self._streams
+        return Import(self._sources, days, streams.markets, self._coverage.unknowable(), tuple(streams.left_out))
 
     def _leave_out(self, repeats: Iterable[Repeat]) -> None:
         for repeat in repeats:

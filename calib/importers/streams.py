@@ -10,6 +10,7 @@ from calib.errors import MixedStreams
 from calib.importers.base import Imported, Rejected
 
 DEFAULT_SUFFIX: Final = "@{market}"
+_NAMED: Final = 10
 _STREAMS: Final = (
     ("book", re.compile(r"depth\d*|incremental_book_l2|quotes|book_snapshot_\d+|bookticker")),
     ("trades", re.compile(r"trades?|aggtrades?")),
@@ -36,6 +37,8 @@ class Streams:
     ----------
     markets
         Symbol -> its market, as far as the source tells.
+    left_out
+        Some of what ``only`` left out, market and stream.
     """
 
     def __init__(self, only: str | None = None, symbol_suffix: str = "") -> None:
@@ -43,6 +46,7 @@ class Streams:
         self._only_kind = _kind_of(self._only)
         self._suffix = symbol_suffix
         self.markets: dict[str, str] = {}
+        self.left_out: dict[str, None] = {}
         self._streams: dict[tuple[str, str], str] = {}
         self._first_in_file: dict[tuple[str, str], str] = {}
         self._path = Path()
@@ -63,6 +67,8 @@ class Streams:
         record, market, stream = item.record, item.market, item.stream
         if not self._is_chosen(item):
             label = " ".join(filter(None, (market, stream)))
+            if len(self.left_out) < _NAMED:
+                self.left_out[label] = None
             return Rejected(item.line, "other_stream", "", label, damaged=False)
         if self._suffix and isinstance(record.get("symbol"), str) and (market or "{market}" not in self._suffix):
             record = record | {"symbol": record["symbol"] + self._suffix.replace("{market}", market)}

@@ -54,16 +54,16 @@ EVERY: Final = _Every()
 
 
 def is_pushed(record: Any, with_deltas: Container[str]) -> bool:
-    """Whether a recorded snapshot was sent in the stream, and replaces the book; else it was asked for beside it.
+    """Whether a recorded snapshot replaces the book; else it was asked for beside the stream, and must be bridged.
+
+    Without deltas there is nothing to bridge: each poll of such a symbol is the book, whatever its ``origin``.
 
     Parameters
     ----------
     with_deltas
-        The symbols that have deltas in what is read; asked only where the snapshot does not say its ``origin``.
+        The symbols that have deltas in what is read; not asked for a snapshot that says that it was pushed.
     """
-    if record.origin is None:
-        return record.symbol not in with_deltas
-    return bool(record.origin == "pushed")
+    return record.origin == "pushed" or record.symbol not in with_deltas
 
 
 class Messages:

@@ -427,8 +427,9 @@ def test_a_line_of_100_mb_is_one_reject_and_stops_nothing(desk: Desk) -> None:
             handle.write(b"x" * 1_000_000)
         handle.write(b'"}\n')
     assert desk.run() == 0
-    assert desk.dataset()["inputs"][0]["rejected"] == {"bad_json": 1}, "longer than the limit of a line"
+    assert desk.dataset()["inputs"][0]["rejected"] == {"bad_json": 1}
     reject = json.loads((desk.out / "rejects" / "fills_20250101.jsonl.rejects.jsonl").read_bytes())
+    assert reject["text"].startswith("longer than 16 MiB: {")
     assert len(reject["text"]) == 500
 
 

@@ -6,9 +6,9 @@ import gzip
 import random
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -20,7 +20,7 @@ from calib.errors import MixedStreams, TooManyRejects, UnwritableOutput
 from calib.feeds.schema.table import TRADES
 from calib.feeds.writers.encoding import Encoder
 from calib.importers import HftbacktestCollector, Imported, Rejected, Scratch, collect, store, stored_bytes
-from calib.importers.base import Advance, unseen
+from calib.importers.base import Advance, ImportOption, unseen
 
 DAY = 86_400
 START = 20_089 * DAY  # 2025-01-01
@@ -29,7 +29,12 @@ START = 20_089 * DAY  # 2025-01-01
 class Lines:
     """A source of plain JSON lines; ``{}`` is a row that is damaged."""
 
-    name = "lines"
+    name: ClassVar[str] = "lines"
+    summary: ClassVar[str] = "Plain JSON lines"
+    files: ClassVar[str] = "FILE"
+    example: ClassVar[str] = "x.jsonl"
+    options: ClassVar[tuple[ImportOption, ...]] = ()
+    hints: ClassVar[Mapping[str, str]] = {}
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
         with path.open("rb") as handle:

@@ -42,6 +42,8 @@ def test_a_pushed_snapshot_is_known_at_once_and_an_asked_one_when_it_is_bridged(
 def test_without_an_origin_a_symbol_without_deltas_was_pushed() -> None:
     books = [line("snapshot", 7, 10.0), line("snapshot", 20, 11.0)]
     assert book_of(*books, with_deltas=())[1] == [10.0, 11.0]
+    polls = [line("snapshot", 7, 10.0, origin="requested"), line("snapshot", 20, 11.0, origin="requested")]
+    assert book_of(*polls, with_deltas=())[1] == [10.0, 11.0]
     assert book_of(*books)[1] == [None, None]
     assert [is_pushed(one, with_deltas) for one in books[:1] for with_deltas in (("A",), ())] == [False, True]
 

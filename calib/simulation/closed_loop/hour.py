@@ -13,8 +13,10 @@ from calib.exchange_sim.exchange import SimulatedExchange
 from calib.exchange_sim.faults import Fault, FaultKind, FaultScript
 from calib.features import FeatureCollector
 from calib.market import MDCache
+from calib.pipeline import StageMetrics
 from calib.simulation import latency
 from calib.simulation.closed_loop.bot import BoxBot
+from calib.simulation.closed_loop.paced_loop import PacedLoop
 from calib.simulation.closed_loop.settings import STEP_US, TICK_US, BoxSettings
 from calib.simulation.closed_loop.socket import Sink, Socket
 from calib.simulation.closed_loop.tally import TickTally
@@ -82,6 +84,10 @@ class BoxHour:
         Takes every line, in the order in which the bot writes them.
     progress
         Told of the share of the hour done since the last call; in the end of 1 in all.
+    metrics
+        What the bots and their cache record in; None: each bot has its own, and nothing is kept.
+    on_parts
+        Given the cache and the feature collector before the first tick, for somebody who looks at them.
     """
 
     def __init__(
@@ -95,8 +101,11 @@ class BoxHour:
         length_s: float = HOUR_S,
         incidents: bool = True,
         progress: Callable[[float], None] = lambda _: None,
+        metrics: StageMetrics | None = None,
+        on_parts: Callable[[MDCache, FeatureCollector], None] | None = None,
     ) -> None:
         self._progress = progress
+        self._done = 0.0
         self._names = (seed, hour_start_s)
         self._instruments = [instrument(name) for name in symbols]
         self._settings = settings
@@ -105,13 +114,14 @@ class BoxHour:
         self._length_us = round(length_s * US_PER_S)
         self._incidents = draw_incidents(seed, hour_start_s) if incidents else []
         self._stamp = datetime.fromtimestamp(hour_start_s, UTC).strftime("%Y%m%d%H")
+        self._metrics = metrics
+        self._on_parts = on_parts
         self.tally = TickTally()
         self.cache_summary: Mapping[str, Any] = {}
 
     def run(self) -> TickTally:
         """Run it, and give what it measured."""
         clock = VirtualClock(self._start_us / US_PER_S)
-        self._done = 0.0
         run(self._main(clock), clock=clock)
         self._tell(1.0)
         return self.tally
@@ -121,6 +131,12 @@ class BoxHour:
         if done >= 1.0 or done - self._done >= _PROGRESS_STEP:
             self._progress(done - self._done)
             self._done = done
+
+    def run_live(self) -> TickTally:
+        """Run it at the pace of the machine's clock."""
+        clock = VirtualClock(self._start_us / US_PER_S)
+        run(self._main(clock), loop=PacedLoop(clock))
+        return self.tally
 
     async def _main(self, clock: VirtualClock) -> None:
         ticks = {traded.name: 10.0**-traded.decimals for traded in self._instruments}
@@ -137,8 +153,12 @@ class BoxHour:
             return body
 
         names = (*self._names, "jitter")
-        cache = MDCache(config, refresh, clock=clock, rng=random.Random(NamedRng(*names).below(2**53)))
+        cache = MDCache(
+            config, refresh, clock=clock, metrics=self._metrics, rng=random.Random(NamedRng(*names).below(2**53))
+        )
         collector = FeatureCollector(clock=clock)
+        if self._on_parts is not None:
+            self._on_parts(cache, collector)
         fed = cache if self._settings.fill == "stream" and self._settings.cache != "off" else None
         worlds, bots = [], []
         for number in range(SOCKETS):
@@ -154,6 +174,7 @@ class BoxHour:
                 bot = BoxBot(
                     traded, world, venue, socket, cache, collector, clock, NamedRng(*self._names, "bot", traded.name),
                     IncidentSchedule(self._incidents, traded.name), self._start_us, self._stamp, self._sink, self.tally,
+                    metrics=self._metrics,
                 )  # fmt: skip
                 phase_us = NamedRng(*self._names, "phase", traded.name).below(STEP_US)
                 life = self._live(traded, world, venue, bot, phase_us)
