@@ -169,7 +169,8 @@ def build_from_plan(
         counts=_counts(rows, kept, dropped),
         intervals=kept,
         dropped=dropped,
-        asked_symbols=recipe.symbols,
+        # Naming every symbol that the files hold leaves none out: that is the dataset of all.
+        asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
     )
 
 
