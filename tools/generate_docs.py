@@ -24,6 +24,7 @@ from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
+from calib.market.venues import VENUES
 from calib.metrics.names import CRON, LIVE, Metric
 from calib.metrics.prometheus import ALERTS, alerts_text, dashboard_text, rules_text
 from calib.policy import DATA_TYPES, QUESTIONS
@@ -195,6 +196,21 @@ def cache_questions() -> str:
     return _table(("key", "question", "denied by", "because"), rows)
 
 
+def venues() -> str:
+    """The registry of venues."""
+    rows = [
+        [
+            f"`{row.name}`",
+            row.title,
+            f"`{row.sequence_rule}`",
+            "in the stream" if row.pushes_snapshots else "by REST",
+            f"{row.rule} ([published]({row.source}))",
+        ]
+        for row in VENUES.values()
+    ]
+    return _table(("name", "venue", "`sequence_rule`", "snapshots", "rule"), rows)
+
+
 def exchange_symbols() -> str:
     """How exchanges spell their symbols."""
     rows = [[f"`{row.exchange}`", row.market, f"`{row.spell('BTC', 'USDT')}`"] for row in FORMATS.values()]
@@ -262,6 +278,7 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "metric-names": metric_names,
     "exchange-symbols": exchange_symbols,
     "smartcache-targets": smartcache_targets,
+    "venues": venues,
 }
 """Each block's maker by the name that its markers carry."""
 
