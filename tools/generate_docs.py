@@ -33,6 +33,7 @@ from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
 from calib.smartcache import TARGETS as WATCHED
 from calib.smartcache import SmartCacheTarget
+from tools import venue_pages
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
@@ -200,7 +201,7 @@ def venues() -> str:
     """The registry of venues."""
     rows = [
         [
-            f"`{row.name}`",
+            f"[`{row.name}`](../how-to/venues/{row.name}.md)",
             row.title,
             f"`{row.sequence_rule}`",
             "in the stream" if row.pushes_snapshots else "by REST",
@@ -288,6 +289,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/how-to/prometheus/calib-rules.yml": rules_text,
     "docs/reference/feeds.md": reference.page,
     **rules.pages(),
+    **venue_pages.pages(),
 }
 """Makers of whole files."""
 

@@ -63,7 +63,7 @@ def test_the_facts_of_the_registry_are_whole(name: str) -> None:
     assert venue.source.split("#")[0] in published
     assert venue.pushes_snapshots or venue.sequence_rule not in PUSHED_ONLY
     assert (venue.sequence_rule == "checksum") <= (venue.checksum is not None)
-    json.loads(venue.subscribe)
+    assert [json.loads(text) for text in venue.subscribe]
 
 
 @pytest.mark.parametrize("name", NAMES)

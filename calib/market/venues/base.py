@@ -93,9 +93,13 @@ class Venue:
         ``update_id`` is None where the ids are not those of the stream.
     url, subscribe, rest
         Where its public feed is, what to send to subscribe to one symbol, and where a snapshot is fetched;
-        ``{symbol}`` and ``{depth}`` stand in them.
+        ``{symbol}`` stands in the last two.
     symbol, depth
         Of the examples in the documentation.
+    rest_depth
+        Levels a side that the answer to ``rest`` has at most: `MDCacheConfig.max_depth` may not be more.
+    ping
+        What to send every 15 s, where the venue closes quiet connections.
     checksum
         Makes the checksum of a symbol, where it is needed to know that the book is right: `MDCache` takes it as it is.
     needs_depth
@@ -118,10 +122,12 @@ class Venue:
     read: Callable[[Json, str], tuple[VenueEvent, ...]]
     body: Callable[[object, str, int], dict[str, object]]
     url: str
-    subscribe: str
+    subscribe: tuple[str, ...]
     rest: str
     symbol: str
     depth: int
+    rest_depth: int = 1000
+    ping: str = ""
     checksum: Callable[[str], Checksum] | None = None
     needs_depth: bool = False
     decode: Callable[[str | bytes], object] = orjson.loads

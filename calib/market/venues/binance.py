@@ -54,7 +54,7 @@ def read_futures(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /api/v3/depth`` (spot), ``/fapi/v1/depth``, ``/dapi/v1/depth``: ids of the stream's numbering."""
     data = answer(reply)
-    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "lastUpdateId"))
+    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "lastUpdateId"), depth)
 
 
 def delta(data: Json, *, futures: bool) -> BookMessage:
@@ -108,7 +108,7 @@ BINANCE_SPOT: Final = Venue(
     read=read_spot,
     body=body,
     url="wss://stream.binance.com:9443/ws",
-    subscribe='{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}',
+    subscribe=('{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}',),
     rest="https://api.binance.com/api/v3/depth?symbol={symbol}&limit=1000",
     symbol="BTCUSDT",
     depth=50,
@@ -124,7 +124,7 @@ BINANCE_USDM: Final = Venue(
     read=read_futures,
     body=body,
     url="wss://fstream.binance.com/ws",
-    subscribe='{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}',
+    subscribe=('{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}',),
     rest="https://fapi.binance.com/fapi/v1/depth?symbol={symbol}&limit=1000",
     symbol="BTCUSDT",
     depth=50,
@@ -140,7 +140,7 @@ BINANCE_COINM: Final = Venue(
     read=read_futures,
     body=body,
     url="wss://dstream.binance.com/ws",
-    subscribe='{"method":"SUBSCRIBE","params":["btcusd_perp@depth@100ms"],"id":1}',
+    subscribe=('{"method":"SUBSCRIBE","params":["btcusd_perp@depth@100ms"],"id":1}',),
     rest="https://dapi.binance.com/dapi/v1/depth?symbol={symbol}&limit=1000",
     symbol="BTCUSD_PERP",
     depth=50,

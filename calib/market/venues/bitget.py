@@ -91,7 +91,7 @@ def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /api/v3/market/orderbook`` or ``/api/v2/spot/market/orderbook``, which have no id."""
     data = answer(reply, "data")
     bids, asks = (levels(data, short if short in data else long) for short, long in (("b", "bids"), ("a", "asks")))
-    return rest_body(symbol, bids, asks, None)
+    return rest_body(symbol, bids, asks, None, depth)
 
 
 BITGET: Final = Venue(
@@ -104,10 +104,12 @@ BITGET: Final = Venue(
     read=read,
     body=body,
     url="wss://ws.bitget.com/v3/ws/public",
-    subscribe='{"op":"subscribe","args":[{"instType":"usdt-futures","topic":"books","symbol":"{symbol}"}]}',
+    subscribe=('{"op":"subscribe","args":[{"instType":"usdt-futures","topic":"books","symbol":"{symbol}"}]}',),
     rest="https://api.bitget.com/api/v3/market/orderbook?category=USDT-FUTURES&symbol={symbol}&limit=200",
     symbol="BTCUSDT",
     depth=50,
+    rest_depth=200,
+    ping="ping",
 )
 BITGET_CLASSIC: Final = Venue(
     name="bitget-classic",
@@ -119,9 +121,11 @@ BITGET_CLASSIC: Final = Venue(
     read=read_classic,
     body=body,
     url="wss://ws.bitget.com/v2/ws/public",
-    subscribe='{"op":"subscribe","args":[{"instType":"SPOT","channel":"books","instId":"{symbol}"}]}',
+    subscribe=('{"op":"subscribe","args":[{"instType":"SPOT","channel":"books","instId":"{symbol}"}]}',),
     rest="https://api.bitget.com/api/v2/spot/market/orderbook?symbol={symbol}&limit=150",
     symbol="BTCUSDT",
     depth=50,
+    rest_depth=200,
+    ping="ping",
     checksum=checksum_of,
 )

@@ -43,7 +43,7 @@ def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /v5/market/orderbook``; without an id, see above."""
     data = answer(reply, "result")
-    return rest_body(symbol, levels(data, "b"), levels(data, "a"), None)
+    return rest_body(symbol, levels(data, "b"), levels(data, "a"), None, depth)
 
 
 BYBIT: Final = Venue(
@@ -56,8 +56,10 @@ BYBIT: Final = Venue(
     read=read,
     body=body,
     url="wss://stream.bybit.com/v5/public/linear",
-    subscribe='{"op":"subscribe","args":["orderbook.50.{symbol}"]}',
+    subscribe=('{"op":"subscribe","args":["orderbook.50.{symbol}"]}',),
     rest="https://api.bybit.com/v5/market/orderbook?category=linear&symbol={symbol}&limit=200",
     symbol="BTCUSDT",
     depth=50,
+    rest_depth=200,
+    ping='{"op":"ping"}',
 )

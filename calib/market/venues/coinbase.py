@@ -68,7 +68,7 @@ def _book(event: Json, sequence: int, at_us: int | None) -> BookMessage:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /api/v3/brokerage/market/product_book``, which has no id."""
     data = answer(reply, "pricebook")
-    return rest_body(symbol, levels(data, "bids", qty="size"), levels(data, "asks", qty="size"), None)
+    return rest_body(symbol, levels(data, "bids", qty="size"), levels(data, "asks", qty="size"), None, depth)
 
 
 COINBASE: Final = Venue(
@@ -81,7 +81,10 @@ COINBASE: Final = Venue(
     read=read,
     body=body,
     url="wss://advanced-trade-ws.coinbase.com",
-    subscribe='{"type":"subscribe","channel":"level2","product_ids":["{symbol}"]}',
+    subscribe=(
+        '{"type":"subscribe","channel":"level2","product_ids":["{symbol}"]}',
+        '{"type":"subscribe","channel":"heartbeats"}',
+    ),
     rest="https://api.coinbase.com/api/v3/brokerage/market/product_book?product_id={symbol}",
     symbol="BTC-USD",
     depth=50,

@@ -70,7 +70,7 @@ def _actions(data: Json, key: str) -> Levels:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``public/get_order_book``: ids of the stream."""
     data = answer(reply, "result")
-    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "change_id"))
+    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "change_id"), depth)
 
 
 DERIBIT: Final = Venue(
@@ -83,7 +83,7 @@ DERIBIT: Final = Venue(
     read=read,
     body=body,
     url="wss://www.deribit.com/ws/api/v2",
-    subscribe='{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{"channels":["book.{symbol}.100ms"]}}',
+    subscribe=('{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{"channels":["book.{symbol}.100ms"]}}',),
     rest="https://www.deribit.com/api/v2/public/get_order_book?instrument_name={symbol}&depth=1000",
     symbol="BTC-PERPETUAL",
     depth=50,

@@ -13,6 +13,7 @@ from calib.market.book.prices import Number
 Levels = list[tuple[Number, Number]]
 
 _HINT: Final = "The venue's format may have changed: compare the message with the published page of the adapter"
+_LIMITS: Final = frozenset({5, 10, 20, 25, 40, 50, 100, 150, 200, 400, 500, 1000, 5000})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -130,8 +131,22 @@ def answer(body: object, *keys: str) -> dict[str, object]:
     return value
 
 
-def rest_body(symbol: str, bids: Levels, asks: Levels, update_id: int | None) -> dict[str, object]:
-    """What a refresh callback returns."""
+def rest_body(symbol: str, bids: Levels, asks: Levels, update_id: int | None, depth: int) -> dict[str, object]:
+    """What a refresh callback returns.
+
+    Raises
+    ------
+    VenueMessageError
+        Where fewer levels came than were asked for, and as many as the venues' limits: the answer was cut. Taken as it
+        is, it would count as the whole book, and levels beyond it as known not to be there.
+    """
+    cut = next((len(side) for side in (bids, asks) if len(side) in _LIMITS and len(side) < depth), None)
+    if cut is not None:
+        raise VenueMessageError(
+            f"the answer was cut at {cut} levels, and {depth} were asked for",
+            where="body",
+            hint=f"Ask the venue for {depth} levels, or set max_depth of the cache to {cut}",
+        )
     return {"symbol": symbol, "bids": bids, "asks": asks, "update_id": update_id, "source": "rest"}
 
 

@@ -64,7 +64,7 @@ def _symbol(named: str) -> tuple[str, int | None]:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /spot/order_book?with_id=true`` or ``/futures/{settle}/order_book?with_id=true``: ids of the stream."""
     data = answer(reply)
-    return rest_body(symbol, levels(data, "bids", "p", "s"), levels(data, "asks", "p", "s"), whole(data, "id"))
+    return rest_body(symbol, levels(data, "bids", "p", "s"), levels(data, "asks", "p", "s"), whole(data, "id"), depth)
 
 
 GATE: Final = Venue(
@@ -77,8 +77,10 @@ GATE: Final = Venue(
     read=read,
     body=body,
     url="wss://api.gateio.ws/ws/v4/",
-    subscribe='{"time":0,"channel":"spot.order_book_update","event":"subscribe","payload":["{symbol}","100ms"]}',
+    subscribe=('{"time":0,"channel":"spot.order_book_update","event":"subscribe","payload":["{symbol}","100ms"]}',),
     rest="https://api.gateio.ws/api/v4/spot/order_book?currency_pair={symbol}&limit=100&with_id=true",
     symbol="BTC_USDT",
     depth=50,
+    rest_depth=100,
+    ping='{"time":0,"channel":"spot.ping"}',
 )

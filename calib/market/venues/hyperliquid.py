@@ -48,7 +48,7 @@ def _sides(data: Json) -> tuple[Levels, Levels]:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``POST /info`` with ``{"type": "l2Book", "coin": ...}``: it answers its readers, the stream needs none."""
     bids, asks = _sides(answer(reply))
-    return rest_body(symbol, bids, asks, None)
+    return rest_body(symbol, bids, asks, None, depth)
 
 
 HYPERLIQUID: Final = Venue(
@@ -61,8 +61,10 @@ HYPERLIQUID: Final = Venue(
     read=read,
     body=body,
     url="wss://api.hyperliquid.xyz/ws",
-    subscribe='{"method":"subscribe","subscription":{"type":"l2Book","coin":"{symbol}"}}',
+    subscribe=('{"method":"subscribe","subscription":{"type":"l2Book","coin":"{symbol}"}}',),
     rest="https://api.hyperliquid.xyz/info",
     symbol="BTC",
     depth=20,
+    rest_depth=20,
+    ping='{"method":"ping"}',
 )

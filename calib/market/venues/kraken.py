@@ -66,7 +66,7 @@ def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /0/public/Depth``, whose pairs have other names: the first one of the answer is taken."""
     result = answer(reply, "result")
     data = answer(next(iter(result.values()), None))
-    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), None)
+    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), None, depth)
 
 
 KRAKEN: Final = Venue(
@@ -79,10 +79,11 @@ KRAKEN: Final = Venue(
     read=read,
     body=body,
     url="wss://ws.kraken.com/v2",
-    subscribe='{"method":"subscribe","params":{"channel":"book","symbol":["{symbol}"],"depth":25}}',
+    subscribe=('{"method":"subscribe","params":{"channel":"book","symbol":["{symbol}"],"depth":25}}',),
     rest="https://api.kraken.com/0/public/Depth?pair={symbol}&count=500",
     symbol="BTC/USD",
     depth=25,
+    rest_depth=500,
     checksum=checksum_of,
     needs_depth=True,
     decode=decode,

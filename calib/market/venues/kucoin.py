@@ -70,7 +70,7 @@ def _is_zero(price: object) -> bool:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /api/v1/market/orderbook/level2_100`` or futures ``/api/v1/level2/snapshot``: ids of the stream."""
     data = answer(reply, "data")
-    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "sequence"))
+    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "sequence"), depth)
 
 
 KUCOIN: Final = Venue(
@@ -83,8 +83,10 @@ KUCOIN: Final = Venue(
     read=read,
     body=body,
     url="wss://ws-api-spot.kucoin.com/",
-    subscribe='{"id":"1","type":"subscribe","topic":"/market/level2:{symbol}","response":true}',
+    subscribe=('{"id":"1","type":"subscribe","topic":"/market/level2:{symbol}","response":true}',),
     rest="https://api.kucoin.com/api/v1/market/orderbook/level2_100?symbol={symbol}",
     symbol="BTC-USDT",
     depth=50,
+    rest_depth=100,
+    ping='{"id":"1","type":"ping"}',
 )

@@ -58,7 +58,7 @@ def _book(row: Json, action: object, symbol: str, depth: int) -> BookMessage:
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     """Of ``GET /api/v5/market/books``; it is not published that its ids are those of the channel."""
     data = answer(reply, "data")
-    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), None)
+    return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), None, depth)
 
 
 OKX: Final = Venue(
@@ -71,8 +71,10 @@ OKX: Final = Venue(
     read=read,
     body=body,
     url="wss://ws.okx.com:8443/ws/v5/public",
-    subscribe='{"op":"subscribe","args":[{"channel":"books","instId":"{symbol}"}]}',
+    subscribe=('{"op":"subscribe","args":[{"channel":"books","instId":"{symbol}"}]}',),
     rest="https://www.okx.com/api/v5/market/books?instId={symbol}&sz=400",
     symbol="BTC-USDT",
     depth=50,
+    rest_depth=400,
+    ping="ping",
 )

@@ -75,7 +75,7 @@ def test_bybit_rest_ids_of_another_numbering_never_touch_a_live_book() -> None:
         async def refresh(symbol: str, depth: int) -> dict[str, object]:
             nonlocal rest
             rest += 7
-            reply = {"result": {"s": symbol, "b": [["99", "1"]] * 50, "a": [["101", "1"]], "u": rest}}
+            reply = {"result": {"s": symbol, "b": [["99", "1"]], "a": [["101", "1"]], "u": rest}}
             return BYBIT.body(reply, symbol, depth)
 
         cache = cache_of(BYBIT, clock, refresh)
