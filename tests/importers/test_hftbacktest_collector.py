@@ -196,7 +196,7 @@ def test_the_venues_time_is_told_by_its_digits(tmp_path: Path) -> None:
     [
         (b"1721749182850 {}\n", "look like milliseconds; expected nanoseconds"),
         (b"1721749182.850 {}\n", "look like seconds"),
-        (b'1721749182850494 {"topic":"orderbook.50.BTCUSDT","data":{}}\n', "is a recording of Bybit"),
+        (b'1721749182850494 {"topic":"/market/level2:BTC-USDT","data":{}}\n', "is a recording of KuCoin"),
         (b'1721749182850494 {"arg":{"channel":"books","instId":"X"},"data":[]}\n', "is a recording of OKX"),
         ("1721749182850494 {}\n".encode("utf-16"), "is UTF-16 text"),
         ("1721749182850494 {}\n".encode("utf-16-le"), "is UTF-16 text"),
