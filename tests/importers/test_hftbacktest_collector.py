@@ -181,6 +181,14 @@ def test_partial_books_are_pushed_snapshots_whatever_their_event(tmp_path: Path)
     assert [(row.record["update_id"], row.stream) for row in books] == [(9, "depth5"), (10, "depth20")]
 
 
+def test_a_stream_of_other_levels_than_the_books_has_no_feed(tmp_path: Path) -> None:
+    lines = [line(US, {"stream": name, "data": DEPTH}) for name in ("nexousdt@rpiDepth@500ms", "nexousdt@depth@100ms")]
+    first, second = read(tmp_path / "nexousdt_20240723.dat", *lines)
+    assert isinstance(first, Rejected)
+    assert (first.reason, first.damaged) == ("no_feed", False)
+    assert isinstance(second, Imported)
+
+
 def test_the_venues_time_is_told_by_its_digits(tmp_path: Path) -> None:
     micro, ms = {**DEPTH, "E": 1721749183710123}, {**DEPTH, "E": 1721749183710}
     rows = read(tmp_path / "x_20240101", line(US, micro), line(US, ms), line(US, {**DEPTH, "E": 1721749183}))

@@ -19,7 +19,7 @@ Times are milliseconds; spot sends microseconds on request (``timeUnit=MICROSECO
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from calib.market.stream.messages import Delta, Snapshot
 from calib.market.venues.base import Alive, BookMessage, Json, Other, Venue, VenueEvent
@@ -57,6 +57,23 @@ def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
     return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "lastUpdateId"), depth)
 
 
+class DepthStream(NamedTuple):
+    """What the name of a depth stream says; ``depth`` is None for a diff."""
+
+    symbol: str
+    depth: int | None
+
+
+def depth_stream(name: str) -> DepthStream | None:
+    """What a stream's name says of its books; None where they are not those of the market's order book.
+
+    >>> depth_stream("btcusdt@depth5@100ms"), depth_stream("btcusdt@depth"), depth_stream("btcusdt@rpiDepth@500ms")
+    (DepthStream(symbol='BTCUSDT', depth=5), DepthStream(symbol='BTCUSDT', depth=None), None)
+    """
+    named = _STREAM.fullmatch(name)
+    return named and DepthStream(named["symbol"].upper(), int(named["depth"]) if named["depth"] else None)
+
+
 def delta(data: Json, *, futures: bool) -> BookMessage:
     """A ``depthUpdate`` of a diff. depth stream."""
     changes = Delta(
@@ -80,11 +97,11 @@ def _read(message: Json, stream: str, *, futures: bool) -> tuple[VenueEvent, ...
     event = data.get("e")
     if event != "depthUpdate" and "lastUpdateId" not in data:
         return (Other(event if isinstance(event, str) else stream or "unknown"),)
-    named = _STREAM.fullmatch(stream)
+    named = depth_stream(stream)
     if stream and named is None:
         return (Other(stream),)  # a book of another kind (rpiDepth): its levels are not those of this one
-    if named is not None and named["depth"]:
-        return (_partial(data, named["symbol"].upper(), int(named["depth"])),)
+    if named is not None and named.depth:
+        return (_partial(data, named.symbol, named.depth),)
     if event != "depthUpdate":
         raise bad("is of a partial book without a symbol; give the stream's name: stream='btcusdt@depth20'", "stream")
     return (delta(data, futures=futures),)
