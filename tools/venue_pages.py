@@ -69,7 +69,7 @@ _RECEIVE: Final = """                async for frame in socket:
 _RECEIVE_REST: Final = """                async for frame in socket:
                     VENUE.feed(cache, frame, connection="{name}")"""
 _PING: Final = '''async def keep_alive(socket):
-    """The venue closes connections that say nothing."""
+    """The venue closes idle connections."""
     while True:
         await asyncio.sleep(15)
         await socket.send(VENUE.ping)

@@ -14,7 +14,9 @@ from calib.cli import (
     check,
     config,
     demo,
+    fit,
     import_commands,
+    markout,
     metrics,
     policy,
     replay,
@@ -55,6 +57,8 @@ add(app, "aggregate", aggregate.aggregate)
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
+add(app, "fit", fit.fit)
+add(app, "markout", markout.markout)
 add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)

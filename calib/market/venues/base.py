@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from calib.market.stream.messages import Delta, Snapshot
 if TYPE_CHECKING:
     from calib.market.cache.md_cache import MDCache
     from calib.market.stream.checksum import Checksum
+
+_log: Final = logging.getLogger("calib.market.venues")
 
 Json: TypeAlias = dict[str, object]
 
@@ -62,6 +65,9 @@ class Other(NamedTuple):
 
 
 VenueEvent: TypeAlias = BookMessage | Alive | Other
+
+ERROR: Final = "error: "
+"""How the `Other.kind` of an error message begins."""
 
 PONGS: Final = frozenset({"ping", "pong"})
 """Frames that are plain words (OKX, Bitget)."""
@@ -168,7 +174,7 @@ class Venue:
         depth: int | None = None,
         stream: str = "",
     ) -> tuple[str, ...]:
-        """Hand one frame to a cache.
+        """Hand one frame to a cache; a warning is logged where the venue sends an error, such as an unknown symbol.
 
         Parameters
         ----------
@@ -215,6 +221,8 @@ class Venue:
                 if self.pushes_snapshots and book is not None and not book.live:
                     out_of_sync.append(event.symbol)
             else:
+                if isinstance(event, Other) and event.kind.startswith(ERROR):
+                    _log.warning("%s, connection %s: %s", self.name, connection, event.kind)
                 cache.on_alive(connection, event.sequence)
         return tuple(dict.fromkeys(out_of_sync))
 

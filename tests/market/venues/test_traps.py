@@ -286,6 +286,12 @@ def test_binance_partial_streams_are_whole_books_and_need_their_streams_name() -
     assert book(cache, "BTCUSDT", 1) == (((97.0, 1.0),), ((101.0, 1.0),))
 
 
+def test_an_error_of_the_venue_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    frame = '{"success":false,"ret_msg":"Invalid symbol","op":"subscribe"}'
+    assert BYBIT.feed(cache_of(BYBIT), frame, connection="a") == ()
+    assert "bybit, connection a: error: Invalid symbol" in caplog.messages
+
+
 def test_a_book_frame_that_cannot_be_read_makes_the_connections_books_void() -> None:
     cache, _ = fed(BYBIT, [bybit("snapshot", 70, [["99", "1"]], [["101", "1"]])], connection="a")
     with pytest.raises(VenueMessageError, match="u: is not a whole number but missing"):
