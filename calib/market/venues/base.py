@@ -190,8 +190,8 @@ class Venue:
         Returns
         -------
         tuple of str
-            Symbols of this frame that are out of sync and come back only by a new subscription. Always empty where the
-            cache fetches snapshots itself.
+            Symbols of this frame that are out of sync: a new subscription brings the next snapshot. Always empty for
+            venues whose snapshots are fetched (not `pushes_snapshots`).
 
         Raises
         ------
