@@ -184,7 +184,7 @@ def locked(directory: Path) -> Iterator[None]:
 class AnonymousTempFile:
     """A file for what does not fit into memory: appended to, and read at any place.
 
-    It never has a name: nobody sees it, and the system takes it back however the process ends. It is made by the first
+    It never has a name: no one sees it, and the system takes it back however the process ends. It is made by the first
     `append`.
 
     Parameters

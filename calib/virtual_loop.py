@@ -41,7 +41,7 @@ class LeakedTasks(VirtualLoopError):
 
 
 class UnretrievedException(VirtualLoopError):
-    """A task or future failed and nobody asked for its exception; ``__cause__`` is that exception."""
+    """A task or future failed and no one asked for its exception; ``__cause__`` is that exception."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -156,7 +156,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return result
 
     def unretrieved(self) -> list[BaseException]:
-        """The exceptions nobody asked for: of futures still alive, then of those reported when they died."""
+        """The exceptions no one asked for: of futures still alive, then of those reported when they died."""
         # _log_traceback is how asyncio itself remembers it; reading exception() would mark it as retrieved.
         alive = [future for future in self._futures if future.done() and future._log_traceback]
         found = [error for future in alive if (error := future.exception()) is not None]
@@ -211,7 +211,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Nothing comes from outside."""
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps, so nobody is to be woken."""
+        """No one sleeps, so no one is to be woken."""
 
 
 def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None, loop: VirtualLoop | None = None) -> T:
@@ -235,7 +235,7 @@ def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None, loop
     LeakedTasks
         Where ``main`` ended and tasks were still pending (they are cancelled first).
     UnretrievedException
-        Where a task or future failed and nobody asked.
+        Where a task or future failed and no one asked.
     """
     return _to_the_end(VirtualLoop(clock) if loop is None else loop, lambda chosen: chosen.run_until_complete(main))
 

@@ -28,7 +28,7 @@ class Column:
     later
         Whether it came after the first release: datasets made before lack it, and are read with null in its place.
     needs
-        The feed beyond fills and ticks that it is made from: where that was not recorded null is no fault.
+        The feed beyond fills and ticks that it is made from: where that was not recorded null is not a fault.
     """
 
     name: str

@@ -30,7 +30,7 @@ class DayLines:
     day
         Days since the epoch; every line's ``ts`` lies within it.
     batches
-        Starts to read the file anew, and yields its valid lines in line order, as frames of ``line`` and the columns
+        Starts to read the file again, and yields its valid lines in line order, as frames of ``line`` and the columns
         that are summed.
     """
 

@@ -29,7 +29,7 @@ class StreamListener(Protocol):
         """A trade of the market, with the fields of the trades feed but the time at which it was received."""
 
     def on_ping(self) -> None:
-        """A sign of life that carries nothing."""
+        """A heartbeat that carries nothing."""
 
 
 class SimulatedExchange:

@@ -184,7 +184,7 @@ class ExperimentEngine:
         return None
 
     def rebase(self, now: float) -> None:
-        """Event time went back by more than any gap allows: begin the grid anew, with no time held."""
+        """Event time went back by more than any gap allows: begin the grid again, with no time held."""
         self.grid = None
         self.newest = -math.inf
         self.threshold.restart()
@@ -197,7 +197,7 @@ class ExperimentEngine:
         self.counts["rebased"] += 1
 
     def to_state(self) -> dict[str, Any]:
-        """What a restart must not lose: grid, timers and tests. Windows fill anew; until then a gate has no data."""
+        """What a restart must not lose: grid, timers and tests. Windows fill again; until then a gate has no data."""
         return {
             "grid": self.grid,
             "threshold": self.threshold.to_state(),

@@ -26,7 +26,7 @@ class ExposureLog:
         self._waiting: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.count = 0
         self.lost = 0
-        """Exposures that no longer fitted because nobody flushed, or that the disk refused."""
+        """Exposures that no longer fitted because no one flushed, or that the disk refused."""
 
     def see(self, symbol: str, arm: str, ts: float, mode: str) -> None:
         """Note that a symbol was routed to an arm; only a change is kept."""

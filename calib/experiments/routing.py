@@ -1,7 +1,7 @@
 """Which arm a symbol is in: salted, deterministic, the same in every process.
 
 Three rules. ``hash`` looks at each symbol alone. ``rank`` is balanced: a fixed number of symbols, those
-of the lowest hash. ``switchback`` deals the symbols anew in every block of time, half to each arm.
+of the lowest hash. ``switchback`` deals the symbols again in every block of time, half to each arm.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def rank_rule(salt: str, symbols: Iterable[str], split: float, kept: Iterable[st
     """The symbols of B under the balanced rule.
 
     ``round(split n)`` symbols (halves up), those of the lowest hash. Symbols in ``kept`` were in B before and stay
-    while there is room, so that a symbol that joins moves nobody.
+    while there is room, so that a symbol that joins moves no one.
     """
     everyone = sorted(symbols, key=lambda symbol: (_number(f"{salt}\0{symbol}"), symbol))
     room = math.floor(split * len(everyone) + 0.5)
@@ -97,7 +97,7 @@ class Router:
     rule
         See `Assignment`.
     salt
-        Names the experiment; another salt deals anew.
+        Names the experiment; another salt deals again.
     split
         Share of symbols in B, a fraction in [0, 1]; switchback takes 0.5 only.
     block_s
@@ -137,7 +137,7 @@ class Router:
         return fraction
 
     def add(self, symbols: Iterable[str]) -> bool:
-        """Let symbols join; True where one was new. Nobody who is in B leaves it."""
+        """Let symbols join; True where one was new. No one who is in B leaves it."""
         fresh = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.symbols]
         if fresh:
             # A new mapping, not a changed one: another thread may be going through the old.

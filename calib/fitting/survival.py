@@ -27,7 +27,7 @@ class SurvivalCurve:
     times, survival
         S(t) from each time on; before the first it is 1.
     greenwood
-        ``sum d / (n (n - d))`` up to each time; infinite once nobody is left.
+        ``sum d / (n (n - d))`` up to each time; infinite once no one is left.
     at_risk, events
         At each time.
     """

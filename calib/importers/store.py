@@ -1,4 +1,4 @@
-"""Imported days into a feed directory: whole or not at all, and nobody else's lines lost."""
+"""Imported days into a feed directory: whole or not at all, and no one else's lines lost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_days(
     days
         File name -> lines.
     progress
-        Told of the lines written since the last call.
+        Receives the lines written since the last call.
 
     Raises
     ------

@@ -160,7 +160,7 @@ class _Symbol:
         self.begun = False  # whether a snapshot ever came
         self.at: SequenceState | None = None
         self.chain: int | None = None
-        self.late: Any = None  # a snapshot behind the book: the venue's numbering may have begun anew with it
+        self.late: Any = None  # a snapshot behind the book: the venue's numbering may have begun again with it
         self.covered = False  # whether the snapshot that awaits its bridge began another session already
         self.held: deque[_Held] = deque(maxlen=HELD)
 

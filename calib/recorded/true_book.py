@@ -77,7 +77,7 @@ class TrueBook:
         self._left_out = 0
         self._deliver = deliver
         self._book = MirrorBook(symbol, primary)
-        # Snapshots are only recorded ones: nobody is asked, so no attempt is jittered or delayed.
+        # Snapshots are only recorded ones: no one is asked, so no attempt is jittered or delayed.
         settings = StreamSettings(sequence_rule=rule)
         self._stream = BookStream(
             symbol,

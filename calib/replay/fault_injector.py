@@ -27,14 +27,14 @@ class FaultInjector:
         The virtual clock.
     faults
         silence: messages wait for its end. gap: they are lost. reconnect: they are lost, and the connection is made
-        anew. Seconds from the clock's time at construction.
+        again. Seconds from the clock's time at construction.
 
     Attributes
     ----------
     lost, held_back
         Messages, so far.
     alike_us
-        How long after a sign of life only the newest of those that follow counts: within the shortest silence none is
+        How long after a heartbeat only the newest of those that follow counts: within the shortest silence none is
         the end of one.
     """
 
@@ -77,7 +77,7 @@ class FaultInjector:
             self._send(symbol, lambda: self._deliver(symbol, message, last_id))
 
     def on_alive(self, symbol: str) -> None:
-        """A trade, or any other frame: a sign of life."""
+        """A trade, or any other frame: a heartbeat."""
         if self._quiet:
             self._cache.on_alive(CONNECTION)
         else:

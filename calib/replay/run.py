@@ -56,7 +56,7 @@ def run_replay(
     choose_latency
         Take the recorded latency where the feeds hold one, and the settings' own where they do not.
     progress
-        Told of the share of the feeds read since the last call; in the end it was told of 1.
+        Receives the share of the feeds read since the last call; in the end it was told of 1.
 
     Returns
     -------

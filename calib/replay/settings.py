@@ -77,7 +77,7 @@ class ReplaySettings:
     def cache_config(self, rule: str) -> MDCacheConfig:
         """The cache's configuration; ``rule`` is what the recording needs.
 
-        Where ids are ranges a step of more than one is no gap: reads then compare them as ranges too.
+        Where ids are ranges a step of more than one is not a gap: reads then compare them as ranges too.
         """
         bounds = self.md_cache.changed(enabled=True, mode="on")
         if self.rule is not None:

@@ -23,7 +23,7 @@ from calib.feeds.settings import MAX_REJECT_RATIO
 US_PER_S: Final = 1_000_000
 BATCH: Final = 4096
 HELD: Final = 1024
-"""Ticks and fills are sorted within so many lines."""
+"""Ticks and fills are sorted within that many lines."""
 
 
 class EventKind:

@@ -162,7 +162,7 @@ def run_all(
     """The outcomes of the jobs in their order, whatever the number of processes.
 
     A process that is killed (for its memory, say) costs its own outcome alone: its error stands in its place.
-    ``progress`` is told of the jobs done since the last call, in parts, and from other threads too.
+    ``progress`` receives the jobs done since the last call, in parts, and from other threads too.
 
     Raises
     ------

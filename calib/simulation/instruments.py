@@ -56,15 +56,15 @@ class Instrument:
         return 2 * self.start_ticks / 1e4
 
     def price(self, ticks: int) -> float:
-        """The price of so many ticks, the nearest float to the decimal."""
+        """The price of that many ticks, the nearest float to the decimal."""
         return ticks / float(10**self.decimals)
 
     def half(self, half_ticks: int) -> float:
-        """The price of so many half ticks, as mids are."""
+        """The price of that many half ticks, as mids are."""
         return half_ticks / float(2 * 10**self.decimals)
 
     def qty(self, lots: int) -> float:
-        """The quantity of so many lots."""
+        """The quantity of that many lots."""
         return lots / float(10**self.lot_decimals)
 
 

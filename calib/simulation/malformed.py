@@ -13,7 +13,7 @@ DAY_S: Final = 86_400
 PER_HOUR: Final = 3
 """At most so many in one feed and hour."""
 LINES_EACH: Final = 200
-"""One for so many good lines, so that a feed stays well under the share of rejects that is tolerated."""
+"""One for that many good lines, so that a feed stays well under the share of rejects that is tolerated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class MarketModel:
         return happened
 
     def jump(self, ticks: int) -> StepResult:
-        """The market jumps by so many ticks at once."""
+        """The market jumps by that many ticks at once."""
         happened = StepResult([], [], [])
         self._market.push(2 * ticks)
         self._follow(happened)
@@ -113,7 +113,7 @@ class MarketModel:
         if taken:
             happened.deltas.append(self._delta(changes))
             happened.prints.extend(Print(order.aggressor, price, lots) for price, lots in taken.items() if lots)
-        # At a price where nobody else stands, an order that reaches it meets us alone.
+        # At a price where no one else stands, an order that reaches it meets us alone.
         at_limit = taken.get(order.limit, self._instrument.quote_lots)
         happened.matches.extend(self.matching.trade(order.aggressor, order.limit, at_limit))
         self._market.push(self._tape.impact_half_ticks(order))

@@ -1,6 +1,6 @@
 """Where simulated feeds end up: in a directory that holds them alone, and a record of what they are.
 
-Simulated lines beside a live bot's would make a dataset of both that nobody could tell apart. So a directory with feeds
+Simulated lines beside a live bot's would make a dataset of both that no one could tell apart. So a directory with feeds
 of any other origin is refused.
 """
 
@@ -116,7 +116,7 @@ def simulate(
                 hint="Give another --out, or --force to replace what stands in the way",
             )
         staging = directory / STAGING_NAME
-        shutil.rmtree(staging, ignore_errors=True)  # a killed run's; nobody else works here, we hold the lock
+        shutil.rmtree(staging, ignore_errors=True)  # a killed run's; no one else works here, we hold the lock
         staging.mkdir()
         try:
             write_feeds(plan, staging, progress)

@@ -65,7 +65,7 @@ class Flight:
         """Whether the compute itself has begun: a caller that wants a value from now on cannot join any more."""
         self.timed_out = False
         self.void = False
-        """Whether this process invalidated the key meanwhile: nobody joins any more, so nobody came too late."""
+        """Whether this process invalidated the key meanwhile: no one joins any more, so no one came too late."""
         self._run = run
         self._hard_timeout_s = hard_timeout_s
         self._ended = ended
@@ -85,7 +85,7 @@ class Flight:
         self.task.add_done_callback(self._settle)
 
     async def wait(self) -> FlightOutcome:
-        """Wait for the outcome; cancelling the caller affects nobody else."""
+        """Wait for the outcome; cancelling the caller affects no one else."""
         future: asyncio.Future[FlightOutcome] = self.loop.create_future()
         self._waiters[future] = self.began
         try:
@@ -119,7 +119,7 @@ class Flight:
         self._finish(outcome)
 
     def _settle(self, task: asyncio.Task[None]) -> None:
-        """A task that was cancelled, perhaps before its first step, or ended by an interrupt, leaves nobody waiting."""
+        """A task that was cancelled, perhaps before its first step, or ended by an interrupt, leaves no one waiting."""
         error = None if task.cancelled() else task.exception()
         self._finish(FlightOutcome(error=_cancelled(self.key, error)))
 
@@ -189,13 +189,13 @@ class Flights:
         return flight
 
     def detach(self, tags: frozenset[Tag] | None) -> None:
-        """Nobody joins the running flights with one of these tags any more (None: any): what they compute is void."""
+        """No one joins the running flights with one of these tags any more (None: any): what they compute is void."""
         for key, flight in list(self._shared.items()):
             if tags is None or not tags.isdisjoint(flight.tags):
                 self.detach_key(key)
 
     def detach_key(self, key: str) -> None:
-        """Nobody joins the running flight of this key any more."""
+        """No one joins the running flight of this key any more."""
         flight = self._shared.pop(key, None)
         if flight is not None:
             flight.void = True

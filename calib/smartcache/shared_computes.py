@@ -102,13 +102,13 @@ class SharedComputes:
         return flight
 
     def detach(self, tags: frozenset[Tag] | None) -> None:
-        """What runs for values with one of these tags (None: for any) is void, and joined by nobody."""
+        """What runs for values with one of these tags (None: for any) is void, and joined by no one."""
         self._flights.detach(tags)
         if tags is None:
             self._backoff.clear()
 
     def detach_key(self, key: str) -> None:
-        """What runs for this key is void, and joined by nobody."""
+        """What runs for this key is void, and joined by no one."""
         self._flights.detach_key(key)
 
     async def close(self) -> None:

@@ -38,7 +38,7 @@ class TradeFacts:
         By name, those of `TROUBLES` that were found: how many, and the line of the first. ``duplicates`` have the id of
         one of the last `REMEMBERED` trades; ``gaps`` are steps of whole-numbered ids by more than one, of symbols whose
         ids mostly follow each other without a hole; ``rewinds`` a whole number for an id that is below the one before,
-        and is no duplicate; ``out_of_order`` a ``ts`` below the one before.
+        and is not a duplicate; ``out_of_order`` a ``ts`` below the one before.
     missing_ids
         The ids in these gaps: trades that were not recorded.
     """

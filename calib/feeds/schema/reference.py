@@ -1,6 +1,6 @@
 """The reference page of the feeds, made from the table of fields.
 
-``make docs`` writes it anew; a test compares.
+``make docs`` writes it again; a test compares.
 """
 
 from __future__ import annotations

@@ -250,7 +250,7 @@ class BackgroundChannel(Channel):
         queue.append(line)
         if not self._running:
             self._start()
-        if self._finished:  # closed between the check above and the append: nobody else would write it
+        if self._finished:  # closed between the check above and the append: no one else would write it
             self._close_now()
         return True
 

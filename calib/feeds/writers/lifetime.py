@@ -20,7 +20,7 @@ _log: Final = logging.getLogger("calib.feeds")
 
 
 class Closable(Protocol):
-    """What is told of the end."""
+    """What is told when the process ends or forks."""
 
     def close_within(self, wait_s: float) -> None: ...
 

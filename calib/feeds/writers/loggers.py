@@ -76,7 +76,7 @@ class FeedLogger:
     A record that `log` returned True for is *accepted*: it is in the file after `flush`, after `close`, at the normal
     end of the process, and on SIGTERM with ``install_signal_handlers``. A killed process (SIGKILL, power) loses at
     most what was accepted since the last flush, and leaves at most one unfinished line, which the next logger of that
-    file mends (see `repairs`). Threads may share a logger; processes may share a directory.
+    file repairs (see `repairs`). Threads may share a logger; processes may share a directory.
 
     Parameters
     ----------
@@ -320,7 +320,7 @@ class PipelineTickLogger(FeedLogger):
     directory, options
         As in `FeedLogger`.
     sample_rate
-        One line stands for so many ticks; 1 writes them all; 1 to 1,000,000.
+        One line stands for that many ticks; 1 writes them all; 1 to 1,000,000.
     """
 
     feed = PIPELINE_TICKS

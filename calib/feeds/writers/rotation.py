@@ -25,7 +25,7 @@ class Sink(Protocol):
 
     @property
     def repairs(self) -> list[Repair]:
-        """What was mended so far."""
+        """What was repaired so far."""
         ...
 
     def write(self, lines: Sequence[Line]) -> None:

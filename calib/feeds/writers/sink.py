@@ -25,7 +25,7 @@ class OpenDayFile:
     Parameters
     ----------
     path
-        The file; made where it is missing. An unfinished last line is mended first, see `tail.repair`.
+        The file; made where it is missing. An unfinished last line is repaired first, see `tail.repair`.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class OpenDayFile:
                 done += os.write(self._descriptor, text[done:] if done else text)
         except OSError as error:
             whole = text.rfind(b"\n", 0, done) + 1
-            with contextlib.suppress(OSError):  # then the next append or the next opening mends the tail
+            with contextlib.suppress(OSError):  # then the next append or the next opening repairs the tail
                 os.ftruncate(self._descriptor, begin + whole)
                 self._end = begin + whole
             raise self._refused(error, text.count(b"\n", 0, whole)) from error

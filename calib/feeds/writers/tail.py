@@ -1,4 +1,4 @@
-"""What a killed writer leaves at the end of a feed file, and how that is mended."""
+"""What a killed writer leaves at the end of a feed file, and how that is repaired."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def repair(descriptor: int, path: Path) -> Repair | None:
     Returns
     -------
     Repair or None
-        None where there was nothing to mend.
+        None where there was nothing to repair.
     """
     size = os.fstat(descriptor).st_size
     begin = whole_lines_end(descriptor, size)

@@ -1,6 +1,6 @@
 """Binance's public data files (data.binance.vision): aggTrades, trades and bookTicker, zip or csv.
 
-Symbol and kind are read from the file's name, for no row has them. Nobody received these rows, so both clocks of a
+Symbol and kind are read from the file's name, for no row has them. No one received these rows, so both clocks of a
 record are the venue's. See docs/how-to/import-market-data.md.
 """
 

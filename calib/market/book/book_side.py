@@ -18,7 +18,7 @@ Change: TypeAlias = Sequence[Number]
 """(price, qty) as a venue writes it; a quantity of 0 removes the level."""
 
 REACH: Final = 256
-"""Levels kept in order at least, where there are so many: a whole book of thousands is sorted for nobody."""
+"""Levels kept in order at least, where there are so many: a whole book of thousands is sorted for no one."""
 _SLACK: Final = 4
 _INF: Final = math.inf
 
@@ -176,7 +176,7 @@ class BookSide:
         return found
 
     def _gather(self, count: int = 0) -> None:
-        """Put the best levels in order anew: ``count`` of them, or as far as is read."""
+        """Put the best levels in order again: ``count`` of them, or as far as is read."""
         count = max(count, self._reach)
         keys = sorted(self.levels if self.sign > 0 else map(neg, self.levels))
         self._edge = -_INF

@@ -109,7 +109,7 @@ class OrderBook:
         self._changed(update_id)
 
     def delta(self, bids: Iterable[Change], asks: Iterable[Change], update_id: int | None = None) -> None:
-        """Set the quantity of each level given; 0 removes it, and removing what is not there is no error.
+        """Set the quantity of each level given; 0 removes it, and removing what is not there is not an error.
 
         Raises
         ------

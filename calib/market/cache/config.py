@@ -171,7 +171,7 @@ class MDCacheConfig:
         object.__setattr__(self, "followed", unset)
 
     def changed(self, **changes: Any) -> Self:
-        """A copy with changes; bounds that were not set follow anew (`dataclasses.replace` would fix them).
+        """A copy with changes; bounds that were not set follow again (`dataclasses.replace` would fix them).
 
         >>> MDCacheConfig().changed(ttl_ms=20).fresh_ms_for_pricing
         20

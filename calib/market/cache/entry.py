@@ -24,7 +24,7 @@ class MDCacheMeta(NamedTuple):
     cache_hit
         Whether the book came out of the cache (status ``fresh`` or ``stale``).
     age_ms
-        Age of the book: since its connection's last sign of life, or since the request that brought it began; ms.
+        Age of the book: since its connection's last heartbeat, or since the request that brought it began; ms.
     used_stale
         Whether it was past the freshness of its use case.
     depth_miss

@@ -92,7 +92,7 @@ class EntryTable:
         return state
 
     def current_entry(self, state: SymbolState, now_ns: int) -> MDCacheEntry | None:
-        """The cached entry as it must be judged now, its connection's later signs of life and silence considered."""
+        """The cached entry as it must be judged now, its connection's later heartbeats and silence considered."""
         entry = self.entries.get(state.symbol)
         if entry is None or entry.stream is None or entry is not state.live:
             return entry

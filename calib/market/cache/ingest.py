@@ -1,4 +1,4 @@
-"""What arrives on a bot's sockets: messages of books, signs of life, connections made and lost."""
+"""What arrives on a bot's sockets: messages of books, heartbeats, connections made and lost."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class MDCacheInvalidator:
         return dropped
 
     def on_reconnect(self, connection: str = "main") -> list[str]:
-        """The connection was made anew: what it vouched for is void; the symbols whose books were dropped."""
+        """The connection was made again: what it vouched for is void; the symbols whose books were dropped."""
         self._heard_ns[connection] = self._cache.now_ns()
         self._cache.on_connect(connection)
         symbols = [symbol for symbol, seen in self._seen.items() if seen.connection == connection]

@@ -73,7 +73,7 @@ class BookStream:
     symbol
         The market.
     connection
-        Whose signs of life count; shared by all streams of a socket.
+        Whose heartbeats count; shared by all streams of a socket.
     random
         Draws from [0, 1) for the jitter; seeded where runs must repeat.
     settings
@@ -258,7 +258,7 @@ class BookStream:
         return now_ns - self.changed_ns if self.live and self.changed_ns is not None else None
 
     def feed_age_ns(self, now_ns: int) -> int | None:
-        """Time since the connection's last sign of life; None before the first."""
+        """Time since the connection's last heartbeat; None before the first."""
         return self.connection.age_ns(now_ns)
 
     def out_of_sync_ns(self, now_ns: int) -> int:

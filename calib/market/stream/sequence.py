@@ -4,7 +4,7 @@ contiguous
     Every message has one id, one higher than the last (Bybit, and most others). An id of 1 is the venue's restart.
 range
     Every message covers the ids ``first..last`` (Binance spot: U, u). The one that bridges a snapshot covers
-    ``snapshot + 1``, so an overlap is no gap; after it ``first`` is the previous ``last`` + 1.
+    ``snapshot + 1``, so an overlap is not a gap; after it ``first`` is the previous ``last`` + 1.
 previous
     Every message names the one before it (Binance futures: U, u, pu; OKX: prevSeqId, seqId, with -1 for a snapshot).
     The one that bridges a snapshot begins at or before it and reaches it: ``previous <= snapshot <= last``.
@@ -41,7 +41,7 @@ class SequenceVerdict(Enum):
     DUPLICATE = "duplicate"
     """It ends where the book stands already."""
     RESTART = "restart"
-    """The venue began to number anew: nothing known before it counts."""
+    """The venue began to number again: nothing known before it counts."""
 
 
 class SequenceState(NamedTuple):
@@ -118,7 +118,7 @@ def previous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
     """Each message names its predecessor; Binance futures and OKX.
 
     A message that names the book's own id continues it, whatever its own id is: OKX sends an unchanged id as a
-    heartbeat, and a smaller one when it begins to number anew without a break.
+    heartbeat, and a smaller one when it begins to number again without a break.
 
     >>> unbridged, bridged = SequenceState(7, False), SequenceState(7, True)
     >>> [previous(unbridged, Ids(u, U, pu)).value for U, u, pu in ((4, 6, 3), (6, 9, 5), (8, 9, 7), (9, 9, 8))]

@@ -108,7 +108,7 @@ STREAM_ALERTS: Final = (
     ),
     AlertRule(
         "CalibBookNotLive",
-        # A sum, so that one that goes from gap to syncing and back does not begin anew; it holds for `other` too.
+        # A sum, so that one that goes from gap to syncing and back does not begin again; it holds for `other` too.
         f'sum {_BY[:-1]}, symbol) (mm_md_stream_state{{state!="live"}}) > 0',
         "warn",
         "The book of {{ $labels.symbol }} at {{ $labels.instance }} has not been live for a minute.",

@@ -28,7 +28,7 @@ class Account:
     instrument, world, scribe
         What is traded, where, and who writes the lines.
     report
-        Told of each fill with its line, whose ``ts`` is the venue's time until it is heard of.
+        Receives each fill with its line, whose ``ts`` is the venue's time until it is heard of.
     sink
         Takes the quotes lines.
     """

@@ -34,7 +34,7 @@ CLOSE_US: Final = 500_000
 """Before the hour ends the bots cancel everything, so that no fill of this hour is heard of in the next."""
 RECORD_DEPTH: Final = 200
 SOCKETS: Final = 2
-"""The symbols are spread over so many connections, in turns."""
+"""The symbols are spread over that many connections, in turns."""
 ALIVE_MS: Final = 40.0
 """A socket carries other streams too (trades, best prices): something is heard of it at least so often."""
 WATCH_MS: Final = 1_000.0
@@ -83,7 +83,7 @@ class BoxHour:
     sink
         Takes every line, in the order in which the bot writes them.
     progress
-        Told of the share of the hour done since the last call; in the end of 1 in all.
+        Receives the share of the hour done since the last call; in the end of 1 in all.
     metrics
         What the bots and their cache record in; None: each bot has its own, and nothing is kept.
     on_parts

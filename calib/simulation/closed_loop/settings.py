@@ -77,7 +77,7 @@ class BoxSettings:
             mode="shadow" if self.cache == "shadow" else "on",
             sequence_rule="range",
             # The tick names the id that its stream showed before it began to wait; by the time the cache is asked a
-            # newer one may be in it, which is no rewind.
+            # newer one may be in it, which is not a rewind.
             sequence_mode="ranged",
             tick_sizes=tick_sizes | dict(self.md_cache.tick_sizes),
         )

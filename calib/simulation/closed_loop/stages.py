@@ -33,7 +33,7 @@ class TimedRead:
     chance
         The bot's stream of draws.
     on_read
-        Told of the mid that was read, at the moment at which the tick has it.
+        Receives the mid that was read, at the moment at which the tick has it.
     """
 
     name = "fetch_md"

@@ -64,7 +64,7 @@ class MemoryBackend:
         return entry
 
     async def begin(self, cache_key: str, tags: tuple[Tag, ...], seen_fence: int, *, locked: bool) -> Begun:
-        """Single flight in the process is lock enough: nobody else sees this memory."""
+        """Single flight in the process is lock enough: no one else sees this memory."""
         entry = self._entries.get(cache_key) if locked else None
         if entry is not None and entry.fence > seen_fence:
             return Begun(entry=entry)
