@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, import_, policy, replay, simulate, summary
+from calib.cli import ab, aggregate, canary, check, config, demo, diff, import_, policy, replay, simulate, summary
 from calib.cli.command import add
 from calib.cli.help import Group
 
@@ -42,6 +42,7 @@ add(app, "aggregate", aggregate.aggregate)
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
+add(app, "diff", diff.diff)
 add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)

@@ -1,30 +1,51 @@
-"""Reports as files: a dataset or its path in, a Markdown report out."""
+"""Summaries as files: a dataset or its path in; Markdown, or one HTML page, out."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from calib.dataset.model import Dataset
 from calib.dataset.store import dataset_name, read_dataset
-from calib.files import write_atomic
+from calib.reports.dataset_diff import drift_report
+from calib.reports.files import RenderedReport, ReportForm, write_report_files
 from calib.reports.sections import sections
 from calib.reports.summary import WORST_CRITERION, Summary, summarise
+from calib.reports.summary_pictures import summary_pictures
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
-    """A written summary: where it lies, its Markdown, and the values it was made of."""
+    """A written summary.
+
+    Parameters
+    ----------
+    path
+        Where it lies: the Markdown, or the page where only that was written.
+    text
+        Its Markdown, without pictures beside it.
+    summary
+        The values it was made of.
+    paths
+        Every file that was written.
+    """
 
     path: Path
     text: str
     summary: Summary
+    paths: list[Path] = field(default_factory=list)
 
 
-def render_summary(dataset: Dataset | Path | str, out: Path | str = "artifacts/edge") -> SummaryReport:
+def render_summary(
+    dataset: Dataset | Path | str,
+    out: Path | str = "artifacts/edge",
+    *,
+    form: ReportForm = "md",
+    against: Dataset | Path | str | None = None,
+) -> SummaryReport:
     """Sum up a dataset and write ``out/reports/calib_summary_<dataset>.md``, as ``calib summary`` does.
 
     Parameters
@@ -33,6 +54,10 @@ def render_summary(dataset: Dataset | Path | str, out: Path | str = "artifacts/e
         A dataset, or the path of one in json, parquet or arrow. The three forms of one dataset give the same report.
     out
         The root that holds ``reports/``.
+    form
+        ``md`` (with its pictures as SVG beside it), ``html`` (one page that loads nothing), or ``both``.
+    against
+        An older dataset: the report says how each column drifted since.
 
     Raises
     ------
@@ -41,21 +66,35 @@ def render_summary(dataset: Dataset | Path | str, out: Path | str = "artifacts/e
     UnwritableOutput
         Where the report cannot be written.
     """
-    if isinstance(dataset, Dataset):
-        name = dataset_name(dataset.range)
-    else:
-        path = Path(dataset)
-        name, dataset = path.stem, read_dataset(path)
+    name, dataset = _named(dataset)
+    old_name, old = (None, None) if against is None else _named(against)
     summary = summarise(name, dataset)
-    text = summary_text(summary)
-    target = Path(out) / "reports" / f"calib_summary_{name}.md"
-    write_atomic(target, text.encode())
-    return SummaryReport(target, text, summary)
+    report = summary_report(summary, old, old_name or "")
+    paths = write_report_files(Path(out) / "reports", f"calib_summary_{name}", report, form)
+    return SummaryReport(paths[0], report.text, summary, paths)
+
+
+def summary_report(summary: Summary, against: Dataset | None = None, against_name: str = "") -> RenderedReport:
+    """The report with its pictures; the same summary gives the same bytes."""
+    pictures = summary_pictures(summary)
+    drift = ""
+    if against is not None:
+        drift, more = drift_report(summary.dataset, against, against_name)
+        pictures |= more
+    said = sections(summary, pictures, drift)
+    text = environment().get_template("summary.md.j2").render(criterion=WORST_CRITERION, **said)
+    return RenderedReport(text, pictures)
 
 
 def summary_text(summary: Summary) -> str:
     """The report as Markdown; the same summary gives the same bytes."""
-    return environment().get_template("summary.md.j2").render(criterion=WORST_CRITERION, **sections(summary))
+    return summary_report(summary).text
+
+
+def _named(dataset: Dataset | Path | str) -> tuple[str, Dataset]:
+    if isinstance(dataset, Dataset):
+        return dataset_name(dataset.range), dataset
+    return Path(dataset).stem, read_dataset(Path(dataset))
 
 
 @functools.cache
