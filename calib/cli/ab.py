@@ -11,6 +11,7 @@ import typer
 
 from calib.cli import options
 from calib.cli.output import Session
+from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
 from calib.files import locked
@@ -57,6 +58,8 @@ def ab(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")] = False,
     max_reject_ratio: options.MaxRejectRatio = None,
+    format_: Format = ReportFormat.MD,
+    open_: Open = False,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -87,15 +90,33 @@ def ab(
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
     with locked(Path(session.config["out"])):
-        return _evaluate(session, asked.start, asked.end, assign, bucket or [], strict=strict)
+        return _evaluate(
+            session,
+            asked.start,
+            asked.end,
+            assign,
+            bucket or [],
+            strict=strict,
+            form=form_of(format_, open_),
+            open_=open_,
+        )
 
 
 def _evaluate(
-    session: Session, start: float | None, end: float | None, assign: str | None, buckets: list[str], *, strict: bool
+    session: Session,
+    start: float | None,
+    end: float | None,
+    assign: str | None,
+    buckets: list[str],
+    *,
+    strict: bool,
+    form: ReportFormat,
+    open_: bool,
 ) -> int:
     from calib.evaluation.ab import evaluate_ab
     from calib.experiments.settings import ABSettings
-    from calib.reports.ab import other_line, verdict_line, write_report
+    from calib.reports.ab import other_line, verdict_line
+    from calib.reports.ab_page import write_ab_report
 
     config = session.config
     out = Path(config["out"])
@@ -114,16 +135,22 @@ def _evaluate(
             note=session.note,
             progress=lambda lines, total: advance(lines / total),
         )
-    path = write_report(report, out)
+    paths = write_ab_report(report, out, form.value)
+    if open_:
+        open_report(session, paths)
     violated = report["first_act"][settings.decision] is not None
     unknown = not violated and report["state"] in ("NODATA", "INCONCLUSIVE")
     verdict = verdict_line(report).replace("`", "")
     if unknown:
         session.note("no verdict: see why in the report")
-    lines = [str(path), f"  {verdict}", f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
+    written = [str(path) for path in paths if path.suffix != ".svg"]
+    lines = [*written, f"  {verdict}", f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     failed = violated or (unknown and strict)
     return session.finish(
-        report | {"report": str(path)}, lines, exit_code=int(failed), verdict=verdict if failed else ""
+        report | {"report": str(paths[0]), "files": [str(path) for path in paths]},
+        lines,
+        exit_code=int(failed),
+        verdict=verdict if failed else "",
     )
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from calib.cli.output import Session
+from calib.cli.report_options import ReportFormat, open_report
 from calib.config import Config
 from calib.files import write_atomic
 
 if TYPE_CHECKING:
     from calib.limits import LimitResult
     from calib.replay.settings import ReplaySettings
+    from calib.reports.files import RenderedReport
 
 
 AS_SWITCHED_ON: Final = {"md_cache.enabled": True, "md_cache.mode": "on"}
@@ -32,6 +34,8 @@ class Asked:
     gate: bool
     strict: bool
     jobs: int
+    form: ReportFormat = ReportFormat.MD
+    open: bool = False
 
 
 def settings_of(config: Config, asked: Asked) -> ReplaySettings:
@@ -113,9 +117,13 @@ def stamp_of(outcome: Mapping[str, Any]) -> str:
     )
 
 
-def write_reports(out: Path, name: str, contents: Mapping[str, bytes]) -> list[Path]:
-    """Write the forms of a report, by suffix; their paths."""
-    paths = [out / "reports" / f"{name}{suffix}" for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        write_atomic(path, content)
-    return paths
+def write_reports(session: Session, asked: Asked, name: str, report: RenderedReport, data: bytes) -> list[Path]:
+    """Write the forms of a report that were asked for, and its JSON; their paths. Opens the page, where asked."""
+    from calib.reports.files import write_report_files
+
+    directory = Path(session.config["out"]) / "reports"
+    paths = write_report_files(directory, name, report, asked.form.value)
+    if asked.open:
+        open_report(session, paths)
+    write_atomic(directory / f"{name}.json", data)
+    return [*paths, directory / f"{name}.json"]

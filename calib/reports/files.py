@@ -17,7 +17,7 @@ from calib.files import write_atomic
 from calib.reports.markdown_html import escaped, headings, html
 
 ReportForm = Literal["md", "html", "both"]
-_PICTURE: Final = re.compile(r"^(!\[[^\]]*\]\()([\w-]+\.svg)\)$", re.MULTILINE)
+_PICTURE: Final = re.compile(r"^(!\[[^\]]*\]\()([\w-]*\.svg)\)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class RenderedReport:
     text
         The Markdown. A picture stands on a line of its own: ``![title](name.svg)``.
     pictures
-        SVG by name, as ``name.svg``.
+        SVG by name, as ``name.svg``; one named ``.svg`` alone takes the report's own name.
     """
 
     text: str
@@ -37,7 +37,7 @@ class RenderedReport:
 
     def markdown(self, stem: str) -> str:
         """The Markdown for a file of that stem, beside which its pictures lie."""
-        return _PICTURE.sub(lambda found: f"{found[1]}{quote(stem, safe='')}_{found[2]})", self.text)
+        return _PICTURE.sub(lambda found: f"{found[1]}{quote(_beside(stem, found[2]), safe='')})", self.text)
 
     def page(self) -> str:
         """The report as one HTML page that loads nothing; the same report gives the same bytes."""
@@ -60,12 +60,16 @@ def write_report_files(directory: Path, stem: str, report: RenderedReport, form:
     contents: dict[str, str] = {}
     if form != "html":
         contents[f"{stem}.md"] = report.markdown(stem)
-        contents |= {f"{stem}_{name}": picture for name, picture in report.pictures.items()}
+        contents |= {_beside(stem, name): picture for name, picture in report.pictures.items()}
     if form != "md":
         contents[f"{stem}.html"] = report.page()
     for name, text in contents.items():
         write_atomic(directory / name, text.encode())
     return [directory / name for name in contents]
+
+
+def _beside(stem: str, name: str) -> str:
+    return stem + name if name.startswith(".") else f"{stem}_{name}"
 
 
 def _with_contents(body: str, nav: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,6 @@ from calib.reports.markdown import visible
 from calib.reports.markdown_html import escaped
 
 NAMESPACE: Final = "http://www.w3.org/2000/svg"
-CHAR_PX: Final = 7.2
-"""Pixels that a character takes at most, about, at the pictures' 12 px."""
 
 COLOURS: Final = (
     ("#0072b2", "#56b4e9"),
@@ -101,10 +100,19 @@ def text(at_x: float, at_y: float, words: str, *, anchor: str = "start", kind: s
 
 def margin_of(labels: Sequence[str], least: float = 40.0) -> float:
     """Pixels that the longest of the labels takes, so that none is cut."""
-    return max([least, *(12 + CHAR_PX * _columns(label) for label in labels)])
+    return max([least, *(14 + wide(label) for label in labels)])
 
 
-def _columns(label: str) -> int:
-    from calib.reports.markdown import width
+def wide(label: str) -> float:
+    """Pixels that a label takes at most, about, at the pictures' 12 px in the widest of the common fonts."""
+    return sum(map(_char_px, visible(label)))
 
-    return width(visible(label))
+
+def _char_px(char: str) -> float:
+    if unicodedata.combining(char):
+        return 0.0
+    if unicodedata.east_asian_width(char) in "WF" or ord(char) > 0x2E80:
+        return 14.0
+    if char in "MW@%mw":
+        return 12.5
+    return 9.5 if char.isupper() or ord(char) > 0x7F else 8.0

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from calib.reports.numbers import count, number
-from calib.reports.pictures.frame import Frame, text
+from calib.reports.pictures.frame import Frame, text, wide
 from calib.reports.svg import Scale, ticks
 
 _LEFT, _RIGHT, _TOP, _BOTTOM, _WIDE, _HIGH = 70.0, 20.0, 48.0, 40.0, 720.0, 260.0
@@ -83,13 +83,13 @@ def steps_svg(chart: StepChart) -> str:
 
 
 def _line(index: int, line: Steps, y: Scale, across: float) -> str:
-    wide = across / max(1, len(line.values))
+    step = across / max(1, len(line.values))
     path, before = [], None
     for at, value in enumerate(line.values):
         if value is not None:
             level = f"{y(value):g}"
-            path.append(f"V{level}" if before is not None else f"M{_LEFT + at * wide:.5g} {level}")
-            path.append(f"H{_LEFT + (at + 1) * wide:.5g}")
+            path.append(f"V{level}" if before is not None else f"M{_LEFT + at * step:.5g} {level}")
+            path.append(f"H{_LEFT + (at + 1) * step:.5g}")
         before = value
     dash = f' stroke-dasharray="{_DASHES[index]}"' if _DASHES[index] else ""
     return f'<path class="line l{index}"{dash} d="{"".join(path)}"/>'
@@ -101,7 +101,7 @@ def _legend(chart: StepChart) -> list[str]:
         dash = f' stroke-dasharray="{_DASHES[index]}"' if _DASHES[index] else ""
         parts.append(f'<path class="line l{index}"{dash} d="M{at:g} 36h20"/>')
         parts.append(text(at + 26, 40, f"{line.name}, {chart.unit}"))
-        at += 50 + 7.2 * len(f"{line.name}, {chart.unit}")
+        at += 46 + wide(f"{line.name}, {chart.unit}")
     if chart.shaded:
         parts.append(f'<rect class="f1" fill-opacity=".25" x="{at:g}" y="30" width="12" height="8"/>')
         parts.append(f'<rect fill="url(#KEY-v)" x="{at:g}" y="38" width="12" height="4"/>')
