@@ -118,7 +118,10 @@ def stamp_of(outcome: Mapping[str, Any]) -> str:
 
 
 def write_reports(session: Session, asked: Asked, name: str, report: RenderedReport, data: bytes) -> list[Path]:
-    """Write the forms of a report that were asked for, and its JSON; their paths. Opens the page, where asked."""
+    """Write the forms of a report that were asked for, and its JSON; their paths. Opens the page, where asked.
+
+    Pictures that belong to the Markdown are not among the paths, but for one that has the report's own name.
+    """
     from calib.reports.files import write_report_files
 
     directory = Path(session.config["out"]) / "reports"
@@ -126,4 +129,6 @@ def write_reports(session: Session, asked: Asked, name: str, report: RenderedRep
     if asked.open:
         open_report(session, paths)
     write_atomic(directory / f"{name}.json", data)
-    return [*paths, directory / f"{name}.json"]
+    texts = [path for path in paths if path.suffix != ".svg"]
+    own = [path for path in paths if path == directory / f"{name}.svg"]
+    return [*texts, directory / f"{name}.json", *own]

@@ -108,7 +108,8 @@ def resampled_blocks(
 
 
 def _first_past(total: npt.NDArray[np.float64], rank: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-    return np.argmax(total >= rank[:, None], axis=1)
+    place: npt.NDArray[np.intp] = np.argmax(total >= rank[:, None], axis=1)
+    return place
 
 
 def _median(values: npt.NDArray[np.float64]) -> float:

@@ -50,7 +50,9 @@ def _gain(summary: Summary) -> list[str]:
     gains = [row.pnl_mid for row in summary.symbols if row.pnl_mid is not None]
     notional = math.fsum(row.notional for row in summary.symbols if row.pnl_mid is not None and row.notional)
     if not gains:
-        return ["PnL at the mid, quote currency", NONE, "no fill tells the mid at which it happened"]
+        known = any(row.net_median_bps is not None for row in summary.symbols)
+        why = "the dataset does not say" if known else "no fill tells the mid at which it happened"
+        return ["PnL at the mid, quote currency", NONE, why]
     total = math.fsum(gains)
     share = f"{number(1e4 * total / notional)} bps of the notional, after fees" if notional else "after fees"
     return ["PnL at the mid, quote currency", number(total), share]

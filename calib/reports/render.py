@@ -26,7 +26,7 @@ class SummaryReport:
     path
         Where it lies: the Markdown, or the page where only that was written.
     text
-        Its Markdown, without pictures beside it.
+        Its Markdown; its pictures lie beside it where it was written.
     summary
         The values it was made of.
     paths
@@ -70,8 +70,9 @@ def render_summary(
     old_name, old = (None, None) if against is None else _named(against)
     summary = summarise(name, dataset)
     report = summary_report(summary, old, old_name or "")
-    paths = write_report_files(Path(out) / "reports", f"calib_summary_{name}", report, form)
-    return SummaryReport(paths[0], report.text, summary, paths)
+    stem = f"calib_summary_{name}"
+    paths = write_report_files(Path(out) / "reports", stem, report, form)
+    return SummaryReport(paths[0], report.markdown(stem), summary, paths)
 
 
 def summary_report(summary: Summary, against: Dataset | None = None, against_name: str = "") -> RenderedReport:

@@ -7,18 +7,22 @@ from typing import Any, Final
 
 from calib.limits import LimitResult
 from calib.reports.files import RenderedReport
-from calib.reports.numbers import moment
+from calib.reports.markdown import code
+from calib.reports.numbers import count, moment
 from calib.reports.pictures.dots import Dot, dots_svg
 from calib.reports.pictures.steps import StepChart, Steps, steps_svg
 from calib.reports.replay import replay_text
 
+_NAMED: Final = 24
+"""Symbols that the verdict names."""
 _ERRORS: Final = "Error of the served mid: p95, with p50 and the largest"
 _TIMES: Final = "fetch_md with and without the cache: p95, with p50 and p99"
 
 
 def replay_report(outcome: Mapping[str, Any], gate: Sequence[LimitResult] = ()) -> RenderedReport:
     """One replay with its pictures; the same outcome gives the same bytes."""
-    text, pictures = replay_text(outcome, gate), {}
+    title, _, rest = replay_text(outcome, gate).partition("\n\n")
+    text, pictures = f"{title}\n\n**{_verdict(outcome, gate)}.**\n\n{rest}", {}
     if (chart := error_over_time(outcome)) is not None:
         pictures["error_over_time.svg"] = steps_svg(chart)
         text = _above(text, "## Reads", f"## Over time\n\n![{chart.title}](error_over_time.svg)")
@@ -29,6 +33,21 @@ def replay_report(outcome: Mapping[str, Any], gate: Sequence[LimitResult] = ()) 
         pictures["times.svg"] = dots_svg(_TIMES, "ms", dots)
         text = _above(text, "## Integrity", f"![{_TIMES}](times.svg)")
     return RenderedReport(text, pictures)
+
+
+def _verdict(outcome: Mapping[str, Any], gate: Sequence[LimitResult]) -> str:
+    """What the gate says, of which symbols, over how many reads."""
+    symbols = list(outcome["symbols"])
+    named = ", ".join(map(code, symbols[:_NAMED]))
+    more = f" and {count(len(symbols) - _NAMED)} more" if len(symbols) > _NAMED else ""
+    judged = f"{count(outcome['overall']['staleness']['judged'])} reads judged of {named}{more}"
+    failed = [one.limit.name for one in gate if one.passed is False]
+    unknown = [one.limit.name for one in gate if one.passed is None]
+    if failed:
+        return f"GATE MISSED: {', '.join(failed)}; {judged}"
+    if unknown:
+        return f"GATE NOT JUDGED: nothing to measure for {', '.join(unknown)}; {judged}"
+    return f"{'GATE PASSED' if gate else 'NO GATE ASKED FOR'}; {judged}"
 
 
 def error_over_time(outcome: Mapping[str, Any]) -> StepChart | None:

@@ -41,9 +41,9 @@ def summary_pictures(summary: Summary) -> dict[str, str]:
         found["net_bps.svg"] = steps_svg(net_over_time(dataset))
     if columns := histograms(summary):
         found["histograms.svg"] = histograms_svg("Distributions over the kept intervals", columns)
-    if dataset.counts.kept:
+    values = correlations(dataset.intervals)
+    if any(value is not None for value, _ in values.values()):
         features = [column.name for column in FEATURES]
-        values = correlations(dataset.intervals)
         found["correlation.svg"] = cells_svg("Rank correlation of targets and features", CORRELATED, features, values)
     return found
 
