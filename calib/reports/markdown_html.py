@@ -112,7 +112,7 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _paragraph(lines: Sequence[str]) -> str:
-    text = "\n".join(lines)
+    text = " ".join(lines)
     bold = re.fullmatch(r"\*\*(.+)\*\*", text, re.DOTALL)
     return f'<p class="verdict">{_inline(bold[1])}</p>' if bold else f"<p>{_inline(text)}</p>"
 

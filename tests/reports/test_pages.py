@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: nothing loaded, nothing said, nothing cut, readable in light and dark, wide and narrow."""
+"""The pages in a real Chromium: nothing loaded or said, nothing cut, readable in light and dark, wide and narrow."""
 
 from __future__ import annotations
 
