@@ -10,7 +10,10 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs lock samples clean
+FUZZ_S ?= 3600
+FUZZ_FROM ?= 100000
+
+.PHONY: help setup demo test fuzz lint bench docs lock samples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +29,9 @@ $(STAMP): requirements/dev.lock pyproject.toml
 
 test: setup ## run every test
 	$(BIN)/python -m pytest -q -n auto
+
+fuzz: setup ## walk the live book against its model for FUZZ_S seconds (3600), from seed FUZZ_FROM
+	FUZZ_S=$(FUZZ_S) FUZZ_FROM=$(FUZZ_FROM) $(BIN)/python -m pytest -q tests/property/test_live_book_fuzz.py -k as_long
 
 lint: setup ## ruff, mypy --strict, the import contract, the caching policy
 	$(BIN)/ruff check .

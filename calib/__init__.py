@@ -7,6 +7,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
   days pass in seconds, how files are written
 - `calib.arguments`: points in time and symbols as callers give them
 - `calib.config`: settings with their ranges and origins
+- `calib.metrics`: the one table of metric names, the collector, rules, dashboard, and the text files of jobs
 - `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
@@ -17,6 +18,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.engines`: how the parts of a job run: in this process or in several
 - `calib.importers`: recordings and logs of other tools made feeds
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.smartcache`: expensive, permitted computations cached around scheduled events, in memory or on Redis
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
 - `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from calib.policy import CacheComplianceMonitor, EmergencyResponse, StalenessDetector, SymbolMapper
     from calib.replay.run import run_replay
     from calib.reports.render import render_summary
+    from calib.smartcache import EventType, GoldenHour, SmartCacheEnhanced, TagManager, VIXCalculator
 
 _HOME = {
     "ABHarness": "calib.experiments",
@@ -75,9 +78,11 @@ _HOME = {
     "CanaryController": "calib.experiments",
     "Clock": "calib.clock",
     "EmergencyResponse": "calib.policy",
+    "EventType": "calib.smartcache",
     "FeatureCollector": "calib.features",
     "FetchMDStage": "calib.pipeline.fetch",
     "FillLogger": "calib.feeds.writers",
+    "GoldenHour": "calib.smartcache",
     "MDCache": "calib.market.cache.md_cache",
     "MDCacheConfig": "calib.market.cache.config",
     "MDCacheEntry": "calib.market.cache.entry",
@@ -89,12 +94,15 @@ _HOME = {
     "QuoteContext": "calib.pipeline.context",
     "QuoteLogger": "calib.feeds.writers",
     "QuoteStage": "calib.pipeline.stage",
+    "SmartCacheEnhanced": "calib.smartcache",
     "StageMetrics": "calib.pipeline.metrics",
     "StalenessDetector": "calib.policy",
     "SymbolMapper": "calib.policy",
     "SymbolScoreboard": "calib.features",
     "SystemClock": "calib.clock",
+    "TagManager": "calib.smartcache",
     "TradeLogger": "calib.feeds.writers",
+    "VIXCalculator": "calib.smartcache",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
     "load_config": "calib.app_config",
@@ -113,9 +121,11 @@ __all__ = [
     "CanaryController",
     "Clock",
     "EmergencyResponse",
+    "EventType",
     "FeatureCollector",
     "FetchMDStage",
     "FillLogger",
+    "GoldenHour",
     "MDCache",
     "MDCacheConfig",
     "MDCacheEntry",
@@ -127,12 +137,15 @@ __all__ = [
     "QuoteContext",
     "QuoteLogger",
     "QuoteStage",
+    "SmartCacheEnhanced",
     "StageMetrics",
     "StalenessDetector",
     "SymbolMapper",
     "SymbolScoreboard",
     "SystemClock",
+    "TagManager",
     "TradeLogger",
+    "VIXCalculator",
     "VirtualClock",
     "__version__",
     "build_dataset",

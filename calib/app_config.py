@@ -28,8 +28,10 @@ from calib.policy.settings import SETTINGS as POLICY
 from calib.policy.settings import PolicySettings
 from calib.replay.options import SETTINGS as REPLAY
 from calib.replay.options import ReplayOptions
+from calib.smartcache.settings import SETTINGS as SMART_CACHE
+from calib.smartcache.settings import SmartCacheSettings
 
-SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | AB | REPLAY | CANARY | POLICY
+SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | POLICY
 """Every key by its name, room by room."""
 
 
@@ -48,6 +50,7 @@ class AppConfig:
     aggregate: AggregateSettings
     import_: ImportSettings
     md_cache: MDCacheConfig
+    smart_cache: SmartCacheSettings
     ab: ABSettings
     routing: RoutingSettings
     """Split and lists of the ``ab`` section."""
@@ -64,6 +67,7 @@ class AppConfig:
             AggregateSettings(**_own(config, {key: DATASET[key] for key in DATASET if _field(key, AggregateSettings)})),
             ImportSettings(**_own(config, IMPORT)),
             MDCacheConfig.from_config(config),
+            SmartCacheSettings(**_own(config, SMART_CACHE)),
             ABSettings.from_section(config.section("ab")),
             RoutingSettings(**{name: config[f"ab.{name}"] for name in RoutingSettings.__slots__}),
             ReplayOptions(**_own(config, REPLAY)),

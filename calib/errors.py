@@ -7,11 +7,16 @@
     |   |-- ConfigError             bad-config
     |   |-- UnwritableOutput        unwritable-output
     |   |-- ForeignFiles            foreign-files
+    |   |-- PortUnavailable         port-unavailable
     |   |-- DepthError              bad-depth
     |   |-- BadLatency              bad-latency
     |   |-- BadFault                bad-fault
     |   |-- SymbolError             bad-symbol
     |   |-- UseCaseError            bad-use-case
+    |   |-- BadCatalogue            bad-catalogue
+    |   |-- BadContext              bad-context
+    |   |-- BadCacheKey             bad-cache-key
+    |   |-- MissingExtra            missing-extra
     |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
@@ -39,6 +44,9 @@
     |-- PolicyError             2   what the caching policy forbids
     |   |-- ProhibitedCacheError    prohibited-cache
     |   `-- StaticDataUnavailable   static-data-unavailable
+    |-- ComputeError            1   a value that a cache was asked for and could not get
+    |   |-- ComputeTimeout          compute-timeout
+    |   `-- ComputeCancelled        compute-cancelled
     `-- LockHeld               75   lock-held: another run works in the same output directory
 
 An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
@@ -121,6 +129,12 @@ class ForeignFiles(UsageError):
     name = "foreign-files"
 
 
+class PortUnavailable(UsageError):
+    """A network port that is taken or may not be used."""
+
+    name = "port-unavailable"
+
+
 class DepthError(UsageError, ValueError):
     """A book depth below 1 or above the cache's ``max_depth``."""
 
@@ -155,6 +169,30 @@ class MaxAgeError(UsageError, ValueError):
     """A ``max_age_ms`` that is negative or no number."""
 
     name = "bad-max-age"
+
+
+class BadCatalogue(UsageError, ValueError):
+    """A catalogue of events and markets, or a schedule of TTL zones, that is unknown or not valid."""
+
+    name = "bad-catalogue"
+
+
+class BadContext(UsageError, ValueError):
+    """A context of a cached read that is not valid: its event time, TTL or names."""
+
+    name = "bad-context"
+
+
+class BadCacheKey(UsageError, ValueError):
+    """A cache key that is empty, too long, not text, or that cannot be made from a call's arguments."""
+
+    name = "bad-cache-key"
+
+
+class MissingExtra(UsageError):
+    """A part of calib whose optional dependency is not installed."""
+
+    name = "missing-extra"
 
 
 class InputError(CalibError):
@@ -319,6 +357,24 @@ class StaticDataUnavailable(PolicyError):
     """Static data that is older than its limit, or that could not be fetched yet."""
 
     name = "static-data-unavailable"
+
+
+class ComputeError(CalibError):
+    """A compute behind a cache that brought no value."""
+
+    name = "compute"
+
+
+class ComputeTimeout(ComputeError, TimeoutError):
+    """A compute that took longer than the cache's ``hard_timeout_s``."""
+
+    name = "compute-timeout"
+
+
+class ComputeCancelled(ComputeError):
+    """A compute that was cancelled from inside, or by the closing of its cache."""
+
+    name = "compute-cancelled"
 
 
 class LockHeld(CalibError):

@@ -214,7 +214,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Nobody sleeps, so nobody is to be woken."""
 
 
-def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T:
+def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None, loop: VirtualLoop | None = None) -> T:
     """Run a coroutine to its end in virtual time, and leave nothing behind.
 
     May be called where another loop runs, as in a notebook's cell: that one stands still meanwhile.
@@ -225,6 +225,8 @@ def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T
         The coroutine.
     clock
         The clock to move; default: a new one at zero.
+    loop
+        The loop to run on, with its clock; default: a new one.
 
     Raises
     ------
@@ -235,7 +237,7 @@ def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None) -> T
     UnretrievedException
         Where a task or future failed and nobody asked.
     """
-    return _to_the_end(VirtualLoop(clock), lambda loop: loop.run_until_complete(main))
+    return _to_the_end(VirtualLoop(clock) if loop is None else loop, lambda chosen: chosen.run_until_complete(main))
 
 
 def drive(body: Callable[[VirtualLoop], T], *, clock: VirtualClock | None = None) -> T:

@@ -24,10 +24,14 @@ from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
+from calib.metrics.names import CRON, LIVE, Metric
+from calib.metrics.prometheus import ALERTS, alerts_text, dashboard_text, rules_text
 from calib.policy import DATA_TYPES, QUESTIONS
 from calib.policy.checker import explain as rules
 from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
+from calib.smartcache import TARGETS as WATCHED
+from calib.smartcache import SmartCacheTarget
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
@@ -93,6 +97,24 @@ def _default(value: object) -> str:
             return str(value)
 
 
+def smartcache_targets() -> str:
+    """What to watch of the SmartCache."""
+    rows = [
+        [f"`{target.name}`", f"`{target.path}`", _bounds(target), target.meaning, target.what_to_do]
+        for target in WATCHED
+    ]
+    return _table(("target", "figure of `get_metrics()`", "should be", "outside", "look at"), rows)
+
+
+def _bounds(target: SmartCacheTarget) -> str:
+    unit = {"pct": " %", "ms": " ms", "bool": ""}[target.unit]
+    if target.low is not None and target.high is not None:
+        return f"{target.low:g} to {target.high:g}{unit}"
+    if target.high is not None:
+        return f"{'at most' if target.high_allowed else 'below'} {target.high:g}{unit}"
+    return "true" if target.unit == "bool" else f"at least {target.low:g}{unit}"
+
+
 def commands() -> str:
     """The help of every command, as the terminal shows it."""
     parts = []
@@ -115,6 +137,41 @@ def features() -> str:
     """The live features of a symbol."""
     rows = [[f"`{kind.name}`", kind.unit, kind.definition, kind.fed_by] for kind in FEATURE_TABLE]
     return _table(("feature", "unit", "definition", "updated by"), rows)
+
+
+def metric_names() -> str:
+    """Every metric, by where it is found."""
+    parts = [
+        ("The clean set of a running bot", [row for row in LIVE if row.clean]),
+        ("The seed set of a running bot", [row for row in LIVE if row.seed]),
+        ("Text files of nightly commands", list(CRON)),
+    ]
+    return "\n\n".join(f"### {title}\n\n{_metric_table(rows)}" for title, rows in parts)
+
+
+def _metric_table(rows: Sequence[Metric]) -> str:
+    cells = [[f"`{row.spelled}`", row.kind, row.unit or "-", row.help.rstrip("."), row.owner] for row in rows]
+    return _table(("name", "type", "unit", "meaning", "read from"), cells)
+
+
+def metric_mapping() -> str:
+    """Which clean name follows from which seed name."""
+    rows = [
+        [
+            f"`{follows.name}`",
+            f"`{row.name}`" + "".join(f", {name} = `{value}`" for name, value in follows.labels),
+            "1" if follows.factor == 1 else f"{follows.factor:g}",
+        ]
+        for row in LIVE
+        for follows in row.follows
+    ]
+    return _table(("seed name", "clean name", "times"), sorted(rows))
+
+
+def metric_alerts() -> str:
+    """Every alert rule."""
+    rows = [[f"`{alert.name}`", alert.severity, f"`{alert.expr}`", alert.hold, alert.action] for alert in ALERTS]
+    return _table(("alert", "severity", "fires while", "for", "what to do first"), rows)
 
 
 def data_types() -> str:
@@ -200,15 +257,22 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "configuration": configuration,
     "data-types": data_types,
     "errors": errors,
+    "metric-alerts": metric_alerts,
+    "metric-mapping": metric_mapping,
+    "metric-names": metric_names,
     "exchange-symbols": exchange_symbols,
+    "smartcache-targets": smartcache_targets,
 }
 """Each block's maker by the name that its markers carry."""
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "docs/how-to/prometheus/calib-alerts.yml": alerts_text,
+    "docs/how-to/prometheus/calib-dashboard.json": dashboard_text,
+    "docs/how-to/prometheus/calib-rules.yml": rules_text,
     "docs/reference/feeds.md": reference.page,
     **rules.pages(),
 }
-"""Makers of whole pages."""
+"""Makers of whole files."""
 
 
 def filled(page: str) -> str:
@@ -224,7 +288,8 @@ def current(page: Path, root: Path = ROOT) -> str:
 
 def stale(root: Path = ROOT) -> list[Path]:
     """Pages below ``docs/`` whose generated parts are not current."""
-    return [page for page in sorted(root.glob("docs/**/*.md")) if current(page, root) != _read(page)]
+    pages = {*root.glob("docs/**/*.md"), *(path for page in PAGES if (path := root / page).exists())}
+    return [page for page in sorted(pages) if current(page, root) != _read(page)]
 
 
 def _read(page: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.cli.times import parse_range, parse_time
@@ -19,6 +19,7 @@ from calib.files import locked
 if TYPE_CHECKING:
     from calib.config import Config
     from calib.evaluation.ab import ABOptions
+    from calib.metrics.text_file import JobResult
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
@@ -60,6 +61,7 @@ def ab(
     max_reject_ratio: options.MaxRejectRatio = None,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -90,16 +92,9 @@ def ab(
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
     with locked(Path(session.config["out"])):
-        return _evaluate(
-            session,
-            asked.start,
-            asked.end,
-            assign,
-            bucket or [],
-            strict=strict,
-            form=form_of(format_, open_),
-            open_=open_,
-        )
+        asked_report = (form_of(format_, open_), open_)
+        arms = (assign, bucket or [])
+        return _evaluate(session, asked.start, asked.end, *arms, strict=strict, prom=prom, report_form=asked_report)
 
 
 def _evaluate(
@@ -110,8 +105,8 @@ def _evaluate(
     buckets: list[str],
     *,
     strict: bool,
-    form: ReportFormat,
-    open_: bool,
+    prom: Path | None,
+    report_form: tuple[ReportFormat, bool],
 ) -> int:
     from calib.evaluation.ab import evaluate_ab
     from calib.experiments.settings import ABSettings
@@ -135,6 +130,7 @@ def _evaluate(
             note=session.note,
             progress=lambda lines, total: advance(lines / total),
         )
+    form, open_ = report_form
     paths = write_ab_report(report, out, form.value)
     if open_:
         open_report(session, paths)
@@ -146,6 +142,8 @@ def _evaluate(
     written = [str(path) for path in paths if path.suffix != ".svg"]
     lines = [*written, f"  {verdict}", f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     failed = violated or (unknown and strict)
+    if not failed:
+        success.write_prom(prom, session, _result(report))
     return session.finish(
         report | {"report": str(paths[0]), "files": [str(path) for path in paths]},
         lines,
@@ -168,6 +166,18 @@ def _options(config: Config, assign: str | None) -> ABOptions:
         taker_fee_bps=config["aggregate.taker_fee_bps"],
         tick_sample_rate=config["aggregate.tick_sample_rate"],
     )
+
+
+def _result(report: dict[str, Any]) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.feeds.reading.checkup import missing_by_kind
+    from calib.feeds.reading.days import DayFile
+    from calib.metrics.text_file import JobResult
+
+    inputs = report["inputs"]
+    files = [file for item in inputs if (file := DayFile.of(Path(item["file"]))) is not None]
+    missing = sum(len(days) for days in missing_by_kind(files).values()) if files else 0
+    return JobResult.of_inputs(inputs, missing)
 
 
 def _digest(report: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from calib.dataset.build import DatasetOptions
     from calib.dataset.model import Dataset
     from calib.dataset.plan import DatasetPlan
+    from calib.metrics.text_file import JobResult
 
 
 @command(
@@ -44,9 +45,7 @@ def aggregate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and written; write nothing.")
     ] = False,
-    prom: Annotated[
-        Path | None, typer.Option("--prom", metavar="FILE", help="Also write metrics as a text file, on success only.")
-    ] = None,
+    prom: options.Prom = None,
 ) -> int:
     """Cut feeds into one row per symbol and interval, drop the rows not fit to learn from, write the dataset.
 
@@ -119,8 +118,7 @@ def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom
     exit_code = 1 if verdict else 0
     if exit_code == 0:
         success.write_last_success(root, "aggregate", now, {"datasets": [str(path) for path in paths]})
-        if prom is not None:
-            success.write_prom(prom, "aggregate", now, _gauges(dataset))
+        success.write_prom(prom, session, _result(dataset))
     digest = _digest(dataset)
     return session.finish(_data(dataset, paths), [*map(str, paths), *digest], exit_code=exit_code, verdict=verdict)
 
@@ -174,19 +172,27 @@ def _data(dataset: Dataset, paths: list[Path]) -> dict[str, Any]:
     }
 
 
-def _gauges(dataset: Dataset) -> dict[str, tuple[str, dict[str, float] | float]]:
-    rejected: dict[str, float] = {}
-    for item in dataset.inputs:
-        for reason, count in item.rejected.items():
-            rejected[reason] = rejected.get(reason, 0) + count
-    missing = dataset.missing_days
-    return {
-        "intervals_kept": ("Intervals of the last dataset after the filters.", dataset.counts.kept),
-        "intervals_dropped": ("Intervals that a filter dropped, by reason.", dict(dataset.counts.dropped)),
-        "lines_used": ("Feed lines that were used.", sum(item.used for item in dataset.inputs)),
-        "lines_rejected": ("Feed lines that were rejected, by reason.", rejected),
-        "days_missing": ("Day files missing in the range.", len(missing.fills) + len(missing.pipeline_ticks)),
-    }
+def _result(dataset: Dataset) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+    from calib.reports.coverage import Coverage
+
+    counts, inputs = dataset.counts, dataset.inputs
+    used, rejected = sum(item.used for item in inputs), added(item.rejected for item in inputs)
+    missing = len(dataset.missing_days.fills) + len(dataset.missing_days.pipeline_ticks)
+    return JobResult(
+        used,
+        rejected,
+        share(counts.kept, counts.intervals),
+        Coverage.of(dataset).ratio,
+        {
+            "intervals_kept": counts.kept,
+            "intervals_dropped": counts.dropped,
+            "lines_used": used,
+            "lines_rejected": rejected,
+            "missing_files": missing,
+        },
+    )
 
 
 def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from calib._version import __version__
-from calib.cli import ab, aggregate, canary, check, config, demo, diff, import_, policy, replay, simulate, summary
+from calib.cli import (
+    ab,
+    aggregate,
+    canary,
+    check,
+    config,
+    demo,
+    diff,
+    import_,
+    metrics,
+    policy,
+    replay,
+    simulate,
+    summary,
+)
 from calib.cli.command import add
 from calib.cli.help import Group
 
@@ -53,5 +67,6 @@ app.add_typer(
     name="ab",
     epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
 )
+app.add_typer(metrics.app, name="metrics", epilog="Example: calib metrics alerts > calib-alerts.yml")
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
 app.add_typer(policy.app, name="policy")

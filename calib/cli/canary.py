@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import BadState, NoLines, UsageError
@@ -18,6 +18,7 @@ from calib.files import locked
 if TYPE_CHECKING:
     from calib.experiments.canary import CanaryController
     from calib.experiments.canary.controller import Check
+    from calib.metrics.text_file import JobResult
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
@@ -48,6 +49,7 @@ def check(
     advance: Annotated[bool, typer.Option("--advance", help="Take the next step where this one is done.")] = False,
     strict: Strict = False,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -63,7 +65,7 @@ def check(
         if advance and found.ready and not _at_the_end(controller):
             found = controller.advance(moment)
             session.note(f"advanced to {found.phase}")
-    return _finish(session, found, strict=strict)
+    return _finish(session, found, strict=strict, prom=prom)
 
 
 @app.command("advance", epilog="Example: calib canary advance")
@@ -74,6 +76,7 @@ def advance(
     symbols: options.Symbols = None,
     now: Now = None,
     max_reject_ratio: options.MaxRejectRatio = None,
+    prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -89,7 +92,7 @@ def advance(
         if not found.ready:
             return _finish(session, found, refused="may not advance: ")
         found = controller.advance(moment)
-    return _finish(session, found)
+    return _finish(session, found, prom=prom)
 
 
 @app.command("status", epilog="Example: calib canary status --output json")
@@ -281,7 +284,9 @@ def _at_the_end(controller: CanaryController) -> bool:
     return controller.progress.step + 1 >= len(controller.settings.schedule)
 
 
-def _finish(session: Session, found: Check, *, strict: bool = False, refused: str = "") -> int:
+def _finish(
+    session: Session, found: Check, *, strict: bool = False, refused: str = "", prom: Path | None = None
+) -> int:
     from calib.reports.canary import check_lines
 
     bad = found.state in ("VIOLATING", "ROLLED_BACK")
@@ -289,5 +294,15 @@ def _finish(session: Session, found: Check, *, strict: bool = False, refused: st
     if unknown and not refused:
         session.note(f"no verdict: {found.why}")
     failed = bad or bool(refused) or (unknown and strict)
+    if not failed:
+        success.write_prom(prom, session, _result(found))
     verdict = f"{refused}{found.state}: {found.phase}: {found.why}" if failed else ""
     return session.finish(found.to_json(), check_lines(found), exit_code=int(failed), verdict=verdict)
+
+
+def _result(found: Check) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, share
+
+    served = share(found.covered_s, found.needed_s)
+    return JobResult(found.measures.ticks, coverage_ratio=None if served is None else min(1.0, served))

@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from calib.cli import options
+from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_duration
 from calib.errors import UsageError
+
+if TYPE_CHECKING:
+    from calib.metrics.text_file import JobResult
 
 _MOST_JOBS: Final = 4
 _WORTH_WORKERS: Final = 64 << 20
@@ -37,6 +40,7 @@ def check(
     schema: Annotated[
         str | None, typer.Option("--schema", metavar="KIND", help="Print the JSON Schema of a feed, and nothing else.")
     ] = None,
+    prom: options.Prom = None,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -53,7 +57,7 @@ def check(
     if schema is not None:
         return _print_schema(session, schema)
     max_age_s = None if max_age is None else parse_duration(max_age)
-    return _check(session, paths or [Path(session.config["feeds"])], max_age_s, time.time(), rejects)
+    return _check(session, paths or [Path(session.config["feeds"])], max_age_s, time.time(), rejects, prom)
 
 
 def _print_schema(session: Session, kind: str) -> int:
@@ -68,7 +72,9 @@ def _print_schema(session: Session, kind: str) -> int:
     return session.finish(made, json.dumps(made, indent=2).splitlines())
 
 
-def _check(session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool) -> int:
+def _check(
+    session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool, prom: Path | None
+) -> int:
     from calib.cli import check_sequence
     from calib.engines.processes import Workers
     from calib.feeds.reading import checkup, days
@@ -111,7 +117,20 @@ def _check(session: Session, paths: list[Path], max_age_s: float | None, now: fl
         lines += [*_describe(health), *audits.describe(file), ""]
     lines += _days(missing)
     lines.append(_age(freshness))
+    if not verdict:
+        success.write_prom(prom, session, _result(found, missing))
     return session.finish(data, lines, exit_code=1 if verdict else 0, verdict=verdict)
+
+
+def _result(found: list[Any], missing: dict[str, list[date]]) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+
+    stats = [health.stats for health in found]
+    lines, used = sum(each.lines for each in stats), sum(each.used for each in stats)
+    gone = sum(len(days) for days in missing.values())
+    rejected = added(each.rejected for each in stats)
+    return JobResult(used, rejected, share(used, lines), share(len(found), len(found) + gone))
 
 
 def _files(paths: list[Path]) -> tuple[list[Any], list[str]]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calib.cli import options, signals
+from calib.cli import options, signals, success
 from calib.cli.output import Session
 from calib.files import locked
 
 if TYPE_CHECKING:
     from calib.importers import Import, Importer, LimitAs, Rejected
+    from calib.metrics.text_file import JobResult
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -46,6 +47,7 @@ def hummingbot(
         typer.Option("--limit-as", help="What a plain LIMIT order was; the file does not say [reject]."),
     ] = None,
     replace: Replace = False,
+    prom: options.Prom = None,
     max_reject_ratio: options.MaxRejectRatio = None,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -67,7 +69,14 @@ def hummingbot(
     )
     chosen: LimitAs = session.config["import.limit_as"]
     hint = "a plain LIMIT order may have rested or crossed, say which with --limit-as"
-    return run(session, HummingbotTrades(chosen), [Path(file) for file in files], replace, {"unknown_liquidity": hint})
+    return run(
+        session,
+        HummingbotTrades(chosen),
+        [Path(file) for file in files],
+        replace,
+        {"unknown_liquidity": hint},
+        prom=prom,
+    )
 
 
 @app.command(
@@ -78,6 +87,7 @@ def hftbacktest_collector(
     files: Annotated[list[str], typer.Argument(metavar="FILES...", help="The collector's files, plain or .gz.")],
     out: FeedsOut = None,
     replace: Replace = False,
+    prom: options.Prom = None,
     max_reject_ratio: options.MaxRejectRatio = None,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -97,7 +107,7 @@ def hftbacktest_collector(
         verbose=verbose,
         color=color,
     )
-    return run(session, HftbacktestCollector(), [Path(file) for file in files], replace, {})
+    return run(session, HftbacktestCollector(), [Path(file) for file in files], replace, {}, prom=prom)
 
 
 @app.command(
@@ -108,6 +118,7 @@ def tardis(
     files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Tardis' csv or csv.gz files.")],
     out: FeedsOut = None,
     replace: Replace = False,
+    prom: options.Prom = None,
     max_reject_ratio: options.MaxRejectRatio = None,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -127,7 +138,7 @@ def tardis(
         verbose=verbose,
         color=color,
     )
-    return run(session, Tardis(), [Path(file) for file in files], replace, {})
+    return run(session, Tardis(), [Path(file) for file in files], replace, {}, prom=prom)
 
 
 @app.command(
@@ -141,6 +152,7 @@ def binance_vision(
     ],
     out: FeedsOut = None,
     replace: Replace = False,
+    prom: options.Prom = None,
     max_reject_ratio: options.MaxRejectRatio = None,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -160,7 +172,7 @@ def binance_vision(
         verbose=verbose,
         color=color,
     )
-    return run(session, BinanceVision(), [Path(file) for file in files], replace, {})
+    return run(session, BinanceVision(), [Path(file) for file in files], replace, {}, prom=prom)
 
 
 @app.command(
@@ -174,6 +186,7 @@ def hftbacktest_npz(
         str | None, typer.Option("--symbol", metavar="SYM", help="The market of the files [from each file's name].")
     ] = None,
     replace: Replace = False,
+    prom: options.Prom = None,
     max_reject_ratio: options.MaxRejectRatio = None,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -193,7 +206,7 @@ def hftbacktest_npz(
         verbose=verbose,
         color=color,
     )
-    return run(session, HftbacktestNpz(symbol), [Path(file) for file in files], replace, {})
+    return run(session, HftbacktestNpz(symbol), [Path(file) for file in files], replace, {}, prom=prom)
 
 
 @app.command("cryptofeed", epilog="Example: calib import cryptofeed BINANCE-capture.0 --out artifacts/edge/feeds")
@@ -203,6 +216,7 @@ def cryptofeed(
     ],
     out: FeedsOut = None,
     replace: Replace = False,
+    prom: options.Prom = None,
     max_reject_ratio: options.MaxRejectRatio = None,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -223,10 +237,18 @@ def cryptofeed(
         color=color,
     )
     hint = "the recording was interrupted there, what the venue sent in between is missing"
-    return run(session, Cryptofeed(), [Path(file) for file in files], replace, {"reconnect": hint})
+    return run(session, Cryptofeed(), [Path(file) for file in files], replace, {"reconnect": hint}, prom=prom)
 
 
-def run(session: Session, importer: Importer, files: Sequence[Path], replace: bool, hints: dict[str, str]) -> int:
+def run(
+    session: Session,
+    importer: Importer,
+    files: Sequence[Path],
+    replace: bool,
+    hints: dict[str, str],
+    *,
+    prom: Path | None,
+) -> int:
     """Import and report: what every format's command does once it has its importer."""
     from calib.importers import Scratch, collect, stored_bytes, write_days
 
@@ -250,9 +272,19 @@ def run(session: Session, importer: Importer, files: Sequence[Path], replace: bo
         if count := sum(source.rejected[reason] for source in found.sources):
             session.note(f"{count} {'row' if count == 1 else 'rows'} rejected as {reason}: {hint}")
     verdict = "" if found.used else "no row became a record: nothing was written"
+    if found.used:
+        success.write_prom(prom, session, _result(found))
     return session.finish(
         _data(found, written), _lines(found, written), exit_code=0 if found.used else 1, verdict=verdict
     )
+
+
+def _result(found: Import) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+
+    rows = sum(source.rows for source in found.sources)
+    return JobResult(found.used, added(source.rejected for source in found.sources), share(found.used, rows))
 
 
 def _data(found: Import, written: list[tuple[Path, bool]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +55,9 @@ From = Annotated[str | None, typer.Option("--from", "--from-ts", metavar="TIME",
 To = Annotated[str | None, typer.Option("--to", "--to-ts", metavar="TIME", help="End of the range, exclusive.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="DURATION", help="The last 6h, 2d, ... until now.")]
 Day = Annotated[str | None, typer.Option("--day", metavar="DAY", help="One UTC day: yesterday, 2025-01-01, 20250101.")]
+Prom = Annotated[
+    Path | None, typer.Option("--prom", metavar="FILE", help="Also write metrics as a text file, on success only.")
+]
 MaxRejectRatio = Annotated[
     float | None,
     typer.Option("--max-reject-ratio", metavar="X", help="Share of bad lines per file that is tolerated [0.01]."),

@@ -12,11 +12,13 @@ import os
 import shutil
 import sys
 import textwrap
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
+from calib.clock import NS_PER_S
 from calib.config import Config
 from calib.errors import CalibError
 
@@ -53,6 +55,11 @@ class Session:
     notes: list[str] = field(default_factory=list)
     flags: dict[str, Any] = field(default_factory=dict)
     """The settings that were given as flags, by key."""
+    began_ns: int = field(default_factory=time.monotonic_ns)
+
+    def elapsed_s(self) -> float:
+        """How long the run has taken, s."""
+        return (time.monotonic_ns() - self.began_ns) / NS_PER_S
 
     def set_flags(self, flags: Mapping[str, Any]) -> None:
         """Take more settings from flags; None means not given."""

@@ -81,6 +81,7 @@ def replay(
     ] = None,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
+    prom: options.Prom = None,
 ) -> int:
     """Replay recorded books, ticks and fills through the real cache, and say what staleness cost.
 
@@ -104,17 +105,9 @@ def replay(
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
     workers = session.config["jobs"] or os.cpu_count() or 1
+    seen = (form_of(format_, open_), open_)
     asked = Asked(
-        span.start,
-        span.end,
-        tuple(fault or ()),
-        expand_reads,
-        features_out,
-        gate,
-        strict,
-        workers,
-        form_of(format_, open_),
-        open_,
+        span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, *seen, prom
     )
     with locked(Path(session.config["out"])):
         if sweep:
@@ -158,7 +151,7 @@ def _one(session: Session, asked: Asked) -> int:
     data = dict(outcome.data) | {"files": [str(path) for path in paths]}
     if asked.gate:
         data["gate"] = [one.as_data() for one in judged]
-    return finish_judged(session, asked, data, lines, judged)
+    return finish_judged(session, asked, data, lines, judged, [outcome.data])
 
 
 def _write_features(outcome: ReplayOutcome, path: Path) -> None:

@@ -16,6 +16,7 @@ from calib.cli.replay_setup import (
     settings_of,
     stamp_of,
     write_reports,
+    write_result,
 )
 from calib.config import Config, find_file
 from calib.errors import ConfigError, UsageError
@@ -48,7 +49,7 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     lines = [str(path) for path in write_reports(session, asked, name, report, encoded(data))]
     data |= {"files": list(lines)}
     lines += ["", *compare_tables(files, outcomes, gates).splitlines()]
-    return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate])
+    return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate], outcomes)
 
 
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
@@ -92,6 +93,8 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     data |= {"files": list(lines)}
     lines += ["", sweep_verdict(points, strict=asked.strict), "", *sweep_table(points).splitlines()]
     verdict = "no configuration meets the gate" if asked.gate and winner is None else ""
+    if not verdict:
+        write_result(session, asked, outcomes)
     return session.finish(data, lines, exit_code=int(bool(verdict)), verdict=verdict)
 
 

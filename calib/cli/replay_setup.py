@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from calib.cli import success
 from calib.cli.output import Session
 from calib.cli.report_options import ReportFormat, open_report
 from calib.config import Config
@@ -36,6 +37,7 @@ class Asked:
     jobs: int
     form: ReportFormat = ReportFormat.MD
     open: bool = False
+    prom: Path | None = None
 
 
 def settings_of(config: Config, asked: Asked) -> ReplaySettings:
@@ -96,8 +98,15 @@ def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[LimitResult]:
     return check_overall(outcome["overall"], limits_from(config.section("replay")))
 
 
-def finish_judged(session: Session, asked: Asked, data: Any, lines: list[str], judged: list[LimitResult]) -> int:
-    """Print the result; the exit code follows the gate."""
+def finish_judged(
+    session: Session,
+    asked: Asked,
+    data: Any,
+    lines: list[str],
+    judged: list[LimitResult],
+    outcomes: Sequence[Mapping[str, Any]],
+) -> int:
+    """Print the result, and write the text file of ``--prom``; the exit code follows the gate."""
     failed = [one.limit.name for one in judged if one.passed is False]
     unknown = [one.limit.name for one in judged if one.passed is None]
     if unknown:
@@ -105,7 +114,18 @@ def finish_judged(session: Session, asked: Asked, data: Any, lines: list[str], j
     if failed or (unknown and asked.strict):
         verdict = f"the gate is missed: {', '.join(dict.fromkeys(failed or unknown))}"
         return session.finish(data, lines, exit_code=1, verdict=verdict)
+    write_result(session, asked, outcomes)
     return session.finish(data, lines)
+
+
+def write_result(session: Session, asked: Asked, outcomes: Sequence[Mapping[str, Any]]) -> None:
+    """The text file of ``--prom``: reads of all replays, and the feeds that each of them read."""
+    from calib.metrics.text_file import JobResult
+
+    missing = sum(len(days) for days in outcomes[0]["missing_days"].values())
+    reads = sum(outcome["overall"]["reads"] for outcome in outcomes)
+    result = JobResult.of_inputs(outcomes[0]["inputs"], missing, rows=reads)
+    success.write_prom(asked.prom, session, result)
 
 
 def stamp_of(outcome: Mapping[str, Any]) -> str:

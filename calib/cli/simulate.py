@@ -13,6 +13,7 @@ import typer
 from calib.cli import options
 from calib.cli.command import command
 from calib.cli.output import Session
+from calib.cli.simulate_live import refuse_unused, serve_live
 from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
 
@@ -90,6 +91,14 @@ def simulate(
         bool, typer.Option("--compare", help="Write nothing: run the market with the cache off and on, and compare.")
     ] = False,
     gate: Annotated[bool, typer.Option("--gate", help="With --compare: exit 1 when the cache misses a limit.")] = False,
+    serve_metrics: Annotated[
+        int | None,
+        typer.Option(
+            "--serve-metrics",
+            metavar="PORT",
+            help="Run in real time and serve the bot's metrics; feeds only with --out.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace feeds that no simulation wrote.")] = False,
 ) -> int:
     """Write feeds of a simulated market and bot, through the loggers that a live bot uses."""
@@ -101,6 +110,16 @@ def simulate(
     session.set_flags({"feeds": out})
     if gate and not compare:
         raise UsageError("--gate judges a comparison", hint="Add --compare")
+    if serve_metrics is not None:
+        refuse_unused(
+            {
+                "--from": start != DEFAULT_START,
+                "--to": end is not None,
+                "--compare": compare,
+                "--hostile": hostile,
+                "--compress": compress is not None,
+            }
+        )
     begin, stop = _range(start, end, hours, minutes)
     plan = SimulationPlan(
         symbols=tuple(_names(symbols)),
@@ -121,6 +140,8 @@ def simulate(
             **_venue(latency, fault),
         ),
     )
+    if serve_metrics is not None:
+        return serve_live(session, plan, serve_metrics, None if out is None else Path(out))
     if compare:
         return _compare(session, plan, judged=gate)
     with session.progress("simulating", len(plan.symbols) * len(plan.hours())) as advance:

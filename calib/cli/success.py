@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from calib.errors import UnwritableOutput
-from calib.files import make_directory, write_atomic
+from calib.files import write_atomic
+
+if TYPE_CHECKING:
+    from calib.cli.output import Session
+    from calib.metrics.text_file import JobResult
 
 LAST_SUCCESS: Final = "_last_success.json"
 
@@ -27,46 +32,31 @@ def write_last_success(root: Path, command: str, now: float, facts: Mapping[str,
     return path
 
 
-def write_prom(
-    path: Path, command: str, now: float, gauges: Mapping[str, tuple[str, Mapping[str, float] | float]]
-) -> None:
-    """Write a text file for the node exporter's textfile collector.
+def write_prom(path: Path | None, session: Session, result: JobResult) -> None:
+    """Write the text file of ``--prom`` for the node exporter's textfile collector, whole or not at all.
 
     Parameters
     ----------
     path
-        The target, replaced whole; its name should end in ``.prom``.
-    command
-        Part of each name: ``calib_<command>_<gauge>``.
-    now
-        Unix seconds; becomes ``calib_<command>_last_success_timestamp_seconds``.
-    gauges
-        Name -> (what it means, its value, or its values by the label ``reason``).
+        The target; the exporter reads names that end in ``.prom``. None: the option was not given.
+    session
+        The run: its command and its beginning.
+    result
+        What it did.
 
     Raises
     ------
     UnwritableOutput
         Where the system refuses.
     """
-    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+    if path is None:
+        return
+    from calib.metrics.text_file import job_text
 
-    registry = CollectorRegistry()
-    name = f"calib_{command}_last_success_timestamp_seconds"
-    Gauge(name, f"When calib {command} last succeeded, Unix time.", registry=registry).set(now)
-    for gauge, (meaning, value) in gauges.items():
-        full = f"calib_{command}_{gauge}"
-        if isinstance(value, Mapping):
-            labelled = Gauge(full, meaning, ["reason"], registry=registry)
-            for reason, number in value.items():
-                labelled.labels(reason).set(number)
-        else:
-            Gauge(full, meaning, registry=registry).set(value)
-    make_directory(path.parent)
+    text = job_text(session.command, result, now=time.time(), duration_s=session.elapsed_s())
     try:
-        write_to_textfile(str(path), registry)
-    except OSError as error:
+        write_atomic(path, text)
+    except UnwritableOutput as error:
         raise UnwritableOutput(
-            f"cannot be written: {error.strerror or error}",
-            where=str(path),
-            hint="Give --prom a file in a directory that can be written",
+            error.what, where=error.where, hint="Give --prom a file in a directory that can be written"
         ) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calib.cli import options, success
 from calib.cli.command import command
 from calib.cli.output import Session
 from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
@@ -14,6 +15,7 @@ from calib.errors import UnreadableInput, UsageError
 from calib.feeds.settings import SETTINGS
 
 if TYPE_CHECKING:
+    from calib.metrics.text_file import JobResult
     from calib.reports.render import SummaryReport
 
 _READABLE = (".json", ".parquet", ".arrow")
@@ -35,6 +37,7 @@ def summary(
     ] = None,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
+    prom: options.Prom = None,
 ) -> int:
     """Sum up datasets: verdict, alerts, distributions, missing data, data quality, provenance.
 
@@ -49,14 +52,18 @@ def summary(
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     unusable: list[str] = []
+    reports: list[SummaryReport] = []
     for path in paths:
         report = render_summary(path, root, form=form_of(format_, open_).value, against=against)
         if open_:
             open_report(session, report.paths)
+        reports.append(report)
         data.append(_data(path, report))
         lines += _digest(report)
         if not report.summary.verdict.usable:
             unusable.append(f"{path}: {report.summary.verdict.reason}")
+    if not unusable:
+        success.write_prom(prom, session, _result(reports))
     verdict = f"not usable: {'; '.join(unusable)}" if unusable else ""
     return session.finish({"reports": data}, lines, exit_code=1 if unusable else 0, verdict=verdict)
 
@@ -122,3 +129,16 @@ def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
         "alerts": msgspec.to_builtins(summary.alerts),
         "distributions": msgspec.to_builtins(summary.distributions),
     }
+
+
+def _result(reports: list[SummaryReport]) -> JobResult:
+    """What the text file of ``--prom`` says."""
+    from calib.metrics.text_file import JobResult, added, share
+
+    summaries = [report.summary for report in reports]
+    counts = [summary.dataset.counts for summary in summaries]
+    intervals = sum(each.intervals for each in counts)
+    covered = [summary.coverage for summary in summaries]
+    coverage = share(sum(each.with_data for each in covered), sum(each.of_range for each in covered))
+    kept = share(sum(each.kept for each in counts), intervals)
+    return JobResult(intervals, added(each.dropped for each in counts), kept, coverage)

@@ -321,6 +321,14 @@ class ABHarness:
             return State.VIOLATING
         return (last.seed if self.settings.decision == "seed" else last.sound).state
 
+    @property
+    def rollbacks(self) -> dict[str, int]:
+        """Rollbacks so far by gate, those that an operator cleared included (the latest 100 of these)."""
+        cleared = [str(entry.get("rollback_id", "")) for entry in list(self._resets)]
+        latched = self.rollback
+        ids = [*cleared, *([] if latched is None else [str(latched["id"])])]
+        return dict(Counter(identity.partition("-")[2] for identity in ids))
+
     def status(self) -> dict[str, Any]:
         """Where the experiment stands, as plain data: state, latch, both verdicts, counts of what was left out."""
         with self._evaluating:

@@ -16,6 +16,7 @@ from calib.features.live.base import FillSeen, Smoothing
 from calib.features.rolling_quantile import RollingQuantile
 from calib.features.snapshot import FeatureSnapshot
 from calib.features.symbol import SymbolFeatures
+from calib.metrics.histogram import HistogramCounts
 
 _MAX: Final = float_info.max
 _SIGN: Final = {"buy": 1.0, "sell": -1.0}
@@ -111,6 +112,7 @@ class FeatureCollector:
         features = self._of(symbol)
         with features.lock:
             features.ticks += 1
+            features.tick_ms.observe(tick_total_ms)
             moment = self._now_ns() if now_ns is None else now_ns
             for take in features.on_tick:
                 take(tick_total_ms, moment)
@@ -228,6 +230,12 @@ class FeatureCollector:
         """How many ticks were recorded of ``symbol``."""
         features = self._symbols.get(symbol)
         return 0 if features is None else features.ticks
+
+    def tick_histograms(self) -> dict[str, HistogramCounts]:
+        """The durations of every symbol's ticks by bucket, ms."""
+        with self._lock:
+            symbols = list(self._symbols.items())
+        return {symbol: features.tick_ms.counts() for symbol, features in symbols}
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_lock"}

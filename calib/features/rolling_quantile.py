@@ -58,6 +58,10 @@ class RollingQuantile(Statistic):
     def get(self) -> float | None:
         return self.at(self.q)
 
+    def values(self) -> list[float]:
+        """The observations in the window, sorted; a copy."""
+        return list(self._sorted)
+
     def at(self, q: float) -> float | None:
         """Another quantile (0 to 1) of the same window; None of nothing."""
         ordered = self._sorted

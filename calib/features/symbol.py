@@ -10,6 +10,7 @@ from typing import Any, Final
 from calib.features.live.base import LiveFeature, Smoothing
 from calib.features.live.table import FEATURE_TABLE
 from calib.features.snapshot import FeatureSnapshot
+from calib.metrics.histogram import Histogram
 
 _EVENTS: Final = ("on_tick", "on_book", "on_quote", "on_queue", "on_quote_gone", "on_fill")
 
@@ -21,7 +22,7 @@ class SymbolFeatures:
     kind of event there is a tuple of the features' methods that take it, in the order of the table.
     """
 
-    __slots__ = ("features", "fills_maker", "fills_taker", "lock", "ticks", *_EVENTS)
+    __slots__ = ("features", "fills_maker", "fills_taker", "lock", "tick_ms", "ticks", *_EVENTS)
 
     on_tick: tuple[Callable[[float, int], None], ...]
     on_book: tuple[Callable[[float, float, int], None], ...]
@@ -35,6 +36,7 @@ class SymbolFeatures:
         self.features: dict[str, LiveFeature] = {}
         for kind in table:
             self.features[kind.name] = kind(replace(smoothing, earlier=self.features))
+        self.tick_ms = Histogram()
         self.ticks = 0
         self.fills_maker = 0
         self.fills_taker = 0
@@ -52,7 +54,7 @@ class SymbolFeatures:
             setattr(self, event, methods)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("features", "fills_maker", "fills_taker", "ticks")}
+        return {name: getattr(self, name) for name in ("features", "fills_maker", "fills_taker", "tick_ms", "ticks")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.lock = threading.Lock()

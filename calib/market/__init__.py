@@ -11,7 +11,7 @@ from calib.market.cache.md_cache import MDCache
 from calib.market.cache.orderbook_manager import OrderbookManager
 from calib.market.cache.protocols import CacheMetrics
 from calib.market.stream.backoff import Backoff
-from calib.market.stream.book_stream import BookStream, StreamSettings
+from calib.market.stream.book_stream import BookStream
 from calib.market.stream.checksum import KrakenChecksum, OkxChecksum
 from calib.market.stream.connection import Connection
 from calib.market.stream.messages import (
@@ -26,6 +26,7 @@ from calib.market.stream.messages import (
     StreamState,
 )
 from calib.market.stream.sequence import RULES, SequenceVerdict
+from calib.market.stream.settings import StreamSettings
 from calib.policy import CachePolicy
 
 __all__ = [

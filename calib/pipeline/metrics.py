@@ -6,6 +6,8 @@ from collections import OrderedDict
 from typing import Any, Final, overload
 
 from calib.features import RollingQuantile
+from calib.market.cache.quantile import quantile
+from calib.metrics.histogram import Histogram
 from calib.pipeline.context import ShadowAnswer
 
 _LABELS: Final = 256
@@ -15,11 +17,12 @@ _LABELS: Final = 256
 class _Symbol:
     """What is measured of one symbol's cache."""
 
-    __slots__ = ("age", "hits", "misses", "refresh")
+    __slots__ = ("age", "hits", "last_age_ms", "misses", "refresh")
 
     def __init__(self, window: int) -> None:
         self.hits = 0
         self.misses = 0
+        self.last_age_ms: float | None = None
         self.age = RollingQuantile(0.95, window)
         self.refresh = RollingQuantile(0.95, window)
 
@@ -35,6 +38,11 @@ class StageMetrics:
         Latest observations that a quantile looks at.
     max_symbols
         Symbols kept; the one heard of longest ago goes first, its counts stay in the totals.
+
+    Attributes
+    ----------
+    tick_ms, refresh_ms
+        Histograms of the durations of ticks and of refreshes that brought a book, ms.
 
     >>> metrics = StageMetrics()
     >>> metrics.get_md_cache_hit_ratio("X") is None
@@ -58,6 +66,8 @@ class StageMetrics:
         self._shadow_error_bps = RollingQuantile(0.95, window)
         self._shadow_took_ms = RollingQuantile(0.95, window)
         self._tick = RollingQuantile(0.95, window)
+        self.tick_ms = Histogram()
+        self.refresh_ms = Histogram()
         self.hits = 0
         self.misses = 0
         self.ticks = 0
@@ -85,6 +95,7 @@ class StageMetrics:
         self.ticks += 1
         self.deadline_misses += deadline_miss
         self._tick.update(total_ms)
+        self.tick_ms.observe(total_ms)
 
     def get_stage_p95_ms(self, stage: str) -> float | None:
         """Rolling 95th percentile of a stage, ms; None before its first run."""
@@ -109,7 +120,9 @@ class StageMetrics:
 
     def record_md_cache_age(self, symbol: str, age_ms: float) -> None:
         """Age of a book that was served, ms."""
-        self._symbol(symbol).age.update(age_ms)
+        kept = self._symbol(symbol)
+        kept.last_age_ms = age_ms
+        kept.age.update(age_ms)
 
     @overload
     def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None: ...
@@ -123,6 +136,15 @@ class StageMetrics:
         if latency_ms is None:
             symbol, latency_ms = "", float(symbol)
         self._symbol(str(symbol)).refresh.update(latency_ms)
+        self.refresh_ms.observe(latency_ms)
+
+    def record_md_cache_eviction(self, symbol: str) -> None:
+        """The cache gave a symbol up: it is forgotten here too, its reads stay in the totals."""
+        self._symbols.pop(symbol, None)
+
+    def get_md_refresh_latency_p95(self) -> float | None:
+        """95th percentile (linear) of the latest refreshes of all symbols, ms; None without any."""
+        return quantile((ms for kept in list(self._symbols.values()) for ms in kept.refresh.values()), 0.95)
 
     def get_md_cache_hit_ratio(self, symbol: str | None = None) -> float | None:
         """hits / (hits + misses), of a symbol or of all; None without reads."""
@@ -218,5 +240,6 @@ def _symbol_summary(kept: _Symbol) -> dict[str, Any]:
         "misses": kept.misses,
         "hit_ratio": _ratio(kept.hits, kept.misses),
         "age_ms": _quantiles(kept.age),
+        "last_age_ms": kept.last_age_ms,
         "refresh_ms": _quantiles(kept.refresh),
     }

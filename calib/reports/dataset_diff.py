@@ -41,7 +41,9 @@ def drift_report(new: Dataset, old: Dataset, old_name: str) -> tuple[str, dict[s
     """How a dataset drifted from an older one: Markdown below a heading, and its pictures."""
     found = diff_datasets(old, new)
     lines = _symbol_lines(found, ("gone", "new"))
-    against = f"Against {code(old_name)}, {moment(old.range.from_)} to {moment(old.range.to)} UTC: A is that one, B this one."
+    against = (
+        f"Against {code(old_name)}, {moment(old.range.from_)} to {moment(old.range.to)} UTC: A is that one, B this one."
+    )
     text = "\n\n".join([against, *shift_section(found.columns), "\n".join(lines) or "The symbols are the same."])
     return text, shift_pictures(found.columns)
 

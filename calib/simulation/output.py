@@ -108,7 +108,7 @@ def simulate(
     make_directory(directory)
     with locked(directory), _refusals(directory):
         ours = _own_files(directory)
-        foreign = sorted(_present(directory) - ours)
+        foreign = sorted(feed_files(directory) - ours)
         if foreign and not force:
             raise ForeignFiles(
                 f"holds feeds that no simulation wrote, or that were changed since: {_some(foreign)}",
@@ -128,7 +128,7 @@ def simulate(
 def _move(plan: SimulationPlan, staging: Path, directory: Path, ours: set[str]) -> Simulated:
     names = sorted(path.name for path in staging.iterdir())
     obsolete = {name for name in ours if name not in names}
-    obsolete |= {name for name in _present(directory) if name not in names and _day(name) in map(_day, names)}
+    obsolete |= {name for name in feed_files(directory) if name not in names and _day(name) in map(_day, names)}
     for name in obsolete:
         (directory / name).unlink()
     files = tuple(_examine(staging / name) for name in names)
@@ -151,7 +151,8 @@ def _copier(source: Path) -> Callable[[BinaryIO], None]:
     return copy
 
 
-def _present(directory: Path) -> set[str]:
+def feed_files(directory: Path) -> set[str]:
+    """Names of the feed files in a directory."""
     return {path.name for path in directory.iterdir() if _FEED_FILE.fullmatch(path.name)}
 
 
@@ -162,7 +163,7 @@ def _own_files(directory: Path) -> set[str]:
         listed = {entry["file"]: entry["sha256"] for entry in record["files"]} if record["schema"] == SCHEMA else {}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-    return {name for name in _present(directory) if name in listed and _is_same(directory / name, listed[name])}
+    return {name for name in feed_files(directory) if name in listed and _is_same(directory / name, listed[name])}
 
 
 def _is_same(path: Path, sha256: str) -> bool:

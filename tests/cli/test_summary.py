@@ -202,10 +202,15 @@ def test_a_report_is_opened_where_there_is_a_browser(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or len(opened) < 2)
+
+    def open_once(address: str) -> bool:
+        opened.append(address)
+        return len(opened) < 2
+
+    monkeypatch.setattr("webbrowser.open", open_once)
     [path] = write_dataset(made(40), root / "datasets")
     assert run(["summary", "-q", str(path), "--open"]) == 0
-    [address] = opened
+    address = opened[0]
     assert address.startswith("file:///")
     assert address.endswith(".html")
     assert run(["summary", str(path), "--open"]) == 0

@@ -14,7 +14,15 @@ HOW_TO = REPOSITORY / "docs" / "how-to"
 
 
 @pytest.mark.parametrize(
-    "page", ["embed-the-cache.md", "embed-in-a-bot.md", "replay-a-recording.md", "respond-to-a-cache-violation.md"]
+    "page",
+    [
+        "embed-the-cache.md",
+        "embed-in-a-bot.md",
+        "embed-the-smart-cache.md",
+        "replay-a-recording.md",
+        "respond-to-a-cache-violation.md",
+        "watch-a-bot.md",
+    ],
 )
 def test_the_example_runs_and_prints_what_the_page_says(page: str, tmp_path: Path) -> None:
     text = (HOW_TO / page).read_text(encoding="utf-8")

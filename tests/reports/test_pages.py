@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ def _hostile() -> RenderedReport:
     return summary_report(summarise('<script>"x"</script>', made), made, "<script>")
 
 
-REPORTS = {
+REPORTS: dict[str, Callable[[], RenderedReport]] = {
     "handmade": lambda: summary_report(summarise("handmade", handmade())),
     "empty": lambda: summary_report(summarise("empty", dataset([]))),
     "one row": lambda: summary_report(summarise("one", dataset([row("A", 0, net_bps=1.0, fills=1)]))),

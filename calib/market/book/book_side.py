@@ -76,20 +76,21 @@ class BookSide:
         Raises
         ------
         BadLevel, TypeError, ValueError
-            For a price or quantity that is none, see `not_levels`; some of the changes are then made.
+            For a price or quantity that is none, see `not_levels`; some of the changes are then made. A price of 0
+            with a quantity of 0 is passed over: venues send it to advance the id alone (KuCoin).
         """
         price: Any
         qty: Any
         levels, keys, sign, edge, unknown_prices = self.levels, self.keys, self.sign, self._edge, self.unknown_prices
         for price, qty in changes:
             if price.__class__ is not float:
-                price = float(price) if price.__class__ is str and len(price) <= DIGITS else price_key(price)
+                price = float(price) if price.__class__ is str and len(price) <= DIGITS else _key(price)
             if qty.__class__ is not float:
                 qty = quantity(qty)
             # A whole number of 1e-8 below 10^15 of them is canonical already.
             if price in levels or (
                 not (1e-8 <= price < 1e7 and (price * 1e8 + 0.5) // 1.0 / 1e8 == price)
-                and (price := price_key(price)) in levels
+                and (price := price_key(price) if price or qty else 0.0) in levels
             ):
                 if 0.0 < qty < _INF:
                     levels[price] = qty
@@ -142,6 +143,26 @@ class BookSide:
         prices = near if self.sign > 0 else [-key for key in near]
         return tuple(zip(prices, map(self.levels.__getitem__, prices), strict=True))
 
+    @property
+    def edge(self) -> float:
+        """The key of the worst level; infinite without any."""
+        return min((price * self.sign for price in self.levels), default=_INF)
+
+    def reaches(self, edge: float, count: int = 1) -> bool:
+        """Whether at least ``count`` levels have a key of ``edge`` or better.
+
+        >>> asks = BookSide(-1.0)
+        >>> asks.merge([(101.0, 1.0), (102.0, 1.0)])
+        >>> asks.reaches(-101.5), asks.reaches(-102.0, 2), asks.reaches(-101.5, 2)
+        (True, True, False)
+        """
+        keys = self.keys
+        return len(keys) >= count and keys[-count] >= edge
+
+    def count_to(self, edge: float) -> int:
+        """Number of levels in order with a key of ``edge`` or better; at least `REACH` are in order where there are."""
+        return len(self.keys) - bisect_left(self.keys, edge)
+
     def problems(self, name: str) -> list[str]:
         """What is wrong inside; see `calib.market.OrderBook.problems`."""
         levels, keys, found = self.levels, self.keys, []
@@ -163,6 +184,10 @@ class BookSide:
             del keys[:-count]
             self._edge = keys[0]
         self.keys = keys
+
+
+def _key(price: Any) -> float:
+    return price_key(price) if price else 0.0  # 0 is left to the caller, who knows the quantity
 
 
 def read_levels(changes: Iterable[Change]) -> dict[float, float]:

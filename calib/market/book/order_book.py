@@ -10,6 +10,7 @@ from calib.market.book.book_side import REACH, BookSide, Change, Level, not_leve
 
 BPS = 1e4
 _CACHED_DEPTHS = 8
+_NO_EDGE = float("-inf")
 
 
 class BookView(NamedTuple):
@@ -134,7 +135,7 @@ class OrderBook:
             self._views = {}
 
     def clear(self) -> None:
-        """Forget everything: an empty book is served to nobody."""
+        """Forget everything."""
         self._bids.clear()
         self._asks.clear()
         self._changed(None)
@@ -188,6 +189,23 @@ class OrderBook:
     def size(self) -> tuple[int, int]:
         """Number of levels of the bids and of the asks."""
         return len(self._bids.levels), len(self._asks.levels)
+
+    def reaches(self, bid_edge: float, ask_edge: float, count: int = 1) -> bool:
+        """Whether each side has ``count`` levels at its edge or better; an edge is a key (see `BookSide`).
+
+        An edge of minus infinity is none: such a side passes, empty or not.
+        """
+        return (bid_edge == _NO_EDGE or self._bids.reaches(bid_edge, count)) and (
+            ask_edge == _NO_EDGE or self._asks.reaches(ask_edge, count)
+        )
+
+    def edges(self) -> tuple[float, float]:
+        """The keys of the worst bid and ask, infinite without any."""
+        return self._bids.edge, self._asks.edge
+
+    def counts_to(self, bid_edge: float, ask_edge: float) -> tuple[int, int]:
+        """Number of bids and of asks at their edge or better, as far as they are in order."""
+        return self._bids.count_to(bid_edge), self._asks.count_to(ask_edge)
 
     def problems(self) -> list[str]:
         """What is wrong inside, which should be nothing ever: for tests, and for doubts in production.

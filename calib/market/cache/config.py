@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from calib.config import Config, Setting, setting, settings_of
 from calib.errors import ConfigError
+from calib.market.stream.sequence import RULES
 from calib.policy import ORDER_BOOK_LIMIT_MS
 
 SECTION: Final = "md_cache"
@@ -67,7 +68,8 @@ class MDCacheConfig:
     sequence_mode
         How ``expected_update_id`` of a read is compared: ``contiguous`` or ``ranged``.
     sequence_rule
-        The venue's rule for deltas: ``contiguous``, ``range`` (U/u) or ``previous`` (U/u/pu).
+        The venue's rule for deltas: ``contiguous``, ``range`` (U/u), ``previous`` (U/u/pu), ``rising``, ``connection``
+        or ``checksum``; see `calib.market.stream.sequence`.
 
     Raises
     ------
@@ -152,7 +154,7 @@ class MDCacheConfig:
     sequence_rule: str = setting(
         "contiguous",
         "The venue's rule by which a delta continues the one before",
-        choices=("contiguous", "range", "previous"),
+        choices=tuple(RULES),
     )
     followed: frozenset[str] = field(init=False, repr=False, compare=False)
     """The bounds that were not set."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calib.clock import NS_PER_MS
 from calib.market.book.order_book import BookView, OrderBook
 from calib.market.cache.freshness import Facts, TrustLevel
+from calib.market.stream.book_stream import BookStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ class MDCacheMeta(NamedTuple):
     sequence_gap
         Whether ``expected_update_id`` and the cached book did not go together.
     status
-        ``fresh``, ``stale``, ``coalesced`` (waited for a refresh that somebody else started), ``miss`` (waited for one
+        ``fresh``, ``stale``, ``coalesced`` (waited for a refresh that another read started), ``miss`` (waited for one
         of its own), ``withheld``, ``unavailable``, ``direct`` (the cache is switched off).
     source
         ``stream`` or ``rest``; None without a book.
@@ -51,9 +52,32 @@ class MDCacheMeta(NamedTuple):
     update_id: int | None
     cached_depth: int | None
 
+    def __getitem__(self, key: Any) -> Any:
+        """By position as every tuple, or by name: ``meta["cache_hit"]``.
+
+        Raises
+        ------
+        KeyError
+            For a name that there is none of.
+        """
+        if key.__class__ is not str:
+            return tuple.__getitem__(self, key)
+        if key not in MDCacheMeta._fields:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """By name, as a mapping would; ``default`` for a name that there is none of.
+
+        >>> meta = MDCacheMeta(True, 12.5, False, False, False, "fresh", "stream", 7, 50)
+        >>> meta["status"], meta[1], meta.get("nosuch", 0)
+        ('fresh', 12.5, 0)
+        """
+        return getattr(self, key) if key in MDCacheMeta._fields else default
+
 
 class LastSeen:
-    """When somebody last vouched for a book, monotonic ns. A stream's books have their `Connection` for it."""
+    """When a book was last known to be current, monotonic ns. A stream's books have their `Connection` for it."""
 
     __slots__ = ("alive_ns",)
 
@@ -82,14 +106,15 @@ class Reads:
 class MDCacheEntry:
     """A cached book with what the rules must know of it.
 
-    Readers only ever get its views, which are immutable: nobody can change what the next reader sees.
+    Readers only ever get its views, which are immutable: no reader can change what the next one sees.
 
     Parameters
     ----------
     book
         A live book that the stream changes, or a frozen one.
     depth
-        Levels a side that were asked for, even if the venue had fewer.
+        Levels a side that were asked for, even if the venue had fewer. Of a stream's book the attribute is what is
+        known of it, as of the last view or `facts`.
     standing
         What may be believed of it.
     pulse
@@ -98,6 +123,8 @@ class MDCacheEntry:
         Ages up to which it is fresh, and may be served as stale, by use case; decided by ``standing``.
     changed_ns
         When it last changed, monotonic ns.
+    stream
+        Which builds the book, None where a callback brought it: it knows how deep the book is known.
 
     >>> book = BookView("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 50)
     >>> entry = MDCacheEntry(book, 50, TrustLevel.LIVE, LastSeen(0), Bounds({}, {}), 0)
@@ -107,6 +134,7 @@ class MDCacheEntry:
 
     __slots__ = (
         "_book",
+        "_full_depth",
         "changed_ns",
         "depth",
         "fresh_ns",
@@ -115,6 +143,7 @@ class MDCacheEntry:
         "source",
         "stale_ns",
         "standing",
+        "stream",
         "update_id",
         "views",
     )
@@ -128,9 +157,11 @@ class MDCacheEntry:
         bounds: Bounds,
         changed_ns: int,
         reads: Reads | None = None,
+        stream: BookStream | None = None,
     ) -> None:
         self._book = book
-        self.depth = depth
+        self._full_depth = self.depth = depth
+        self.stream = stream
         self.pulse = pulse
         self.changed_ns = changed_ns
         self.update_id = book.update_id
@@ -149,7 +180,7 @@ class MDCacheEntry:
         self.changed_ns = now_ns
         self.update_id = self._book.update_id
         if self.views:
-            self.views = {}  # a new one: whoever holds the old may finish with it
+            self.views = {}  # a new one: a reader that holds the old may finish with it
 
     def age_ns(self, now_ns: int) -> int:
         """Age, never negative."""
@@ -167,22 +198,54 @@ class MDCacheEntry:
         """Whether it is older than ``ttl_ms``; exactly as old is not."""
         return self.age_ms(now_ns) > ttl_ms
 
+    @property
+    def symbol(self) -> str:
+        """Whose book it is."""
+        return self._book.symbol
+
+    @property
+    def orderbook(self) -> BookView | None:
+        """The book as deep as it is known, frozen."""
+        return self.view(self.known_depth())
+
+    @property
+    def timestamp_ms(self) -> float:
+        """The monotonic time from which its age counts, ms."""
+        return self.pulse.alive_ns / NS_PER_MS
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether a side of it is empty."""
+        book = self._book
+        return book.best_bid is None or book.best_ask is None
+
+    def known_depth(self) -> int:
+        """Levels a side that may be read now."""
+        stream = self.stream
+        if stream is not None:
+            self.depth = min(self._full_depth, stream.known_depth)
+        return self.depth
+
     def facts(self, now_ns: int) -> Facts:
         """What the rules ask."""
-        return Facts(self.age_ns(now_ns), self.standing, self.depth, self.update_id)
+        depth = self.known_depth()
+        verified = self.stream is not None
+        return Facts(self.age_ns(now_ns), self.standing, depth, self.update_id, verified, self.one_sided)
 
     def view(self, depth: int) -> BookView | None:
-        """The best ``depth`` levels, frozen once per change and depth; None where it is not that deep."""
+        """The best ``depth`` levels, frozen once per change and depth; None where it is not known that deep."""
         view = self.views.get(depth)
         return self._freeze(depth) if view is None else view
 
     def _freeze(self, depth: int) -> BookView | None:
-        if depth.__class__ is not int or not 1 <= depth <= self.depth:
+        if depth.__class__ is not int or not 1 <= depth <= self.known_depth():
             return None
         if len(self.views) >= _VIEWS:
             self.views = {}
         book = self._book
-        view = self.views[depth] = book.view(depth) if isinstance(book, OrderBook) else cut(book, depth)
+        view = book.view(depth) if isinstance(book, OrderBook) else cut(book, depth)
+        if view.bids and view.asks:  # the fast paths look here and nowhere else: they must not find a half book
+            self.views[depth] = view
         return view
 
 

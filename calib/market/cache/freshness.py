@@ -114,6 +114,10 @@ class Facts:
     standing: TrustLevel
     depth: int
     update_id: int | None
+    verified: bool = False
+    """Whether a stream of the cache's own builds it: its ids are judged where they are written."""
+    one_sided: bool = False
+    """Whether a side is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,11 @@ class Request:
     def as_guard(self) -> bool:
         """Whether the rules of guards apply."""
         return self.fresh_only or self.use_case is UseCase.GUARDS
+
+    @property
+    def needs_both_sides(self) -> bool:
+        """Whether a book with an empty side is of no use."""
+        return self.as_guard or self.use_case is UseCase.PRICING
 
 
 class ReadAction(enum.Enum):
@@ -158,6 +167,10 @@ class ReadDecision:
         Reason for which the cached book must go, else None.
     join_ns
         When waiting: only for a refresh that began at most this long ago; None: any.
+    lagging
+        The reader is behind a verified book.
+    ahead
+        The reader is ahead of a verified book by a gap.
     """
 
     action: ReadAction
@@ -165,11 +178,15 @@ class ReadDecision:
     sequence_gap: bool = False
     invalidate: str | None = None
     join_ns: int | None = None
+    lagging: bool = False
+    ahead: bool = False
 
 
-_FRESH: Final = ReadDecision(ReadAction.FRESH)
-_STALE: Final = ReadDecision(ReadAction.STALE)
-_WITHHOLD: Final = ReadDecision(ReadAction.WITHHOLD)
+_SERVED: Final = {
+    (action, lagging): ReadDecision(action, lagging=lagging)
+    for action in (ReadAction.FRESH, ReadAction.STALE, ReadAction.WITHHOLD)
+    for lagging in (False, True)
+}
 
 
 def decide(facts: Facts | None, request: Request, limits: Limits) -> ReadDecision:
@@ -193,16 +210,48 @@ def decide(facts: Facts | None, request: Request, limits: Limits) -> ReadDecisio
     if facts is None:
         return ReadDecision(ReadAction.WAIT, join_ns=join_ns)
     gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
+    lagging = ahead = False
+    if facts.verified and gap:
+        # Its own rule loses a verified book, no reader does: that one may have been slow, or hold a message more.
+        lagging, ahead = invalidate == "rewind", invalidate == "ws_gap"
+        gap, invalidate = not lagging, None
     shallow = request.depth > facts.depth
-    if gap or invalidate or shallow or facts.age_ns > POLICY_NS:
-        return ReadDecision(ReadAction.WAIT, shallow, gap, invalidate, join_ns)
+    half = facts.one_sided and request.needs_both_sides
+    if gap or invalidate or shallow or half or facts.age_ns > POLICY_NS:
+        return ReadDecision(ReadAction.WAIT, shallow, gap, invalidate, join_ns, lagging, ahead)
     if facts.age_ns <= _fresh_ns(facts, request, limits):
-        return _FRESH
+        return _SERVED[ReadAction.FRESH, lagging]
     if not _stale_allowed(facts, request, limits):
-        return ReadDecision(ReadAction.WAIT, join_ns=join_ns)
+        return ReadDecision(ReadAction.WAIT, join_ns=join_ns, lagging=lagging)
     if request.use_case is UseCase.PRICING and limits.skip_pricing_on_stale:
-        return _WITHHOLD
-    return _STALE if limits.stale_ok else ReadDecision(ReadAction.WAIT, join_ns=join_ns)
+        return _SERVED[ReadAction.WITHHOLD, lagging]
+    if not limits.stale_ok:
+        return ReadDecision(ReadAction.WAIT, join_ns=join_ns, lagging=lagging)
+    return _SERVED[ReadAction.STALE, lagging]
+
+
+def decide_refreshed(facts: Facts, request: Request, limits: Limits) -> ReadAction | None:
+    """What a reader who waited gets of the book that the refresh brought; None: nothing.
+
+    A body that arrives older than its use case allows is marked stale, as a cached book of that age would be. A suspect
+    book is refused to guards even where a body has confirmed it: only the next delta shows that nothing was lost.
+
+    >>> limits, request = Limits.of(MDCacheConfig()), Request(UseCase.PRICING, 5)
+    >>> late = Facts(age_ns=900 * NS_PER_MS, standing=TrustLevel.REST, depth=5, update_id=7)
+    >>> decide_refreshed(late, request, limits)
+    <ReadAction.STALE: 'stale'>
+    """
+    gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
+    suspect = facts.standing is TrustLevel.SUSPECT
+    if (gap and invalidate != "rewind") or request.depth > facts.depth or facts.age_ns > POLICY_NS:
+        return None
+    if (facts.one_sided and request.needs_both_sides) or (suspect and request.as_guard):
+        return None
+    pricing = request.use_case is UseCase.PRICING
+    use_case = UseCase.GUARDS if request.as_guard else request.use_case
+    if facts.age_ns <= limits.fresh_ns(TrustLevel.LIVE, use_case) and not (suspect and pricing):
+        return ReadAction.FRESH
+    return ReadAction.WITHHOLD if pricing and limits.skip_pricing_on_stale else ReadAction.STALE
 
 
 def last_resort(facts: Facts | None, request: Request, limits: Limits) -> bool:
@@ -210,10 +259,11 @@ def last_resort(facts: Facts | None, request: Request, limits: Limits) -> bool:
 
     Never a book that policy or integrity refuses: a REST body, a suspect or shallow one, one behind its stream.
     """
-    if facts is None or not limits.last_resort or facts.standing is not TrustLevel.LIVE:
+    if facts is None or not limits.last_resort or facts.standing is not TrustLevel.LIVE or facts.one_sided:
         return False
     gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
-    return not gap and not invalidate and request.depth <= facts.depth and facts.age_ns <= _hard_ns(request, limits)
+    fits = not gap or (facts.verified and invalidate == "rewind")
+    return fits and request.depth <= facts.depth and facts.age_ns <= _hard_ns(request, limits)
 
 
 def sequence_verdict(cached: int | None, expected: int | None, *, ranged: bool) -> tuple[bool, str | None]:

@@ -1,46 +1,38 @@
-"""The streams of a cache: feeds them what arrives, and carries out what they ask for."""
+"""What arrives on a bot's sockets: messages of books, signs of life, connections made and lost."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, cast
 
-from calib.clock import NS_PER_MS, NS_PER_S
-from calib.errors import InvalidSnapshot
-from calib.market.cache.entry import LastSeen, MDCacheEntry
+from calib.clock import NS_PER_MS
 from calib.market.cache.freshness import TrustLevel
-from calib.market.stream.book_stream import BookStream, StreamSettings
+from calib.market.cache.symbol_state import StreamSlot
+from calib.market.stream.book_stream import BookStream
+from calib.market.stream.checksum import Checksum
 from calib.market.stream.connection import Connection
-from calib.market.stream.messages import Action, Delta, Effect, Failed, Invalidated, Outcome, Reason, Resync, Snapshot
+from calib.market.stream.messages import Action, Delta, Reason, Snapshot
+from calib.market.stream.settings import StreamSettings
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
-    from calib.market.book.order_book import BookView
     from calib.market.cache.config import MDCacheConfig
     from calib.market.cache.entry_table import EntryTable
-    from calib.market.cache.refresh import RefreshResult
+    from calib.market.cache.snapshot_sync import SnapshotSync
     from calib.market.cache.symbol_state import SymbolState
 
-_CONNECTIONS = 1024
-"""Connections remembered; a bot that names each new socket anew must not fill the memory."""
+ChecksumSource = Checksum | Callable[[str], Checksum]
+"""A venue's checksum, of which every stream gets a copy, or a function that makes one for a symbol."""
 
-_LABELS: Final = {
-    Reason.REWIND: "rewind",
-    Reason.DUPLICATE: "rewind",
-    Reason.RESTART: "rewind",
-    Reason.CONNECT: "reconnect",
-    Reason.RECONNECT: "reconnect",
-    Reason.DISCONNECT: "reconnect",
-    Reason.MANUAL: "manual",
-    Reason.PRICE_JUMP: "price_jump",
-}
-"""The reasons of streams in the few words of the metrics; every other means that messages were lost: ``ws_gap``."""
+_CONNECTIONS: Final = 1024
+"""Connections remembered; a bot that gives each new socket a new name must not fill the memory."""
 
 
 class Ingest:
-    """Feeds streams and keeps their books in the store.
+    """Hands what arrives to the streams, and what they make of it to `SnapshotSync`.
 
     Parameters
     ----------
@@ -48,267 +40,190 @@ class Ingest:
         The bounds.
     store
         Where the books stand.
+    sync
+        Carries out what the streams ask for.
     now_ns
         Monotonic time.
     rng
         For the jitter of the streams' attempts.
-    can_fetch
-        Whether a callback is there that snapshots can be had from.
+    checksum
+        The venue's checksum, where it sends one.
     """
 
-    __slots__ = ("_can_fetch", "_config", "_links", "_now_ns", "_rng", "_settings", "_store")
+    __slots__ = ("_by_connection", "_checksum", "_config", "_links", "_now_ns", "_rng", "_settings", "_store", "_sync")
 
     def __init__(
         self,
         config: MDCacheConfig,
         store: EntryTable,
+        sync: SnapshotSync,
         now_ns: Callable[[], int],
         rng: random.Random,
-        *,
-        can_fetch: bool,
+        checksum: ChecksumSource | None,
     ) -> None:
         self._config = config
         self._store = store
+        self._sync = sync
         self._now_ns = now_ns
         self._rng = rng
-        self._can_fetch = can_fetch
+        self._checksum = checksum
         self._links: dict[str, Connection] = {}
-        self._settings = StreamSettings(sequence_rule=config.sequence_rule, snapshots="rest" if can_fetch else "stream")
+        snapshots = "rest" if sync.can_fetch else "stream"
+        self._settings = StreamSettings(sequence_rule=config.sequence_rule, snapshots=snapshots)
+        self._by_connection = config.sequence_rule == "connection"
 
     # --- what arrives
 
     def on_book(self, symbol: str, message: Snapshot | Delta, *, connection: str, depth: int | None = None) -> Action:
         """A message of a symbol's stream."""
         now_ns = self._now_ns()
-        state = self._store.state(symbol)
-        stream = self._stream(state, connection, now_ns)
-        if depth is not None:
-            state.stream_depth = min(depth, self._config.max_depth)
+        state = self._store.streamed(symbol)
+        if state is None:
+            self._store.ledger.refused_messages += 1
+            return Action.DROPPED
+        slot = self._slot(state, connection, depth, now_ns)
+        stream = slot.stream
         link = stream.connection
         silences = link.silences
+        if self._by_connection:
+            self._number(link, message.last_id if isinstance(message, Delta) else message.update_id, now_ns)
         if isinstance(message, Delta):
             outcome = stream.on_delta(message, now_ns)
         else:
             outcome = stream.on_snapshot(message, now_ns)
         if link.silences != silences:
             self._suspect_all(link)
-        self._settle(state, stream, outcome, now_ns)
+        if outcome.effects:
+            self._sync.carry_out(state, slot, outcome.effects, now_ns)
+        if outcome.action is Action.APPLIED and stream.live:
+            self._sync.serve(state, slot, now_ns)
+            if slot is state.standby:
+                self._sync.take_over(state, now_ns)
         return outcome.action
 
-    def on_alive(self, connection: str) -> None:
-        """Any frame of a connection."""
-        link = self._link(connection)
+    def on_alive(self, connection: str, sequence: int | None = None) -> None:
+        """Any frame of a connection; ``sequence`` is its number under the rule ``connection``."""
+        link, now_ns = self._link(connection), self._now_ns()
         silences = link.silences
-        link.alive(self._now_ns())
+        link.alive(now_ns)
+        if sequence is not None and self._by_connection:
+            self._number(link, sequence, now_ns)
         if link.silences != silences:
             self._suspect_all(link)
 
     def on_connect(self, connection: str) -> None:
         """A connection was made (again): every book of the one before is void."""
         link, now_ns = self._link(connection), self._now_ns()
-        for state, stream in self._streams(link):
-            self._carry_out(state, stream.connect(now_ns).effects, now_ns)
+        for state, slot in self._slots(link):
+            self._sync.carry_out(state, slot, slot.stream.connect(now_ns).effects, now_ns)
         link.connected(now_ns)
 
     def on_disconnect(self, connection: str) -> None:
         """A connection is gone: nothing of it is served until `on_connect`."""
         link, now_ns = self._link(connection), self._now_ns()
         link.disconnected()
-        for state, stream in self._streams(link):
-            state.stop_timer()
-            self._carry_out(state, stream.disconnect(now_ns).effects, now_ns)
+        for state, slot in self._slots(link):
+            self._sync.cancel(slot)
+            self._sync.carry_out(state, slot, slot.stream.disconnect(now_ns).effects, now_ns)
+            if slot is state.active and state.standby is not None:
+                state.active, state.standby = state.standby, slot  # in sync or not, it is the one that goes on
+            if slot is state.standby:
+                state.standby = None
 
-    def doubt(self, state: SymbolState, reason: str) -> None:
-        """The cached book was dropped for a reason of the owner's: the stream's own book is no better."""
-        if state.stream is not None:
-            now_ns = self._now_ns()
-            known = Reason(reason) if reason in tuple(Reason) else Reason.MANUAL
-            effects = state.stream.drop(known, now_ns).effects
-            self._carry_out(state, [effect for effect in effects if not isinstance(effect, Invalidated)], now_ns)
+    # --- what the owner says
+
+    def keeps_book(self, state: SymbolState, reason: str) -> bool:
+        """Whether the served book is a stream's that stays: doubted by the same watch a moment ago."""
+        stream = state.stream
+        return stream is not None and reason == "price_jump" and stream.live and not stream.may_doubt(self._now_ns())
+
+    def reset_stream(self, state: SymbolState, reason: str) -> None:
+        """The cached book was dropped for a reason of the owner's: a verified stream's book is no better."""
+        now_ns = self._now_ns()
+        known = Reason(reason) if reason in tuple(Reason) else Reason.MANUAL
+        for slot in state.slots():
+            slot.entry = None
+            effects = slot.stream.drop(known, now_ns).effects[1:]  # it was dropped, and counted, already
+            self._sync.carry_out(state, slot, effects, now_ns)
+
+    def resync(self, state: SymbolState) -> bool:
+        """Bring the symbol's streams in sync soon; False where it has none that is connected."""
+        now_ns = self._now_ns()
+        outcomes = [(slot, slot.stream.resync(now_ns)) for slot in state.slots()]
+        for slot, outcome in outcomes:
+            self._sync.carry_out(state, slot, outcome.effects, now_ns)
+        return any(slot.stream.connected for slot, _ in outcomes)
 
     def connection(self, name: str) -> Connection | None:
         """The connection of that name, where anything came on it."""
         return self._links.get(name)
 
-    # --- what a reader finds
-
-    def look(self, state: SymbolState, now_ns: int) -> MDCacheEntry | None:
-        """The cached entry as it must be judged now, its connection's later signs of life and silence considered."""
-        entry = self._store.entries.get(state.symbol)
-        stream = state.stream
-        if stream is None:
-            return entry
-        if state.owed is not None:
-            self._time(state, *state.owed)
-        if entry is None or entry is not state.live:
-            return entry
-        alive_ns = stream.connection.alive_ns
-        if alive_ns is not None and alive_ns > entry.pulse.alive_ns:
-            entry.pulse = stream.connection  # type: ignore[assignment]  # a connection that has spoken is a LastSeen
-        if entry.standing is TrustLevel.LIVE and stream.suspect(now_ns):
-            entry.stand(TrustLevel.SUSPECT, self._store.bounds[TrustLevel.SUSPECT])
-        return entry
-
-    # --- what a callback brought
-
-    def epoch(self, state: SymbolState) -> int:
-        """The epoch in which a request is made."""
-        return 0 if state.stream is None else state.stream.epoch
-
-    def offer(self, state: SymbolState, view: BookView, arrival: RefreshResult, now_ns: int) -> MDCacheEntry | None:
-        """Let the stream have a body that a callback brought; returns its entry where it serves the waiters better.
-
-        Raises
-        ------
-        calib.errors.InvalidSnapshot
-            Where it shows that it lags behind a book which itself is in doubt.
-        """
-        stream = state.stream
-        if stream is None or view.update_id is None:
-            return None
-        if stream.live and state.live is not None and self.look(state, now_ns) is state.live:
-            return self._compare(state, stream, state.live, view, arrival, now_ns)
-        if state.due is not None and state.due == arrival.epoch == stream.epoch and arrival.depth >= self._full(state):
-            return self._install(state, stream, view, arrival, now_ns)
-        return None
-
-    def unmet(self, state: SymbolState, arrival: RefreshResult) -> bool:
-        """Whether a snapshot is due that this body cannot be: it was asked for in an earlier epoch."""
-        return state.stream is not None and state.due == state.stream.epoch != arrival.epoch
-
-    def fetch_failed(self, state: SymbolState) -> None:
-        """The refresh failed that was to bring the stream's snapshot."""
-        if state.stream is not None and state.due is not None:
-            now_ns, epoch = self._now_ns(), state.due
-            state.due = None
-            self._carry_out(state, state.stream.resync_failed(epoch, now_ns).effects, now_ns)
-
     # --- how
 
-    def _stream(self, state: SymbolState, connection: str, now_ns: int) -> BookStream:
-        """The symbol's stream on that connection; the first message makes one, and so does another connection's."""
+    def _slot(self, state: SymbolState, connection: str, depth: int | None, now_ns: int) -> StreamSlot:
+        """The symbol's stream on that connection; the first message makes one.
+
+        One on another connection than the active stream's is kept up beside it (make before break): the book stays
+        until its own connection fails or is closed, and then the other one is there.
+        """
         link = self._link(connection)
-        stream = state.stream
-        if stream is None or stream.connection is not link:
-            if stream is not None:
-                self._carry_out(state, stream.disconnect(now_ns).effects, now_ns)
-            stream = state.stream = BookStream(state.symbol, link, random=self._rng.random, settings=self._settings)
-            state.stream_depth = self._config.max_depth
-            silences = link.silences
-            effects = stream.connect(now_ns).effects
-            if link.silences != silences:
-                self._suspect_all(link)
-            self._carry_out(state, effects, now_ns)
-        elif state.owed is not None:
-            self._time(state, *state.owed)
-        return stream
+        slot = state.active
+        if slot is None or slot.stream.connection is not link:
+            standby = state.standby
+            if slot is not None and standby is not None and standby.stream.connection is link:
+                slot = standby
+            else:
+                slot = self._connect(state, link, depth, now_ns)
+        if slot.deferred is not None:
+            self._sync.check_timer(state, slot)
+        if depth is not None:
+            slot.depth = min(depth, self._config.max_depth)
+            slot.stream.book.keep_levels = depth
+        return slot
 
-    def _settle(self, state: SymbolState, stream: BookStream, outcome: Outcome, now_ns: int) -> None:
-        if outcome.effects:
-            self._carry_out(state, outcome.effects, now_ns)
-        if outcome.action is Action.APPLIED and stream.live:
-            self._serve(state, stream, now_ns)
-
-    def _serve(self, state: SymbolState, stream: BookStream, now_ns: int) -> MDCacheEntry:
-        """The stream's book has changed and is verified: from now on it is what readers get."""
-        entry, store = state.live, self._store
-        if entry is None:
-            pulse: LastSeen = stream.connection  # type: ignore[assignment]  # a connection that has spoken is a LastSeen
-            entry = state.live = MDCacheEntry(
-                stream.book, state.stream_depth, TrustLevel.LIVE, pulse, store.live_bounds, now_ns, state.ledger.reads
-            )
+    def _connect(self, state: SymbolState, link: Connection, depth: int | None, now_ns: int) -> StreamSlot:
+        settings = self._settings if depth is None else replace(self._settings, keep_levels=depth)
+        stream = BookStream(
+            state.symbol,
+            link,
+            random=self._rng.random,
+            settings=settings,
+            checksum=self._checksum_of(state.symbol),
+            after=state.stream,
+        )
+        slot = StreamSlot(stream, self._config.max_depth)
+        if state.active is None:
+            state.active = slot
         else:
-            entry.changed(now_ns)
-            entry.pulse = stream.connection  # type: ignore[assignment]  # likewise
-            if entry.standing is not TrustLevel.LIVE:
-                entry.stand(TrustLevel.LIVE, store.live_bounds)
-        store.put(state, entry)
-        return entry
+            if state.standby is not None:
+                self._sync.cancel(state.standby)
+            state.standby = slot
+        silences = link.silences
+        effects = stream.connect(now_ns).effects
+        if link.silences != silences:
+            self._suspect_all(link)
+        self._sync.carry_out(state, slot, effects, now_ns)
+        return slot
 
-    def _compare(
-        self,
-        state: SymbolState,
-        stream: BookStream,
-        entry: MDCacheEntry,
-        view: BookView,
-        arrival: RefreshResult,
-        now_ns: int,
-    ) -> MDCacheEntry | None:
-        """A body beside a verified book never overwrites it: not newer, it confirms it; newer, the stream lags."""
-        last_id = stream.last_id
-        if view.update_id is None or last_id is None:
-            return None
-        if view.update_id > last_id:
-            if arrival.epoch == stream.epoch and arrival.depth >= self._full(state):
-                return self._install(state, stream, view, arrival, now_ns)
-            self._carry_out(state, stream.drop(Reason.BEHIND, now_ns).effects, now_ns)
-            return None
-        if entry.standing is TrustLevel.SUSPECT and view.update_id < last_id:
-            raise InvalidSnapshot(
-                f"{state.symbol}: the body's id {view.update_id} lies behind the suspect book's {last_id}",
-                hint="A lagging copy proves nothing about a silent stream",
-            )
-        if arrival.depth > entry.depth:
-            return None  # the body serves its waiters; the book stays
-        if arrival.began_ns > entry.pulse.alive_ns:
-            entry.pulse = LastSeen(arrival.began_ns)
-        return entry
+    def _checksum_of(self, symbol: str) -> Checksum | None:
+        checksum = self._checksum
+        if isinstance(checksum, type):
+            return cast("Checksum", checksum())
+        if checksum is None or isinstance(checksum, Checksum):
+            return copy.deepcopy(checksum)
+        return checksum(symbol)
 
-    def _install(
-        self, state: SymbolState, stream: BookStream, view: BookView, arrival: RefreshResult, now_ns: int
-    ) -> MDCacheEntry | None:
-        """The body is the snapshot that the stream needs."""
-        state.due = None
-        if view.update_id is None:
-            return None
-        snapshot = Snapshot(view.bids, view.asks, view.update_id, epoch=arrival.epoch)
-        outcome = stream.on_snapshot(snapshot, now_ns)
-        self._settle(state, stream, outcome, now_ns)
-        return state.live if state.live is not None and state.live.depth >= arrival.depth else None
-
-    def _full(self, state: SymbolState) -> int:
-        """Depth that a snapshot must have to stand for the stream's book."""
-        return min(state.stream_depth, self._config.max_depth)
+    def _number(self, link: Connection, sequence: int, now_ns: int) -> None:
+        """Under the rule ``connection`` a missing frame may have been any book's."""
+        if not link.number(sequence):
+            for state, slot in self._slots(link):
+                self._sync.carry_out(state, slot, slot.stream.drop(Reason.WS_GAP, now_ns).effects, now_ns)
 
     def _suspect_all(self, link: Connection) -> None:
         """A silence ended: every book of that connection is suspect until its next delta."""
-        for state, _ in self._streams(link):
-            if state.live is not None:
-                state.live.stand(TrustLevel.SUSPECT, self._store.bounds[TrustLevel.SUSPECT])
-
-    def _carry_out(self, state: SymbolState, effects: tuple[Effect, ...] | list[Effect], now_ns: int) -> None:
-        for effect in effects:
-            match effect:
-                case Invalidated(reason):
-                    if reason not in _LABELS and state.stream is not None:
-                        state.stream.connection.lost_continuity()
-                    self._store.drop(state, _LABELS.get(reason, "ws_gap"))
-                case Resync(epoch, delay_ns):
-                    state.due = None
-                    self._time(state, epoch, now_ns + delay_ns)
-                case Failed():
-                    state.stop_timer()
-                    state.due = None
-                    self._store.drop(state, "ws_gap")
-
-    def _time(self, state: SymbolState, epoch: int, at_ns: int) -> None:
-        """Ask for a snapshot at that time; without a running loop the next read or message sees to it."""
-        state.stop_timer()
-        if not self._can_fetch:
-            return  # the venue pushes one, or the owner brings one
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            state.owed = (epoch, at_ns)
-            return
-        delay_s = max(0, at_ns - self._now_ns()) / NS_PER_S
-        state.timer = loop.call_later(delay_s, self._fetch, state, epoch)
-
-    def _fetch(self, state: SymbolState, epoch: int) -> None:
-        state.timer = None
-        if state.stream is not None and state.stream.resync_started(epoch, self._now_ns()):
-            state.due = epoch
-            state.refresh.start(self._full(state))
+        for _, slot in self._slots(link):
+            if slot.entry is not None:
+                slot.entry.stand(TrustLevel.SUSPECT, self._store.bounds[TrustLevel.SUSPECT])
 
     def _link(self, name: str) -> Connection:
         link = self._links.get(name)
@@ -320,13 +235,14 @@ class Ingest:
         return link
 
     def _forget_links(self) -> None:
-        used = {state.stream.connection.name for state in self._store.states.values() if state.stream is not None}
+        used = {slot.stream.connection.name for state in self._store.states.values() for slot in state.slots()}
         for name in [name for name in self._links if name not in used]:
             del self._links[name]
 
-    def _streams(self, link: Connection) -> list[tuple[SymbolState, BookStream]]:
+    def _slots(self, link: Connection) -> list[tuple[SymbolState, StreamSlot]]:
         return [
-            (state, state.stream)
+            (state, slot)
             for state in self._store.states.values()
-            if state.stream is not None and state.stream.connection is link
+            for slot in state.slots()
+            if slot.stream.connection is link
         ]

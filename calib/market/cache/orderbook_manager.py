@@ -49,6 +49,7 @@ class OrderbookManager:
         book: Snapshot | Delta | OrderBook | BookView | Mapping[str, Any],
         *,
         connection: str = "main",
+        depth: int | None = None,
     ) -> Action:
         """A message of the stream: a whole book, which replaces the one before, or a `Delta` that continues it.
 
@@ -61,6 +62,9 @@ class OrderbookManager:
             a `BookView`.
         connection
             The socket that it came on; see `MDCache.on_alive`, `MDCache.on_connect` and `MDCache.on_disconnect`.
+        depth
+            Levels a side of the subscription, where the venue sends no more than so many; None: a view's own depth,
+            and any other book is the whole one.
 
         Returns
         -------
@@ -73,11 +77,12 @@ class OrderbookManager:
             For what is not a book, or one that says that it was asked for (``"source": "rest"``).
         """
         if isinstance(book, Snapshot | Delta):
-            return self.cache.on_book(symbol, book, connection=connection)
+            return self.cache.on_book(symbol, book, connection=connection, depth=depth)
         if isinstance(book, Mapping):
             book = {"update_id": None, **book}
-        depth = self._levels(book)
-        view, source = read_body(symbol, book, depth, Source.STREAM)
+        if depth is None and isinstance(book, BookView):
+            depth = min(book.depth, self.cache.config.max_depth)
+        view, source = read_body(symbol, book, self._levels(book), Source.STREAM)
         if source is not Source.STREAM:
             raise InvalidSnapshot(f"{symbol}: a book of source {source.value}", hint="Only books of a stream are kept")
         update_id = view.update_id

@@ -1,4 +1,4 @@
-"""The refresh of one symbol: one at a time, shared by all who wait, harmed by none who leaves."""
+"""The refresh of one symbol: one at a time, shared by all who wait; a cancelled waiter does not affect the others."""
 
 from __future__ import annotations
 
@@ -10,19 +10,32 @@ from calib.clock import NS_PER_S
 from calib.market.cache.entry import MDCacheEntry
 
 MAX_RESTARTS: Final = 4
-"""An invalidation or a deeper request makes a running refresh begin again so often at most."""
+"""An invalidation or a deeper request makes a running refresh begin again this many times at most."""
 
 RefreshCallback = Callable[[str, int], Awaitable[Any]]
 """``async (symbol, depth) -> body``: a mapping with bids, asks, update_id and perhaps source, or an order book."""
 
 
 class RefreshResult(NamedTuple):
-    """A body that a callback brought: the depth and the moment of its request, and the epoch in which it was made."""
+    """A body that a callback brought.
+
+    Parameters
+    ----------
+    body
+        As it came.
+    depth, began_ns
+        Of its request.
+    ticket
+        What `RefreshHost.begins` said when it was made.
+    superseded
+        Whether an invalidation has come since: a stream may judge it by its ids, but it must not be stored.
+    """
 
     body: Any
     depth: int
     began_ns: int
-    epoch: int
+    ticket: Any
+    superseded: bool = False
 
 
 class RefreshHost(Protocol):
@@ -36,14 +49,14 @@ class RefreshHost(Protocol):
         """A refresh runs from now on."""
         ...
 
-    def begins(self, symbol: str) -> int:
-        """A request is about to be made; the number is handed back with its body."""
+    def begins(self, symbol: str) -> Any:
+        """A request is about to be made; what is returned comes back with its body."""
         ...
 
-    def accept(self, symbol: str, arrival: RefreshResult) -> MDCacheEntry | None:
+    def accept(self, symbol: str, result: RefreshResult) -> MDCacheEntry | None:
         """Check a body, store it, and return what its waiters get; None makes the refresh begin again.
 
-        Raises an exception where the body is no order book.
+        Raises an exception where the body is not an order book.
         """
         ...
 
@@ -59,26 +72,30 @@ class RefreshHost(Protocol):
 class _Waiter:
     """One reader who waits.
 
-    ``first_attempt`` is the earliest attempt (by number: times can tie) whose result he may be given.
+    ``first_attempt`` is the earliest attempt (by number: times can tie) whose result it may be given; ``generation``
+    counts the invalidations at the time when it was given one.
     """
 
-    __slots__ = ("depth", "first_attempt", "future")
+    __slots__ = ("depth", "first_attempt", "future", "generation")
 
     def __init__(self, future: asyncio.Future[MDCacheEntry | None], depth: int, first_attempt: int) -> None:
         self.future = future
         self.depth = depth
         self.first_attempt = first_attempt
+        self.generation = 0
 
-    def resolve(self, entry: MDCacheEntry | None) -> None:
-        if not self.future.done():  # he may have been cancelled, or given up, in this very round of the loop
+    def resolve(self, entry: MDCacheEntry | None, generation: int = 0) -> None:
+        if not self.future.done():  # it may have been cancelled, or given up, in this very round of the loop
+            self.generation = generation
             self.future.set_result(entry)
 
 
 class Refresh:
     """The refreshes of one symbol, one after the other, never two at once.
 
-    A task of its own runs the callback, so that no reader is the leader: whoever leaves, leaves alone, and the book is
-    refreshed even when all have left. Readers wait on futures of their own.
+    A task of its own runs the callback, so that no reader is the leader: a reader that leaves does not affect the
+    others, and the book is refreshed even when all have left. Readers wait on futures of their own. Where the loop of
+    a refresh is not the one that runs now, that loop has ended with it: the refresh is given up for a new one.
 
     Parameters
     ----------
@@ -92,8 +109,8 @@ class Refresh:
         Longest duration of one refresh with its restarts.
     """
 
-    __slots__ = ("_attempt", "_began_ns", "_callback", "_depth", "_expired", "_generation", "_host", "_task",
-                 "_timeout_ns", "_waiters", "_wanted", "symbol")  # fmt: skip
+    __slots__ = ("_attempt", "_began_ns", "_callback", "_depth", "_expired", "_generation", "_host", "_loop",
+                 "_task", "_timeout_ns", "_waiters", "_wanted", "symbol")  # fmt: skip
 
     def __init__(self, symbol: str, callback: RefreshCallback, host: RefreshHost, timeout_ns: int) -> None:
         self.symbol = symbol
@@ -101,6 +118,7 @@ class Refresh:
         self._host = host
         self._timeout_ns = timeout_ns
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiters: dict[_Waiter, None] = {}
         self._attempt = 0
         self._began_ns: int | None = None
@@ -112,7 +130,7 @@ class Refresh:
     @property
     def running(self) -> bool:
         """Whether a refresh runs, or is about to."""
-        return self._task is not None
+        return self._loop is not None
 
     def invalidated(self) -> None:
         """What is being fetched was asked for before the invalidation: it must not be stored."""
@@ -120,8 +138,9 @@ class Refresh:
 
     def start(self, depth: int) -> None:
         """Refresh in the background; one that runs already is made to bring that depth too."""
+        self.leave_dead_loop()
         self._wanted = max(self._wanted, depth)
-        if self._task is None:
+        if self._loop is None:
             self._launch()
 
     async def wait(
@@ -141,20 +160,21 @@ class Refresh:
         Returns
         -------
         MDCacheEntry or None
-            None where the refresh failed, or was late.
+            None where the refresh failed, was late, or what it brought was invalidated before the reader woke.
         """
+        self.leave_dead_loop()
         if self._expired:
-            return (
-                None  # a callback that ignores its cancellation still runs: a second one beside it would break the rule
-            )
+            return None  # a callback that ignores its cancellation still runs: a second one would break the rule
         loop = asyncio.get_running_loop()
         waiter = _Waiter(loop.create_future(), depth, self._first_attempt(join_ns))
         self._waiters[waiter] = None
-        if self._task is None:
+        if self._loop is None:
             self._launch()
         timer = None if timeout_ns is None else loop.call_later(timeout_ns / NS_PER_S, waiter.resolve, None)
         try:
-            return await waiter.future
+            entry = await waiter.future
+            # Between the refresh's end and this line the stream may have lost its book, or the owner dropped it.
+            return entry if entry is None or waiter.generation == self._generation else None
         finally:
             self._waiters.pop(waiter, None)
             if timer is not None:
@@ -162,6 +182,7 @@ class Refresh:
 
     async def close(self) -> None:
         """Cancel what runs; its waiters get nothing."""
+        self.leave_dead_loop()
         task = self._task
         if task is not None:
             task.cancel()
@@ -175,18 +196,31 @@ class Refresh:
         return self._attempt + 1 if too_old else self._attempt
 
     def _launch(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(), name=f"calib refresh {self.symbol}")
-        self._task = task
+        loop = self._loop = asyncio.get_running_loop()
         self._host.refresh_started(self.symbol)
+        task = loop.create_task(self._run(), name=f"calib refresh {self.symbol}")
+        self._task = task
         task.add_done_callback(self._done)
 
+    def leave_dead_loop(self) -> None:
+        """Give up a refresh whose loop no longer runs: its task will never go on, nor will its waiters wake."""
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            self._waiters.clear()
+            self._finish()
+
     async def _run(self) -> None:
+        if self._task is None:
+            # An eager task (CPython 3.12) runs its first step inside `create_task`: before anyone holds the task.
+            await asyncio.sleep(0)
+        task = self._task
         try:
             await self._refresh()
-            while self._waiters:  # readers for whom that refresh had begun too early
+            # Readers for whom that refresh had begun too early, and snapshots asked for while a callback hung.
+            while self._task is task and (self._waiters or self._wanted):
                 await self._refresh()
         finally:
-            self._finish()
+            if self._task is task:  # by identity: after a change of loops another one runs
+                self._finish()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         """A task that is cancelled before its first step runs nothing of `_run`: its waiters would wait for ever."""
@@ -194,7 +228,7 @@ class Refresh:
             self._finish()
 
     def _finish(self) -> None:
-        self._task = None
+        self._task = self._loop = None
         self._began_ns = None
         self._expired = False
         self._wanted = 0
@@ -203,7 +237,8 @@ class Refresh:
 
     async def _refresh(self) -> None:
         """One refresh: up to 1 + `MAX_RESTARTS` attempts under one timeout."""
-        timer = asyncio.get_running_loop().call_later(self._timeout_ns / NS_PER_S, self._expire)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._timeout_ns / NS_PER_S, self._expire)
         try:
             for _ in range(1 + MAX_RESTARTS):
                 if await self._once():
@@ -211,7 +246,8 @@ class Refresh:
             self._fail("restarted too often")
         finally:
             timer.cancel()
-            self._began_ns = None
+            if self._loop is loop:  # else a dead loop's coroutine is being thrown away, and another refresh runs
+                self._began_ns = None
 
     async def _once(self) -> bool:
         """One attempt; False asks for another."""
@@ -219,15 +255,15 @@ class Refresh:
         # With all waiters gone, a restart asks for the same again.
         self._depth = depth = max(self._wanted, *(waiter.depth for waiter in self._waiters), 0) or self._depth
         self._attempt += 1
-        epoch = self._host.begins(self.symbol)
+        ticket = self._host.begins(self.symbol)
         self._began_ns = began_ns = self._host.now_ns()
         try:
             body = await self._callback(self.symbol, depth)
             if self._settle_expiry():
                 return True
-            if generation != self._generation:
-                return False  # stored now, it would bring back what was just invalidated
-            entry = self._host.accept(self.symbol, RefreshResult(body, depth, began_ns, epoch))
+            # Stored after an invalidation it would bring back what was just dropped.
+            superseded = generation != self._generation
+            entry = self._host.accept(self.symbol, RefreshResult(body, depth, began_ns, ticket, superseded))
         except asyncio.CancelledError as error:
             if self._settle_expiry():
                 return True
@@ -236,7 +272,8 @@ class Refresh:
             self._fail(error)  # the callback's own inner task was cancelled: a failure like any other
             return True
         except Exception as error:
-            self._fail(error)
+            if not self._settle_expiry():  # else that is how the callback takes its cancellation: counted already
+                self._fail(error)
             return True
         if entry is None:
             return False
@@ -258,7 +295,7 @@ class Refresh:
     def _resolve(self, waiters: list[_Waiter], entry: MDCacheEntry | None) -> None:
         for waiter in waiters:
             self._waiters.pop(waiter, None)
-            waiter.resolve(entry)
+            waiter.resolve(entry, self._generation)
 
     def _expire(self) -> None:
         """The timeout: let the waiters go first, the callback may take its cancellation badly."""

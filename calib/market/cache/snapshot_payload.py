@@ -31,7 +31,7 @@ def read_body(symbol: str, body: Any, depth: int, default: Source) -> tuple[Book
     Raises
     ------
     calib.errors.InvalidSnapshot, calib.errors.BadLevel
-        Where it is no book, another symbol's, shallower than it was asked for, or crossed.
+        Where it is not a book, another symbol's, shallower than it was asked for, crossed, or without any level.
 
     >>> body = {"symbol": "X", "bids": [["99.5", "1"]], "asks": [["100", "2"]], "update_id": 7}
     >>> read_body("X", body, 50, Source.REST)[0].best_bid
@@ -45,6 +45,10 @@ def read_body(symbol: str, body: Any, depth: int, default: Source) -> tuple[Book
         view, source = _from_mapping(symbol, body, depth), _source(body, default)
     else:
         raise InvalidSnapshot(f"{symbol}: the callback returned {type(body).__name__}, no order book", hint=_HINT)
+    if not view.bids and not view.asks:
+        raise InvalidSnapshot(
+            f"{symbol}: the body has no levels at all", hint="A venue in maintenance answers so: treat it as an error"
+        )
     if view.bids and view.asks and view.bids[0][0] > view.asks[0][0]:
         raise InvalidSnapshot(
             f"{symbol}: the body is crossed, bid {view.bids[0][0]} above ask {view.asks[0][0]}",

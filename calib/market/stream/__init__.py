@@ -1,7 +1,7 @@
 """How a stream of messages becomes a verified book: messages, sequence rules, resync, checksums."""
 
 from calib.market.stream.backoff import Backoff
-from calib.market.stream.book_stream import BookStream, StreamSettings
+from calib.market.stream.book_stream import BookStream
 from calib.market.stream.checksum import KrakenChecksum, OkxChecksum
 from calib.market.stream.connection import Connection
 from calib.market.stream.messages import (
@@ -16,6 +16,7 @@ from calib.market.stream.messages import (
     StreamState,
 )
 from calib.market.stream.sequence import RULES, SequenceVerdict
+from calib.market.stream.settings import StreamSettings
 
 __all__ = [
     "RULES",

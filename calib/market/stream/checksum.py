@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from calib.market.book.prices import Number, price_key
 from calib.market.stream.messages import Delta, Snapshot
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from calib.market.book.order_book import OrderBook
 
 
+@runtime_checkable
 class Checksum(Protocol):
     """A venue's rule. It must be shown every message that goes into the book, in order, after it went in."""
 
@@ -35,6 +36,7 @@ class KrakenChecksum:
     ----------
     price_decimals, qty_decimals
         Decimals of the pair, for prices and quantities that do not come as texts (WebSocket v2 sends JSON numbers).
+        Without them a number is written out in plain digits, without trailing zeros.
 
     >>> KrakenChecksum().text([("0.05005", "0.00000500")], [("0.05000", "0.00000500")])
     '50055005000500'
@@ -65,6 +67,8 @@ class OkxChecksum:
     price_decimals, qty_decimals
         As for `KrakenChecksum`; OKX sends texts.
 
+    A checksum of 0 counts as absent: OKX sends 0 since it has given the checksum up.
+
     >>> OkxChecksum().text([("3366.1", "7")], [("3366.8", "9"), ("3368", "8")])
     '3366.1:7:3366.8:9:3368:8'
     """
@@ -76,7 +80,7 @@ class OkxChecksum:
 
     def holds(self, book: OrderBook, message: Snapshot | Delta) -> bool:
         bids, asks = self._texts.top(book, message, self.depth)
-        return message.checksum is None or zlib.crc32(self.text(bids, asks).encode()) == message.checksum % 2**32
+        return not message.checksum or zlib.crc32(self.text(bids, asks).encode()) == message.checksum % 2**32
 
     @staticmethod
     def text(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> str:
@@ -133,4 +137,4 @@ def _text(number: Number, decimals: int | None) -> str:
         return number
     if decimals is not None:
         return f"{number:.{decimals}f}"
-    return format(number, "f") if isinstance(number, Decimal) else f"{number:.15g}"
+    return format(number if isinstance(number, Decimal) else Decimal(f"{number:.15g}"), "f")

@@ -25,6 +25,9 @@ class Snapshot(NamedTuple):
         the stream itself: it stands in order among the deltas, needs no bridge and replaces the book.
     checksum
         The venue's checksum of it, where it sends one.
+    depth
+        Levels a side that were asked for: of a side with that many no level beyond the last is known. A side with fewer
+        is whole, and so is every side where this is None.
     """
 
     bids: Sequence[Change]
@@ -32,6 +35,7 @@ class Snapshot(NamedTuple):
     update_id: int
     epoch: int | None = None
     checksum: int | None = None
+    depth: int | None = None
 
 
 class Delta(NamedTuple):
@@ -59,7 +63,7 @@ class StreamState(StrEnum):
     GAP = "gap"
     """Out of sync, waiting for the next attempt. Nothing is served."""
     FAILED = "failed"
-    """Every attempt failed. Nothing is served until the next connection."""
+    """The fast attempts failed: the next ones come at the longest pause. Nothing is served until a good snapshot."""
 
 
 class Reason(StrEnum):
@@ -79,6 +83,12 @@ class Reason(StrEnum):
     PRICE_JUMP = "price_jump"
     BEHIND = "behind"
     """A snapshot shows that the stream's book lags."""
+    DEPTH = "depth"
+    """The price ran through all levels of a side that the snapshot had: its best ones may be missing."""
+    READER = "reader"
+    """A reader has seen messages that the book lacks."""
+    OTHER_NUMBERING = "other_numbering"
+    """The ids went back a short while ago: a snapshot may be a copy with ids of before."""
     STALE_SNAPSHOT = "stale_snapshot"
     """The snapshot ends before the buffered deltas begin."""
     UNBRIDGED = "unbridged"
@@ -93,7 +103,7 @@ class Action(Enum):
     APPLIED = "applied"
     BUFFERED = "buffered"
     DROPPED = "dropped"
-    """A delta that the book holds already, or that nobody waits for."""
+    """A delta that the book holds already, or a message that is not wanted now."""
     REFUSED = "refused"
     """A snapshot that is too late or too old, or a message that cannot be a book."""
     CONFIRMED = "confirmed"
@@ -110,7 +120,8 @@ class Invalidated(NamedTuple):
 
 class Resync(NamedTuple):
     """A snapshot is needed: after ``delay_ns`` call `BookStream.resync_started`, and where it says so fetch one
-    (or subscribe anew), and hand it in with this ``epoch``, or call `BookStream.resync_failed`."""
+    (or subscribe again), and hand it in with this ``epoch``, or call `BookStream.resync_failed`. ``attempt`` is 0 where
+    the book stays in use meanwhile."""
 
     epoch: int
     delay_ns: int
@@ -119,7 +130,7 @@ class Resync(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """No attempt is left; only a new connection helps."""
+    """The fast attempts are used up: raise an alarm. A `Resync` follows, at the longest pause."""
 
     attempts: int
     reason: Reason

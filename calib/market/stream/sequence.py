@@ -8,6 +8,14 @@ range
 previous
     Every message names the one before it (Binance futures: U, u, pu; OKX: prevSeqId, seqId, with -1 for a snapshot).
     The one that bridges a snapshot begins at or before it and reaches it: ``previous <= snapshot <= last``.
+rising
+    Ids only rise, by steps of any size (older Bitget feeds). A lost message leaves no trace in them.
+connection
+    Ids are counted over all messages of a connection, whatever their symbol (Coinbase). `Connection.number` judges
+    them; seen from one symbol they rise. Snapshots come in the stream.
+checksum
+    There are no ids (Kraken): each message follows the one before it, and its checksum proves the book that results.
+    Snapshots come in the stream. ``last_id`` may be any running number.
 
 Sources: the venues' published instructions on how to manage a local order book.
 """
@@ -131,11 +139,44 @@ def previous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
     return SequenceVerdict.DUPLICATE if ids.last_id == state.last_id else SequenceVerdict.REWIND
 
 
+def rising(state: SequenceState, ids: HasIds) -> SequenceVerdict:
+    """Each id is higher than the one before, by any step.
+
+    >>> [rising(SequenceState(7, True), Ids(n)).value for n in (8, 90, 7, 6)]
+    ['accept', 'accept', 'duplicate', 'rewind']
+    """
+    return _ACCEPT if ids.last_id > state.last_id else _behind(state, ids)
+
+
+def by_connection(state: SequenceState, ids: HasIds) -> SequenceVerdict:
+    """One symbol's share of the ids of a connection; a message may carry several changes of it under one id.
+
+    >>> [by_connection(SequenceState(7, True), Ids(n)).value for n in (7, 8, 90, 6)]
+    ['accept', 'accept', 'accept', 'rewind']
+    """
+    return _ACCEPT if ids.last_id >= state.last_id else _behind(state, ids)
+
+
+def by_checksum(state: SequenceState, ids: HasIds) -> SequenceVerdict:
+    """Without ids every message follows; see `calib.market.stream.checksum`."""
+    return _ACCEPT
+
+
 def _behind(state: SequenceState, ids: HasIds) -> SequenceVerdict:
     if not state.bridged:
         return SequenceVerdict.OLD
     return SequenceVerdict.DUPLICATE if ids.last_id == state.last_id else SequenceVerdict.REWIND
 
 
-RULES: Final[dict[str, Rule]] = {"contiguous": contiguous, "range": by_range, "previous": previous}
+RULES: Final[dict[str, Rule]] = {
+    "contiguous": contiguous,
+    "range": by_range,
+    "previous": previous,
+    "rising": rising,
+    "connection": by_connection,
+    "checksum": by_checksum,
+}
 """The rules by their names in the configuration (``sequence_rule``)."""
+
+PUSHED_ONLY: Final = frozenset({"connection", "checksum"})
+"""Rules whose ids say nothing of a snapshot that was fetched beside the stream."""

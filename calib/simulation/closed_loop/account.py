@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from calib.exchange_sim.matching import Match
@@ -78,6 +78,13 @@ class Account:
             if quote.filled_lots == quote.lots:
                 del self._resting[quote.side]
                 self._sink("quotes", self._scribe.quote(quote, at_us, "filled"))
+
+    def queues(self) -> Iterator[tuple[str, float, float]]:
+        """Of each resting quote its id, the quantity ahead of it, and what is left of it, base units."""
+        for quote in self._resting.values():
+            resting = self._world.matching.get(str(quote.number))
+            if resting is not None:
+                yield str(quote.number), self._instrument.qty(resting.ahead), self._instrument.qty(resting.left)
 
     def cancel_all(self, at_us: int) -> None:
         """Take every quote out."""

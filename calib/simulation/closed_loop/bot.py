@@ -48,6 +48,8 @@ class BoxBot:
         The hour in ids.
     sink, tally
         Where the lines and the figures go.
+    metrics
+        Where stages and ticks are recorded; None: in metrics of its own.
     """
 
     def __init__(
@@ -65,12 +67,15 @@ class BoxBot:
         stamp: str,
         sink: Sink,
         tally: TickTally,
+        *,
+        metrics: StageMetrics | None = None,
     ) -> None:
         self._instrument, self._world, self._socket = instrument, world, socket
         self._collector, self._clock, self._chance, self._trouble = collector, clock, chance, trouble
         self._start_us, self._sink, self._tally = start_us, sink, tally
         self._bursts = latency.Bursts(chance, start_us)
         self._read_error_bps: float | None = None
+        self._queued: set[str] = set()
         self.account = Account(instrument, world, Scribe(instrument, stamp), self._filled, sink)
         strategy = Strategy(
             instrument,
@@ -87,7 +92,9 @@ class BoxBot:
             Risk(self._wait_s),
             Quoting(self.account.send, self._wait_s, self.now_us),
         ]
-        self._pipeline = Pipeline(stages, deadline_ms=DEADLINE_MS, metrics=StageMetrics(window=200), clock=clock)
+        self._pipeline = Pipeline(
+            stages, deadline_ms=DEADLINE_MS, metrics=metrics or StageMetrics(window=200), clock=clock
+        )
 
     def now_us(self) -> int:
         """Unix microseconds, whole."""
@@ -122,7 +129,17 @@ class BoxBot:
         self._collector.record_tick(self._instrument.name, tick.record["tick_total_ms"])
         for _ in range(tick.record["n_quotes"] or 0):
             self._collector.record_quote(self._instrument.name)
+        self._record_queues()
         self._sink("pipeline_ticks", tick.record)
+
+    def _record_queues(self) -> None:
+        symbol, collector = self._instrument.name, self._collector
+        queues = list(self.account.queues())
+        for quote_id in self._queued - {quote_id for quote_id, _, _ in queues}:
+            collector.forget_quote(symbol, quote_id)
+        self._queued = {quote_id for quote_id, _, _ in queues}
+        for quote_id, ahead_qty, own_qty in queues:
+            collector.record_queue(symbol, quote_id, ahead_qty, own_qty)
 
     def _note_read(self, mid: float | None) -> None:
         """How far what was read is from the truth of this very moment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,8 +13,10 @@ from calib.exchange_sim.exchange import SimulatedExchange
 from calib.exchange_sim.faults import Fault, FaultKind, FaultScript
 from calib.features import FeatureCollector
 from calib.market import MDCache
+from calib.pipeline import StageMetrics
 from calib.simulation import latency
 from calib.simulation.closed_loop.bot import BoxBot
+from calib.simulation.closed_loop.paced_loop import PacedLoop
 from calib.simulation.closed_loop.settings import STEP_US, TICK_US, BoxSettings
 from calib.simulation.closed_loop.socket import Sink, Socket
 from calib.simulation.closed_loop.tally import TickTally
@@ -79,6 +81,10 @@ class BoxHour:
         Whether outages, silences and bad deploys happen.
     sink
         Takes every line, in the order in which the bot writes them.
+    metrics
+        What the bots and their cache record in; None: each bot has its own, and nothing is kept.
+    on_parts
+        Given the cache and the feature collector before the first tick, for somebody who looks at them.
     """
 
     def __init__(
@@ -91,6 +97,8 @@ class BoxHour:
         *,
         length_s: float = HOUR_S,
         incidents: bool = True,
+        metrics: StageMetrics | None = None,
+        on_parts: Callable[[MDCache, FeatureCollector], None] | None = None,
     ) -> None:
         self._names = (seed, hour_start_s)
         self._instruments = [instrument(name) for name in symbols]
@@ -100,6 +108,8 @@ class BoxHour:
         self._length_us = round(length_s * US_PER_S)
         self._incidents = draw_incidents(seed, hour_start_s) if incidents else []
         self._stamp = datetime.fromtimestamp(hour_start_s, UTC).strftime("%Y%m%d%H")
+        self._metrics = metrics
+        self._on_parts = on_parts
         self.tally = TickTally()
         self.cache_summary: Mapping[str, Any] = {}
 
@@ -107,6 +117,12 @@ class BoxHour:
         """Run it, and give what it measured."""
         clock = VirtualClock(self._start_us / US_PER_S)
         run(self._main(clock), clock=clock)
+        return self.tally
+
+    def run_live(self) -> TickTally:
+        """Run it at the pace of the machine's clock."""
+        clock = VirtualClock(self._start_us / US_PER_S)
+        run(self._main(clock), loop=PacedLoop(clock))
         return self.tally
 
     async def _main(self, clock: VirtualClock) -> None:
@@ -124,8 +140,12 @@ class BoxHour:
             return body
 
         names = (*self._names, "jitter")
-        cache = MDCache(config, refresh, clock=clock, rng=random.Random(NamedRng(*names).below(2**53)))
+        cache = MDCache(
+            config, refresh, clock=clock, metrics=self._metrics, rng=random.Random(NamedRng(*names).below(2**53))
+        )
         collector = FeatureCollector(clock=clock)
+        if self._on_parts is not None:
+            self._on_parts(cache, collector)
         fed = cache if self._settings.fill == "stream" and self._settings.cache != "off" else None
         worlds, bots = [], []
         for number in range(SOCKETS):
@@ -141,6 +161,7 @@ class BoxHour:
                 bot = BoxBot(
                     traded, world, venue, socket, cache, collector, clock, NamedRng(*self._names, "bot", traded.name),
                     IncidentSchedule(self._incidents, traded.name), self._start_us, self._stamp, self._sink, self.tally,
+                    metrics=self._metrics,
                 )  # fmt: skip
                 phase_us = NamedRng(*self._names, "phase", traded.name).below(STEP_US)
                 life = self._live(traded, world, venue, bot, phase_us)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ CHOICES = [
     ("guard_on_timeout", ("unavailable", "stale_last_resort")),
     ("refresh_source", ("rest", "stream")),
     ("sequence_mode", ("contiguous", "ranged")),
-    ("sequence_rule", ("contiguous", "range", "previous")),
+    ("sequence_rule", ("contiguous", "range", "previous", "rising", "connection", "checksum")),
 ]
 # What must go along so that a bound alone is at fault.
 COMPANY: dict[str, dict[str, Any]] = {
@@ -163,3 +164,8 @@ def test_it_is_frozen_all_the_way_and_survives_pickling() -> None:
     assert again == config
     assert again.changed(ttl_ms=20).fresh_ms_for_pricing == 20
     assert hash(again) == hash(config)
+
+
+def test_the_type_hints_can_be_looked_at() -> None:
+    hints = typing.get_type_hints(MDCacheConfig)
+    assert (hints["ttl_ms"], hints["sequence_rule"]) == (int, str)

@@ -179,30 +179,43 @@ def test_a_snapshot_that_was_asked_for_before_a_second_gap_is_refused() -> None:
     Bench(sequence_rule="range", source=None).run(test)
 
 
-def test_attempts_back_off_then_fail_and_a_failed_stream_serves_nothing_from_nowhere() -> None:
+def test_attempts_back_off_then_a_failed_stream_serves_nothing_and_ends_by_itself_with_a_good_snapshot() -> None:
     async def test(bench: Bench) -> None:
         bench.cache.on_book("X", BOOK)
         bench.venue.failing = True
         bench.cache.on_book("X", delta(20))
         await bench.sleep_ms(200_000)
         assert state(bench) is StreamState.FAILED
-        assert bench.venue.calls == 9  # connecting was the first of ten attempts
         starts = [ms for ms, _ in bench.venue.requests]
         pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
         # 250 ms doubling to a cap of 30 s, each drawn from its upper half, plus the 20 ms of the failing answer
         for n, pause in enumerate(pauses, start=3):
             whole = min(30_000, 250 * 2 ** (n - 1))
             assert whole / 2 <= pause - 20 <= whole + 1
-        bench.venue.failing = False
+        assert len(pauses) > 10  # past the tenth attempt they go on, at the longest pause
+        calls = bench.venue.calls
         for use_case in ("general", "pricing", "guards"):
             book, meta = await bench.cache.get_orderbook("X", use_case=use_case)
             assert (book, meta.status) == (None, "unavailable")
-        assert bench.venue.calls == 9
-        bench.cache.on_connect()
-        bench.cache.on_book("X", Snapshot([("5", "1")], [("6", "1")], 3))
+        assert bench.venue.calls == calls
+        bench.venue.failing, bench.venue.next_id = False, 20
+        await bench.sleep_ms(30_021)
+        bench.cache.on_book("X", delta(21))
+        assert state(bench) is StreamState.LIVE
         assert (await bench.cache.get_orderbook("X", use_case="guards"))[1].status == "fresh"
 
     Bench().run(test)
+
+
+def test_crossed_pushes_fail_a_stream_and_a_good_push_revives_it() -> None:
+    async def test(bench: Bench) -> None:
+        for _ in range(15):
+            bench.cache.on_book("X", Snapshot([("102", "1")], [("101", "1")], 10))
+        assert state(bench) is StreamState.FAILED
+        bench.cache.on_book("X", BOOK)
+        assert state(bench) is StreamState.LIVE
+
+    Bench(callback=False).run(test)
 
 
 def test_a_body_that_is_not_newer_confirms_a_live_book_with_the_age_of_its_request() -> None:
@@ -338,12 +351,55 @@ def test_nothing_is_served_after_a_disconnect_until_a_new_snapshot() -> None:
     Bench(callback=False).run(test)
 
 
-def test_messages_on_another_connection_void_the_book_of_the_first() -> None:
+def test_make_before_break_serves_a_book_at_every_moment_of_the_hand_over() -> None:
+    """Two sockets for ten messages, then the old one is closed: guards have a fresh book throughout."""
+
+    async def test(bench: Bench) -> None:
+        cache = bench.cache
+        cache.on_book("X", BOOK, connection="old")
+        cache.on_book("X", Snapshot(BOOK.bids, BOOK.asks, 10), connection="new")
+        for update_id in range(11, 21):
+            for connection in ("old", "new"):
+                cache.on_book("X", delta(update_id), connection=connection)
+                book, meta = await cache.get_orderbook("X", 5, use_case="guards")
+                assert (book is not None, meta.status) == (True, "fresh")
+            await bench.sleep_ms(20)
+        cache.on_disconnect("old")
+        cache.on_book("X", delta(21), connection="new")
+        book, meta = await cache.get_orderbook("X", 5, use_case="guards")
+        assert book is not None
+        assert (meta.status, book.update_id, book.bids[0]) == ("fresh", 21, (100.0, 21.0))
+        assert cache.metrics_summary()["invalidations"] == {}
+
+    Bench(callback=False).run(test)
+
+
+@pytest.mark.parametrize("trouble", ["gap", "silence"])
+def test_the_other_sockets_book_is_served_when_the_first_ones_cannot_be_trusted(trouble: str) -> None:
+    async def test(bench: Bench) -> None:
+        cache = bench.cache
+        cache.on_book("X", BOOK, connection="old")
+        cache.on_book("X", BOOK, connection="new")
+        if trouble == "gap":
+            cache.on_book("X", delta(15), connection="old")
+        else:
+            await bench.sleep_ms(200)
+            cache.on_alive("new")
+            await bench.sleep_ms(200)
+        cache.on_book("X", delta(11), connection="new")
+        book, meta = await cache.get_orderbook("X", 5, use_case="guards")
+        assert book is not None
+        assert (meta.status, book.update_id) == ("fresh", 11)
+
+    Bench(callback=False).run(test)
+
+
+def test_a_second_socket_that_is_not_in_sync_does_not_take_the_book_away() -> None:
     async def test(bench: Bench) -> None:
         bench.cache.on_book("X", BOOK, connection="a")
-        bench.cache.on_book("X", delta(11), connection="b")
-        assert bench.cache.peek("X") is None
-        assert bench.cache.metrics_summary()["invalidations"] == {"reconnect": 1}
+        bench.cache.on_book("X", delta(99), connection="b")
+        bench.cache.on_alive("a")
+        assert (await bench.cache.get_orderbook("X", use_case="guards"))[1].update_id == 10
 
     Bench(callback=False).run(test)
 
@@ -399,8 +455,8 @@ def test_guards_join_only_a_refresh_that_began_within_their_age_else_wait_for_th
     Bench(latency_ms=80, guard_timeout_ms=200).run(test)
 
 
-def test_pricing_that_joins_a_slow_refresh_is_told_that_its_book_is_old() -> None:
-    """It began 70 ms before the read, past 60: as old as a stale cached book would be."""
+def test_a_body_that_arrives_older_than_pricing_allows_is_marked_stale_for_all_who_waited() -> None:
+    """It began 100 ms before it arrived, past 60: as old as a stale cached book would be."""
 
     async def test(bench: Bench) -> None:
         bench.venue.latency_ms = 100
@@ -410,8 +466,8 @@ def test_pricing_that_joins_a_slow_refresh_is_told_that_its_book_is_old() -> Non
         await bench.sleep_ms(20)
         third = asyncio.create_task(bench.cache.get_orderbook("X", use_case="pricing"))
         answers = [(await reader)[1] for reader in (first, second, third)]
-        assert [meta.used_stale for meta in answers] == [False, False, True]
+        assert [meta.used_stale for meta in answers] == [True, True, True]
         assert [meta.status for meta in answers] == ["miss", "coalesced", "coalesced"]
-        assert bench.cache.metrics_summary()["pricing_on_stale"]["pricing_threshold"] == 1
+        assert bench.cache.metrics_summary()["pricing_on_stale"]["pricing_threshold"] == 3
 
     Bench().run(test)

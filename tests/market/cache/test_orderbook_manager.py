@@ -105,7 +105,7 @@ def test_the_bots_own_book_is_frozen(books: OrderbookManager) -> None:
 
 
 def test_a_deeper_view_than_the_stream_has_is_none(books: OrderbookManager) -> None:
-    books.update_orderbook("X", BOOK)
+    books.update_orderbook("X", BOOK, depth=2)  # a subscription of two levels
     assert books.get_orderbook("X", 2) is not None
     assert books.get_orderbook("X", 3) is None
 

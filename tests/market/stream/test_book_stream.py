@@ -398,7 +398,7 @@ def test_a_venue_that_pushes_snapshots_is_not_asked_at_once() -> None:
 # -- attempts
 
 
-def test_attempts_back_off_with_a_cap_then_it_has_failed_and_serves_nothing() -> None:
+def test_attempts_back_off_with_a_cap_then_it_has_failed_serves_nothing_and_goes_on_trying() -> None:
     stream = make(backoff=Backoff(base_ms=100, cap_ms=1_000, max_attempts=6))
     delays = []
     for _ in range(5):
@@ -408,14 +408,17 @@ def test_attempts_back_off_with_a_cap_then_it_has_failed_and_serves_nothing() ->
         assert stream.resync_started(stream.epoch, 1)
         assert stream.state_at(1) is StreamState.SYNCING
     assert delays == [150.0, 300.0, 600.0, 750.0, 750.0]  # three quarters of 200, 400, 800, then of the cap
-    assert stream.resync_failed(stream.epoch, 2).effects == (Failed(6, Reason.NO_SNAPSHOT),)
-    assert stream.state_at(2) is StreamState.FAILED
-    assert stream.on_delta(delta(101, 102), 3).action is Action.DROPPED
-    assert stream.on_snapshot(Snapshot(BIDS, ASKS, 100), 3).action is Action.REFUSED
-    assert stream.view(1) is None
-    assert not stream.resync_started(stream.epoch, 3)
-    assert resync_of(stream.connect(4)).attempt == 1  # a new connection is a new chance
-    assert stream.on_snapshot(Snapshot(BIDS, ASKS, 100), 5).action is Action.APPLIED
+    alarm, resync = stream.resync_failed(stream.epoch, 2).effects
+    assert alarm == Failed(6, Reason.NO_SNAPSHOT)
+    for _ in range(50):
+        assert isinstance(resync, Resync)
+        assert (resync.delay_ns, stream.state_at(2), stream.view(1)) == (750 * NS_PER_MS, StreamState.FAILED, None)
+        assert stream.resync_started(stream.epoch, 3)
+        assert stream.state_at(3) is StreamState.FAILED  # one alarm, however long it lasts
+        (resync,) = stream.resync_failed(stream.epoch, 3).effects
+    assert stream.on_delta(delta(101, 102), 3).action is Action.BUFFERED
+    assert stream.on_snapshot(Snapshot(BIDS, ASKS, 100, stream.epoch), 3).action is Action.APPLIED
+    assert (stream.state_at(3), stream.last_id) == (StreamState.LIVE, 102)
 
 
 def test_a_book_that_was_stable_starts_the_backoff_anew() -> None:

@@ -1,0 +1,82 @@
+"""A small HTTP server for the metrics of one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from calib.errors import PortUnavailable
+
+if TYPE_CHECKING:
+    import threading
+
+    from prometheus_client import CollectorRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsServer:
+    """A server that runs in threads of its own.
+
+    Parameters
+    ----------
+    addr, port
+        Where it listens.
+    """
+
+    addr: str
+    port: int
+    _httpd: Any
+    _thread: threading.Thread
+
+    @property
+    def url(self) -> str:
+        """What to scrape."""
+        host = f"[{self.addr}]" if ":" in self.addr else self.addr
+        return f"http://{host}:{self.port}/metrics"
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._httpd.shutdown()
+        self._httpd.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def serve(port: int, addr: str = "127.0.0.1", *, registry: CollectorRegistry | None = None) -> MetricsServer:
+    """Serve a registry at ``http://addr:port/metrics``.
+
+    Parameters
+    ----------
+    port
+        0 takes a free one; see the result's ``port``.
+    addr
+        The address to listen at. The default is reached from this machine alone: the pages need no password.
+    registry
+        What to serve; default: ``prometheus_client.REGISTRY``.
+
+    Raises
+    ------
+    calib.errors.PortUnavailable
+        Where the port is taken or may not be used.
+
+    >>> from prometheus_client import CollectorRegistry
+    >>> with serve(0, registry=CollectorRegistry()) as server:
+    ...     server.url == f"http://127.0.0.1:{server.port}/metrics"
+    True
+    """
+    from prometheus_client import REGISTRY, start_http_server
+
+    try:
+        httpd, thread = start_http_server(port, addr, REGISTRY if registry is None else registry)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PortUnavailable(
+            f"cannot listen at {addr}:{port}: {reason}",
+            hint="Choose another port, 1024 to 65535, or 0 for a free one",
+        ) from error
+    return MetricsServer(addr, httpd.server_port, httpd, thread)

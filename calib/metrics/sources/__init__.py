@@ -1,0 +1,36 @@
+"""How each part of a bot is read, one source a kind of part.
+
+To add one: a file with its protocol, its reader and its `MetricSource`, and a line in the table below; then a keyword
+of `calib.metrics.register`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from calib.metrics.sources.base import MetricSource
+from calib.metrics.sources.cache import CACHE
+from calib.metrics.sources.experiments import CANARY, HARNESS
+from calib.metrics.sources.features import COLLECTOR, SCOREBOARD
+from calib.metrics.sources.loggers import LOGGERS
+from calib.metrics.sources.safeguards import POLICY, SMARTCACHE
+from calib.metrics.sources.stage_metrics import LAST_SERVED, STAGE_METRICS
+
+SOURCES: Final = {
+    source.name: source
+    for source in (
+        STAGE_METRICS,
+        CACHE,
+        LAST_SERVED,
+        COLLECTOR,
+        SCOREBOARD,
+        HARNESS,
+        CANARY,
+        POLICY,
+        SMARTCACHE,
+        LOGGERS,
+    )
+}
+"""By name, in the order of reading: of a fact that two know, the first is taken."""
+
+__all__ = ["SOURCES", "MetricSource"]

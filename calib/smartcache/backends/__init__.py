@@ -1,0 +1,8 @@
+"""Where values lie: in memory, on Redis, or on Redis with a short memory in front."""
+
+from calib.smartcache.backends.base import Backend, Begun, Stored, StoreResult, Ticket
+from calib.smartcache.backends.memory import MemoryBackend
+from calib.smartcache.backends.redis import RedisBackend
+from calib.smartcache.backends.two_level import TwoLevelBackend
+
+__all__ = ["Backend", "Begun", "MemoryBackend", "RedisBackend", "StoreResult", "Stored", "Ticket", "TwoLevelBackend"]
