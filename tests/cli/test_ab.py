@@ -66,7 +66,7 @@ def test_golden_report(calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     code, out, _ = call(capsys, "--feeds", str(calm), "--out", str(tmp_path / "out"), "--decision", "sound")
     assert code == 0
     text = Path(out.splitlines()[0]).read_text()
-    assert len(re.findall(r"!\[[^\n]*\.svg\)\n\n", text)) == 5  # four gates and the effects
+    assert len(re.findall(r"!\[[^\n]*\.svg\)\n\n", text)) == 6  # four gates, the effects, the symbols
     assert re.sub(r"!\[[^\n]*\.svg\)\n\n", "", text) == GOLDEN.read_text()
 
 
