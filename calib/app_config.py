@@ -14,6 +14,8 @@ from typing import Any, Final
 from calib.config import Config, Setting, find_file
 from calib.dataset.settings import SETTINGS as DATASET
 from calib.dataset.settings import AggregateSettings
+from calib.evaluation.readiness_settings import SETTINGS as READY
+from calib.evaluation.readiness_settings import ReadinessSettings
 from calib.experiments.canary.settings import SETTINGS as CANARY
 from calib.experiments.canary.settings import CanarySettings
 from calib.experiments.settings import SETTINGS as AB
@@ -31,7 +33,9 @@ from calib.replay.options import ReplayOptions
 from calib.smartcache.settings import SETTINGS as SMART_CACHE
 from calib.smartcache.settings import SmartCacheSettings
 
-SETTINGS: Final[dict[str, Setting]] = FEEDS | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | POLICY
+SETTINGS: Final[dict[str, Setting]] = (
+    FEEDS | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | READY | POLICY
+)
 """Every key by its name, room by room."""
 
 
@@ -56,6 +60,7 @@ class AppConfig:
     """Split and lists of the ``ab`` section."""
     replay: ReplayOptions
     canary: CanarySettings
+    ready: ReadinessSettings
     policy: PolicySettings
 
     @classmethod
@@ -72,6 +77,7 @@ class AppConfig:
             RoutingSettings(**{name: config[f"ab.{name}"] for name in RoutingSettings.__slots__}),
             ReplayOptions(**_own(config, REPLAY)),
             CanarySettings.from_section(config.section("canary")),
+            ReadinessSettings(**_own(config, READY)),
             PolicySettings(**_own(config, POLICY)),
         )
 

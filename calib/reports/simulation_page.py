@@ -43,15 +43,15 @@ def simulation_report(data: Mapping[str, Any]) -> RenderedReport:
 def _times(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Dot]:
     names = ("fetch_md_p95_ms", "fetch_md_p50_ms", "fetch_md_p99_ms")
     rows = (("cache off", before), ("cache on", after))
-    return [Dot(label, *(run[name] or 0.0 for name in names)) for label, run in rows]
+    return [Dot(label, *(float(run[name]) for name in names)) for label, run in rows]
 
 
-def _value(value: float | None) -> str:
+def _value(value: Any) -> str:
     return count(value) if isinstance(value, int) else number(value)
 
 
 def _verdict(passed: bool | None) -> str:
-    return NONE if passed is None else "pass" if passed else "FAIL"
+    return {True: "pass", False: "FAIL", None: NONE}[passed]
 
 
 def _setting(value: Any) -> str:
