@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from calib.clock import Clock, SystemClock, VirtualClock
     from calib.dataset.build import build_dataset
     from calib.dataset.frames import read_dataset
+    from calib.evaluation.ab import evaluate_ab
+    from calib.evaluation.canary import check_canary
     from calib.experiments import ABHarness, CanaryController
     from calib.features import FeatureCollector, SymbolScoreboard
     from calib.feeds.reading.frames import read_feeds
@@ -105,6 +107,8 @@ _HOME = {
     "VIXCalculator": "calib.smartcache",
     "VirtualClock": "calib.clock",
     "build_dataset": "calib.dataset.build",
+    "check_canary": "calib.evaluation.canary",
+    "evaluate_ab": "calib.evaluation.ab",
     "load_config": "calib.app_config",
     "read_dataset": "calib.dataset.frames",
     "read_feeds": "calib.feeds.reading.frames",
@@ -149,6 +153,8 @@ __all__ = [
     "VirtualClock",
     "__version__",
     "build_dataset",
+    "check_canary",
+    "evaluate_ab",
     "load_config",
     "read_dataset",
     "read_feeds",

@@ -20,8 +20,10 @@ from calib.experiments.canary.settings import SETTINGS as CANARY
 from calib.experiments.canary.settings import CanarySettings
 from calib.experiments.settings import SETTINGS as AB
 from calib.experiments.settings import ABSettings, RoutingSettings
+from calib.feeds.contracts import SETTINGS as CONTRACTS
+from calib.feeds.contracts import Contract, contracts_of
+from calib.feeds.settings import CHECK, CheckSettings, FeedsSettings
 from calib.feeds.settings import SETTINGS as FEEDS
-from calib.feeds.settings import FeedsSettings
 from calib.importers.settings import SETTINGS as IMPORT
 from calib.importers.settings import ImportSettings
 from calib.market.cache.config import SETTINGS as MD_CACHE
@@ -34,7 +36,7 @@ from calib.smartcache.settings import SETTINGS as SMART_CACHE
 from calib.smartcache.settings import SmartCacheSettings
 
 SETTINGS: Final[dict[str, Setting]] = (
-    FEEDS | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | READY | POLICY
+    FEEDS | CONTRACTS | CHECK | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | READY | POLICY
 )
 """Every key by its name, room by room."""
 
@@ -51,6 +53,9 @@ class AppConfig:
     """The same by key, with the origin of each value."""
     feeds: FeedsSettings
     """The keys without a section."""
+    contracts: dict[str, Contract]
+    """Symbol -> its contract."""
+    check: CheckSettings
     aggregate: AggregateSettings
     import_: ImportSettings
     md_cache: MDCacheConfig
@@ -69,6 +74,8 @@ class AppConfig:
         return cls(
             config,
             FeedsSettings(**_own(config, FEEDS)),
+            contracts_of(config["contracts"]),
+            CheckSettings(**_own(config, CHECK)),
             AggregateSettings(**_own(config, {key: DATASET[key] for key in DATASET if _field(key, AggregateSettings)})),
             ImportSettings(**_own(config, IMPORT)),
             MDCacheConfig.from_config(config),

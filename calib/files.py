@@ -55,9 +55,11 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
         Where the system refuses.
     """
     make_directory(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary: Path | None = None
     try:
-        with temporary.open("wb") as handle:
+        _sweep(path)
+        temporary, handle = _temporary(path)
+        with handle:
             if callable(content):
                 content(handle)
             else:
@@ -71,8 +73,43 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
     return True
+
+
+def _temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside ``path``, locked for as long as it is open: `_sweep` removes those whose writer is gone."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+        descriptor = os.open(temporary, flags, 0o666)
+        with contextlib.suppress(OSError):  # a file system without locks keeps what killed writers leave
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return temporary, os.fdopen(descriptor, "wb")
+        os.close(descriptor)  # swept before it was locked
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary files that killed writers of this target left."""
+    for name in os.listdir(path.parent):  # noqa: PTH208 - a pattern would read the target's name as one
+        if name.startswith(f".{path.name}.") and name.endswith(".tmp"):
+            _remove_if_left(path.parent / name)
+
+
+def _remove_if_left(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except OSError:  # locked: its writer lives
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def _same_bytes(one: Path, other: Path, block: int = 1 << 20) -> bool:
@@ -111,7 +148,7 @@ def locked(directory: Path) -> Iterator[None]:
     make_directory(directory)
     path = directory / LOCK_NAME
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise unwritable(path, error) from error
     try:
@@ -124,8 +161,9 @@ def locked(directory: Path) -> Iterator[None]:
                 where=str(path),
                 hint="Wait for it to end, or give this run another --out",
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        with contextlib.suppress(OSError):  # only the message of another run needs it: a full disk is met later
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(descriptor)

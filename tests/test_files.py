@@ -83,3 +83,29 @@ def test_a_temporary_directory_that_takes_nothing_is_a_named_error(monkeypatch: 
     monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
     with pytest.raises(UnwritableOutput, match=r"takes no temporary file: No usable .* TMPDIR"):
         AnonymousTempFile().append(b"x")
+
+
+def test_temporary_files_of_killed_writers_are_swept_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    import fcntl
+
+    target = tmp_path / "state.json"
+    left, alive = tmp_path / ".state.json.aa.tmp", tmp_path / ".state.json.bb.tmp"
+    other = tmp_path / ".other.json.aa.tmp"
+    for path in (left, alive, other):
+        path.write_bytes(b"half")
+    with alive.open("rb") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        write_atomic(target, b"new")
+        assert (target.read_bytes(), left.exists(), alive.exists(), other.exists()) == (b"new", False, True, True)
+    write_atomic(target, b"newer")
+    assert not alive.exists()
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".calib.lock").symlink_to(victim)
+    with pytest.raises(UnwritableOutput), locked(tmp_path / "out"):
+        pass
+    assert victim.read_text() == "precious"

@@ -31,7 +31,15 @@ def test_import_calib_loads_nothing_else() -> None:
     assert ast.literal_eval(done.stdout) <= {"calib", "calib._version", "__future__"}
 
 
-TOOL_ONLY = {"build_dataset", "read_dataset", "read_feeds", "render_summary", "run_replay"}
+TOOL_ONLY = {
+    "build_dataset",
+    "check_canary",
+    "evaluate_ab",
+    "read_dataset",
+    "read_feeds",
+    "render_summary",
+    "run_replay",
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(calib.__all__) - TOOL_ONLY - {"__version__"}))

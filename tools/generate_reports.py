@@ -31,7 +31,9 @@ def _summary(out: str) -> None:
 
 
 def _ab(out: str) -> None:
-    _call("ab", "--feeds", "sample_feeds", "--assign", "demo/50%", "--out", out, "--format", "both", may_fail=True)
+    # The sample has no arms: dealt as a switchback, its two equal arms show the intervals of the effects.
+    dealt = ("--assign", "demo/50%", "--assignment", "switchback", "--block-s", "600")
+    _call("ab", "--feeds", "sample_feeds", *dealt, "--out", out, "--format", "both", may_fail=True)
 
 
 def _replay(out: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +38,8 @@ def ab(
     day: options.Day = None,
     symbols: options.Symbols = None,
     decision: Annotated[
-        str | None, typer.Option(metavar="seed|sound", help="The decision that gives the verdict [seed].")
+        str | None,
+        typer.Option(metavar="threshold|sequential", help="The decision that gives the verdict [sequential]."),
     ] = None,
     assignment: Annotated[
         str | None,
@@ -139,9 +139,10 @@ def _evaluate(
     verdict = verdict_line(report).replace("`", "")
     if unknown:
         session.note("no verdict: see why in the report")
-    written = [str(path) for path in paths if path.suffix != ".svg"]
-    lines = [*written, f"  {verdict}", f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     failed = violated or (unknown and strict)
+    said = [] if failed else [f"  {verdict}"]  # else it goes to stderr, once
+    written = [str(path) for path in paths if path.suffix != ".svg"]
+    lines = [*written, *said, f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     if not failed:
         success.write_prom(prom, session, _result(report))
     return session.finish(
@@ -154,6 +155,7 @@ def _evaluate(
 
 def _options(config: Config, assign: str | None) -> ABOptions:
     from calib.evaluation.ab import ABOptions
+    from calib.feeds.contracts import contracts_of
 
     said = config.origin("ab.assignment") != "default"
     return ABOptions(
@@ -165,6 +167,7 @@ def _options(config: Config, assign: str | None) -> ABOptions:
         maker_fee_bps=config["aggregate.maker_fee_bps"],
         taker_fee_bps=config["aggregate.taker_fee_bps"],
         tick_sample_rate=config["aggregate.tick_sample_rate"],
+        contracts=contracts_of(config["contracts"]),
     )
 
 
@@ -200,33 +203,45 @@ def status(
 ) -> int:
     """Say where a running experiment stands, from its state file. Exit 1 where it is rolled back."""
     session = options.start("ab status", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
-    from calib.errors import BadState
+    from calib.evaluation.ab import ab_status
     from calib.reports.ab import moment
 
-    store = _store(session, state)
-    found = store.load()
-    if found is None:
-        raise BadState("does not exist", where=str(store.state_path), hint="Check --state: nothing has run there")
-    rollback = found.get("rollback")
-    progress = found.get("progress") or {}
-    router = found.get("router") or {}
-    data = {
-        "state_file": str(store.state_path),
-        "state": "ROLLED_BACK" if rollback else "RUNNING",
-        "rollback": rollback,
-        "evaluated_to": progress.get("grid"),
-        "symbols": router.get("symbols", []),
-        "held_s": {gate: hold["held_s"] for gate, hold in (progress.get("seed") or {}).items()},
-        "settings": found.get("fingerprint"),
-        "resets": found.get("resets", []),
-    }
+    data = ab_status(_directory(session, state))
+    rollback = data["rollback"]
     lines = [f"{data['state']}, {len(data['symbols'])} symbols, evaluated to {moment(data['evaluated_to'])} UTC"]
     lines += [f"  {gate}: violating for {held:.0f} s" for gate, held in data["held_s"].items() if held and not rollback]
     verdict = ""
     if rollback:
-        verdict = f"rolled back at {moment(rollback['ts'])} UTC by {rollback['gate']} ({rollback['decision']} decision)"
+        verdict = f"rolled back at {moment(rollback['ts'])} UTC by {by_whom(rollback)}"
         lines.append("  clear it with: calib ab reset --reason '...'")
     return session.finish(data, lines, exit_code=1 if rollback else 0, verdict=verdict)
+
+
+def by_whom(rollback: dict[str, Any]) -> str:
+    """The gate, or the operator with the reason given."""
+    if rollback.get("gate") == "operator":
+        return f"an operator: {rollback.get('reason', '')}"
+    return f"{rollback.get('gate', 'an unknown gate')} ({rollback.get('decision', 'unknown')} decision)"
+
+
+@app.command("rollback", epilog="Example: calib ab rollback --reason 'venue maintenance'")
+def rollback(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")],
+    state: StateDir = None,
+    out: options.Out = None,
+    config: options.ConfigFile = None,
+    output: options.Output = options.OutputForm.TEXT,
+    quiet: options.Quiet = False,
+    color: options.Color = options.ColorMode.AUTO,
+) -> int:
+    """Route every symbol to A, now and until a reset. A running process follows at its next evaluation."""
+    session = options.start("ab rollback", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
+    if not reason.strip():
+        raise UsageError("--reason is empty", hint="Say why; it is kept in the audit")
+    from calib.evaluation.ab import roll_back_ab
+
+    found = roll_back_ab(_directory(session, state), reason.strip())
+    return session.finish({"rollback": found}, [f"ROLLED_BACK by {by_whom(found)}; every symbol runs A"])
 
 
 @app.command("reset", epilog="Example: calib ab reset --reason 'queue model fixed in 1.8.2'")
@@ -243,20 +258,16 @@ def reset(
     session = options.start("ab reset", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
     if not reason.strip():
         raise UsageError("--reason is empty", hint="Say why the experiment may run again; it is kept in the audit")
-    from calib.experiments import latch
+    from calib.evaluation.ab import reset_ab
     from calib.reports.ab import moment
 
-    store = _store(session, state)
-    cleared = latch.reset(store, reason.strip(), time.time(), by=getpass.getuser())
+    cleared = reset_ab(_directory(session, state), reason.strip())
     if cleared is None:
         session.note("nothing is rolled back there; nothing changed")
         return session.finish({"cleared": None}, ["not rolled back"])
-    line = f"cleared: the rollback of {moment(cleared['ts'])} UTC by {cleared['gate']}; tests and timers begin anew"
+    line = f"cleared: the rollback of {moment(cleared['ts'])} UTC by {by_whom(cleared)}; tests and timers begin again"
     return session.finish({"cleared": cleared}, [line])
 
 
-def _store(session: Session, state: str | None) -> Any:
-    from calib.experiments.harness import SCHEMA
-    from calib.experiments.latch import Store
-
-    return Store(Path(state) if state else Path(session.config["out"]) / "ab", SCHEMA)
+def _directory(session: Session, state: str | None) -> Path:
+    return Path(state) if state else Path(session.config["out"]) / "ab"

@@ -81,6 +81,7 @@ def _recipe(session: Session) -> DatasetOptions:
     """What the settings ask of the dataset."""
     from calib.dataset.build import DatasetOptions
     from calib.dataset.filters import chosen_filters
+    from calib.feeds.contracts import contracts_of
 
     values = session.config.section("aggregate")
     limits = {f"aggregate.{name}": value for name, value in values.items()}
@@ -91,6 +92,7 @@ def _recipe(session: Session) -> DatasetOptions:
         maker_fee_bps=values["maker_fee_bps"],
         taker_fee_bps=values["taker_fee_bps"],
         max_reject_ratio=session.config["max_reject_ratio"],
+        contracts=contracts_of(session.config["contracts"]),
     )
 
 

@@ -15,7 +15,7 @@ from calib.cli import (
     config,
     demo,
     diff,
-    import_,
+    import_commands,
     metrics,
     policy,
     replay,
@@ -61,11 +61,11 @@ add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)
 
-app.add_typer(import_.app, name="import")
+app.add_typer(import_commands.app, name="import")
 app.add_typer(
     ab.app,
     name="ab",
-    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sound",
+    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sequential",
 )
 app.add_typer(metrics.app, name="metrics", epilog="Example: calib metrics alerts > calib-alerts.yml")
 app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +11,11 @@ import typer
 from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
-from calib.errors import BadState, NoLines, UsageError
-from calib.files import locked
+from calib.errors import UsageError
 
 if TYPE_CHECKING:
-    from calib.experiments.canary import CanaryController
-    from calib.experiments.canary.controller import Check
+    from calib.experiments.canary.check import Check
+    from calib.experiments.canary.settings import CanarySettings
     from calib.metrics.text_file import JobResult
 
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
@@ -28,7 +26,6 @@ StateDir = Annotated[
 Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Judge as of this time, UTC [now].")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")]
-MAX_TICKS = 5_000_000
 
 
 @app.callback(invoke_without_command=True)
@@ -57,14 +54,9 @@ def check(
 ) -> int:
     """Judge the canary from the feeds; a violated gate rolls back. Exit 1 where it is violated or rolled back."""
     session = _session("check", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
-    moment = _moment(now)
-    with locked(_directory(session, state)):
-        controller = _controller(session, state)
-        _tell(session, controller, moment)
-        found = controller.check(moment)
-        if advance and found.ready and not _at_the_end(controller):
-            found = controller.advance(moment)
-            session.note(f"advanced to {found.phase}")
+    found = _check(session, state, now, advance=advance)
+    if found.advanced:
+        session.note(f"advanced to {found.phase}")
     return _finish(session, found, strict=strict, prom=prom)
 
 
@@ -84,15 +76,12 @@ def advance(
 ) -> int:
     """Take the next step of the schedule. Exit 1 where the present one is not served and fine."""
     session = _session("advance", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
-    moment = _moment(now)
-    with locked(_directory(session, state)):
-        controller = _controller(session, state)
-        _tell(session, controller, moment)
-        found = controller.check(moment)
-        if not found.ready:
-            return _finish(session, found, refused="may not advance: ")
-        found = controller.advance(moment)
-    return _finish(session, found, prom=prom)
+    found = _check(session, state, now, advance=True)
+    if found.advanced:
+        return _finish(session, found, prom=prom)
+    if found.ready:
+        raise UsageError("every symbol uses the cache already", hint="There is no further step")
+    return _finish(session, found, refused="may not advance: ")
 
 
 @app.command("status", epilog="Example: calib canary status --output json")
@@ -106,12 +95,12 @@ def status(
 ) -> int:
     """Say where the canary stands, without judging. Exit 1 where it is rolled back."""
     session = _session("status", None, out, None, None, config, output, quiet, color)
+    from calib.evaluation.canary import existing_canary
     from calib.reports.canary import status_lines
 
-    controller = _existing(session, state)
-    data = controller.status()
+    data = existing_canary(_directory(session, state), _settings(session)).status()
     rollback = data["rollback"]
-    verdict = f"rolled back: {rollback['why']}" if rollback else ""
+    verdict = f"rolled back: {rollback.get('why', '')}" if rollback else ""
     return session.finish(data, status_lines(data), exit_code=1 if rollback else 0, verdict=verdict)
 
 
@@ -128,11 +117,14 @@ def rollback(
     """Take the cache back from every symbol, now and until a reset."""
     session = _session("rollback", None, out, None, None, config, output, quiet, color)
     _must_say(reason)
-    with locked(_directory(session, state)):
-        controller = _existing(session, state)
-        controller.roll_back(reason.strip(), time.time())
-    data = controller.status()
-    return session.finish(data, [f"ROLLED_BACK: {data['rollback']['why']}; no symbol uses the cache"])
+    from calib.evaluation.canary import roll_back_canary
+    from calib.reports.canary import report_writer
+
+    writer = report_writer(session.config["out"])
+    found = roll_back_canary(
+        _directory(session, state), reason.strip(), _settings(session), report_writer=writer, note=session.note
+    )
+    return session.finish({"rollback": found}, [f"ROLLED_BACK: {found.get('why', '')}; no symbol uses the cache"])
 
 
 @app.command("reset", epilog="Example: calib canary reset --reason 'cache fixed in 1.8.2'")
@@ -148,12 +140,15 @@ def reset(
     """Clear a rollback; the canary begins again in shadow."""
     session = _session("reset", None, out, None, None, config, output, quiet, color)
     _must_say(reason)
-    with locked(_directory(session, state)):
-        cleared = _existing(session, state).reset(reason.strip(), time.time(), by=getpass.getuser())
+    from calib.evaluation.canary import reset_canary
+
+    cleared = reset_canary(_directory(session, state), reason.strip())
     if cleared is None:
         session.note("nothing is rolled back there; nothing changed")
         return session.finish({"cleared": None}, ["not rolled back"])
-    return session.finish({"cleared": cleared}, [f"cleared: {cleared['why']}; the canary begins again in shadow"])
+    return session.finish(
+        {"cleared": cleared}, [f"cleared: {cleared.get('why', '')}; the canary begins again in shadow"]
+    )
 
 
 @app.command("accept", epilog="Example: calib canary accept --name before-cache --day yesterday")
@@ -180,34 +175,21 @@ def accept(
     now = time.time()
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
 
-    from calib.evaluation.canary_feeds import read_ticks
-    from calib.experiments.canary.baseline import load_baseline, next_baseline, save_baseline
-    from calib.experiments.canary.measure import by_symbol_p95, measure
+    from calib.evaluation.canary import accept_baseline
+    from calib.experiments.canary.baseline import BASELINE_NAME
 
-    span = (asked.start or 0.0, now if asked.end is None else asked.end)
-    chosen = tuple(session.config["symbols"])
-    ticks = list(read_ticks(Path(session.config["feeds"]), *span, chosen, session.config["max_reject_ratio"]))
-    found = measure(ticks, None)
-    if found.fetch_md_p95_ms is None or found.ticks < session.config["canary.min_ticks"]:
-        raise NoLines(
-            f"{found.ticks} ticks with a fetch_md time are too few for a baseline",
-            where=session.config["feeds"],
-            hint=f"Give a range with at least {session.config['canary.min_ticks']}",
-        )
     directory = _directory(session, state)
-    with locked(directory):
-        baseline = next_baseline(
-            load_baseline(directory),
-            name=name.strip(),
-            fetch_md_p95_ms=found.fetch_md_p95_ms,
-            symbols=by_symbol_p95((tick.symbol, tick.fetch_md_ms) for tick in ticks if tick.fetch_md_ms is not None),
-            ticks=found.ticks,
-            start=min(tick.ts for tick in ticks),
-            end=max(tick.ts for tick in ticks),
-            accepted_ts=now,
-            accepted_by=getpass.getuser(),
-        )
-        path = save_baseline(directory, baseline)
+    baseline = accept_baseline(
+        session.config["feeds"],
+        directory,
+        name.strip(),
+        start=asked.start,
+        end=asked.end,
+        symbols=session.config["symbols"],
+        min_ticks=session.config["canary.min_ticks"],
+        max_reject_ratio=session.config["max_reject_ratio"],
+    )
+    path = directory / BASELINE_NAME
     data = {"path": str(path), "name": baseline.name, "version": baseline.version, "ticks": baseline.ticks}
     data |= {"fetch_md_p95_ms": baseline.fetch_md_p95_ms, "symbols": baseline.symbols}
     figure = f"fetch_md p95 {baseline.fetch_md_p95_ms:.4g} ms over {baseline.ticks:,} ticks"
@@ -235,10 +217,6 @@ def _session(
     return options.start(f"canary {name}", flags=flags, config=config, output=output, quiet=quiet, color=color)
 
 
-def _moment(now: str | None) -> float:
-    return time.time() if now is None else parse_time(now, time.time())
-
-
 def _must_say(reason: str) -> None:
     if not reason.strip():
         raise UsageError("--reason is empty", hint="Say why; it is kept in the audit")
@@ -248,40 +226,26 @@ def _directory(session: Session, state: str | None) -> Path:
     return Path(state) if state else Path(session.config["out"]) / "canary"
 
 
-def _controller(session: Session, state: str | None) -> CanaryController:
-    from calib.experiments.canary import CanaryController, CanarySettings
+def _settings(session: Session) -> CanarySettings:
+    from calib.experiments.canary.settings import CanarySettings
 
-    settings = CanarySettings.from_section(session.config.section("canary"))
-    return CanaryController(
-        _directory(session, state), settings, symbols=session.config["symbols"], max_ticks=MAX_TICKS
+    return CanarySettings.from_section(session.config.section("canary"))
+
+
+def _check(session: Session, state: str | None, now: str | None, *, advance: bool) -> Check:
+    from calib.evaluation.canary import check_canary
+    from calib.reports.canary import report_writer
+
+    return check_canary(
+        session.config["feeds"],
+        _directory(session, state),
+        _settings(session),
+        now=None if now is None else parse_time(now, time.time()),
+        symbols=session.config["symbols"],
+        advance=advance,
+        max_reject_ratio=session.config["max_reject_ratio"],
+        report_writer=report_writer(session.config["out"]),
     )
-
-
-def _existing(session: Session, state: str | None) -> CanaryController:
-    controller = _controller(session, state)
-    if controller.store.load() is None:
-        raise BadState(
-            "does not exist", where=str(controller.store.state_path), hint="Check --state; `calib canary check` begins"
-        )
-    return controller
-
-
-def _tell(session: Session, controller: CanaryController, now: float) -> None:
-    """Give the controller the ticks that its check may look at."""
-    from calib.evaluation.canary_feeds import ticks_or_nothing
-
-    settings, progress = controller.settings, controller.progress
-    start = now - max(settings.window_s, settings.shadow_s)
-    counted = progress.newest if progress.newest is not None else progress.since
-    if counted is not None:
-        start = min(start, counted)
-    chosen, limit = tuple(session.config["symbols"]), session.config["max_reject_ratio"]
-    for tick in ticks_or_nothing(Path(session.config["feeds"]), start, now, chosen, limit):
-        controller.recent.add(tick)
-
-
-def _at_the_end(controller: CanaryController) -> bool:
-    return controller.progress.step + 1 >= len(controller.settings.schedule)
 
 
 def _finish(

@@ -14,6 +14,7 @@ import typer
 
 from calib.cli import options, success
 from calib.cli.check_ready import check_ready
+from calib.cli.length import length
 from calib.cli.output import Session
 from calib.cli.report_options import ReportFormat
 from calib.cli.times import parse_duration
@@ -38,6 +39,14 @@ def check(
         typer.Option("--max-age", metavar="DURATION", help="Exit 1 where the newest line is older, such as 2h."),
     ] = None,
     max_reject_ratio: options.MaxRejectRatio = None,
+    max_bad_book_ratio: Annotated[
+        float | None,
+        typer.Option(
+            "--max-bad-book-ratio",
+            metavar="X",
+            help="Exit 1 where a book is crossed or not known for a larger share of its lines [0.05].",
+        ),
+    ] = None,
     rejects: Annotated[bool, typer.Option("--rejects", help="Write the bad lines to rejects/ below --out.")] = False,
     schema: Annotated[
         str | None, typer.Option("--schema", metavar="KIND", help="Print the JSON Schema of a feed, and nothing else.")
@@ -64,11 +73,13 @@ def check(
 ) -> int:
     """Say what is in the feeds and what is wrong with them: rejects, missing days, order, silences, lag, freshness.
 
-    In recorded books also gaps, rewinds, duplicates and crossed books; in recorded trades ids that come twice.
+    In recorded books also gaps, rewinds, duplicates and crossed books; in recorded trades missing and repeated ids.
+    Exit 1 where a file has too many bad lines, or where a book can never be known or is bad for too many of its lines.
 
     Writes nothing unless --rejects is given.
     """
     flags = {"feeds": feeds, "out": out, "max_reject_ratio": max_reject_ratio}
+    flags |= {"check.max_bad_book_ratio": max_bad_book_ratio}
     session = options.start("check", flags=flags, config=config_file, output=output, quiet=quiet, color=color)
     if schema is not None:
         return _print_schema(session, schema)
@@ -98,21 +109,23 @@ def _check(
     session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool, prom: Path | None
 ) -> int:
     from calib.cli import check_sequence
+    from calib.cli.check_verdict import verdict_of
     from calib.engines.processes import Workers
     from calib.feeds.reading import checkup, days
     from calib.feeds.reading.batches import FeedReading, RecordReading
+    from calib.feeds.reading.rejects import rejects_path
 
     files, near = _files(paths)
     for name in near:
         session.note(f"{name} is ignored: feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.zst")
     found: list[checkup.FileHealth] = []
-    audits = check_sequence.Audits()
+    audits, newest_days = check_sequence.Audits(files), days.NewestDays()
     total = sum(file.path.stat().st_size for file in files)
     several = Workers(min(_MOST_JOBS, os.cpu_count() or 1)) if total > _WORTH_WORKERS else contextlib.nullcontext()
     with session.progress("reading", float(total)) as advance, several as engine:
         for file in files:
             with _rejects(session, file, keep) as sink:
-                newest = days.is_newest(file)
+                newest = file in newest_days
                 if (watch := audits.watch(file)) is not None:
                     found.append(checkup.examine_records(RecordReading(file, newest=newest, rejects=sink), watch))
                 else:
@@ -124,7 +137,7 @@ def _check(
             advance(float(found[-1].stats.bytes))
     freshness = checkup.Freshness(now, checkup.newest_by_kind(found))
     missing = checkup.missing_by_kind(files)
-    verdict = _verdict(session, found, freshness, max_age_s)
+    verdict = verdict_of(session.config, files, found, audits, freshness, max_age_s, keep=keep)
     data = {
         "schema": checkup.SCHEMA,
         "files": [checkup.as_data(health) | audits.as_data(file) for file, health in zip(files, found, strict=True)],
@@ -136,7 +149,8 @@ def _check(
     }
     lines = []
     for file, health in zip(files, found, strict=True):
-        lines += [*_describe(health), *audits.describe(file), ""]
+        kept = rejects_path(Path(session.config["out"]), file.name) if keep else None
+        lines += [*_describe(health, kept), *audits.describe(file), ""]
     lines += _days(missing)
     lines.append(_age(freshness))
     if not verdict:
@@ -181,20 +195,7 @@ def _rejects(session: Session, file: Any, keep: bool) -> Iterator[Any]:
         yield sink
 
 
-def _verdict(session: Session, found: list[Any], freshness: Any, max_age_s: float | None) -> str:
-    limit = session.config["max_reject_ratio"]
-    faults = [
-        f"{health.stats.file}: {health.bad} of {health.stats.lines} lines are bad (tolerated are {limit:.2%})"
-        for health in found
-        if health.too_bad(limit)
-    ]
-    if max_age_s is not None and freshness.too_old(max_age_s):
-        age = "there is no usable line" if freshness.age_s is None else f"is {_length(freshness.age_s)} old"
-        faults.append(f"the newest line {age}; --max-age allows {_length(max_age_s)}")
-    return "; ".join(faults)
-
-
-def _describe(health: Any) -> list[str]:
+def _describe(health: Any, kept: Path | None) -> list[str]:
     from calib.cli.check_sequence import counted
     from calib.feeds.reading.checkup import iso
 
@@ -204,12 +205,18 @@ def _describe(health: Any) -> list[str]:
     lines = [f"{stats.file}: {stats.lines} lines, {stats.used} used, {rejected} rejected{share}"]
     for reason, count in stats.rejected.items():
         lines.append(f"  {reason:<14} {count}, first at line {stats.first_line[reason]}")
+    lines += [f"  {'':<14} {fault.sentence}" for fault in stats.faults if fault.field and fault.what]
+    if kept is not None and rejected:
+        lines.append(f"  {'rejects':<14} {kept}")
+    if stats.trade_id_conflicts:
+        conflicts = counted(stats.trade_id_conflicts, "fill")
+        lines.append(f"  {'trade ids':<14} {conflicts} with the id of another fill (trade_id_conflicts); each counts")
     if stats.used:
         lines.append(f"  {'time':<14} {iso(stats.min_ts)} to {iso(stats.max_ts)}, {stats.out_of_order} out of order")
     if health.silence is not None:
-        lines.append(f"  {'silence':<14} {_length(health.silence.duration_s)} from {iso(health.silence.start_ts)}")
+        lines.append(f"  {'silence':<14} {length(health.silence.duration_s)} from {iso(health.silence.start_ts)}")
     if health.by_symbol:
-        worst = ", ".join(f"{gap.symbol} {_length(gap.duration_s)}" for gap in health.by_symbol)
+        worst = ", ".join(f"{gap.symbol} {length(gap.duration_s)}" for gap in health.by_symbol)
         symbols = counted(health.symbols, "symbol")
         lines.append(f"  {'by symbol':<14} {symbols}, longest silences: {worst}")
     if (lag := health.lag) is not None:
@@ -245,20 +252,5 @@ def _age(freshness: Any) -> str:
         return "newest line: none"
     newest = max(ts for ts in freshness.newest_ts.values() if ts is not None)
     if freshness.age_s < 0:
-        return f"newest line: {iso(newest)}, {_length(-freshness.age_s)} in the future"
-    return f"newest line: {iso(newest)}, {_length(freshness.age_s)} old"
-
-
-def _length(seconds: float) -> str:
-    """A duration as people read it: ``850 ms``, ``12.5 s``, ``3 h 5 min``, ``2 d 4 h``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min" if seconds >= 600 else f"{int(seconds // 60)} min {seconds % 60:.0f} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
+        return f"newest line: {iso(newest)}, {length(-freshness.age_s)} in the future"
+    return f"newest line: {iso(newest)}, {length(freshness.age_s)} old"

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from calib.feeds.reading import trade_audit
 from calib.feeds.reading.days import DayFile
-from calib.market.stream import audit as book_audit
+from calib.recorded import book_audit
 
 _SHOWN: Final = 5
 """Symbols named per trouble, the worst first."""
 _NONE: Final = {"gaps": "no gap", "rewinds": "no rewind", "duplicates": "no duplicate", "crossed": "never crossed"}
 _WORDS: Final = {"before_snapshot": "pre-snapshot", "late_snapshots": "late snapshot", "out_of_order": "out of order"}
-_AUDITS: Final[dict[str, Callable[[], Any]]] = {"book": book_audit.BookAudit, "trades": trade_audit.TradeAudit}
+_AUDITS: Final = ("book", "trades")
 
 
 class Audits:
     """The audits of all files of one run: ids go on from a day's file to the next one's of the same directory."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Sequence[DayFile]) -> None:
+        self._files = files
         self._audits: dict[tuple[Path, str], Any] = {}
         self._found: dict[Path, Sequence[Any]] = {}
+        self._books: dict[tuple[Path, str], list[int]] = {}
+        """By directory and symbol: lines, bad lines, sessions."""
 
     def watch(self, file: DayFile) -> Callable[[int, Any], None] | None:
-        """What sees the lines of that file; None where nobody does."""
+        """What takes the lines of that file; None where nothing does."""
         if file.kind not in _AUDITS:
             return None
         # Two directories may hold the same symbol of two venues: their ids have nothing to do with each other.
         key = file.path.parent, file.kind
         if key not in self._audits:
-            self._audits[key] = _AUDITS[file.kind]()
+            self._audits[key] = self._audit(*key)
         watch: Callable[[int, Any], None] = self._audits[key].see
         return watch
 
@@ -41,6 +44,24 @@ class Audits:
         """The file is read to its end."""
         if (audit := self._audits.get((file.path.parent, file.kind))) is not None:
             self._found[file.path] = audit.finish_file()
+        if file.kind == "book":
+            for facts in self._found[file.path]:
+                totals = self._books.setdefault((file.path.parent, facts.symbol), [0, 0, 0])
+                for place, count in enumerate((facts.lines, facts.bad_lines, facts.sessions)):
+                    totals[place] += count
+
+    def books(self) -> Iterator[tuple[Path, str, int, int, bool]]:
+        """Each recorded book over all files: directory, symbol, lines, bad lines, and whether it was ever known."""
+        for (directory, symbol), (lines, bad, sessions) in sorted(self._books.items()):
+            yield directory, symbol, lines, bad, sessions > 0
+
+    def _audit(self, directory: Path, kind: str) -> Any:
+        if kind == "trades":
+            return trade_audit.TradeAudit()
+        from calib.recorded.origins import DeltaSymbols
+
+        books = [file for file in self._files if file.kind == kind and file.path.parent == directory]
+        return book_audit.BookAudit(DeltaSymbols(books))
 
     def as_data(self, file: DayFile) -> dict[str, Any]:
         """The file's part of the JSON report: ``book`` or ``trades``, one entry per symbol."""
@@ -59,6 +80,8 @@ def _data(kind: str, facts: Any) -> dict[str, Any]:
     """All of the facts; every trouble has its count, 0 where it was not found."""
     names = book_audit.TROUBLES if kind == "book" else trade_audit.TROUBLES
     plain = asdict(facts)
+    if kind == "book":
+        plain["bad_lines"] = facts.bad_lines
     counts = {name: facts.troubles.get(name, 0) for name in names}
     del plain["troubles"], plain["first_line"]
     return plain | counts | {"first_line": facts.first_line}
@@ -83,8 +106,10 @@ def _trades(found: Sequence[trade_audit.TradeFacts]) -> list[str]:
     without = sum(facts.without_id for facts in found)
     total = sum(facts.trades for facts in found)
     ids = f"  {'trade ids':<14} {total - without} of {total} lines have one"
-    # Of lines without an id nothing can be said: no word of praise for them.
-    lines = [ids, _absent(found, ("duplicates", "rewinds"))] if without < total else [ids]
+    # Of lines without an id nothing can be said.
+    lines = [ids, _absent(found, ("gaps", "duplicates", "rewinds"))] if without < total else [ids]
+    if missing := sum(facts.missing_ids for facts in found):
+        lines.append(f"  {'':<14} {counted(missing, 'id')} missing in the gaps: trades that were not recorded")
     return [line for line in lines if line] + _troubles(found, trade_audit.TROUBLES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -13,19 +14,21 @@ from typing import Any, NoReturn
 from typer.exceptions import Abort, Exit, TyperException
 
 from calib.cli import signals
-from calib.cli.output import report_error, say
-from calib.errors import CalibError, UsageError
+from calib.cli.output import is_open, report_error, say
+from calib.errors import CalibError, UnwritableOutput, UsageError
 
 EXIT_INTERNAL = 4
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main() -> NoReturn:
     """Entry point of the ``calib`` command."""
     code = run(sys.argv[1:])
-    with contextlib.suppress(BrokenPipeError, ValueError):
-        sys.stdout.flush()
+    if is_open(sys.stdout):
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
     sys.exit(code)
 
 
@@ -38,8 +41,7 @@ def run(argv: Sequence[str]) -> int:
         with signals.raising():
             return _invoke(argv)
     except CalibError as error:
-        report_error(command, error, as_json=as_json, color=_color(argv))
-        return error.exit_code
+        return _report(command, error, as_json=as_json, color=_color(argv))
     except KeyboardInterrupt:
         say("error", "interrupted")
         return EXIT_INTERRUPTED
@@ -47,11 +49,29 @@ def run(argv: Sequence[str]) -> int:
         say("error", "terminated")
         return EXIT_TERMINATED
     except Exception as error:  # the last resort: no traceback reaches a user
-        path = _crash_log(argv)
-        what = f"internal error: {type(error).__name__}: {error}"
-        internal = _Internal(what, hint=f"Please report it with the crash log {path}")
-        report_error(command, internal, as_json=as_json, color=_color(argv))
-        return EXIT_INTERNAL
+        return _report(command, _explained(error, argv), as_json=as_json, color=_color(argv))
+
+
+def _report(command: str, error: CalibError, *, as_json: bool, color: str) -> int:
+    """Say an error where it can be said; the exit code is its own either way."""
+    with contextlib.suppress(CalibError, OSError, ValueError):
+        report_error(command, error, as_json=as_json, color=color)
+    return error.exit_code
+
+
+def _explained(error: Exception, argv: Sequence[str]) -> CalibError:
+    """An error that nothing expected; a disk that takes nothing is not calib's own fault."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return UnwritableOutput(
+            f"cannot be written: {error.strerror}",
+            where=str(error.filename or tempfile.tempdir or "the disk"),
+            hint="Free some space, also for temporary files (TMPDIR), or choose another --out",
+        )
+    what = f"internal error: {type(error).__name__}: {error}"
+    path = _crash_log(argv)
+    return _Internal(
+        what, hint=f"Please report it with the crash log {path}" if path else "No crash log could be written"
+    )
 
 
 class _Internal(CalibError):
@@ -92,7 +112,11 @@ def _color(argv: Sequence[str]) -> str:
 
 
 def _crash_log(argv: Sequence[str]) -> str:
-    descriptor, path = tempfile.mkstemp(prefix="calib-crash-", suffix=".log")
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
-        handle.write(f"calib {' '.join(argv)}\n\n{traceback.format_exc()}")
+    """Write the traceback; the path, empty where no directory takes it."""
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="calib-crash-", suffix=".log")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
+            handle.write(f"calib {' '.join(argv)}\n\n{traceback.format_exc()}")
+    except OSError:
+        return ""
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,9 +78,14 @@ def start(
     """Resolve the configuration and open the session of one command; flags by configuration key, None for not given."""
     from calib.app_config import SETTINGS
 
-    resolved = Config.resolve(SETTINGS, flags, file=find_file(config))
+    with warnings.catch_warnings(record=True) as renamed:
+        warnings.simplefilter("always", DeprecationWarning)
+        resolved = Config.resolve(SETTINGS, flags, file=find_file(config))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    return Session(command, resolved, output.value, quiet, verbose, color.value, flags=given)
+    session = Session(command, resolved, output.value, quiet, verbose, color.value, flags=given)
+    for warning in renamed:
+        session.note(str(warning.message))
+    return session
 
 
 def split_commas(values: list[str] | None) -> list[str] | None:

@@ -20,7 +20,7 @@ from typing import Any, Final, TextIO
 
 from calib.clock import NS_PER_S
 from calib.config import Config
-from calib.errors import CalibError
+from calib.errors import CalibError, UnwritableOutput
 
 RESULT_SCHEMA: Final = "calib.result/1"
 _UNPRINTABLE: Final = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -81,7 +81,7 @@ class Session:
     @contextlib.contextmanager
     def progress(self, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
         """A progress bar on a terminal; the block gets a function that takes the amount done since the last call."""
-        if self.quiet or not sys.stderr.isatty():
+        if self.quiet or not is_open(sys.stderr) or not sys.stderr.isatty():
             yield lambda _: None
             return
         from rich.console import Console
@@ -157,28 +157,62 @@ def report_error(command: str, error: CalibError, *, as_json: bool, color: str =
 
 
 def emit(text: str) -> None:
-    """Write to stdout; a reader that has gone away is no error."""
+    """Write to stdout; a reader that has gone away, or a stdout that was closed before, is not an error.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where stdout takes nothing, as on a full disk.
+    """
+    if not is_open(sys.stdout):
+        return
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(encodable(text, sys.stdout))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at exit, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
+    except OSError as error:
+        _silence(sys.stdout)
+        raise UnwritableOutput(
+            f"stdout cannot be written: {error.strerror or error}",
+            hint="The command itself has run; free some space, or send its output elsewhere",
+        ) from error
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """The text with what the stream's encoding lacks spelled out, as on an ASCII terminal."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def is_open(stream: TextIO | None) -> bool:
+    """Whether the program was started with this stream."""
+    return stream is not None and not stream.closed
+
+
+def _silence(stream: TextIO) -> None:
+    """The interpreter flushes a stream once more at exit, and would complain."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(kind: str, text: str, color: str = "auto") -> None:
     """One line on stderr, ``kind: text``."""
+    if not is_open(sys.stderr):
+        return
     label = f"{kind}: " if kind else ""
     if label and _coloured(sys.stderr, color):
         label = f"\x1b[{_COLOURS.get(kind, '0')}m{label}\x1b[0m"
-    with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"{label}{_wrapped(printable(text), sys.stderr)}\n")
+    try:
+        sys.stderr.write(encodable(f"{label}{_wrapped(printable(text), sys.stderr)}\n", sys.stderr))
         sys.stderr.flush()
+    except OSError:  # gone away, or full: the exit code still says it
+        _silence(sys.stderr)
 
 
 def _wrapped(text: str, stream: TextIO) -> str:
     """The text in lines of the terminal's width, broken between words; as it is where the stream is not a terminal."""
-    if not stream.isatty():
+    if not is_open(stream) or not stream.isatty():
         return text
     width = max(shutil.get_terminal_size().columns, 20)
     if len(text) <= width:

@@ -46,6 +46,7 @@ def assess(
     asked = parse_range(start=start, end=end, since=since, day=day, now=time.time())
 
     from calib.evaluation.policy_feeds import AssessmentFeeds
+    from calib.feeds.contracts import contracts_of
     from calib.reports.policy import assessment_data, digest, write_assessment
 
     config, out = session.config, Path(session.config["out"])
@@ -61,7 +62,9 @@ def assess(
     changed = {key: config[key] for key in _NAMED if config[key] != (DATASET | FEEDS)[key].default}
     with locked(out):
         found, stats = feeds.assess(
-            maker_fee_bps=config["aggregate.maker_fee_bps"], taker_fee_bps=config["aggregate.taker_fee_bps"]
+            maker_fee_bps=config["aggregate.maker_fee_bps"],
+            taker_fee_bps=config["aggregate.taker_fee_bps"],
+            contracts=contracts_of(config["contracts"]),
         )
         span = feeds.span()
         path = write_assessment(found, out, *span, changed)

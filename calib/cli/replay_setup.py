@@ -104,18 +104,39 @@ def finish_judged(
     data: Any,
     lines: list[str],
     judged: list[LimitResult],
-    outcomes: Sequence[Mapping[str, Any]],
+    outcomes: Sequence[Mapping[str, Any]] = (),
 ) -> int:
-    """Print the result, and write the text file of ``--prom``; the exit code follows the gate."""
+    """Print the result, and write the text file of ``--prom``; the exit code follows the gate.
+
+    Parameters
+    ----------
+    outcomes
+        The replays that the gate judges: with too few reads that could be compared with the truth it is missed.
+    """
     failed = [one.limit.name for one in judged if one.passed is False]
     unknown = [one.limit.name for one in judged if one.passed is None]
     if unknown:
         session.note(f"the gate cannot judge {', '.join(unknown)}: there is nothing to measure")
+    if asked.gate and (few := _too_few(outcomes, asked.strict)):
+        return session.finish(data, lines, exit_code=1, verdict=few)
     if failed or (unknown and asked.strict):
         verdict = f"the gate is missed: {', '.join(dict.fromkeys(failed or unknown))}"
         return session.finish(data, lines, exit_code=1, verdict=verdict)
     write_result(session, asked, outcomes)
     return session.finish(data, lines)
+
+
+def _too_few(outcomes: Sequence[Mapping[str, Any]], strict: bool) -> str:
+    """Why the reads that could be judged carry no verdict; empty where they do."""
+    from calib.reports.replay import judged_of
+
+    for outcome in outcomes:
+        overall = outcome["overall"]
+        judged, due = overall["staleness"]["judged"], overall["reads"] + overall["reads_in_holes"]
+        if not judged or (strict and judged * 2 < due):
+            least = "half of the reads" if judged else "one read"
+            return f"the gate is missed: judged {judged_of(overall)} reads, and a verdict needs at least {least}"
+    return ""
 
 
 def write_result(session: Session, asked: Asked, outcomes: Sequence[Mapping[str, Any]]) -> None:

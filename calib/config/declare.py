@@ -24,6 +24,7 @@ def setting(
     nullable: bool = False,
     metavar: str = "",
     hashed: bool | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> T:
     """A field of a dataclass that is a setting too.
 
@@ -33,7 +34,7 @@ def setting(
         Default of both. A tuple declares a list, a dict a map.
     meaning
         One sentence, with the unit.
-    low, high, choices, nullable, metavar
+    low, high, choices, nullable, metavar, renamed
         As in `Setting`.
     kind
         Kind of the setting; needed only where the default is None.
@@ -48,7 +49,7 @@ def setting(
     """
     kind = kind or _KINDS[type(default)]
     stored: Any = list(default) if isinstance(default, tuple) else default
-    row = Setting("", kind, stored, meaning, low, high, choices, nullable, metavar)
+    row = Setting("", kind, stored, meaning, low, high, choices, nullable, metavar, renamed or {})
     metadata = {_KEY: row}
     made: Any
     if isinstance(default, dict):

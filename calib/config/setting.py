@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from calib.errors import ConfigError
@@ -22,7 +24,8 @@ class Setting:
     key
         Dotted name.
     kind
-        ``bool``, ``int``, ``float``, ``str``, ``list`` (of strings) or ``map`` (string -> float).
+        ``bool``, ``int``, ``float``, ``str``, ``list`` (of strings), ``map`` (string -> float) or ``table`` (string ->
+        what ``check_table`` says).
     default
         The value where nothing else is said; None for "not set", which only ``nullable`` keys allow elsewhere.
     meaning
@@ -35,6 +38,12 @@ class Setting:
         Whether null may be set: "off" or "not set".
     metavar
         What stands for its value in the help of its flag, such as ``MS``; empty for that of its kind.
+    renamed
+        Choices of older versions, and what they are called now; accepted with a `DeprecationWarning`.
+    check_table
+        Of a table: the value in its proper form, or None where it is not allowed.
+    form
+        Of a table: what is allowed, in words.
     """
 
     key: str
@@ -46,6 +55,9 @@ class Setting:
     choices: tuple[str, ...] = ()
     nullable: bool = False
     metavar: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    check_table: Callable[[Any], Any] | None = None
+    form: str = ""
 
     @property
     def variable(self) -> str:
@@ -60,7 +72,9 @@ class Setting:
     @property
     def allowed(self) -> str:
         """The allowed range in words, as errors and the reference page give it."""
-        if self.choices:
+        if self.form:
+            words = self.form
+        elif self.choices:
             words = ", ".join(self.choices)
         elif self.kind in ("int", "float"):
             low = "" if self.low is None else f" from {_plain(self.low)}"
@@ -82,7 +96,8 @@ class Setting:
         """
         if value is None and self.nullable:
             return None
-        checked = _CHECKS[self.kind](value)
+        value = self._current(value)
+        checked = _CHECKS[self.kind](value) if self.check_table is None else self.check_table(value)
         if checked is None or not self._within(checked):
             raise ConfigError(
                 f"{self.key}: {value!r} is not allowed",
@@ -90,6 +105,14 @@ class Setting:
                 hint=f"Allowed: {self.allowed}",
             )
         return checked
+
+    def _current(self, value: Any) -> Any:
+        """Today's name of a choice."""
+        if not isinstance(value, str) or value not in self.renamed:
+            return value
+        today = self.renamed[value]
+        warnings.warn(f"{self.key}: {value!r} is now called {today!r}", DeprecationWarning, stacklevel=5)
+        return today
 
     def parse(self, text: str, where: str) -> Any:
         """The value of a text from the environment or a flag; see `check`."""
@@ -168,6 +191,8 @@ def _read(kind: str, text: str) -> Any:
             case "map":
                 pairs = (item.partition("=") for item in text.split(",") if item.strip())
                 return {name.strip(): float(number) for name, _, number in pairs}
+            case "table":
+                return json.loads(text)
     except ValueError:
         return text
     return text

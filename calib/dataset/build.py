@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from calib.arguments import Moment, symbol_list, unix_seconds
@@ -18,13 +19,14 @@ from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.filters.apply import apply_filters
 from calib.dataset.grid import DAY_S
 from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
-from calib.dataset.model import Counts, Dataset, Filters, Input, MissingDays, Params
+from calib.dataset.model import ContractParams, Counts, Dataset, Filters, Input, MissingDays, Params
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.thin import low_ticks_note
 from calib.dataset.ticks import TickAggregator
 from calib.engines import InProcess, Workers
 from calib.errors import NoLines, NoSuchSymbol
+from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches
 from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.pieces import PieceDecoder
@@ -45,6 +47,7 @@ class DatasetOptions:
     maker_fee_bps: float = DEFAULTS.maker_fee_bps
     taker_fee_bps: float = DEFAULTS.taker_fee_bps
     max_reject_ratio: float = MAX_REJECT_RATIO
+    contracts: Contracts = field(default_factory=dict)
 
 
 def _silent(_: object) -> None:
@@ -63,6 +66,7 @@ def build_dataset(
     maker_fee_bps: float = DEFAULTS.maker_fee_bps,
     taker_fee_bps: float = DEFAULTS.taker_fee_bps,
     max_reject_ratio: float = MAX_REJECT_RATIO,
+    contracts: Contracts | None = None,
     out: Path | str | None = None,
     jobs: int | None = None,
     note: Callable[[str], None] = _silent,
@@ -88,6 +92,8 @@ def build_dataset(
         Fee of a fill without ``fee_bps``, bps of notional; negative is a rebate.
     max_reject_ratio
         Share of bad lines in one file past which the run ends, 0..1.
+    contracts
+        Symbol -> `calib.feeds.contracts.Contract`, of symbols whose quantities are contracts.
     out
         Root below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
@@ -122,6 +128,7 @@ def build_dataset(
         maker_fee_bps,
         taker_fee_bps,
         max_reject_ratio,
+        contracts or {},
     )
     return build_from_plan(plan, recipe, out=None if out is None else Path(out), jobs=jobs, note=note)
 
@@ -137,7 +144,7 @@ def build_from_plan(
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
     tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
-    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps)
+    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
     with _engine(plan, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
@@ -145,7 +152,7 @@ def build_from_plan(
         ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
     found = [reader.stats[file] for file in plan.files]
     for stats in found:
-        check_ratio(stats, recipe.max_reject_ratio)
+        check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
     rows = join_kinds(ticks, fills, plan.grid)
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
         note(sentence)
@@ -159,6 +166,7 @@ def build_from_plan(
             tick_sample_rate=recipe.tick_sample_rate,
             maker_fee_bps=recipe.maker_fee_bps,
             taker_fee_bps=recipe.taker_fee_bps,
+            contracts=_contracts(recipe.contracts),
         ),
         inputs=[_input(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
@@ -236,7 +244,16 @@ def _input(stats: FileStats) -> Input:
         lines=stats.lines,
         used=stats.used,
         rejected=dict(stats.rejected),
+        trade_id_conflicts=stats.trade_id_conflicts or msgspec.UNSET,
     )
+
+
+def _contracts(contracts: Contracts) -> dict[str, ContractParams] | msgspec.UnsetType:
+    named = {
+        symbol: ContractParams(inverse=contract.inverse, multiplier=contract.multiplier)
+        for symbol, contract in sorted(contracts.items())
+    }
+    return named or msgspec.UNSET
 
 
 def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:

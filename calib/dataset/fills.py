@@ -6,13 +6,14 @@ line) and sums exactly. s is +1 for our buy and -1 for our sell, p the price, q 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 import polars as pl
 
 from calib.dataset.exact import sum_lists
 from calib.dataset.order import GROUP, in_order, with_names
+from calib.feeds.contracts import Contracts
 
 _SUMS: Final = ("notional", "taker", "netted", "net", "net_equal", "slipped", "slip")
 
@@ -25,10 +26,13 @@ class FillAggregator:
     ----------
     maker_fee_bps, taker_fee_bps
         Fee of a fill whose record has none, bps of notional; negative is a rebate.
+    contracts
+        Symbol -> its contract, of symbols whose quantities are contracts.
     """
 
     maker_fee_bps: float
     taker_fee_bps: float
+    contracts: Contracts = field(default_factory=dict)
 
     kind: ClassVar[str] = "fills"
     count: ClassVar[str] = "fills"
@@ -95,11 +99,21 @@ class FillAggregator:
         is_taker = pl.col("liquidity") == "taker"
         fee = pl.when(is_taker).then(self.taker_fee_bps).otherwise(self.maker_fee_bps)
         return [
-            (pl.col("price") * pl.col("qty")).alias("notional"),
+            self._notional().alias("notional"),
             _gain_bps(pl.coalesce("fee_bps", fee)).alias("gain_bps"),
             _slippage_bps().alias("slippage_bps"),
             is_taker.alias("is_taker"),
         ]
+
+    def _notional(self) -> pl.Expr:
+        """p q; of a contract by its size, see `calib.feeds.contracts.Contract`."""
+        price, qty, symbol = pl.col("price"), pl.col("qty"), pl.col("symbol").cast(pl.String)
+        found = price * qty
+        for name, contract in self.contracts.items():
+            contracts = qty * contract.multiplier
+            own = contracts / price if contract.inverse else price * contracts
+            found = pl.when(symbol == name).then(own).otherwise(found)
+        return found
 
 
 def _weighted(values: str, *, weights: str, products: str) -> list[pl.Expr]:

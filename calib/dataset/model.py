@@ -67,12 +67,21 @@ Filters: TypeAlias = dict[str, int | float | bool | None]
 """Limit of each sanity filter by reason; None where it was off. A dataset made before a filter existed lacks it."""
 
 
+class ContractParams(JsonRecord, frozen=True, kw_only=True):
+    """The contract of a symbol, see `calib.feeds.contracts.Contract`."""
+
+    inverse: bool
+    multiplier: float
+
+
 class Params(JsonRecord, frozen=True, kw_only=True):
     """What else the numbers depend on."""
 
     tick_sample_rate: Whole
     maker_fee_bps: float
     taker_fee_bps: float
+    contracts: dict[str, ContractParams] | msgspec.UnsetType = msgspec.UNSET
+    """Symbol -> its contract; left out where every symbol trades in base units."""
 
 
 class Input(JsonRecord, frozen=True, kw_only=True):
@@ -84,6 +93,8 @@ class Input(JsonRecord, frozen=True, kw_only=True):
     lines: Whole
     used: Whole
     rejected: dict[str, Whole]
+    trade_id_conflicts: Whole | msgspec.UnsetType = msgspec.UNSET
+    """Fills with the trade id of another fill, which were kept; left out where there are none."""
 
 
 class MissingDays(JsonRecord, frozen=True, kw_only=True):

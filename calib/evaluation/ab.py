@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from calib.errors import UsageError
 from calib.evaluation.ab_feeds import ABFeeds, Survey, assigned_router, choose_files, recorded_router
+from calib.experiments.ab_state import SCHEMA, STATE_SHAPE
+from calib.experiments.harness import by_hand
+from calib.experiments.latch import Store
 from calib.experiments.recorded import RecordedRun
+from calib.experiments.rollback import current, reset_by_hand, roll_back_by_hand
 from calib.experiments.routing import Assignment, Router
 from calib.experiments.settings import ABSettings
+from calib.feeds.contracts import Contracts, in_linear_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class ABOptions:
         Fee of a fill without ``fee_bps``, bps.
     tick_sample_rate
         Ticks that a tick line without ``sample_rate`` stands for.
+    contracts
+        Symbol -> its contract, of symbols whose quantities are contracts.
     """
 
     assign: str | None = None
@@ -42,6 +50,7 @@ class ABOptions:
     maker_fee_bps: float = 0.0
     taker_fee_bps: float = 0.0
     tick_sample_rate: int = 10
+    contracts: Contracts = field(default_factory=dict)
 
 
 def evaluate_ab(
@@ -133,6 +142,8 @@ def _feed(run: RecordedRun, data: ABFeeds, options: ABOptions, advance: Callable
         elif row["bucket"] is None:
             data.without_bucket += 1
             continue
+        if kind == "fills" and options.contracts:
+            row["qty"] = in_linear_terms(row, options.contracts)["qty"]
         _record(run, kind, row, fees, options.tick_sample_rate)
 
 
@@ -161,7 +172,60 @@ def _report(
     left_out = {"without_bucket": data.without_bucket} if data.without_bucket else {}
     return report | {
         "range": {"from": begin, "to": end},
-        "settings": dataclasses.asdict(settings),
+        "settings": settings.as_data(),
         "inputs": inputs,
         "counts": report["counts"] | left_out,
     }
+
+
+def ab_status(directory: Path | str) -> dict[str, Any]:
+    """Where a running experiment stands, from its files.
+
+    Raises
+    ------
+    BadState
+        Where nothing has run there, or its state is damaged.
+    """
+    store = Store(Path(directory), SCHEMA, STATE_SHAPE)
+    latch = current(store)
+    found = store.load() or {}
+    progress = found.get("progress") or {}
+    holds = progress.get("threshold", progress.get("seed")) or {}
+    return {
+        "state_file": str(store.state_path),
+        "state": "ROLLED_BACK" if latch.record else "RUNNING",
+        "rollback": latch.record,
+        "evaluated_to": progress.get("grid"),
+        "symbols": (found.get("router") or {}).get("symbols", []),
+        "held_s": {gate: hold["held_s"] for gate, hold in holds.items()},
+        "settings": found.get("fingerprint"),
+        "resets": latch.resets,
+    }
+
+
+def roll_back_ab(directory: Path | str, reason: str) -> dict[str, Any]:
+    """Roll back a running experiment at once, whatever runs beside; the rollback in force.
+
+    Raises
+    ------
+    BadState
+        Where nothing has run there.
+    UnwritableOutput
+        Where neither the flag file nor the audit could be written.
+    """
+    return roll_back_by_hand(Store(Path(directory), SCHEMA, STATE_SHAPE), by_hand(reason, time.time()))
+
+
+def reset_ab(directory: Path | str, reason: str) -> dict[str, Any] | None:
+    """Clear a rollback, whatever runs beside: new tests begin. Returns what was cleared, None where nothing was.
+
+    Raises
+    ------
+    BadState
+        Where nothing has run there.
+    UnwritableOutput
+        Where the audit cannot take it: the rollback then stays in force.
+    """
+    store = Store(Path(directory), SCHEMA, STATE_SHAPE)
+    cleared = reset_by_hand(store, reason, time.time(), lambda _latch: {"progress": None})
+    return cleared[0] if cleared else None

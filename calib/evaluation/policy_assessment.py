@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from calib.feeds.contracts import Contracts, in_linear_terms
+
 STALE: Final = "stale"
 FRESH: Final = "fresh"
 UNKNOWN: Final = "unknown"
@@ -172,6 +174,7 @@ def assess(
     *,
     maker_fee_bps: float = 0.0,
     taker_fee_bps: float = 0.0,
+    contracts: Contracts | None = None,
 ) -> PolicyAssessment:
     """Put the figures together.
 
@@ -184,6 +187,8 @@ def assess(
         of `UNJOINED`.
     maker_fee_bps, taker_fee_bps
         Fee of a fill that names none, bps.
+    contracts
+        Symbol -> its contract, of symbols whose quantities are contracts.
 
     >>> fill = {"symbol": "X", "side": "buy", "price": 100.0, "qty": 2.0, "liquidity": "maker", "quote_price": 100.0,
     ...         "mid_at_quote": 100.0, "mid_now": 99.9, "slip_bps": None, "fee_bps": None}
@@ -195,7 +200,8 @@ def assess(
     stale: dict[str, _Sums] = {}
     sources, unjoined = dict.fromkeys(SOURCES, 0), dict.fromkeys(UNJOINED, 0)
     fees = {"maker": maker_fee_bps, "taker": taker_fee_bps}
-    for line, used_stale, why in fills:
+    for fill, used_stale, why in fills:
+        line = in_linear_terms(fill, contracts or {})
         fee_bps = fees[line["liquidity"]] if line["fee_bps"] is None else line["fee_bps"]
         group = UNKNOWN if used_stale is None else STALE if used_stale else FRESH
         counts = unjoined if used_stale is None else sources

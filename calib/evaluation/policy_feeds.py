@@ -11,6 +11,7 @@ import polars as pl
 
 from calib.errors import NoLines, NoSuchSymbol
 from calib.evaluation.policy_assessment import PolicyAssessment, ReadFigures, assess
+from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches
 from calib.feeds.reading.days import DayFile, find_days, newest_days
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
@@ -69,7 +70,9 @@ class AssessmentFeeds:
     tick_sample_rate: int = 10
     max_reject_ratio: float = MAX_REJECT_RATIO
 
-    def assess(self, *, maker_fee_bps: float, taker_fee_bps: float) -> tuple[PolicyAssessment, list[FileStats]]:
+    def assess(
+        self, *, maker_fee_bps: float, taker_fee_bps: float, contracts: Contracts | None = None
+    ) -> tuple[PolicyAssessment, list[FileStats]]:
         """Read the feeds once and assess them.
 
         Raises
@@ -87,7 +90,8 @@ class AssessmentFeeds:
         if not fills.height and not reads:
             raise self._nothing(stats)
         rows = _judged(fills, joined)
-        return assess(reads, rows, maker_fee_bps=maker_fee_bps, taker_fee_bps=taker_fee_bps), stats
+        fees = {"maker_fee_bps": maker_fee_bps, "taker_fee_bps": taker_fee_bps}
+        return assess(reads, rows, **fees, contracts=contracts), stats
 
     def span(self) -> tuple[float, float]:
         """The range, an open side replaced by the first or last day of fills and ticks that is there."""

@@ -1,4 +1,4 @@
-"""Blocks of time: for every symbol the sums that the sound tests compare.
+"""Blocks of time: for every symbol the sums that the sequential tests compare.
 
 A fill counts to the block of its quote; a tick to its own. A block closes one grace time after its end; what comes
 later is counted as late and left out, in both arms alike.

@@ -16,9 +16,9 @@ from calib.experiments.blocks import OpenBlocks
 from calib.experiments.hold import Hold
 from calib.experiments.records import Fill, TickRecord
 from calib.experiments.routing import A, Assignment, B, Router, block_of
-from calib.experiments.seed import SeedDecision
-from calib.experiments.sound import SoundDecision
+from calib.experiments.sequential_decision import SAMPLE_RATIO, SequentialDecision
 from calib.experiments.states import State
+from calib.experiments.threshold import ThresholdDecision
 from calib.experiments.timeline import GateSeries, Timeline
 from calib.experiments.verdict import GateVerdict, Verdict
 from calib.experiments.windows import ArmMetrics, ArmWindow
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from calib.experiments.settings import ABSettings
 
 _BY_TIME = itemgetter(0)
-DECISIONS = ("seed", "sound")
+DECISIONS = ("threshold", "sequential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,18 @@ class EvaluationStep:
     """One evaluated grid point."""
 
     ts: float
-    seed: Verdict
-    sound: Verdict
-    nodata: GateVerdict | None
+    threshold: Verdict
+    sequential: Verdict
+    forced: GateVerdict | None
     """Set where the nodata policy calls for a rollback."""
+
+    def verdict(self, decision: str) -> Verdict:
+        """The verdict of ``threshold`` or ``sequential``."""
+        return self.threshold if decision == "threshold" else self.sequential
 
     def acting(self, decision: str) -> GateVerdict | None:
         """The gate that calls for a rollback under ``decision``."""
-        return (self.seed if decision == "seed" else self.sound).acting or self.nodata
+        return self.verdict(decision).acting or self.forced
 
 
 class ExperimentEngine:
@@ -60,16 +64,19 @@ class ExperimentEngine:
         self.settings, self.router = settings, router
         self.arms = {arm: ArmWindow(settings.window, settings.window_s) for arm in (A, B)}
         self.blocks = OpenBlocks(settings.block_s, settings.grace_s)
-        self.seed = SeedDecision(settings)
-        self.sound = SoundDecision(settings, switchback=router.rule is Assignment.SWITCHBACK)
+        self.threshold = ThresholdDecision(settings)
+        self.sequential = SequentialDecision(settings, switchback=router.rule is Assignment.SWITCHBACK)
         self.absent_b = Hold(settings.hold_s, settings.max_gap_ticks_s, settings.min_coverage)
         self.grid: float | None = None
         """The newest grid point that was evaluated."""
+        self.first = math.inf
+        """Time of the first record."""
         self.newest = -math.inf
         self.pending: list[Fill | TickRecord] = []
         self.counts: Counter[str] = Counter()
         self.metrics: dict[str, ArmMetrics] = {}
         self.timelines = {(d, gate.name): Timeline() for d in DECISIONS for gate in settings.gates}
+        self.timelines["sequential", SAMPLE_RATIO] = Timeline()
         self.series = {gate.name: GateSeries() for gate in settings.gates}
         self.last: EvaluationStep | None = None
         self._resumed = False
@@ -103,7 +110,7 @@ class ExperimentEngine:
             del self.pending[:position]
 
     @property
-    def _deaf(self) -> bool:
+    def _past_max_gap(self) -> bool:
         """Whether the silence has lasted so long that no gate can change before the next record."""
         settings = self.settings
         longest = max(settings.max_gap_fills_s, settings.max_gap_ticks_s)
@@ -112,7 +119,7 @@ class ExperimentEngine:
     def _next(self, position: int, step: float, due: float) -> float:
         """The next grid point; long silences are passed over in one step."""
         grid = self.grid or 0.0
-        if not self._deaf:
+        if not self._past_max_gap:
             return _on_grid(grid + step, step)
         upcoming = self.pending[position].ts if position < len(self.pending) else due
         return _on_grid(max(grid + step, min(math.floor(upcoming / step) * step, due)), step)
@@ -128,6 +135,7 @@ class ExperimentEngine:
         while position < len(pending) and pending[position].ts < until:
             record = pending[position]
             position += 1
+            self.first = min(self.first, record.ts)
             if isinstance(record, TickRecord):
                 arms[record.bucket].add_tick(record)
                 if not router.listed(record.symbol):
@@ -142,23 +150,27 @@ class ExperimentEngine:
     def _judge(self, now: float) -> EvaluationStep:
         closed = self.blocks.close(now)
         for block in closed:
-            self.sound.take(block, self.router.due())
+            self.sequential.take(block, self.router.due())
         a, b = self.arms[A].metrics(now), self.arms[B].metrics(now)
         self.metrics = {A: a, B: b}
-        step = EvaluationStep(now, self.seed.judge(now, a, b), self.sound.judge(now), self._judge_absence(now, a, b))
-        for decision, verdict in (("seed", step.seed), ("sound", step.sound)):
+        step = EvaluationStep(
+            now, self.threshold.judge(now, a, b), self.sequential.judge(now), self._judge_absence(now, a, b)
+        )
+        for decision, verdict in (("threshold", step.threshold), ("sequential", step.sequential)):
             for gate in verdict.gates:
-                self.timelines[decision, gate.gate].add(now, gate.state, gate.act, counted=not self._deaf)
+                self.timelines[decision, gate.gate].add(now, gate.state, gate.act, counted=not self._past_max_gap)
+        ratio = step.sequential.ratio
+        self.timelines["sequential", SAMPLE_RATIO].add(now, ratio.state if ratio else State.OK, ratio is not None)
         if closed:
             self._plot(now, step)
         self.last = step
         return step
 
     def _plot(self, now: float, step: EvaluationStep) -> None:
-        for seed, sound in zip(step.seed.gates, step.sound.gates, strict=True):
-            b, bound = seed.evidence["b"], seed.evidence["bound"]
+        for threshold, sequential in zip(step.threshold.gates, step.sequential.gates, strict=True):
+            b, bound = threshold.evidence["b"], threshold.evidence["bound"]
             excess = b - bound if b is not None and bound is not None else math.nan
-            self.series[seed.gate].add((now, excess, sound.evidence["p"]))
+            self.series[threshold.gate].add((now, excess, sequential.evidence["p"]))
 
     def _judge_absence(self, now: float, a: ArmMetrics, b: ArmMetrics) -> GateVerdict | None:
         newest_a = max(a.newest_fill, a.newest_tick)
@@ -175,7 +187,7 @@ class ExperimentEngine:
         """Event time went back by more than any gap allows: begin the grid anew, with no time held."""
         self.grid = None
         self.newest = -math.inf
-        self.seed.restart()
+        self.threshold.restart()
         self.absent_b.restart()
         self.arms = {arm: ArmWindow(self.settings.window, self.settings.window_s) for arm in (A, B)}
         self.pending = [record for record in self.pending if record.ts <= now]
@@ -188,15 +200,15 @@ class ExperimentEngine:
         """What a restart must not lose: grid, timers and tests. Windows fill anew; until then a gate has no data."""
         return {
             "grid": self.grid,
-            "seed": self.seed.to_state(),
-            "sound": self.sound.to_state(),
+            "threshold": self.threshold.to_state(),
+            "sequential": self.sequential.to_state(),
             "absent_b": self.absent_b.to_state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.grid = state["grid"]
-        self.seed.load_state(state["seed"])
-        self.sound.load_state(state["sound"])
+        self.threshold.load_state(state["threshold"])
+        self.sequential.load_state(state["sequential"])
         self.absent_b.load_state(state["absent_b"])
         self._resumed = True
 

@@ -1,9 +1,9 @@
-"""The harness a bot embeds: routes symbols, records what they did, judges, and rolls back."""
+"""The harness a bot embeds: routes symbols, records what they did, evaluates, and rolls back."""
 
 from __future__ import annotations
 
 import copy
-import math
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -11,21 +11,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib.clock import Clock, SystemClock
-from calib.errors import CalibError, ConfigError
-from calib.experiments import latch
+from calib.errors import CalibError, ConfigError, UsageError
+from calib.experiments.ab_state import SCHEMA as SCHEMA
+from calib.experiments.ab_state import STATE_SHAPE, load_progress
 from calib.experiments.engine import EvaluationStep, ExperimentEngine
 from calib.experiments.exposure import ExposureLog
-from calib.experiments.records import Fill, TickRecord, net_bps, positive, slippage_bps, usable_ts
+from calib.experiments.latch import Store, write_whole
+from calib.experiments.records import Fill, TickRecord, make_fill, make_tick, usable_ts
 from calib.experiments.report import build_report, verdicts
+from calib.experiments.rollback import OPERATOR, RollbackLatch, brief, new_id, operator
 from calib.experiments.routing import A, Assignment, B, Router
 from calib.experiments.settings import ABSettings
 from calib.experiments.states import Mode, State
 
-SCHEMA: Final = "calib.ab-state/1"
 MAX_PENDING: Final = 50_000
 """Records that wait for an evaluation; with more, recording itself evaluates, so that memory stays bounded."""
 
 Hook = Callable[[dict[str, Any]], None]
+ReportWriter = Callable[[dict[str, Any]], Path]
+"""Takes the record of `ABHarness.report`, writes it and returns the path."""
 
 
 class ABHarness:
@@ -42,7 +46,7 @@ class ABHarness:
     settings
         Rules, thresholds and windows.
     whitelist, blacklist
-        Symbols that are always in B, or always in A. The sound tests leave them out.
+        Symbols that are always in B, or always in A. The sequential tests leave them out.
     directory
         Where ``state.json``, ``audit.jsonl`` and ``exposure.jsonl`` are kept; None keeps nothing.
     on_rollback
@@ -51,6 +55,9 @@ class ABHarness:
         For calls without ``now``.
     router
         Another router, for an evaluation of what was recorded.
+    report_writer
+        Writes a report and returns its path, at a rollback and for `export_report`; see
+        `calib.reports.ab.report_writer`. None: reports are written as JSON into ``directory``.
 
     Every method may be called from any thread.
 
@@ -79,6 +86,7 @@ class ABHarness:
         on_rollback: Hook | None = None,
         clock: Clock | None = None,
         router: Router | None = None,
+        report_writer: ReportWriter | None = None,
     ) -> None:
         self.mode = _mode(mode)
         self.settings = settings or ABSettings()
@@ -93,21 +101,28 @@ class ABHarness:
         self.on_rollback = on_rollback
         self.clock: Clock = clock or SystemClock()
         self.counts: Counter[str] = Counter()
-        self.rollback: dict[str, Any] | None = None
-        """The record of the rollback that is latched, or None."""
+        self.report_writer = report_writer
         home = None if directory is None else Path(directory)
-        self.store = latch.Store(home, SCHEMA)
+        self.store = Store(home, SCHEMA, STATE_SHAPE)
+        self.latch = RollbackLatch(self.store)
         self.exposure = ExposureLog(home)
-        self._resets: list[dict[str, Any]] = []
         self._records: list[Fill | TickRecord] = []
         self._recording = threading.Lock()
         self._evaluating = threading.RLock()
-        self._store_error = ""
+        self._errors: dict[str, str] = {}
+        self._announced: set[str] = set()
+        """Rollbacks whose report was written and whose hook was called."""
+        self._cleared: frozenset[str] = frozenset()
         self._saved: dict[str, Any] = {}
         self.engine = ExperimentEngine(self.settings, self.router)
         self._restore()
         if self.router.add(symbols):
             self._save()
+
+    @property
+    def rollback(self) -> dict[str, Any] | None:
+        """The record of the rollback that is in force, or None."""
+        return self.latch.record
 
     # -- routing -------------------------------------------------------------------------------------------------------
 
@@ -174,27 +189,17 @@ class ABHarness:
         if self.rollback is not None:
             self._count("after_rollback")
             return
-        known = side in ("buy", "sell") and liquidity in ("maker", "taker")
-        if not (known and usable_ts(ts) and positive(price) and positive(qty)):
+        ts_block = ts_quote if ts_quote is not None and usable_ts(ts_quote) else ts
+        made = make_fill(
+            symbol, ts, side, price, qty, liquidity, A, quote_price=quote_price, mid_at_quote=mid_at_quote,
+            mid_now=mid_now, slip_bps=slip_bps, fee_bps=fee_bps, quote_id=quote_id, ts_block=ts_block,
+        )  # fmt: skip
+        if made is None:
             self._count("rejected_fill")
             return
-        sign = 1 if side == "buy" else -1
-        block_ts = ts_quote if ts_quote is not None and usable_ts(ts_quote) else ts
-        arm = self._arm_of_record(symbol, block_ts, bucket)
-        if arm is None:
-            return
-        record = Fill(
-            round(ts, 6),
-            block_ts,
-            symbol,
-            arm,
-            price * qty,
-            net_bps(sign, price, mid_at_quote, mid_now, fee_bps or 0.0),
-            slippage_bps(sign, price, quote_price, slip_bps),
-            liquidity == "taker",
-            quote_id,
-        )
-        self._record(record)
+        arm = self._arm_of_record(symbol, ts_block, bucket)
+        if arm is not None:
+            self._record(made if arm == A else made._replace(bucket=arm))
 
     def record_tick(
         self,
@@ -211,14 +216,13 @@ class ABHarness:
         if self.rollback is not None:
             self._count("after_rollback")
             return
-        if not (usable_ts(ts) and 0 <= tick_total_ms < math.inf):
+        made = make_tick(symbol, ts, tick_total_ms, deadline_miss, A, n_quotes=n_quotes, sample_rate=sample_rate)
+        if made is None:
             self._count("rejected_tick")
             return
         arm = self._arm_of_record(symbol, ts, bucket)
-        if arm is None:
-            return
-        quotes = (1 if n_quotes is None else n_quotes) * (1 if sample_rate is None else sample_rate)
-        self._record(TickRecord(round(ts, 6), symbol, arm, tick_total_ms, bool(deadline_miss), quotes))
+        if arm is not None:
+            self._record(made if arm == A else made._replace(bucket=arm))
 
     def _arm_of_record(self, symbol: str, ts: float, bucket: str | None) -> str | None:
         if bucket is not None:
@@ -247,65 +251,92 @@ class ABHarness:
         if full:
             self.evaluate(record.ts)
 
-    # -- judging -------------------------------------------------------------------------------------------------------
+    # -- evaluating ----------------------------------------------------------------------------------------------------
 
     def evaluate(self, now: float | None = None) -> State:
-        """Judge every grid point up to ``now`` (Unix s) and act where the deciding rules say so; gives the state."""
+        """Evaluate every grid point up to ``now`` (Unix s), act where the deciding rules call for it; the state.
+
+        What another process or an operator did meanwhile is taken over first: a rollback latches here too, a reset
+        begins new tests. What the disk refused before is written again.
+        """
         moment = self.clock.time() if now is None else now
-        fired: dict[str, Any] | None = None
         with self._evaluating:
-            self._see_reset()
+            self._follow()
             if self.rollback is None:
-                fired = self._advance(moment)
+                self._advance(moment)
+            self.latch.persist()
+            if "state" in self._errors:
+                self._save()
             self.exposure.flush()
-        if fired is not None:
-            self._call_hook(fired)
+        self._announce()
         return self.state
 
-    def _advance(self, now: float) -> dict[str, Any] | None:
+    def roll_back(self, reason: str, now: float | None = None) -> None:
+        """Roll back at once, by hand: every symbol runs A until a reset."""
+        moment = self.clock.time() if now is None else now
+        if self.rollback is None:
+            self.latch.set(by_hand(reason, moment))
+        with self._evaluating:
+            self._save()
+        self._announce()
+
+    def _advance(self, now: float) -> None:
         with self._recording:
             records, self._records = self._records, []
         engine = self.engine
         longest = max(self.settings.max_gap_fills_s, self.settings.max_gap_ticks_s)
         if engine.grid is not None and now < engine.grid - longest:
             engine.rebase(now)
-            self._audit({"event": "clock_went_back", "ts": now})
+            self.latch.audit({"event": "clock_went_back", "ts": now})
         engine.take(records)
         moved = False
         for step in engine.advance(now):
             moved = True
-            gate = step.acting(self.settings.decision)
-            if gate is not None and self.mode is Mode.ONLINE:
-                return self._roll_back(step)
+            if step.acting(self.settings.decision) is not None and self.mode is Mode.ONLINE:
+                self._roll_back(step)
+                return
         if moved:
             self._save()
-        return None
 
-    def _roll_back(self, step: EvaluationStep) -> dict[str, Any]:
+    def _roll_back(self, step: EvaluationStep) -> None:
         gate = step.acting(self.settings.decision)
-        record = {
-            "event": "rollback",
-            "id": f"{step.ts:.3f}-{gate.gate if gate else ''}",
-            "ts": step.ts,
-            "decision": self.settings.decision,
-            "gate": gate.gate if gate else "",
-            "evidence": gate.evidence if gate else {},
-            "seed": step.seed.to_json(),
-            "sound": step.sound.to_json(),
-        }
-        # From this assignment on every thread is routed to A; what follows may fail without undoing it.
-        self.rollback = record
+        name = gate.gate if gate else ""
+        # From this call on every thread is routed to A; what follows may fail without undoing it.
+        self.latch.set(
+            {
+                "event": "rollback",
+                "id": new_id(step.ts, name),
+                "ts": step.ts,
+                "decision": self.settings.decision,
+                "gate": name,
+                "evidence": gate.evidence if gate else {},
+                "threshold": step.threshold.to_json(),
+                "sequential": step.sequential.to_json(),
+            }
+        )
         self._save()
-        self._audit(record)
-        return record
 
-    def _call_hook(self, record: dict[str, Any]) -> None:
+    def _announce(self) -> None:
+        """Once for each rollback: write the report, call the owner's hook; neither can undo it."""
+        record = self.rollback
+        if record is None:
+            return
+        with self._recording:
+            if record["id"] in self._announced:
+                return
+            self._announced.add(record["id"])
+        try:
+            self._write_report()
+        except Exception as error:  # whatever the writer does, the rollback stands
+            self.latch.audit(
+                {"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
+            )
         if self.on_rollback is None:
             return
         try:
             self.on_rollback(record)
         except Exception as error:  # whatever the owner's hook does, the rollback stands
-            self._audit({"event": "hook_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"})
+            self.latch.audit_failure("hook_failed", record["ts"], error)
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -317,17 +348,14 @@ class ABHarness:
         last = self.engine.last
         if last is None:
             return State.NODATA
-        if last.nodata is not None:
+        if last.forced is not None:
             return State.VIOLATING
-        return (last.seed if self.settings.decision == "seed" else last.sound).state
+        return last.verdict(self.settings.decision).state
 
     @property
     def rollbacks(self) -> dict[str, int]:
-        """Rollbacks so far by gate, those that an operator cleared included (the latest 100 of these)."""
-        cleared = [str(entry.get("rollback_id", "")) for entry in list(self._resets)]
-        latched = self.rollback
-        ids = [*cleared, *([] if latched is None else [str(latched["id"])])]
-        return dict(Counter(identity.partition("-")[2] for identity in ids))
+        """Rollbacks so far by gate, those that an operator cleared included."""
+        return self.latch.by_gate
 
     def status(self) -> dict[str, Any]:
         """Where the experiment stands, as plain data: state, latch, both verdicts, counts of what was left out."""
@@ -337,94 +365,140 @@ class ABHarness:
                 "decision": self.settings.decision,
                 "state": str(self.state),
                 "rollback": self.rollback,
+                "rollback_on_disk": self._on_disk(),
                 "evaluated_to": self.engine.grid,
                 "verdicts": verdicts(self.engine),
                 "counts": dict(sorted((self.counts + self.engine.counts).items()))
                 | {"late_for_block": self.engine.blocks.late, "exposures_lost": self.exposure.lost},
-                "store_error": self._store_error,
+                "store_error": "; ".join({**self._errors, **self.latch.errors}.values()),
             }
 
-    def export_report(self) -> dict[str, Any]:
+    def _on_disk(self) -> bool | None:
+        """Whether the rollback in force is on disk in every place; None where none is, or nothing is kept."""
+        if self.rollback is None or self.store.directory is None:
+            return None
+        return not self.latch.pending and "state" not in self._errors
+
+    def report(self) -> dict[str, Any]:
         """Everything a report shows, as plain JSON data: metrics by arm, deltas, gates, ratio check, timelines."""
         with self._evaluating:
             moment = self.engine.grid if self.engine.grid is not None else 0.0
             return self.status() | build_report(self.engine, self.router, moment)
 
-    # -- keeping -------------------------------------------------------------------------------------------------------
+    def export_report(self) -> Path:
+        """Write the report and return its path: by ``report_writer``, else as JSON into ``directory``.
 
-    def _fingerprint(self) -> dict[str, Any]:
-        names = ("assignment", "salt", "block_s", "alpha", "slippage_margin_bps", "taker_margin", "warmup_blocks")
-        more = ("latency_margin_ratio", "max_deadline_miss_rate", "horizon_s", "treatment_from", "eval_s", "hold_s")
-        return {name: getattr(self.settings, name) for name in names + more}
+        Raises
+        ------
+        UsageError
+            Where there is neither.
+        UnwritableOutput
+            Where the disk refuses.
+        """
+        path = self._write_report()
+        if path is None:
+            raise UsageError("there is nowhere to write the report", hint="Give a directory or a report_writer")
+        return path
+
+    def _write_report(self) -> Path | None:
+        record = self.report()
+        if self.report_writer is not None:
+            return self.report_writer(record)
+        if self.store.directory is None:
+            return None
+        stamp = f"{record['range']['from']:.0f}_{record['range']['to']:.0f}"
+        path = self.store.directory / "reports" / f"ab_run_{stamp}.json"
+        write_whole(path, json.dumps(record, allow_nan=False, indent=1).encode() + b"\n")
+        return path
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
         state = self.store.load()
-        if state is None:
-            return
-        self.rollback = state.get("rollback")
-        self._resets = state.get("resets", [])
-        router = state.get("router", {})
-        if state.get("fingerprint") == self._fingerprint():
-            self.router.load_state(router.get("symbols", ()), router.get("ranked", ()))
-            if state.get("progress") is not None:
-                self.engine.load_state(state["progress"])
-        elif state.get("fingerprint") is not None:
-            self._audit({"event": "new_settings", "ts": self.clock.time(), "was": state["fingerprint"]})
+        self.latch.merge(state)
+        self.latch.refresh()
+        self.latch.saw_state()
+        self._cleared = self.latch.cleared
+        if state is not None:
+            self._resume(state)
         if self.rollback is not None:
-            identity = self.rollback["id"]
-            if not any(event.get("id") == identity for event in self.store.events()):
-                # Killed between the state file and the audit: the evidence is in the state, so the line is made good.
-                self._audit(self.rollback)
+            self._announced.add(self.rollback["id"])
+            self.latch.persist()  # killed between two writes: what the audit lacks is added
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        fingerprint = self.settings.fingerprint()
+        if state.get("fingerprint") == fingerprint:
+            self.router.load_state(state["router"].get("symbols", ()), state["router"].get("ranked", ()))
+            if state.get("progress") is not None and self._knows_newest_reset(state):
+                load_progress(self.engine, state["progress"], str(self.store.state_path))
+        elif state.get("fingerprint") is not None:
+            self.latch.audit({"event": "new_settings", "ts": self.clock.time(), "was": state["fingerprint"]})
+
+    def _knows_newest_reset(self, state: dict[str, Any]) -> bool:
+        """Whether a state was written after the newest reset: timers and tests from before it do not count."""
+        resets = self.latch.resets
+        return not resets or any(reset["ts"] == resets[-1]["ts"] for reset in state["resets"])
 
     def _save(self) -> None:
+        if self.store.directory is None:
+            return
         body: dict[str, Any] = {
-            "fingerprint": self._fingerprint(),
+            "fingerprint": self.settings.fingerprint(),
             "router": self.router.to_state(),
-            "rollback": self.rollback,
-            "resets": self._resets,
             "progress": self.engine.to_state(),
         }
         # The grid alone moves every few seconds and is found again from the records: not worth a write to disk.
-        lasting = {**body, "progress": {**body["progress"], "grid": None}}
-        if self.store.directory is None or lasting == self._saved:
+        lasting = {**body, **self.latch.to_state(), "progress": {**body["progress"], "grid": None}}
+        if lasting == self._saved and "state" not in self._errors:
             return
+
+        def change(current: dict[str, Any] | None) -> dict[str, Any]:
+            self.latch.merge(current)  # the latched one wins
+            mine = body if self.latch.cleared == self._cleared else {**body, "progress": None}
+            return {**mine, **self.latch.to_state()}
+
         try:
-            self.store.save(body)
+            self.store.update(change)
+        except CalibError as error:  # the disk must not stop a rollback; status() says it, evaluate() tries again
+            self._errors["state"] = brief(error)
+        else:
             self._saved = copy.deepcopy(lasting)
-            self._store_error = ""
-        except CalibError as error:  # the disk must not stop a rollback; status() says it
-            self._store_error = str(error)
+            self._errors.pop("state", None)
+            self.latch.saw_state()
 
-    def _audit(self, record: dict[str, Any]) -> None:
+    def _follow(self) -> None:
+        """Take over rollbacks and resets of other processes; after a reset a new experiment begins."""
         try:
-            self.store.audit(record)
-        except CalibError as error:
-            self._store_error = str(error)
-
-    def _see_reset(self) -> None:
-        """While latched, look whether an operator has cleared the state file; then begin a new experiment."""
-        if self.rollback is None or self.store.directory is None:
-            return
-        try:
-            state = self.store.load()
-        except CalibError as error:
-            self._store_error = str(error)
-            return
-        if state is None:
-            return  # a missing file clears nothing
-        resets = state.get("resets", [])
-        cleared = any(entry.get("rollback_id") == self.rollback["id"] for entry in resets)
-        if state.get("rollback") is None and cleared:
-            self._resets = resets
-            self._saved = {}
+            self.latch.refresh()
+            self.latch.look_at_state()
+            self._errors.pop("read", None)
+        except CalibError as error:  # what is in memory stays in force
+            self._errors["read"] = brief(error)
+        cleared = self.latch.cleared
+        if cleared != self._cleared:
+            self._cleared = cleared
             self.engine = ExperimentEngine(self.settings, self.router)
             with self._recording:
                 self._records = []
-            self.rollback = None
+            self._save()
+
+
+def by_hand(reason: str, now: float) -> dict[str, Any]:
+    """The record of an operator's rollback."""
+    return {
+        "event": "rollback",
+        "id": new_id(now, OPERATOR),
+        "ts": now,
+        "decision": OPERATOR,
+        "gate": OPERATOR,
+        "evidence": {"why": f"by hand: {reason}"},
+        "reason": reason,
+        **operator(),
+    }
 
 
 def _mode(mode: str) -> Mode:
     try:
         return Mode(mode)
     except ValueError:
-        raise ConfigError(f"{mode!r} is no mode", where="mode", hint="Allowed: dry, shadow, online") from None
+        raise ConfigError(f"{mode!r} is not a valid mode", where="mode", hint="Allowed: dry, shadow, online") from None

@@ -1,4 +1,4 @@
-"""The seed's timer: how long a gate has been violating, in event time that data really covers."""
+"""The threshold timer: how long a gate has been violating, in event time that data really covers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Hold:
         return self.since is not None and self.held_s >= self.hold_s
 
     def restart(self) -> None:
-        """Forget the time held so far: event time has lost its thread."""
+        """Forget the time held so far: event time went backwards."""
         self.held_s, self.since, self.last = 0.0, None, None
 
     def to_state(self) -> dict[str, Any]:

@@ -1,22 +1,37 @@
-"""What must outlive the process: the state file, the latch and the audit log.
+"""What must outlive the process: the state file and the audit log of one experiment.
 
-The state file is replaced whole; the audit is appended to and fsynced line by line. A rollback is written to both,
-state first. A process that is killed between the two finds the latch on restart and writes the missing line.
+The state file is replaced whole, under a lock that is held for milliseconds; the audit is appended to and fsynced line
+by line. Which rollbacks are in force is decided by `calib.experiments.rollback`, from both.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from calib.errors import BadState, NewerSchema, UnwritableOutput
-from calib.files import make_directory, write_atomic
+from calib.errors import BadState, LockHeld, NewerSchema, UnwritableOutput
+from calib.experiments.shape import Check, anything
+from calib.files import make_directory, unwritable
+from calib.files import write_atomic as write_atomic
 
 STATE_NAME: Final = "state.json"
 AUDIT_NAME: Final = "audit.jsonl"
+LOCK_NAME: Final = ".state.lock"
+LOCK_WAIT_S: Final = 2.0
+"""The state's lock is held for milliseconds; whoever waits longer waits for a stopped process."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is either the old one or the new one; see `calib.files.write_atomic`."""
+    write_atomic(path, content)
 
 
 def append_fsynced(path: Path, record: dict[str, Any]) -> None:
@@ -25,17 +40,18 @@ def append_fsynced(path: Path, record: dict[str, Any]) -> None:
     Raises
     ------
     UnwritableOutput
-        Where the system refuses.
+        Where the system refuses; the part of a line that was written is left out by `read_audit`.
     """
     line = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
     make_directory(path.parent)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line
-            os.write(descriptor, line)
+            if os.write(descriptor, line) != len(line):
+                raise OSError(28, "No space left on device")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -57,11 +73,17 @@ def read_audit(path: Path) -> list[dict[str, Any]]:
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             records.append(record)
     return records
+
+
+def checksum(state: dict[str, Any]) -> str:
+    """SHA-256 of a state's canonical JSON, its own entry left out."""
+    body = {name: value for name, value in state.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class Store:
@@ -73,11 +95,14 @@ class Store:
         None keeps everything in memory: for analysis of what was recorded.
     schema
         The state's schema, ``name/version``.
+    shape
+        What a state must look like.
     """
 
-    def __init__(self, directory: Path | None, schema: str) -> None:
+    def __init__(self, directory: Path | None, schema: str, shape: Check = anything) -> None:
         self.directory = directory
         self.schema = schema
+        self.shape = shape
         self._lock = threading.Lock()
         self.memory: list[dict[str, Any]] = []
         """The audit, where there is no directory."""
@@ -93,46 +118,106 @@ class Store:
     def load(self) -> dict[str, Any] | None:
         """The state, or None where there is none yet.
 
+        A state whose bytes were changed by hand is accepted only where it holds a rollback: that is in force either
+        way, and an operator must be able to clear it.
+
         Raises
         ------
         BadState
-            Where the file is damaged: a latch might be lost, so nothing is assumed.
+            Where anything in the file is damaged: a latch might be lost, so nothing is assumed.
         NewerSchema
             Where a later version wrote it.
         """
         if self.directory is None:
             return None
         try:
-            state = json.loads(self.state_path.read_bytes())
+            state = json.loads(self.state_path.read_bytes(), parse_constant=_no_number)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise self._damaged(str(error)) from error
         if not isinstance(state, dict) or not isinstance(state.get("schema"), str):
-            raise self._damaged("it holds no state")
-        name, _, version = state["schema"].partition("/")
+            raise self._damaged("it has no schema")
+        self._check_schema(state["schema"])
+        try:
+            self.shape(state, "")
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(str(error)) from error
+        if "checksum" in state and state["checksum"] != checksum(state) and state.get("rollback") is None:
+            raise self._damaged("its checksum does not match its content")
+        return state
+
+    def _check_schema(self, schema: str) -> None:
+        name, _, version = schema.partition("/")
         own, _, known = self.schema.partition("/")
-        if name != own or not version.isdigit():
-            raise self._damaged(f"it is a {state['schema']!r}, not a {self.schema!r}")
+        if name != own or not (version.isascii() and version.isdigit()) or len(version) > 9:
+            raise self._damaged(f"it is a {schema[:60]!r}, not a {self.schema!r}")
         if int(version) > int(known):
             raise NewerSchema(
-                f"is of {state['schema']}, this calib knows {self.schema}", where=str(self.state_path), hint="Update"
+                f"is of {schema}, this calib knows {self.schema}", where=str(self.state_path), hint="Update calib"
             )
-        return state
+        if int(version) < 1:
+            raise self._damaged(f"there is no {schema!r}")
 
     def _damaged(self, why: str) -> BadState:
         return BadState(
-            f"is no usable state: {why}",
+            f"is not a usable state: {why}",
             where=str(self.state_path),
             hint="Read audit.jsonl beside it; if nothing is rolled back there, move the state file away",
         )
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Replace the state file as a whole."""
-        if self.directory is not None:
-            body = json.dumps({"schema": self.schema, **state}, allow_nan=False, indent=1)
+    @contextlib.contextmanager
+    def exclusive(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+        """Hold the lock of the state file, which other processes respect; for the moment of a read and a write.
+
+        Raises
+        ------
+        LockHeld
+            Where another process holds it for longer than ``wait_s``.
+        UnwritableOutput
+            Where the lock file cannot be made.
+        """
+        if self.directory is None:
             with self._lock:
-                write_atomic(self.state_path, body.encode() + b"\n")
+                yield
+            return
+        make_directory(self.directory)
+        path = self.directory / LOCK_NAME
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            _flock(descriptor, path, wait_s)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def update(self, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]) -> dict[str, Any] | None:
+        """Read, change and replace the state as one step, whatever other processes do.
+
+        Parameters
+        ----------
+        change
+            Takes the state on disk (None where there is none) and returns the one to write; None writes nothing.
+
+        Returns
+        -------
+        dict or None
+            What was written.
+        """
+        if self.directory is None:
+            return None
+        with self.exclusive():
+            current = self.load()
+            fresh = change(current)
+            if fresh is None:
+                return None
+            body = {"schema": self.schema, **fresh}
+            body["version"] = (current or {}).get("version", 0) + 1
+            body["checksum"] = checksum(body)
+            write_whole(self.state_path, json.dumps(body, allow_nan=False, indent=1).encode() + b"\n")
+            return body
 
     def audit(self, record: dict[str, Any]) -> None:
         """Append one event to the audit log."""
@@ -147,24 +232,23 @@ class Store:
         return list(self.memory) if self.directory is None else read_audit(self.audit_path)
 
 
-def reset(store: Store, reason: str, now: float, *, by: str) -> dict[str, Any] | None:
-    """Clear the latch, for an operator: the only way out of a rollback.
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not a JSON number")
 
-    Gives the rollback that was cleared, or None where there was none. A running process sees it at its next evaluation.
 
-    Raises
-    ------
-    BadState
-        Where there is no state to reset.
-    """
-    state = store.load()
-    if state is None:
-        raise BadState("does not exist", where=str(store.state_path), hint="Check --state: nothing has run there")
-    latched = state.get("rollback")
-    if not isinstance(latched, dict):
-        return None
-    cleared = {"event": "reset", "ts": now, "reason": reason, "by": by, "rollback_id": latched["id"]}
-    store.audit(cleared)
-    fresh = {name: value for name, value in state.items() if name not in ("schema", "progress")}
-    store.save({**fresh, "rollback": None, "resets": [*state.get("resets", []), cleared][-100:]})
-    return latched
+def _flock(descriptor: int, path: Path, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LockHeld(
+                    "another process has held this lock for long",
+                    where=str(path),
+                    hint="Is it stopped? It is tried again",
+                ) from None
+            time.sleep(0.005)
+        except OSError as error:
+            raise unwritable(path, error) from error

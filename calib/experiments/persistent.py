@@ -1,4 +1,4 @@
-"""The sound decision where symbols keep their arm: difference in differences, or an honest "inconclusive"."""
+"""The sequential decision where symbols keep their arm: difference in differences, or an honest "inconclusive"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from calib.experiments.blocks import Block, observe
 from calib.experiments.routing import A, B
-from calib.experiments.sequential.paired import MIN_ARM, MIN_PRE_S, MIN_SYMBOLS, PairedBlocks
+from calib.experiments.sequential.paired import KPSS_LIMIT, MIN_ARM, MIN_PRE_S, MIN_SYMBOLS, PairedBlocks
 from calib.experiments.sequential.switchback import RunningBaseline, difference
 from calib.experiments.states import State
 from calib.experiments.verdict import GateVerdict
@@ -27,7 +27,7 @@ class PersistentArms:
     def __init__(self, settings: ABSettings, alpha: float, horizon: int) -> None:
         self.settings = settings
         self.tests = {
-            gate.name: PairedBlocks(alpha, 0.0 if gate.limit is not None else gate.sound_margin, horizon)
+            gate.name: PairedBlocks(alpha, 0.0 if gate.limit is not None else gate.block_margin, horizon)
             for gate in settings.gates
         }
         self.baselines = {gate.name: RunningBaseline((0,), 1.0) for gate in settings.gates}
@@ -53,7 +53,7 @@ class PersistentArms:
             counts = np.where(baseline.count > 0, seen.counts, 0.0)
             sums = np.where(baseline.count > 0, seen.sums, 0.0)
             d = float(difference(sums, counts, seen.is_b, baseline.predict()))
-            self.tests[gate.name].update(d, before=before)
+            self.tests[gate.name].update(gate.worse * d, before=before)
             if before:
                 baseline.update(seen.sums, seen.counts)
 
@@ -82,7 +82,7 @@ class PersistentArms:
             "blocks": test.count,
             "blocks_before": len(test.pre),
             "margin": test.margin,
-            "effect": test.post_total / test.count if test.count else None,
+            "effect": gate.worse * test.post_total / test.count if test.count else None,
             "why": self.obstacle(),
         }
         if gate.limit is not None:
@@ -90,6 +90,11 @@ class PersistentArms:
         need = int(MIN_PRE_S / self.settings.block_s / 2)
         if not evidence["why"] and len(test.pre) < need:
             evidence["why"] = f"the pre-period has {len(test.pre)} complete blocks, {need} are needed"
+        if not evidence["why"] and not test.period.stationary:
+            evidence["why"] = (
+                f"the difference of the arms wandered in the pre-period (KPSS {test.period.kpss:.2f} > {KPSS_LIMIT}): "
+                "the symbols cannot be compared over days; use switchback"
+            )
         if evidence["why"]:
             return GateVerdict(gate.name, State.INCONCLUSIVE, False, evidence)
         if test.count == 0:
@@ -112,6 +117,6 @@ class PersistentArms:
         for name, test in self.tests.items():
             test.load_state(state["tests"][name])
         for name, baseline in self.baselines.items():
-            baseline.total, baseline.count = (np.asarray(values) for values in state["baselines"][name])
+            baseline.load(*state["baselines"][name])
         self.arm_of = dict(state["arm_of"])
         self.first_block, self.newest_block = state["first_block"], int(state["newest_block"])

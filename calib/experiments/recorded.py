@@ -55,12 +55,12 @@ class RecordedRun(ABHarness):
     def finish(self) -> dict[str, Any]:
         """Evaluate to the last record and give the report: that of the harness, with the run's totals.
 
-        The last block or two, whose fills might still have come, are in the totals but not in the sound tests.
+        The last block or two, whose fills might still have come, are in the totals but not in the sequential tests.
         """
         self.evaluate(self.last_ts + self.settings.lateness_s + self.settings.eval_s)
         now = self.last_ts
         totals = {arm: window.metrics(now) for arm, window in self.arms.items()}
-        return self.export_report() | {
+        return self.report() | {
             "totals": compare(totals[A], totals[B]),
             "by_symbol": {symbol: self._symbol(symbol, now) for symbol in sorted({s for s, _ in self.by_symbol})},
         }

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS
 
 NAN = float("nan")
+LARGEST = 1e15
+"""No price, quantity, notional or number of quotes is larger: sums of them stay exact enough."""
+SMALLEST = 1e-15
+"""No price or quantity is smaller."""
+LARGEST_BPS = 1e6
+"""A fill that costs a hundred times its price is a broken record."""
+LARGEST_MS = 86_400_000.0
+"""A tick that lasts longer than a day is a broken record."""
 
 
 class Fill(NamedTuple):
@@ -65,9 +72,22 @@ def usable_ts(ts: Any) -> bool:
     return isinstance(ts, int | float) and not isinstance(ts, bool) and EARLIEST_TS <= ts < LATEST_TS
 
 
-def positive(value: Any) -> bool:
-    """Whether a value is a finite number above zero."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+def as_number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> float | None:
+    """The value as a float where it is a number in [low, high], else None; an integer may be of any size.
+
+    >>> as_number(10**400), as_number(True), as_number(3)
+    (None, None, 3.0)
+    """
+    if type(value) is float:  # the usual case, on the path of every record
+        return value if low <= value <= high else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        return None
+    return float(value)
+
+
+def missing_or_number(value: Any, low: float = -LARGEST) -> bool:
+    """Whether a value is None or a number in [low, `LARGEST`]."""
+    return value is None or as_number(value, low) is not None
 
 
 def fill_arguments(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,3 +112,61 @@ FILL_FIELDS = (
     "bucket",
 )
 TICK_FIELDS = ("symbol", "ts", "tick_total_ms", "deadline_miss", "n_quotes", "sample_rate", "bucket")
+
+
+def make_fill(
+    symbol: Any,
+    ts: float,
+    side: str,
+    price: float,
+    qty: float,
+    liquidity: str,
+    arm: str,
+    *,
+    quote_price: float | None = None,
+    mid_at_quote: float | None = None,
+    mid_now: float | None = None,
+    slip_bps: float | None = None,
+    fee_bps: float | None = None,
+    quote_id: str | None = None,
+    ts_block: float,
+) -> Fill | None:
+    """A fill from the fields of the feed ``fills``; None where one of them cannot be used."""
+    known = side in ("buy", "sell") and liquidity in ("maker", "taker")
+    price_, qty_ = as_number(price, SMALLEST), as_number(qty, SMALLEST)
+    if not isinstance(symbol, str) or not known or not usable_ts(ts) or price_ is None or qty_ is None:
+        return None
+    if not (missing_or_number(quote_price, SMALLEST) and missing_or_number(mid_at_quote, SMALLEST)):
+        return None
+    if not missing_or_number(mid_now, SMALLEST) or price_ * qty_ > LARGEST:
+        return None
+    if not (missing_or_number(slip_bps) and missing_or_number(fee_bps)):
+        return None
+    sign = 1 if side == "buy" else -1
+    net = net_bps(sign, price_, mid_at_quote, mid_now, fee_bps or 0.0)
+    slippage = slippage_bps(sign, price_, quote_price, slip_bps)
+    if abs(net) > LARGEST_BPS or abs(slippage) > LARGEST_BPS:
+        return None
+    identity = None if quote_id is None else str(quote_id)
+    return Fill(round(ts, 6), ts_block, symbol, arm, price_ * qty_, net, slippage, liquidity == "taker", identity)
+
+
+def make_tick(
+    symbol: Any,
+    ts: float,
+    tick_total_ms: float,
+    deadline_miss: bool,
+    arm: str,
+    *,
+    n_quotes: int | None = None,
+    sample_rate: int | None = None,
+) -> TickRecord | None:
+    """A tick from the fields of the feed ``pipeline_ticks``; None where one of them cannot be used."""
+    total = as_number(tick_total_ms, 0.0, LARGEST_MS)
+    quotes = 1.0 if n_quotes is None else as_number(n_quotes, 0.0)
+    rate = 1.0 if sample_rate is None else as_number(sample_rate, 1.0)
+    if not isinstance(symbol, str) or not usable_ts(ts) or total is None or quotes is None or rate is None:
+        return None
+    if quotes * rate > LARGEST:
+        return None
+    return TickRecord(round(ts, 6), symbol, arm, total, bool(deadline_miss), quotes * rate)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calib.experiments.blocks import CHANNEL_OF
 from calib.experiments.routing import A, Assignment, B
-from calib.experiments.verdict import Verdict, finite
+from calib.experiments.verdict import finite
 from calib.experiments.windows import HIGHER_IS_BETTER, METRICS, UNITS, ArmMetrics, as_dict
 
 if TYPE_CHECKING:
@@ -20,17 +20,15 @@ REPORT_SCHEMA = "calib.ab-report/1"
 def verdicts(engine: ExperimentEngine) -> dict[str, Any]:
     """Both decisions as they stand, by name; None before the first evaluation."""
     last = engine.last
-    return {"seed": None, "sound": None} if last is None else {"seed": _said(last.seed), "sound": _said(last.sound)}
-
-
-def _said(verdict: Verdict) -> dict[str, Any]:
-    return verdict.to_json()
+    return {name: None if last is None else last.verdict(name).to_json() for name in ("threshold", "sequential")}
 
 
 def build_report(engine: ExperimentEngine, router: Router, now: float) -> dict[str, Any]:
     """The report's data at ``now``: windows, effects with their intervals, ratio check, timelines, assignment."""
     return {
         "schema": REPORT_SCHEMA,
+        "range": {"from": _start(engine, now), "to": now},
+        "settings": engine.settings.as_data(),
         "assignment": {
             "rule": str(router.rule),
             "salt": router.salt,
@@ -43,9 +41,17 @@ def build_report(engine: ExperimentEngine, router: Router, now: float) -> dict[s
         "deltas": compare(engine.metrics[A], engine.metrics[B]) if engine.metrics else {},
         "effects": effects(engine),
         "srm": sample_ratio(engine),
+        "gates": [
+            {"gate": gate.name, "metric": gate.metric, "threshold": gate.threshold_text}
+            for gate in engine.settings.gates
+        ],
         "timelines": timelines(engine),
-        "first_act": {decision: first_act(engine, decision) for decision in ("seed", "sound")},
+        "first_act": {decision: first_act(engine, decision) for decision in ("threshold", "sequential")},
     }
+
+
+def _start(engine: ExperimentEngine, now: float) -> float:
+    return math.floor(engine.first) if math.isfinite(engine.first) else now
 
 
 def compare(a: ArmMetrics, b: ArmMetrics) -> dict[str, dict[str, Any]]:
@@ -78,7 +84,7 @@ def effects(engine: ExperimentEngine) -> dict[str, dict[str, Any] | None]:
         return dict.fromkeys(METRICS)
     found: dict[str, dict[str, Any] | None] = {}
     for name in METRICS:
-        test = engine.sound.effects[CHANNEL_OF[name]]
+        test = engine.sequential.effects[CHANNEL_OF[name]]
         interval = test.interval()
         if interval is None:
             found[name] = None
@@ -99,7 +105,7 @@ def effects(engine: ExperimentEngine) -> dict[str, dict[str, Any] | None]:
 
 def sample_ratio(engine: ExperimentEngine) -> dict[str, Any]:
     """The sample-ratio check over (symbol, block) units."""
-    ratio = engine.sound.sample_ratio
+    ratio = engine.sequential.sample_ratio
     return {
         "units_a": ratio.a,
         "units_b": ratio.b,
@@ -114,8 +120,8 @@ def timelines(engine: ExperimentEngine) -> dict[str, Any]:
     """Per gate: both decisions' spans and counts, and one point per block (time, excess over the bound, p)."""
     return {
         gate.name: {
-            "seed": engine.timelines["seed", gate.name].to_json(),
-            "sound": engine.timelines["sound", gate.name].to_json(),
+            "threshold": engine.timelines["threshold", gate.name].to_json(),
+            "sequential": engine.timelines["sequential", gate.name].to_json(),
             "points": [[ts, finite(excess), finite(p)] for ts, excess, p in engine.series[gate.name].points],
         }
         for gate in engine.settings.gates
@@ -125,9 +131,9 @@ def timelines(engine: ExperimentEngine) -> dict[str, Any]:
 def first_act(engine: ExperimentEngine, decision: str) -> dict[str, Any] | None:
     """When a decision first called for a rollback, and which gate; None where it never did."""
     acts = [
-        (line.first_act, gate.name)
-        for gate in engine.settings.gates
-        if (line := engine.timelines[decision, gate.name]).first_act is not None
+        (line.first_act, name)
+        for (owner, name), line in engine.timelines.items()
+        if owner == decision and line.first_act is not None
     ]
     if not acts:
         return None

@@ -1,6 +1,6 @@
 """Which arm a symbol is in: salted, deterministic, the same in every process.
 
-Three rules. ``hash`` is the seed rule: each symbol for itself. ``rank`` is balanced: a fixed number of symbols, those
+Three rules. ``hash`` looks at each symbol alone. ``rank`` is balanced: a fixed number of symbols, those
 of the lowest hash. ``switchback`` deals the symbols anew in every block of time, half to each arm.
 """
 
@@ -55,7 +55,7 @@ def check_split(split: float) -> float:
 
 
 def hash_rule(salt: str, symbol: str, split: float) -> bool:
-    """The seed rule: B if the symbol's hash is below the split."""
+    """The rule ``hash``: B if the symbol's hash is below the split."""
     return hash_unit(salt, symbol) < split
 
 
@@ -103,7 +103,7 @@ class Router:
     block_s
         Length of a switchback block, s.
     whitelist, blacklist
-        Symbols that are always in B, or always in A; they stay out of the deal and out of the sound tests.
+        Symbols that are always in B, or always in A; they stay out of the deal and out of the sequential tests.
     """
 
     def __init__(

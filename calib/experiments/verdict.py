@@ -40,19 +40,26 @@ class Verdict:
 
     decision: str
     gates: tuple[GateVerdict, ...]
+    ratio: GateVerdict | None = None
+    """The sample-ratio check, where it calls for a rollback."""
 
     @property
     def state(self) -> State:
         """The state that speaks for all gates."""
-        return worst([gate.state for gate in self.gates])
+        return worst([gate.state for gate in self.gates] + ([self.ratio.state] if self.ratio else []))
 
     @property
     def acting(self) -> GateVerdict | None:
         """The first gate that calls for a rollback."""
-        return next((gate for gate in self.gates if gate.act), None)
+        return next((gate for gate in self.gates if gate.act), self.ratio)
 
     def to_json(self) -> dict[str, Any]:
-        return {"decision": self.decision, "state": str(self.state), "gates": [gate.to_json() for gate in self.gates]}
+        return {
+            "decision": self.decision,
+            "state": str(self.state),
+            "gates": [gate.to_json() for gate in self.gates],
+            "sample_ratio": None if self.ratio is None else self.ratio.to_json(),
+        }
 
 
 def finite(value: float | None) -> float | None:

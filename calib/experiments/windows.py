@@ -1,6 +1,6 @@
 """Bounded rolling windows, and the six metrics of an arm over them.
 
-The seed's windows are the last 1000 records of a bucket and kind; they may be bounded by time as well.
+By default the windows are the last 1000 records of a bucket and kind; they may be bounded by time as well.
 """
 
 from __future__ import annotations

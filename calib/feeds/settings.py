@@ -26,6 +26,16 @@ class FeedsSettings:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSettings:
+    """The ``check`` section."""
+
+    max_bad_book_ratio: float = setting(
+        0.05, "Share of a recorded book's lines after which it is crossed or not known, past which check says no", 0, 1
+    )
+
+
 SETTINGS: Final[dict[str, Setting]] = settings_of(FeedsSettings)
+CHECK: Final[dict[str, Setting]] = settings_of(CheckSettings, "check")
 MAX_REJECT_RATIO: Final[float] = SETTINGS["max_reject_ratio"].default
 """Share of bad lines of one file that is tolerated where nothing else is said."""

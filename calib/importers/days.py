@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 
 class ImportedDay:
-    """The lines of one day file, by (ts, file, line); they can be gone through as often as one likes."""
+    """The lines of one day file, by (ts, file, line); they can be read any number of times."""
 
     def __init__(self, scratch: Scratch) -> None:
         self.scratch = scratch
@@ -39,8 +39,13 @@ class ImportedDay:
         self._lines.add(place.packed() + text)
 
     def leave_out(self, place: Place) -> None:
-        """A line that was taken is none of the day's after all."""
+        """A line that was taken does not belong to the day after all."""
         self._left_out.add(place.packed())
+
+    def placed(self) -> Iterator[tuple[Place, bytes]]:
+        """Every line that was taken, with its place; those left out too."""
+        size = _PLACE.size
+        return ((Place(*_PLACE.unpack_from(entry)), entry[size:]) for entry in self._lines)
 
     def __len__(self) -> int:
         return len(self._lines) - len(self._left_out)

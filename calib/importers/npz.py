@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from zipfile import BadZipFile, ZipFile
 
 from calib.errors import NotThisFormat, TruncatedInput, UnreadableInput
+from calib.importers.base import unseen
+from calib.importers.opened import opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 ROWS: Final = 16_384
 """Rows held at once: 1 MB of the widest layout."""
 _SKIP: Final = 1 << 20
+_CHUNK_BYTES: Final = 8 << 20
+"""Bytes held at once, for rows that are wider."""
+_WIDEST: Final = 1 << 16
+"""Bytes of a row past which it is not one of a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +58,22 @@ class NpzArray:
 
     def __enter__(self) -> NpzArray:
         try:
-            self._archive = self._stack.enter_context(ZipFile(self._path))
+            handle = self._stack.enter_context(opened(self._path, unseen))
+            self._archive = self._stack.enter_context(ZipFile(handle))
         except OSError as error:
+            self.__exit__()
             raise UnreadableInput(
                 f"cannot be read: {error.strerror}", where=str(self._path), hint=self._hint
             ) from error
         except BadZipFile as error:
+            self.__exit__()
             if self._begins_as_zip():
                 raise self._truncated("the archive's table of contents is missing") from error
-            raise self.refused("is no .npz file") from error
+            raise self.refused("is not a .npz file") from error
         if self._member not in self._archive.namelist():
             held = ", ".join(sorted(name.removesuffix(".npy") for name in self._archive.namelist())[:5]) or "nothing"
             self.__exit__()
-            raise self.refused(f"holds no array {self._member.removesuffix('.npy')!r}, but {held}")
+            raise self.refused(f"has no array {self._member.removesuffix('.npy')!r}, but {held}")
         self.header = self._header()
         self.size = self._path.stat().st_size
         return self
@@ -93,8 +103,9 @@ class NpzArray:
         size = header.dtype.itemsize * (1 if header.by_column else width)
         with ExitStack() as stack:
             handles = [self._at(stack, header.offset + column * rows * size) for column in range(streams)]
-            for first in range(0, rows, ROWS):
-                count = min(ROWS, rows - first)
+            at_once = max(1, min(ROWS, _CHUNK_BYTES // (header.dtype.itemsize * width)))
+            for first in range(0, rows, at_once):
+                count = min(at_once, rows - first)
                 parts = [np.frombuffer(self._bytes(handle, count * size, first), header.dtype) for handle in handles]
                 if header.by_column:
                     yield np.stack(parts, axis=1)
@@ -115,11 +126,15 @@ class NpzArray:
                 version = npy.read_magic(handle)
                 read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, by_column, dtype = read(handle)
+                fault = _unreadable(shape, dtype)
+                if fault:
+                    raise ValueError(fault)
                 return Header(shape, by_column and len(shape) == 2, dtype, handle.tell())
-        except (EOFError, zlib.error, BadZipFile, OSError) as error:
+        except (EOFError, zlib.error, lzma.LZMAError, BadZipFile, OSError) as error:
             self.__exit__()
             raise self._truncated(str(error)) from error
-        except (ValueError, NotImplementedError, RuntimeError) as error:  # no array; an unknown compression; encrypted
+        except (ValueError, TypeError, LookupError, NotImplementedError, RuntimeError, RecursionError) as error:
+            # Not an array; an unknown compression; encrypted; a header that was changed.
             self.__exit__()
             raise self.refused(f"holds an array that cannot be read: {error}") from error
 
@@ -139,9 +154,18 @@ class NpzArray:
     def _read(self, handle: IO[bytes], size: int, row: int) -> bytes:
         try:
             return handle.read(size)
-        except (EOFError, zlib.error, BadZipFile, OSError) as error:
+        except (EOFError, zlib.error, lzma.LZMAError, BadZipFile, OSError) as error:
             raise self._truncated(str(error), row) from error
 
     def _truncated(self, why: str, row: int | None = None) -> TruncatedInput:
         where = f"{self._path}" if row is None else f"{self._path}:{row + 1}"
         return TruncatedInput(f"ends too early or is damaged: {why}", where=where, hint="Fetch the file again")
+
+
+def _unreadable(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Why rows of that kind are not read; empty where they are."""
+    if dtype.hasobject:
+        return "its rows hold Python objects, which are never unpickled"
+    if not 0 < dtype.itemsize <= _WIDEST or any(not 0 <= size < 2**48 for size in shape):
+        return f"its rows are {dtype.itemsize} bytes wide, of shape {shape}"
+    return ""

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
+from zipfile import ZipFile
 
+from calib.errors import NotThisFormat, UnreadableInput
 from calib.importers.base import Advance
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 GZIP: Final = b"\x1f\x8b"
+ZIP: Final = b"PK"
 _BLOCK: Final = 1 << 17
 
 
-class _Told(io.FileIO):
-    """A file that tells of the bytes that were read from the disk."""
+class _ReportingFile(io.FileIO):
+    """A file that reports the bytes that were read from the disk."""
 
     def __init__(self, path: Path, advance: Advance) -> None:
-        super().__init__(path, "rb")
+        super().__init__(path, "rb", opener=_opener)
         self._advance = advance
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
@@ -31,23 +36,50 @@ class _Told(io.FileIO):
         return count
 
 
+def _opener(path: str, flags: int) -> int:
+    # Without O_NONBLOCK the opening of a FIFO waits until somebody writes into it.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def opened(path: Path, advance: Advance) -> io.BufferedReader:
-    """The file as it lies there; ``advance`` is told of each block read from it.
+    """The file as it lies there; ``advance`` receives the size of each block read from it.
 
     Raises
     ------
     OSError
         Where the system refuses.
+    UnreadableInput
+        Where it is not a regular file: a FIFO cannot be read twice, and a device may never end.
     """
-    return io.BufferedReader(_Told(path, advance), _BLOCK)
+    raw = _ReportingFile(path, advance)
+    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        raw.close()
+        raise UnreadableInput(
+            "is not a regular file", where=str(path), hint="Write it into a file first: a FIFO cannot be read twice"
+        )
+    return io.BufferedReader(raw, _BLOCK)
 
 
 @contextmanager
-def unpacked(path: Path, advance: Advance) -> Iterator[IO[bytes] | GzipFile]:
-    """The content of a plain or gzip file, by what the file is and not by what it is called."""
+def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
+    """The content of a plain, gzip or zip file, by what the file is and not by what it is called.
+
+    Raises
+    ------
+    NotThisFormat
+        Where a zip holds more or less than one file.
+    """
     with opened(path, advance) as handle:
-        if handle.peek(len(GZIP)).startswith(GZIP):
+        begin = handle.peek(len(GZIP))
+        if begin.startswith(GZIP):
             with GzipFile(fileobj=handle) as packed:
-                yield packed
+                yield cast("IO[bytes]", packed)
+        elif begin.startswith(ZIP):
+            with ZipFile(handle) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
+                if len(members) != 1:
+                    raise NotThisFormat(f"holds {len(members)} files, not one", where=str(path), hint=hint)
+                with archive.open(members[0]) as member:
+                    yield member
         else:
             yield handle

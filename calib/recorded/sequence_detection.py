@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from calib.errors import MixedNumbering
@@ -39,23 +39,46 @@ def rule_for(numberings: Iterable[str]) -> str:
     if len(rules) > 1:
         raise MixedNumbering(
             f"the recorded books are numbered in different ways: {', '.join(rules)}",
-            hint="Replay them one by one with --symbols: one cache lives by one rule",
+            hint="Replay them one by one with --symbols: a cache supports one sequence rule",
         )
     return rules[0] if rules else "contiguous"
+
+
+class _Every(Container[str]):
+    def __contains__(self, symbol: object) -> bool:
+        return True
+
+
+EVERY: Final = _Every()
+"""Every symbol: where nothing is known of the lines to come, a snapshot without ``origin`` was asked for."""
+
+
+def is_pushed(record: Any, with_deltas: Container[str]) -> bool:
+    """Whether a recorded snapshot replaces the book; else it was asked for beside the stream, and must be bridged.
+
+    Without deltas there is nothing to bridge: each poll of such a symbol is the book, whatever its ``origin``.
+
+    Parameters
+    ----------
+    with_deltas
+        The symbols that have deltas in what is read; not asked for a snapshot that says that it was pushed.
+    """
+    return record.origin == "pushed" or record.symbol not in with_deltas
 
 
 class Messages:
     """Turns the lines of one symbol into messages.
 
     Lines without ids get running numbers, so that the stream's rule holds by construction; their snapshots stand in
-    order among the deltas, as a venue pushes them. A snapshot with an id may have been asked for beside the stream: it
-    is bridged to the deltas by its id, wherever it stands.
+    order among the deltas, as a venue pushes them. A snapshot with an id that was asked for beside the stream is
+    bridged to the deltas by its id, wherever it stands; one that was pushed replaces the book (`is_pushed`).
     """
 
-    __slots__ = ("_count",)
+    __slots__ = ("_count", "_with_deltas")
 
-    def __init__(self) -> None:
+    def __init__(self, with_deltas: Container[str] = EVERY) -> None:
         self._count = 0
+        self._with_deltas = with_deltas
 
     def message(self, record: Any, epoch: int) -> Snapshot | Delta:
         """The message of a line; ``epoch`` is the stream's, for snapshots with an id."""
@@ -66,6 +89,7 @@ class Messages:
                 return Snapshot(record.bids, record.asks, self._count)
             return Delta(record.bids, record.asks, self._count)
         if record.type == "snapshot":
-            return Snapshot(record.bids, record.asks, update_id, epoch=epoch)
+            asked = None if is_pushed(record, self._with_deltas) else epoch
+            return Snapshot(record.bids, record.asks, update_id, epoch=asked)
         ids = update_id, record.first_update_id, record.prev_update_id
         return _delta(Delta, (record.bids, record.asks, *ids, None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from typing import Any, Final
@@ -15,7 +15,7 @@ from calib.exchange_sim.snapshot_endpoint import SnapshotEndpoint
 from calib.features import FeatureCollector
 from calib.files import AnonymousTempFile
 from calib.market import BookView, MDCache, OrderBook, UseCase
-from calib.recorded.sequence_detection import numbering_of, rule_for
+from calib.recorded.sequence_detection import EVERY, numbering_of, rule_for
 from calib.recorded.true_book import TrueBook
 from calib.replay.expand import expanded
 from calib.replay.fault_injector import FaultInjector
@@ -51,8 +51,10 @@ class Driver:
     start_us
         The beginning of the range, Unix us; None: the whole second of the first line. Book lines before it are applied
         and not replayed: they make the book known with which the range begins.
+    with_deltas
+        The symbols that have deltas in the range, see `calib.recorded.sequence_detection.is_pushed`.
     progress
-        Told of the lines done since the last call.
+        Receives the lines done since the last call.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Driver:
         events: Iterable[Event],
         *,
         start_us: int | None = None,
+        with_deltas: Container[str] = EVERY,
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.settings = settings
+        self._with_deltas = with_deltas
         self.recording = Recording()
         self.file = AnonymousTempFile()
         """What memory shall not hold of the reads; close it once the outcome is made."""
@@ -269,8 +273,14 @@ class Driver:
 
     def _new_book(self, symbol: str) -> TrueBook:
         if self.injector is None:
-            return TrueBook(symbol, self.rule)
-        return TrueBook(symbol, self.rule, deliver=self.injector.on_book, primary=partial(self._cached_book, symbol))
+            return TrueBook(symbol, self.rule, with_deltas=self._with_deltas)
+        return TrueBook(
+            symbol,
+            self.rule,
+            deliver=self.injector.on_book,
+            primary=partial(self._cached_book, symbol),
+            with_deltas=self._with_deltas,
+        )
 
     def _cached_book(self, symbol: str) -> OrderBook | None:
         stream = self.cache.stream(symbol)

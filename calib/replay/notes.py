@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from calib.recorded.true_book import REPEATED
 from calib.replay.sources import US_PER_S
 
 if TYPE_CHECKING:
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from calib.replay.driver import Driver
     from calib.replay.sources import Sources
 
-_HARMLESS: Final = frozenset({"confirmed", "dropped", "late_snapshot", "resync", "stale_snapshot", "no_snapshot"})
+_HARMLESS: Final = frozenset(
+    {"confirmed", "dropped", "late_snapshot", "resync", "stale_snapshot", "no_snapshot", REPEATED}
+)
 """What a stream counts and what breaks no recording."""
 
 
@@ -109,6 +112,13 @@ def _gap_notes(driver: Driver) -> list[str]:
             )
         elif book.known_since_ns is None:
             notes.append(f"No snapshot of {symbol} is bridged to its deltas: its book is never known; it was not read.")
+        if repeated := book.counts.get(REPEATED):
+            notes.append(f"Left out: {_many(repeated, 'line')} of {symbol} that the recording tells a second time.")
+        if holes := driver.reader.in_holes[symbol]:
+            notes.append(
+                f"Not made: {_many(holes, 'read')} of {symbol} while its true book is not known. They count neither as "
+                "hits nor as misses."
+            )
     return notes
 
 

@@ -74,6 +74,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
         "recording": _recording(driver, sources),
         "overall": _figures(ReadTally.total((tallies[symbol] for symbol in sorted(tallies)), driver.file))
         | {
+            "reads_in_holes": driver.reader.in_holes.total(),
             "requests": driver.endpoint.requests,
             "requests_refused": driver.endpoint.refused,
             "refreshes": summary["refreshes"],
@@ -84,6 +85,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
         },
         "symbols": {
             symbol: _figures(tallies.get(symbol, ReadTally(driver.file)))
+            | {"reads_in_holes": driver.reader.in_holes[symbol]}
             | {"invalidations": _invalidations(summary, symbol), "stream": _streams([driver.streams[symbol]])}
             for symbol in symbols
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from calib.clock import NS_PER_MS
@@ -64,6 +65,8 @@ class Reader:
         self.fidelity = Fidelity()
         self.timeline = ErrorTimeline()
         self.refused_observations = 0
+        self.in_holes: Counter[str] = Counter()
+        """Reads that were not made, by symbol: the recording does not say what the book was then."""
         self._cache = cache
         self._stage = FetchMDStage(cache, endpoint.snapshot, clock=clock)
         self._collector = collector
@@ -86,6 +89,10 @@ class Reader:
         logged
             Whether the tick itself was recorded; False for one put between recorded ones.
         """
+        if self._truth(symbol) is None:
+            # A hole of the recording: no venue could be asked, and nothing could be judged.
+            self.in_holes[symbol] += 1
+            return
         begun = eager.start(self._read(symbol, use_case, depth, event, logged))
         if isinstance(begun, asyncio.Task):
             self._waiting.add(begun)

@@ -13,6 +13,7 @@ from calib.errors import BadLatency, NoLines, NoSuchSymbol
 from calib.feeds.reading.batches import read_batches
 from calib.feeds.reading.days import newest_days
 from calib.feeds.settings import MAX_REJECT_RATIO
+from calib.recorded.origins import DeltaSymbols
 from calib.replay.driver import Driver
 from calib.replay.latencies import DEFAULT_MS, LatencyChoice
 from calib.replay.outcome import ReplayOutcome, outcome_of
@@ -96,7 +97,9 @@ def run_replay(
     def tell(_lines: float) -> None:
         share.reached(looked_at + sources.bytes_read())
 
-    driver = Driver(chosen, sources.events(ticks=not scheduled), start_us=start_us, progress=tell)
+    with_deltas = DeltaSymbols([file for file in sources.files() if file.kind == "book"], sources.end)
+    events = sources.events(ticks=not scheduled)
+    driver = Driver(chosen, events, start_us=start_us, with_deltas=with_deltas, progress=tell)
     with contextlib.closing(driver.file):
         drive(driver.run, clock=driver.clock)
         share.reached(share.total)

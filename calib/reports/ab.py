@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +17,6 @@ BINS: Final = 60
 """Characters of a timeline."""
 MARKS: Final = {"OK": "·", "VIOLATING": "▲", "INCONCLUSIVE": "?", "NODATA": " ", "ROLLED_BACK": "✕"}
 _WORST: Final = ("ROLLED_BACK", "VIOLATING", "INCONCLUSIVE", "OK", "NODATA")
-GATE_OF: Final = {
-    "slippage_bps": "slippage_degradation",
-    "taker_share": "taker_share_increase",
-    "tick_total_p95": "latency_regression",
-    "deadline_miss_rate": "deadline_miss_spike",
-}
 MAX_ROWS: Final = 200
 """Symbols that a table shows; the JSON holds them all."""
 
@@ -36,6 +31,28 @@ def write_report(report: dict[str, Any], out: Path) -> Path:
     return target
 
 
+def report_writer(out: Path | str) -> Callable[[dict[str, Any]], Path]:
+    """For `calib.ABHarness`: writes ``OUT/reports/ab_run_<range>.md`` at a rollback and for ``export_report``."""
+
+    def write(record: dict[str, Any]) -> Path:
+        return write_report(live(record), Path(out))
+
+    return write
+
+
+def live(record: dict[str, Any]) -> dict[str, Any]:
+    """The record of a running harness as `report_text` takes it: its windows stand for the totals of a run."""
+    end = max(record["range"]["to"], record["range"]["from"] + 1)
+    return record | {
+        "range": {**record["range"], "to": end},
+        "assignment": {**record["assignment"], "recorded": False},
+        "totals": record["deltas"],
+        "by_symbol": {},
+        "inputs": [],
+        "live": True,
+    }
+
+
 def report_text(report: dict[str, Any]) -> str:
     """The report as Markdown; the same evaluation gives the same bytes."""
     return (
@@ -46,8 +63,8 @@ def report_text(report: dict[str, Any]) -> str:
             verdict=verdict_line(report),
             other=other_line(report),
             metrics=metrics_table(report),
-            seed=seed_table(report),
-            sound=sound_table(report),
+            threshold=threshold_table(report),
+            sequential=sequential_table(report),
             srm=srm_line(report),
             symbols=symbol_table(report),
             timelines=timelines(report),
@@ -79,7 +96,7 @@ def verdict_line(report: dict[str, Any]) -> str:
     states = {gate["gate"]: gate["state"] for gate in report["verdicts"][name]["gates"]}
     said = "; ".join(f"`{gate}` {state}" for gate, state in states.items())
     if report["state"] == "OK":
-        enough = " long enough to act" if name == "seed" else ""
+        enough = " long enough to act" if name == "threshold" else ""
         return f"OK: the {name} decision found no gate violated{enough} ({said})"
     if report["state"] == "VIOLATING":
         return f"VIOLATING at the end, not long enough to act, by the {name} decision: {said}"
@@ -88,7 +105,7 @@ def verdict_line(report: dict[str, Any]) -> str:
 
 def other_line(report: dict[str, Any]) -> str:
     """What the other decision says."""
-    name = "sound" if report["decision"] == "seed" else "seed"
+    name = "sequential" if report["decision"] == "threshold" else "threshold"
     act = report["first_act"][name]
     if act is not None:
         return f"The {name} decision would have rolled back at {moment(act['ts'])}: `{act['gate']}`."
@@ -101,7 +118,7 @@ def metrics_table(report: dict[str, Any]) -> str:
     rows = []
     for name, entry in report["totals"].items():
         effect = report["effects"][name]
-        gate = GATE_OF.get(name)
+        gates = [gate["gate"] for gate in report["gates"] if gate["metric"] == name]
         rows.append(
             [
                 f"{name}{', ' + entry['unit'] if entry['unit'] else ''}",
@@ -112,7 +129,7 @@ def metrics_table(report: dict[str, Any]) -> str:
                 count(int(entry["n_a"])),
                 count(int(entry["n_b"])),
                 entry["direction"],
-                NONE if gate is None else pass_fail(report, gate),
+                ", ".join(pass_fail(report, gate) for gate in gates) or NONE,
             ]
         )
     header = ["metric", "A", "B", "B - A", "interval of the effect", "n A", "n B", "B is", "gate"]
@@ -150,16 +167,17 @@ def pass_fail(report: dict[str, Any], gate: str) -> str:
     return {"OK": "pass", "VIOLATING": "violating", "NODATA": "no data"}.get(state, state.lower())
 
 
-def seed_table(report: dict[str, Any]) -> str:
-    """The gates under the seed decision: thresholds, times and counts."""
+def threshold_table(report: dict[str, Any]) -> str:
+    """The gates under the threshold decision: thresholds, times and counts."""
     rows = []
-    for gate in report["verdicts"]["seed"]["gates"]:
-        line, evidence = report["timelines"][gate["gate"]]["seed"], gate["evidence"]
+    passes = {gate["gate"]: gate["threshold"] for gate in report["gates"]}
+    for gate in report["verdicts"]["threshold"]["gates"]:
+        line, evidence = report["timelines"][gate["gate"]]["threshold"], gate["evidence"]
         counts = line["evaluations"]
         rows.append(
             [
                 f"`{gate['gate']}`",
-                threshold(report, gate["gate"]),
+                passes[gate["gate"]],
                 gate["state"],
                 count(sum(counts.values())),
                 count(counts.get("VIOLATING", 0)),
@@ -174,22 +192,11 @@ def seed_table(report: dict[str, Any]) -> str:
     return table([*header, "first violation", "held at the end, s", "acts at"], rows, "lllrrrrlrl")
 
 
-def threshold(report: dict[str, Any], gate: str) -> str:
-    """A gate's rule in words."""
-    settings = report["settings"]
-    return {
-        "slippage_degradation": f"A + {number(settings['slippage_margin_bps'])} bps",
-        "taker_share_increase": f"A + {number(100 * settings['taker_margin'])} p.p.",
-        "latency_regression": f"A + {number(100 * settings['latency_margin_ratio'])} %",
-        "deadline_miss_spike": f"{number(100 * settings['max_deadline_miss_rate'])} %",
-    }[gate]
-
-
-def sound_table(report: dict[str, Any]) -> str:
-    """The gates under the sound decision: p-values against their share of alpha."""
+def sequential_table(report: dict[str, Any]) -> str:
+    """The gates under the sequential decision: p-values against their share of alpha."""
     rows = []
-    for gate in report["verdicts"]["sound"]["gates"]:
-        line, evidence = report["timelines"][gate["gate"]]["sound"], gate["evidence"]
+    for gate in report["verdicts"]["sequential"]["gates"]:
+        line, evidence = report["timelines"][gate["gate"]]["sequential"], gate["evidence"]
         p = number(evidence["p"])
         if "p_limit" in evidence:
             p += f" (limit: {number(evidence['p_limit'])})"
@@ -247,8 +254,8 @@ def timelines(report: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "gate": gate,
             "strips": "\n".join(
-                f"{decision:<5} |{strip(lines[decision]['spans'], report['range']['from'], report['evaluated_to'])}|"
-                for decision in ("seed", "sound")
+                f"{decision:<10} |{strip(lines[decision]['spans'], report['range']['from'], report['evaluated_to'])}|"
+                for decision in ("threshold", "sequential")
             ),
             "spans": spans(lines, report["evaluated_to"]),
         }
@@ -275,7 +282,7 @@ def strip(found: list[list[Any]], begin: float, end: float, bins: int = BINS) ->
 def spans(lines: dict[str, Any], end: float, limit: int = 12) -> str:
     """The longest violating spans of both decisions, in time order."""
     rows = []
-    for decision in ("seed", "sound"):
+    for decision in ("threshold", "sequential"):
         found = lines[decision]["spans"]
         ends = [following[0] for following in found[1:]] + [end]
         rows += [

@@ -174,6 +174,8 @@ def rejects(dataset: Dataset) -> Iterator[Alert]:
         doubles = entry.rejected.get("duplicate", 0) / entry.lines if entry.lines else 0.0
         if doubles > DUPLICATE_LIMIT:
             yield Alert("many_duplicates", WARNING, doubles, DUPLICATE_LIMIT, subject=entry.file)
+        if conflicts := entry.trade_id_conflicts or 0:
+            yield Alert("trade_id_conflicts", WARNING, float(conflicts), 0.0, subject=entry.file)
 
 
 def reject_ratio(entry: Input) -> float:
@@ -220,6 +222,11 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
             f"duplicates / lines of a file > {DUPLICATE_LIMIT:g}",
             "executions were logged twice; each counts once",
         ),
+        "trade_id_conflicts": (
+            WARNING,
+            "fills of a file with the trade id of another fill > 0",
+            "they differ in side, price, quantity or order: each counts as a fill of its own",
+        ),
         "symbol_without_intervals": (WARNING, "kept intervals of a symbol < 1", "every row of the symbol was dropped"),
         "mostly_null": (
             f"{WARNING}, {CRITICAL} where `net_bps` has no value at all",
@@ -241,6 +248,7 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
             "high_reject_ratio",
             "missing_days",
             "many_duplicates",
+            "trade_id_conflicts",
             "adverse_net",
         ),
         *("high_slippage", "high_taker_share", "high_stale_rate", "late_ticks", "long_gap"),

@@ -56,11 +56,18 @@ def digest(overall: Mapping[str, Any]) -> str:
     """The result in one sentence."""
     times, errors = overall["fetch_md_ms"], overall["staleness"]["error_bps"]
     return (
+        f"Judged {judged_of(overall)} reads. "
         f"Hit ratio {number(overall['hit_ratio'])}; fetch_md p95 {number(times['with_cache']['p95'])} ms with the "
         f"cache, {number(times['without_cache']['p95'])} ms without; error mean {number(errors['mean'])} bps, "
         f"p95 {number(errors['p95'])} bps; {share(overall['staleness']['over_half_spread_ratio'])} of the reads off "
         "by more than half the spread."
     )
+
+
+def judged_of(overall: Mapping[str, Any]) -> str:
+    """How many reads could be compared with the truth, of all that were due: ``20 of 399``."""
+    due = overall["reads"] + overall["reads_in_holes"]
+    return f"{count(overall['staleness']['judged'])} of {count(due)}"
 
 
 def _reads_table(outcome: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from calib.reports.reproduce import command
 from calib.reports.summary_pictures import CORRELATION_ROWS
 
 if TYPE_CHECKING:
+    from calib.dataset.model import ContractParams
     from calib.reports.summary import Summary
 
 CAP: Final = 40
@@ -317,10 +318,18 @@ def _settings(summary: Summary) -> str:
     dataset = summary.dataset
     rows = [["interval_sec", str(dataset.range.interval_sec)]]
     rows += [[name, _limit(limit)] for name, limit in dataset.filters.items()]
-    rows += [[name, number(getattr(dataset.params, name))] for name in dataset.params.__struct_fields__]
+    params = dataset.params
+    rows += [[name, number(getattr(params, name))] for name in params.__struct_fields__ if name != "contracts"]
+    rows += [[f"contract of {cell(symbol)}", _contract(entry)] for symbol, entry in (params.contracts or {}).items()]
     return table(("setting", "value"), rows, "lr")
 
 
 def _inputs(summary: Summary) -> str:
     rows = [[cell(entry.file), count(entry.bytes), cell(entry.sha256)] for entry in summary.dataset.inputs]
     return _capped(rows, ("file", "bytes", "sha256"), "lrl", "`inputs` in the dataset", 400) if rows else ""
+
+
+def _contract(contract: ContractParams) -> str:
+    """What a contract is worth, in words."""
+    kind = "inverse: notional qty x multiplier / price" if contract.inverse else "notional price x qty x multiplier"
+    return f"multiplier {number(contract.multiplier)}, {kind}"

@@ -63,7 +63,7 @@ def calm(tmp_path: Path) -> Path:
 
 
 def test_golden_report(calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "--feeds", str(calm), "--out", str(tmp_path / "out"), "--decision", "sound")
+    code, out, _ = call(capsys, "--feeds", str(calm), "--out", str(tmp_path / "out"), "--decision", "sequential")
     assert code == 0
     text = Path(out.splitlines()[0]).read_text()
     assert len(re.findall(r"!\[[^\n]*\.svg\)\n\n", text)) == 6  # four gates, the effects, the symbols
@@ -100,13 +100,13 @@ def test_the_six_metrics_against_numpy(calm: Path, tmp_path: Path, capsys: pytes
 def test_a_violation_is_exit_1_and_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     feeds = write(tmp_path / "feeds", lines(60, harm_bps=3.0))
     words = ["--feeds", str(feeds), "--out", str(tmp_path / "out")]
-    for decision in ("seed", "sound"):
+    for decision in ("threshold", "sequential"):
         code, out, err = call(capsys, *words, "--decision", decision)
         assert code == 1
         assert "VIOLATED" in err
         report = Path(out.splitlines()[0]).read_text().splitlines()
         assert report[2].startswith(f"**VIOLATED: the {decision} decision")
-    code, out, _ = call(capsys, *words, "--decision", "sound", "--output", "json")
+    code, out, _ = call(capsys, *words, "--decision", "sequential", "--output", "json")
     body = json.loads(out)
     assert (code, body["exit_code"], body["status"], body["errors"][0]["name"]) == (1, 1, "verdict-no", "verdict")
     effect = body["data"]["effects"]["slippage_bps"]
@@ -194,7 +194,7 @@ def test_bad_input_is_named(
 def test_no_verdict_is_0_with_a_note_and_1_with_strict(
     calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--feeds", str(calm), "--out", str(tmp_path / "out"), "--decision", "sound", "--assign", "x/0.5"]
+    words = ["--feeds", str(calm), "--out", str(tmp_path / "out"), "--decision", "sequential", "--assign", "x/0.5"]
     code, _, err = call(capsys, *words, "--assignment", "rank")
     assert code == 0
     assert "no verdict" in err
@@ -216,7 +216,7 @@ def test_bad_lines_are_counted_kept_and_past_the_limit_refused(
 
 
 def test_status_and_reset_of_a_running_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = ABSettings(assignment="rank", hold_s=10, min_fills=1)
+    settings = ABSettings(assignment="rank", decision="threshold", hold_s=10, min_fills=1)
     ab = ABHarness("online", 0.5, symbols=["X", "Y"], settings=settings, directory=tmp_path / "ab")
     out = ["--out", str(tmp_path)]
     assert run(["ab", "status", *out]) == 0

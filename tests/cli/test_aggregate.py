@@ -383,7 +383,7 @@ def test_a_read_only_output_directory_is_exit_2(nobody: Path, capsys: pytest.Cap
     assert desk.stdout == ""
 
 
-def test_a_line_of_100_mb_is_one_reject_or_one_line_and_stops_nothing(desk: Desk) -> None:
+def test_a_line_of_100_mb_is_one_reject_and_stops_nothing(desk: Desk) -> None:
     good_feeds(desk.feeds)
     with (desk.feeds / "fills_20250101.jsonl").open("ab") as handle:
         handle.write(b'{"ts": 1735689600.5, "note": "')
@@ -391,8 +391,9 @@ def test_a_line_of_100_mb_is_one_reject_or_one_line_and_stops_nothing(desk: Desk
             handle.write(b"x" * 1_000_000)
         handle.write(b'"}\n')
     assert desk.run() == 0
-    assert desk.dataset()["inputs"][0]["rejected"] == {"missing_field": 1}
+    assert desk.dataset()["inputs"][0]["rejected"] == {"bad_json": 1}
     reject = json.loads((desk.out / "rejects" / "fills_20250101.jsonl.rejects.jsonl").read_bytes())
+    assert reject["text"].startswith("longer than 16 MiB: {")
     assert len(reject["text"]) == 500
 
 

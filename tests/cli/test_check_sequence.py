@@ -29,8 +29,8 @@ def snap(second: float, update_id: int, symbol: str = "A") -> bytes:
     )
 
 
-def checked(capsys: pytest.CaptureFixture[str], *paths: Path) -> dict[str, dict[str, Any]]:
-    assert run(["check", *map(str, paths), "--output", "json"]) == 0
+def checked(capsys: pytest.CaptureFixture[str], *paths: Path, code: int = 0) -> dict[str, dict[str, Any]]:
+    assert run(["check", *map(str, paths), "--output", "json"]) == code
     return {item["file"]: item for item in json.loads(capsys.readouterr().out)["data"]["files"]}
 
 
@@ -50,7 +50,7 @@ def test_the_troubles_of_a_book_in_text_and_json(tmp_path: Path, capsys: pytest.
     ]
     lines += [delta(6, 2, 3, symbol="B", bids=[[11, 1]], ts_exchange=TS + 5.5), delta(7, 14, 14)]
     file = make(tmp_path, joined(*lines), "book")
-    assert run(["check", str(file.path)]) == 0
+    assert run(["check", str(file.path), "--max-bad-book-ratio", "0.5"]) == 0
     text = capsys.readouterr().out
     assert "  book           3 snapshots, 5 deltas by id rule range; 3 sessions begun, 1 delta in no book\n" in text
     assert "                 no rewind\n" in text
@@ -60,9 +60,10 @@ def test_the_troubles_of_a_book_in_text_and_json(tmp_path: Path, capsys: pytest.
         "  crossed        B 1 (first at line 7)\n"
     ) in text
     assert max(map(len, text.splitlines())) <= 120
-    found = checked(capsys, file.path)[file.name]
+    found = checked(capsys, file.path, code=1)[file.name]
     assert found["book"][0] == {
-        "symbol": "A", "snapshots": 2, "deltas": 4, "rules": {"range": 4}, "sessions": 2, "unverified": 1, "gaps": 1,
+        "symbol": "A", "snapshots": 2, "deltas": 4, "rules": {"range": 4}, "sessions": 2, "unverified": 1,
+        "bad_lines": 1, "gaps": 1,
         "rewinds": 0, "duplicates": 1, "restarts": 0, "crossed": 0, "before_snapshot": 0, "late_snapshots": 0,
         "first_line": {"gaps": 4, "duplicates": 3},
     }  # fmt: skip
@@ -75,7 +76,11 @@ def test_the_troubles_of_trades(tmp_path: Path, capsys: pytest.CaptureFixture[st
     file = make(tmp_path, joined(*lines), "trades")
     assert run(["check", str(file.path)]) == 0
     text = capsys.readouterr().out
-    assert "  trade ids      3 of 4 lines have one\n  duplicates     BTCUSDT 1 (first at line 2)\n" in text
+    assert (
+        "  trade ids      3 of 4 lines have one\n"
+        "                 no gap\n"
+        "  duplicates     BTCUSDT 1 (first at line 2)\n"
+    ) in text
     assert "  rewinds        BTCUSDT 1 (first at line 3)\n  out of order   BTCUSDT 1 (first at line 3)\n" in text
     (found,) = checked(capsys, file.path)[file.name]["trades"]
     assert (found["trades"], found["without_id"], found["duplicates"]) == (4, 1, 1)
@@ -87,7 +92,7 @@ def test_two_directories_are_two_recordings(tmp_path: Path, capsys: pytest.Captu
         second = (day - 1) * 86_400
         content = joined(delta(second, 500 * day, 500 * day), snap(second + 1, 500 * day))
         make(tmp_path / name, content, "book", f"2025010{day}")
-    for found in checked(capsys, tmp_path / "one", tmp_path / "two").values():
+    for found in checked(capsys, tmp_path / "one", tmp_path / "two", code=1).values():
         # Of one recording the id 1000 would be a gap after 500, and no delta without a snapshot before it.
         assert found["book"][0]["first_line"] == {"before_snapshot": 1}
 
@@ -130,7 +135,7 @@ def test_real_spot_recording_is_whole_and_shows_one_gap_with_a_day_left_out(
     assert [(book["unverified"], book["first_line"]) for book in books] == [(0, {})] * 3
     assert (sum(item["trades"] for item in trades), [item["first_line"] for item in trades]) == (18_817, [{}] * 3)
     cut = shutil.copytree(whole, tmp_path / "cut", ignore=shutil.ignore_patterns("*20240724*", ".*"))
-    before, after = (item["book"][0] for item in checked(capsys, cut).values() if "book" in item)
+    before, after = (item["book"][0] for item in checked(capsys, cut, code=1).values() if "book" in item)
     assert (before["first_line"], after["gaps"], after["first_line"]) == ({}, 1, {"gaps": 1})
     assert after["unverified"] == after["deltas"]
 

@@ -32,7 +32,7 @@ def test_the_result_names_files_counts_and_rejects(
     assert run(["import", "hummingbot", str(trades), "--out", str(out)]) == 0
     said = capsys.readouterr()
     assert said.out == (
-        f"{out}/fills_20220510.jsonl  1 lines\n"
+        f"{out}/fills_20220510.jsonl  1 line\n"
         f"{trades}: 2 rows, 1 imported; rejected: 1 unknown_liquidity (first at line 3)\n"
     )
     assert "say which with --limit-as" in said.err
@@ -46,8 +46,10 @@ def test_as_json(tmp_path: Path, trades: Path, capsys: pytest.CaptureFixture[str
     assert run(argv) == 0
     envelope = json.loads(capsys.readouterr().out)
     assert envelope["data"] == {
-        "sources": [{"file": str(trades), "rows": 2, "used": 2, "rejected": {}}],
+        "sources": [{"file": str(trades), "rows": 2, "used": 2, "rejected": {}, "trade_id_conflicts": 0}],
         "written": [{"file": str(out / "fills_20220510.jsonl"), "lines": 2, "changed": True}],
+        "markets": {"ONE-USDT": "kucoin"},
+        "books_never_known": [],
     }
 
 
@@ -95,8 +97,8 @@ def test_the_collectors_recording_becomes_book_and_trades(tmp_path: Path, capsys
     )
     assert run(["import", "hftbacktest-collector", str(recording), "--out", str(out)]) == 0
     assert capsys.readouterr().out == (
-        f"{out}/book_20240723.jsonl  1 lines\n"
-        f"{out}/trades_20240723.jsonl  1 lines\n"
+        f"{out}/book_20240723.jsonl  1 line\n"
+        f"{out}/trades_20240723.jsonl  1 line\n"
         f"{recording}: 3 rows, 2 imported; rejected: 1 no_feed (first at line 3)\n"
     )
     book = json.loads((out / "book_20240723.jsonl").read_bytes())
@@ -158,7 +160,7 @@ def test_binances_files_become_trades_and_its_depth_bands_are_refused(
     bands = table.rename(tmp_path / "BTCUSDT-bookDepth-2025-01-01.csv")
     capsys.readouterr()
     assert run(["import", "binance-vision", str(bands), "--out", str(out)]) == 3
-    assert "bookDepth is no book" in capsys.readouterr().err
+    assert "bookDepth is not a book" in capsys.readouterr().err
 
 
 def test_an_npz_file_and_the_market_that_its_name_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,8 +172,7 @@ def test_an_npz_file_and_the_market_that_its_name_lacks(tmp_path: Path, capsys: 
     assert "--symbol" in capsys.readouterr().err
     assert run([*argv, "--symbol", "NEXOUSDT"]) == 0
     assert capsys.readouterr().out == (
-        f"{out}/trades_20240723.jsonl  1 lines\n"
-        f"{recording}: 2 rows, 1 imported; rejected: 1 no_feed (first at line 2)\n"
+        f"{out}/trades_20240723.jsonl  1 line\n{recording}: 2 rows, 1 imported; rejected: 1 no_feed (first at line 2)\n"
     )
 
 
@@ -186,7 +187,7 @@ def test_a_cryptofeed_capture_says_where_it_was_interrupted(tmp_path: Path, caps
     assert run(["import", "cryptofeed", str(recording), "--out", str(out)]) == 0
     shown = capsys.readouterr()
     assert shown.out == (
-        f"{out}/trades_20240723.jsonl  1 lines\n"
+        f"{out}/trades_20240723.jsonl  1 line\n"
         f"{recording}: 2 rows, 1 imported; rejected: 1 reconnect (first at line 3)\n"
     )
     assert "interrupted" in shown.err

@@ -131,3 +131,28 @@ def test_control_characters_are_spelled_out() -> None:
 def test_without_a_word_it_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 0
     assert capsys.readouterr().out.startswith("Usage: calib")
+
+
+@pytest.mark.parametrize(("error", "code"), [(OSError(28, "No space left on device"), 2), (RuntimeError("odd"), 4)])
+def test_trap_a_full_disk_without_a_temporary_directory_is_never_exit_1(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(_argv: object) -> int:
+        raise error
+
+    def full(**_options: object) -> tuple[int, str]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("calib.cli.main._invoke", explode)
+    monkeypatch.setattr("calib.cli.main.tempfile.mkstemp", full)
+    assert run(["canary", "check"]) == code
+    said = capsys.readouterr().err
+    assert "[unwritable-output]" in said if code == 2 else "No crash log could be written" in said
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_changes_nothing(closed: str) -> None:
+    command = f"{sys.executable} -m calib config {'>' if closed == 'stdout' else '2>'}&-"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr

@@ -21,7 +21,7 @@ def live(directory: Path, rule: str, minutes: int) -> dict[str, Any]:
     """A bot that logs every tick and fill, and tells its harness of them."""
     rng = random.Random(f"live-{rule}")
     start = (T0 // 86_400 + 1) * 86_400 - 30 * 60
-    ab = ABHarness("shadow", 0.5, symbols=SYMBOLS, settings=ABSettings(assignment=rule, decision="sound"))
+    ab = ABHarness("shadow", 0.5, symbols=SYMBOLS, settings=ABSettings(assignment=rule, decision="sequential"))
     events = []
     for i, symbol in enumerate(SYMBOLS):
         ts = start + rng.random()
@@ -67,7 +67,7 @@ def live(directory: Path, rule: str, minutes: int) -> dict[str, Any]:
                 due = ts + 1 + rng.random() * 4  # evaluated at moments of its own
                 ab.evaluate(ts)
     ab.evaluate(max(events)[0] + 10)
-    return ab.export_report()
+    return ab.report()
 
 
 @pytest.mark.parametrize("rule", ["switchback", "rank"])
@@ -75,17 +75,17 @@ def test_live_and_later_agree(rule: str, tmp_path: Path, capsys: pytest.CaptureF
     told = live(tmp_path / "feeds", rule, 60)
     assert len(list((tmp_path / "feeds").iterdir())) == 4
     capsys.readouterr()
-    command = ["ab", "--feeds", str(tmp_path / "feeds"), "--out", str(tmp_path / "out"), "--decision", "sound"]
+    command = ["ab", "--feeds", str(tmp_path / "feeds"), "--out", str(tmp_path / "out"), "--decision", "sequential"]
     code = run([*command, "--output", "json"])
     later = json.loads(capsys.readouterr().out)["data"]
-    assert code == (1 if told["first_act"]["sound"] else 0)
+    assert code == (1 if told["first_act"]["sequential"] else 0)
     for gate, lines in told["timelines"].items():
-        for decision in ("seed", "sound"):
+        for decision in ("threshold", "sequential"):
             assert later["timelines"][gate][decision] == lines[decision], (gate, decision)
     assert later["first_act"] == told["first_act"]
-    assert later["verdicts"]["seed"] == told["verdicts"]["seed"]
+    assert later["verdicts"]["threshold"] == told["verdicts"]["threshold"]
     assert later["metrics"] == told["metrics"]
     if rule == "switchback":
-        assert told["first_act"]["sound"]["gate"] == "slippage_degradation"
-        assert later["verdicts"]["sound"] == told["verdicts"]["sound"]
+        assert told["first_act"]["sequential"]["gate"] == "slippage_degradation"
+        assert later["verdicts"]["sequential"] == told["verdicts"]["sequential"]
         assert later["assignment"]["rule"] == "switchback"

@@ -61,9 +61,9 @@ def drive(
     return begin + seconds
 
 
-def past_shadow(directory: Path) -> tuple[CanaryController, float]:
+def past_shadow(directory: Path, settings: CanarySettings | None = None) -> tuple[CanaryController, float]:
     with_baseline(directory)
-    canary = CanaryController(directory, symbols=SYMBOLS)
+    canary = CanaryController(directory, settings, symbols=SYMBOLS)
     canary.check(T0)
     now = drive(canary, T0, 3660)
     assert canary.check(now).ready
@@ -121,7 +121,7 @@ def test_each_criterion_of_the_shadow_can_fail(tmp_path: Path, change: dict[str,
     found = canary.check(T0 + 3990)
     assert found.state is State.VIOLATING
     assert word in found.why
-    assert canary.progress.rollback is None  # nothing is on yet: there is nothing to roll back
+    assert canary.rollback is None  # nothing is on yet: there is nothing to roll back
     with pytest.raises(UsageError):
         canary.advance(T0 + 3990)
 
@@ -147,7 +147,7 @@ def test_gate_hit_ratio_rolls_back_and_latches(tmp_path: Path) -> None:
 
 def test_trap_fifteen_percent_of_a_named_baseline(tmp_path: Path) -> None:
     """30 ms in the baseline: 34.4 passes (+14.7 %), 34.6 does not (+15.3 %); the verdict names the baseline."""
-    canary, now = past_shadow(tmp_path)
+    canary, now = past_shadow(tmp_path, CanarySettings(decision="threshold"))
     now = drive(canary, now, 700, fetch_ms=34.4)
     assert canary.check(now).state is State.OK
     now = drive(canary, now, 700, fetch_ms=34.6)
@@ -323,7 +323,7 @@ class CanaryMachine(RuleBasedStateMachine):
             assert self.canary.progress.step == step + 1
             assert self.enabled <= set(self.canary.progress.enabled)
             self.enabled = set(self.canary.progress.enabled)
-        self.latched = self.canary.progress.rollback is not None
+        self.latched = self.canary.rollback is not None
 
     @rule(seconds=st.sampled_from([600, 100_000]))
     def sleep(self, seconds: int) -> None:

@@ -54,7 +54,7 @@ def through_the_engine(simulation: ModuleType, world: Any, harm: Any, rule: str,
     engine.take(records)
     for _ in engine.advance(origin + world.hours * 3600 + settings.lateness_s + settings.grace_s):
         pass
-    decision = "sound" if rule == "switchback" else "seed"
+    decision = "sequential" if rule == "switchback" else "threshold"
     acts = {gate.name: engine.timelines[decision, gate.name].first_act for gate in settings.gates}
     return {name: float("inf") if ts is None else ts - origin for name, ts in acts.items()}
 
@@ -68,11 +68,11 @@ def test_simulated_and_live_decisions_act_at_the_same_moments(simulation: Module
     )
     world = simulation.make_world(np.random.default_rng([11, harm]), 6, 1.5)
     chosen = harms[harm]
-    live_seed = through_the_engine(simulation, world, chosen, "rank", "tie")
-    assert simulation.seed_acts(world, chosen, "tie") == live_seed
+    live_threshold = through_the_engine(simulation, world, chosen, "rank", "tie")
+    assert simulation.threshold_acts(world, chosen, "tie") == live_threshold
     sums = simulation.block_sums(world, chosen, simulation.switchback_arms(world, "tie"))
-    live_sound = through_the_engine(simulation, world, chosen, "switchback", "tie")
-    simulated = {name: float(found[0]) for name, found in simulation.sound_acts([sums]).items()}
-    assert simulated == live_sound
+    live_sequential = through_the_engine(simulation, world, chosen, "switchback", "tie")
+    simulated = {name: float(found[0]) for name, found in simulation.sequential_acts([sums]).items()}
+    assert simulated == live_sequential
     if harm:
-        assert min(live_sound.values()) < float("inf")
+        assert min(live_sequential.values()) < float("inf")

@@ -9,7 +9,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from calib.experiments import ABHarness, ABSettings
-from calib.experiments.latch import Store, reset
+from calib.experiments.latch import Store
+from calib.experiments.rollback import reset_by_hand
 from calib.metrics import register
 from tests.metrics.test_exposition import parsed, text_of, value
 
@@ -18,7 +19,9 @@ SYMBOLS = [f"S{i}" for i in range(10)]
 
 
 def test_violated_then_rolled_back_then_reset(market: Callable[..., Any], tmp_path: Path) -> None:
-    harness = ABHarness("online", 0.5, symbols=SYMBOLS, settings=ABSettings(assignment="rank"), directory=tmp_path)
+    harness = ABHarness(
+        "online", 0.5, symbols=SYMBOLS, settings=ABSettings(assignment="rank", decision="threshold"), directory=tmp_path
+    )
     registry = CollectorRegistry()
     register(registry, harness=harness)
     world = market(slippage_b=20.0)
@@ -40,7 +43,7 @@ def test_violated_then_rolled_back_then_reset(market: Callable[..., Any], tmp_pa
 
     identity = harness.rollback
     assert identity is not None
-    reset(Store(tmp_path, "calib.ab-state/1"), "fixed in 1.8.2", identity["ts"] + 10, by="a test")
+    reset_by_hand(Store(tmp_path, "calib.ab-state/1"), "fixed in 1.8.2", identity["ts"] + 10, lambda _: {})
     harness.evaluate(identity["ts"] + 20)
     series = parsed(text_of(registry))
     assert value(series, "mm_ab_rolled_back") == 0

@@ -1,4 +1,4 @@
-"""Gates, the seed's timer and the windows, by hand."""
+"""Gates, the threshold timer and the windows, by hand."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_trap_one_percentage_point_is_a_hundredth_not_one() -> None:
     assert reading.bound == pytest.approx(0.21)
 
 
-@pytest.mark.parametrize("gate", [kind() for kind in GATES], ids=lambda gate: gate.name)
+@pytest.mark.parametrize("gate", [kind(kind.setting.default) for kind in GATES], ids=lambda gate: gate.name)
 def test_trap_comparisons_with_nan_are_false_and_would_pass(gate) -> None:  # type: ignore[no-untyped-def]
     nothing = metrics(**{gate.metric: math.nan})
     assert gate.read(metrics(), nothing, 1).breached is None
@@ -55,7 +55,7 @@ def test_trap_comparisons_with_nan_are_false_and_would_pass(gate) -> None:  # ty
         assert gate.read(nothing, metrics(), 1).breached is None
 
 
-@pytest.mark.parametrize("gate", [kind() for kind in GATES], ids=lambda gate: gate.name)
+@pytest.mark.parametrize("gate", [kind(kind.setting.default) for kind in GATES], ids=lambda gate: gate.name)
 def test_every_gate_is_named_pure_and_wants_its_minimum(gate) -> None:  # type: ignore[no-untyped-def]
     a, b = metrics(), metrics()
     assert gate.read(a, b, 100) == gate.read(a, b, 100)

@@ -16,20 +16,26 @@ import pytest
 
 from calib.errors import BadState, ConfigError, NewerSchema
 from calib.experiments import ABHarness, ABSettings, State
-from calib.experiments.latch import Store, read_audit, reset
+from calib.experiments.ab_state import SCHEMA
+from calib.experiments.latch import Store, read_audit
+from calib.experiments.rollback import reset_by_hand
 
 T0 = 1_750_000_020.0
 SYMBOLS = [f"S{i}" for i in range(10)]
 Make = Callable[..., Any]
-SOUND = ABSettings(assignment="switchback", decision="sound")
-SEED = ABSettings(assignment="rank", decision="seed")
+SEQUENTIAL = ABSettings(assignment="switchback", decision="sequential")
+THRESHOLD = ABSettings(assignment="rank", decision="threshold")
 
 
-def harness(mode: str = "online", settings: ABSettings = SEED, **more: Any) -> ABHarness:
+def harness(mode: str = "online", settings: ABSettings = THRESHOLD, **more: Any) -> ABHarness:
     return ABHarness(mode, 0.5, symbols=SYMBOLS, settings=settings, **more)
 
 
-@pytest.mark.parametrize("settings", [SEED, SOUND], ids=["seed", "sound"])
+def reset(store: Store, reason: str, now: float) -> list[dict[str, Any]]:
+    return reset_by_hand(store, reason, now, lambda _latch: {"progress": None})
+
+
+@pytest.mark.parametrize("settings", [THRESHOLD, SEQUENTIAL], ids=["threshold", "sequential"])
 def test_a_harm_is_found_and_every_symbol_runs_a(market: Make, settings: ABSettings) -> None:
     seen: list[dict[str, Any]] = []
     ab = harness(settings=settings, on_rollback=seen.append)
@@ -39,7 +45,7 @@ def test_a_harm_is_found_and_every_symbol_runs_a(market: Make, settings: ABSetti
     assert ab.rollback["gate"] == "slippage_degradation"
     assert {ab.bucket(symbol, end + 1) for symbol in SYMBOLS} == {"A"}
     assert [record["id"] for record in seen] == [ab.rollback["id"]]
-    assert {ab.rollback["seed"]["decision"], ab.rollback["sound"]["decision"]} == {"seed", "sound"}
+    assert {ab.rollback["threshold"]["decision"], ab.rollback["sequential"]["decision"]} == {"threshold", "sequential"}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_a_harm_is_found_and_every_symbol_runs_a(market: Make, settings: ABSetti
     ],
 )
 def test_each_gate_of_the_sound_decision_finds_its_own_harm(market: Make, harm: dict[str, float], gate: str) -> None:
-    ab = harness(settings=SOUND)
+    ab = harness(settings=SEQUENTIAL)
     market(**harm).feed(ab, 5400)
     assert ab.rollback is not None
     assert ab.rollback["gate"] == gate
@@ -61,15 +67,15 @@ def test_modes_dry_routes_to_a_shadow_judges_only_online_acts(market: Make) -> N
     dry, shadow = harness("dry"), harness("shadow")
     for ab in (dry, shadow):
         market(slippage_b=3.0).feed(ab, 1800)
-        report = ab.export_report()
-        assert report["first_act"]["seed"]["gate"] == "slippage_degradation"
+        report = ab.report()
+        assert report["first_act"]["threshold"]["gate"] == "slippage_degradation"
         assert report["rollback"] is None
         assert ab.state is State.VIOLATING
     assert {dry.bucket(symbol, T0) for symbol in SYMBOLS} == {"A"}
     assert sorted(shadow.bucket(symbol, T0) for symbol in SYMBOLS) == ["A"] * 5 + ["B"] * 5
 
 
-def test_the_seed_rules_act_at_600_s_after_the_violation_began(market: Make) -> None:
+def test_the_threshold_rules_act_at_600_s_after_the_violation_began(market: Make) -> None:
     ab = harness()
     market(slippage_b=20.0).feed(ab, 3600)
     assert ab.rollback is not None
@@ -105,10 +111,10 @@ def test_trap_a_restart_loses_neither_timer_nor_latch(market: Make, tmp_path: Pa
     world = market(slippage_b=20.0)
     first = harness(directory=tmp_path)
     world.feed(first, 400)
-    held = first.engine.seed.holds["slippage_degradation"].held_s
+    held = first.engine.threshold.holds["slippage_degradation"].held_s
     assert 100 < held < 600
     second = harness(directory=tmp_path)
-    assert second.engine.seed.holds["slippage_degradation"].held_s == held
+    assert second.engine.threshold.holds["slippage_degradation"].held_s == held
     world.feed(second, 1000, from_s=400)
     assert second.state is State.ROLLED_BACK
     third = harness(directory=tmp_path)
@@ -118,13 +124,13 @@ def test_trap_a_restart_loses_neither_timer_nor_latch(market: Make, tmp_path: Pa
 
 def test_a_restart_keeps_the_e_process_and_drops_the_torn_block(market: Make, tmp_path: Path) -> None:
     world = market(slippage_b=1.0)
-    first = harness(settings=SOUND, directory=tmp_path)
+    first = harness(settings=SEQUENTIAL, directory=tmp_path)
     world.feed(first, 1230)
-    before = first.engine.sound.tests["slippage_degradation"].to_state()
-    second = harness(settings=SOUND, directory=tmp_path)
-    assert second.engine.sound.tests["slippage_degradation"].to_state() == before
+    before = first.engine.sequential.tests["slippage_degradation"].to_state()
+    second = harness(settings=SEQUENTIAL, directory=tmp_path)
+    assert second.engine.sequential.tests["slippage_degradation"].to_state() == before
     world.feed(second, 1530, from_s=1230)
-    after = second.engine.sound.tests["slippage_degradation"]
+    after = second.engine.sequential.tests["slippage_degradation"]
     # Blocks 20 (torn by the restart) and, for want of their end, the open ones are missing.
     assert 1 <= float(after.count) - before["count"] <= 4
 
@@ -132,7 +138,7 @@ def test_a_restart_keeps_the_e_process_and_drops_the_torn_block(market: Make, tm
 def test_other_settings_begin_new_tests_but_keep_the_latch(market: Make, tmp_path: Path) -> None:
     ab = harness(directory=tmp_path)
     market(slippage_b=20.0).feed(ab, 1800)
-    other = harness(settings=SOUND, directory=tmp_path)
+    other = harness(settings=SEQUENTIAL, directory=tmp_path)
     assert other.state is State.ROLLED_BACK
     assert other.engine.grid is None
     assert "new_settings" in [event["event"] for event in read_audit(tmp_path / "audit.jsonl")]
@@ -145,13 +151,12 @@ def test_only_an_operators_reset_with_a_reason_clears_the_latch(market: Make, tm
     ab.evaluate(T0 + 90_000)
     ab.set_split(0.8)
     assert ab.state is State.ROLLED_BACK
-    cleared = reset(ab.store, "fixed the queue", T0 + 2000, by="operator")
-    assert cleared is not None
-    assert cleared["gate"] == "slippage_degradation"
+    cleared = reset(ab.store, "fixed the queue", T0 + 2000)
+    assert [one["gate"] for one in cleared] == ["slippage_degradation"]
     assert ab.evaluate(T0 + 2000) is State.NODATA  # the running process sees it and begins anew
     assert "B" in {ab.bucket(symbol, T0 + 2001) for symbol in SYMBOLS}
     assert read_audit(tmp_path / "audit.jsonl")[-1]["reason"] == "fixed the queue"
-    assert reset(ab.store, "again", T0 + 2001, by="operator") is None
+    assert reset(ab.store, "again", T0 + 2001) == []
 
 
 def test_a_vanished_state_file_does_not_clear_a_running_latch(market: Make, tmp_path: Path) -> None:
@@ -164,8 +169,8 @@ def test_a_vanished_state_file_does_not_clear_a_running_latch(market: Make, tmp_
 CHILD = """
 import json, sys
 from calib.experiments import ABHarness, ABSettings
-ab = ABHarness("online", 0.5, symbols=["S0", "S1"], settings=ABSettings(assignment="rank", hold_s={hold}, min_fills=1),
-               directory=sys.argv[1])
+settings = ABSettings(assignment="rank", decision="threshold", hold_s={hold}, min_fills=1)
+ab = ABHarness("online", 0.5, symbols=["S0", "S1"], settings=settings, directory=sys.argv[1])
 ts = 1_750_000_000.0
 while True:
     ts += 1.0
@@ -174,7 +179,7 @@ while True:
         ab.record_fill(symbol, ts, "buy", 100.1 if bad else 100.0, 1.0, "maker", quote_price=100.0)
     ab.evaluate(ts)
     if ab.rollback or ts > 1_750_000_400.0:
-        print(json.dumps([ab.state, ab.engine.seed.holds["slippage_degradation"].held_s]), flush=True)
+        print(json.dumps([ab.state, ab.engine.threshold.holds["slippage_degradation"].held_s]), flush=True)
         sys.stdin.read()
 """
 
@@ -188,10 +193,10 @@ def test_sigkill_loses_neither_latch_nor_timer(tmp_path: Path, hold: int, state:
         os.kill(child.pid, signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
     assert said[0] == state
-    settings = ABSettings(assignment="rank", hold_s=hold, min_fills=1)
+    settings = ABSettings(assignment="rank", decision="threshold", hold_s=hold, min_fills=1)
     again = ABHarness("online", 0.5, symbols=["S0", "S1"], settings=settings, directory=tmp_path)
     assert (again.state is State.ROLLED_BACK) == (state == "ROLLED_BACK")
-    assert again.engine.seed.holds["slippage_degradation"].held_s == said[1]
+    assert again.engine.threshold.holds["slippage_degradation"].held_s == said[1]
 
 
 def test_killed_between_state_and_audit_the_line_is_made_good(market: Make, tmp_path: Path) -> None:
@@ -201,7 +206,9 @@ def test_killed_between_state_and_audit_the_line_is_made_good(market: Make, tmp_
     audit.write_bytes(audit.read_bytes()[:40])  # a torn line
     again = harness(directory=tmp_path)
     events = read_audit(audit)
-    assert [event["id"] for event in events] == [again.rollback["id"] if again.rollback else ""]
+    assert [event["id"] for event in events if event["event"] == "rollback"] == [
+        again.rollback["id"] if again.rollback else ""
+    ]
     harness(directory=tmp_path)
     assert len(read_audit(audit)) == 1
 
@@ -218,7 +225,7 @@ def test_a_newer_state_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NewerSchema):
         harness(directory=tmp_path)
     with pytest.raises(BadState, match="does not exist"):
-        reset(Store(tmp_path / "none", "calib.ab-state/1"), "x", 0.0, by="me")
+        reset(Store(tmp_path / "none", SCHEMA), "x", 0.0)
 
 
 def test_bad_records_are_counted_by_reason_never_raised() -> None:
@@ -281,7 +288,7 @@ def test_recording_from_many_threads_loses_nothing() -> None:
 
 
 def test_exposures_are_logged_once_per_change(tmp_path: Path) -> None:
-    ab = harness(settings=SOUND, directory=tmp_path)
+    ab = harness(settings=SEQUENTIAL, directory=tmp_path)
     for block in range(20):
         for _ in range(3):
             ab.bucket("S0", T0 + 60 * block)
@@ -304,7 +311,7 @@ def test_bad_settings_name_the_key() -> None:
 
 
 def test_the_report_is_plain_json(market: Make) -> None:
-    ab = harness("shadow", SOUND)
+    ab = harness("shadow", SEQUENTIAL)
     market().feed(ab, 900)
-    text = json.dumps(ab.export_report(), allow_nan=False)
+    text = json.dumps(ab.report(), allow_nan=False)
     assert json.loads(text)["srm"]["units_a"] + json.loads(text)["srm"]["units_b"] == 130

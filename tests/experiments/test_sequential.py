@@ -221,7 +221,8 @@ def test_paired_blocks_by_hand() -> None:
     for _ in range(30):
         test.update(1.0, before=False)
     variance = long_run_variance(np.array(pre))
-    tolerated = 0.1 + NormalDist().inv_cdf(0.975) * math.sqrt(variance / 100)
+    drift = NormalDist().inv_cdf(0.95) * 5 * math.sqrt(variance * 130 / 3) / 100
+    tolerated = 0.1 + NormalDist().inv_cdf(0.975) * math.sqrt(variance / 100) + drift
     expected = mixture_by_integration(30 * (1 - tolerated), 30 * variance, float(tuning(100 * variance, 0.025)))
     assert test.max_log_e == pytest.approx(expected, rel=1e-5)
     assert test.rejected

@@ -36,26 +36,26 @@ def test_an_aggregated_trade_of_a_buyer_that_rested_was_sold(tmp_path: Path) -> 
         "symbol": "BTCUSDT", "ts": 1704067200.005, "ts_exchange": 1704067200.005, "price": 42283.58, "qty": 0.1,
         "side": "sell", "trade_id": "10",
     }  # fmt: skip
-    assert row == Imported("trades", record, 1, "spot aggTrades")
+    assert row == Imported("trades", record, 1, "aggTrades", "binance-spot")
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "ts", "stream"),
+    ("name", "text", "ts", "market"),
     [
         ("BTCUSDT-trades-2024-12-31.csv", SPOT_TRADE.replace("1735689600000123", "1735689599999"), 1735689599.999,
-         "spot trades"),
-        ("BTCUSDT-trades-2025-01-01.csv", SPOT_TRADE, 1735689600.000123, "spot trades"),
-        ("BTCUSDT-trades-2025-01.csv", FUTURES_TRADE, 1735689600.123, "futures trades"),
+         "binance-spot"),
+        ("BTCUSDT-trades-2025-01-01.csv", SPOT_TRADE, 1735689600.000123, "binance-spot"),
+        ("BTCUSDT-trades-2025-01.csv", FUTURES_TRADE, 1735689600.123, "binance-usdm"),
     ],
     ids=["spot-ms", "spot-us", "futures-ms-still"],
 )  # fmt: skip
 def test_trap_times_turn_to_microseconds_in_2025_on_spot_alone(
-    tmp_path: Path, name: str, text: str, ts: float, stream: str
+    tmp_path: Path, name: str, text: str, ts: float, market: str
 ) -> None:
     (row,) = read(tmp_path / name, text)
     assert isinstance(row, Imported)
     assert (row.record["ts"], row.record["ts_exchange"], row.record["side"]) == (ts, ts, "buy")
-    assert row.stream == stream
+    assert (row.stream, row.market) == ("trades", market)
 
 
 @pytest.mark.parametrize(
@@ -74,20 +74,20 @@ def test_trap_a_header_may_be_missing(tmp_path: Path, kind: str, header: str, te
     (bare,) = read(path, text)
     (headed,) = read(path, header + text)
     assert isinstance(bare, Imported)
-    assert headed == Imported(bare.kind, bare.record, 2, bare.stream)
+    assert headed == Imported(bare.kind, bare.record, 2, bare.stream, bare.market)
 
 
 def test_best_prices_are_books_of_one_level_with_the_venues_update_id(tmp_path: Path) -> None:
     (row,) = read(tmp_path / "BTCUSDT-bookTicker-2024-01-01.csv", BEST)
     record = {
         "symbol": "BTCUSDT", "ts": 1704067200.017, "ts_exchange": 1704067200.017, "type": "snapshot", "update_id": 7,
-        "bids": [[42314.5, 1.25]], "asks": [[42314.75, 2.5]],
+        "bids": [[42314.5, 1.25]], "asks": [[42314.75, 2.5]], "origin": "pushed",
     }  # fmt: skip
-    assert row == Imported("book", record, 1, "futures bookTicker")
+    assert row == Imported("book", record, 1, "bookTicker", "binance-usdm")
 
 
 def test_trap_book_depth_is_no_book(tmp_path: Path) -> None:
-    with pytest.raises(NotThisFormat, match=r"bookDepth is no book.*bands") as caught:
+    with pytest.raises(NotThisFormat, match=r"bookDepth is not a book.*bands") as caught:
         read(tmp_path / "BTCUSDT-bookDepth-2024-01-01.csv", "timestamp,percentage,depth,notional\n")
     assert "bookTicker" in caught.value.hint
 
@@ -171,7 +171,7 @@ def test_plain_and_aggregated_trades_of_one_symbol_are_not_counted_twice(tmp_pat
     plain, aggregated = tmp_path / "BTCUSDT-trades-2024-01-01.csv", tmp_path / "BTCUSDT-aggTrades-2024-01-01.csv"
     plain.write_text(SPOT_TRADE)
     aggregated.write_text(SPOT_AGG)
-    with pytest.raises(MixedStreams, match="spot trades of BTCUSDT, whose trades feed is told by spot aggTrades"):
+    with pytest.raises(MixedStreams, match="trades of BTCUSDT, of which aggTrades is imported"):
         collect(BinanceVision(), [plain, aggregated])
     other = aggregated.rename(tmp_path / "ETHUSDT-aggTrades-2024-01-01.csv")
     assert collect(BinanceVision(), [plain, other]).used == 2

@@ -6,9 +6,9 @@ import gzip
 import random
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -20,7 +20,7 @@ from calib.errors import MixedStreams, TooManyRejects, UnwritableOutput
 from calib.feeds.schema.table import TRADES
 from calib.feeds.writers.encoding import Encoder
 from calib.importers import HftbacktestCollector, Imported, Rejected, Scratch, collect, store, stored_bytes
-from calib.importers.base import Advance, unseen
+from calib.importers.base import Advance, ImportOption, unseen
 
 DAY = 86_400
 START = 20_089 * DAY  # 2025-01-01
@@ -29,7 +29,12 @@ START = 20_089 * DAY  # 2025-01-01
 class Lines:
     """A source of plain JSON lines; ``{}`` is a row that is damaged."""
 
-    name = "lines"
+    name: ClassVar[str] = "lines"
+    summary: ClassVar[str] = "Plain JSON lines"
+    files: ClassVar[str] = "FILE"
+    example: ClassVar[str] = "x.jsonl"
+    options: ClassVar[tuple[ImportOption, ...]] = ()
+    hints: ClassVar[Mapping[str, str]] = {}
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
         with path.open("rb") as handle:
@@ -132,15 +137,21 @@ def recording(path: Path, count: int) -> Path:
     """A collector's file, an eighth of it received out of order, every 50th trade told twice."""
     dice = random.Random(count)
     with gzip.open(path, "wb", compresslevel=1) as handle:
-        handle.write(b'1723161255000000000 {"lastUpdateId":1,"T":1,"bids":[["1","2"]],"asks":[["3","4"]],"s":"X"}\n')
+        handle.write(b'1723161255000000000 {"lastUpdateId":1,"bids":[["1","2"]],"asks":[["3","4"]],"s":"X"}\n')
         for number in range(2, count):
             us = 1_723_161_255_000_000 + number * 1000 - (dice.randrange(60_000) if dice.random() < 1 / 8 else 0)
             if number % 2:
                 levels = b",".join(b'["%d.5","%d"]' % (dice.randrange(100, 999), number) for _ in range(8))
-                message = b'"e":"depthUpdate","T":1,"U":%d,"u":%d,"b":[%s],"a":[]' % (number, number, levels)
+                message = b'"e":"depthUpdate","T":1723161255000,"U":%d,"u":%d,"b":[%s],"a":[]' % (
+                    number,
+                    number,
+                    levels,
+                )
             else:
                 trade_id = number - number % 50
-                message = b'"e":"trade","T":1,"t":%d,"p":"1.5","q":"1","m":true' % (number if number % 4 else trade_id)
+                message = b'"e":"trade","T":1723161255000,"t":%d,"p":"1.5","q":"1","m":true' % (
+                    number if number % 4 else trade_id
+                )
             handle.write(b'%d000 {"s":"X",%s}\n' % (us, message))
     return path
 
@@ -190,8 +201,8 @@ def test_what_ends_an_import_ends_it_before_anything_is_written(tmp_path: Path, 
 
     class TwoStreams(Lines):
         def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-            yield Imported("trades", trade(1), 1, "plain")
-            yield Imported("trades", trade(2), 2, "aggregated")
+            yield Imported("trades", trade(1), 1, "trade", "one-venue")
+            yield Imported("trades", trade(2), 2, "trade", "another")
 
     with Scratch(out, held_bytes) as scratch, pytest.raises(MixedStreams):
         collect(TwoStreams(), [good], scratch=scratch)

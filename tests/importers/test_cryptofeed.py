@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from calib.errors import NotThisFormat, TruncatedInput
+from calib.errors import MixedStreams, NotThisFormat, TruncatedInput
 from calib.importers import Cryptofeed, Imported, Rejected, collect
 
 WSS = b"wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms/btcusdt@trade"
@@ -64,14 +64,17 @@ def test_a_spot_capture_with_both_clocks_and_the_snapshots_symbol_from_its_addre
                 "first_update_id": 8, "update_id": 9, "prev_update_id": None, "bids": [[1.5, 0.0]], "asks": [],
             },
             3,
+            "depth",
+            "binance-spot",
         ),
         Imported(
             "book",
             {
                 "ts": 1623456790.125, "ts_exchange": None, "symbol": "BTCUSDT", "type": "snapshot", "update_id": 7,
-                "bids": [[1.5, 2.0]], "asks": [[1.6, 3.25]],
+                "bids": [[1.5, 2.0]], "asks": [[1.6, 3.25]], "origin": "requested",
             },
             4,
+            market="binance-spot",
         ),
         Imported(
             "trades",
@@ -80,6 +83,8 @@ def test_a_spot_capture_with_both_clocks_and_the_snapshots_symbol_from_its_addre
                 "side": "sell", "trade_id": "12",
             },
             5,
+            "trade",
+            "binance-spot",
         ),
     ]  # fmt: skip
 
@@ -130,16 +135,23 @@ def test_a_file_that_continues_another_begins_with_messages(tmp_path: Path) -> N
 
 
 def test_spot_and_futures_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
     rows = read(
-        tmp_path / "a",
+        path,
         WSS + b" <-> 1623456789.5",
         received("1623456789.75", DEPTH),
         FUTURES + b" <-> 1623456790.5",
-        received("1623456790.75", DEPTH),
+        received("1623456790.75", {**DEPTH, "pu": 7}),
         answered(b"https://fapi.binance.com/fapi/v1/depth?symbol=BTCUSDT", "1623456791.5", SNAPSHOT),
+        received("1623456791.75", {**DEPTH, "U": 10, "u": 11}),
     )
-    assert reasons(rows) == [(4, "other_venue", False), (5, "other_venue", False)]
-    assert len(rows) == 3
+    markets = [row.market for row in rows if isinstance(row, Imported)]
+    assert markets == ["binance-spot", "binance-usdm", "binance-usdm", "binance-spot"]
+    with pytest.raises(MixedStreams, match="binance-usdm of BTCUSDT, of which binance-spot"):
+        collect(Cryptofeed(), [path])
+    assert collect(Cryptofeed(), [path], only="usdm").used == 2
+    both = collect(Cryptofeed(), [path], symbol_suffix="@{market}")
+    assert both.markets == {"BTCUSDT@binance-spot": "binance-spot", "BTCUSDT@binance-usdm": "binance-usdm"}
 
 
 def test_two_symbols_keep_their_own_snapshots_and_kind_of_trade(tmp_path: Path) -> None:
@@ -153,7 +165,9 @@ def test_two_symbols_keep_their_own_snapshots_and_kind_of_trade(tmp_path: Path) 
         received("1623456789.5", {**TRADE, "e": "aggTrade", "a": 1, "s": "ETHUSDT"}),
         received("1623456789.5", {**TRADE, "e": "aggTrade", "a": 1}),
     )
-    assert reasons(rows) == [(3, "duplicate", False), (6, "second_trade_stream", False)]
+    assert reasons(rows) == [(3, "duplicate", False)]
+    found = collect(Cryptofeed(), [tmp_path / "a"])
+    assert found.sources[0].rejected == {"duplicate": 1, "second_trade_stream": 1}
 
 
 @pytest.mark.parametrize(
@@ -166,9 +180,9 @@ def test_two_symbols_keep_their_own_snapshots_and_kind_of_trade(tmp_path: Path) 
         (REST + b" -> 1623456789.5", "bad_line"),
         (b"1623456789.5", "bad_line"),
         (b'1623456789.5: {"e":', "bad_json"),
-        (b"1623456789.5: [1]", "bad_type"),
-        (b'1623456789.5: {"e":"surprise"}', "unknown_event"),
-        (received("1623456789.5", SNAPSHOT), "no_symbol"),
+        (b"1623456789.5: 1", "bad_type"),
+        (b'1623456789.5: {"e":["surprise"]}', "bad_type"),
+        (b"wss://[stream <-> 1623456789.5", "bad_line"),
         (received("1623456789.5", {**DEPTH, "u": None}), "missing_field"),
     ],
 )

@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from calib.errors import NotThisFormat, TruncatedInput, UnreadableInput
+from calib.errors import NotThisFormat, TruncatedInput, UnreadableInput, UsageError
+from calib.importers import collect
 from calib.importers.base import Imported, Rejected
+from calib.importers.binance import SCANNED
 from calib.importers.formats.hftbacktest_collector import HftbacktestCollector
 from calib.market import BookStream, BookView, Connection, Delta, Snapshot, StreamSettings
 
@@ -48,9 +50,10 @@ def test_a_spot_file_with_microseconds_envelopes_and_a_snapshot_without_symbol(t
             "book",
             {
                 "ts": ts, "ts_exchange": None, "symbol": "NEXOUSDT", "type": "snapshot", "update_id": 7,
-                "bids": [[1.5, 2.0]], "asks": [[1.6, 3.25]],
+                "bids": [[1.5, 2.0]], "asks": [[1.6, 3.25]], "origin": "requested",
             },
             1,
+            market="binance-spot",
         ),
         Imported(
             "book",
@@ -59,6 +62,8 @@ def test_a_spot_file_with_microseconds_envelopes_and_a_snapshot_without_symbol(t
                 "update_id": 9, "prev_update_id": None, "bids": [[1.5, 0.0]], "asks": [],
             },
             2,
+            "depth",
+            "binance-spot",
         ),
         Imported(
             "trades",
@@ -67,6 +72,8 @@ def test_a_spot_file_with_microseconds_envelopes_and_a_snapshot_without_symbol(t
                 "side": "sell", "trade_id": "12",
             },
             3,
+            "trade",
+            "binance-spot",
         ),
     ]  # fmt: skip
     assert isinstance(rows[3], Rejected)
@@ -88,9 +95,12 @@ def test_every_snapshot_written_twice_is_taken_once(tmp_path: Path) -> None:
 
 def test_aggregated_trades_beside_plain_ones_are_not_counted_twice(tmp_path: Path) -> None:
     aggregated = {**TRADE, "e": "aggTrade", "a": 3}
-    rows = read(tmp_path / "x_20240101", line(US, TRADE), line(US, aggregated))
-    assert isinstance(rows[1], Rejected)
-    assert (rows[1].reason, rows[1].damaged) == ("second_trade_stream", False)
+    path = tmp_path / "x_20240101"
+    read(path, line(US, TRADE), line(US, aggregated))
+    found = collect(HftbacktestCollector(), [path])
+    assert (found.used, found.sources[0].rejected, found.sources[0].damaged) == (1, {"second_trade_stream": 1}, 0)
+    chosen = collect(HftbacktestCollector(), [path], only="aggTrade")
+    assert [orjson.loads(text)["trade_id"] for text in chosen.days["trades_20240723.jsonl"]] == ["3"]
     (row,) = read(tmp_path / "x_20240101", line(US, aggregated))
     assert isinstance(row, Imported)
     assert row.record["trade_id"] == "3"
@@ -102,8 +112,9 @@ def test_aggregated_trades_beside_plain_ones_are_not_counted_twice(tmp_path: Pat
         (b"no line of ours\n", "bad_line", ""),
         (b"172174918285 {}\n", "bad_line", ""),
         (line(US, b'{"e": '), "bad_json", ""),
-        (line(US, {"data": [1]}), "bad_type", "data"),
-        (line(US, {"e": "surprise"}), "unknown_event", "e"),
+        (line(US, {"data": 1}), "bad_type", "data"),
+        (line(US, {"e": ["surprise"]}), "bad_type", "e"),
+        (line(US, {"x": 1}), "unknown_event", "e"),
         (line(US, {**DEPTH, "U": "8"}), "bad_type", "U"),
         (line(US, {"e": "depthUpdate", "s": "X", "U": 1, "b": [], "a": []}), "missing_field", "u"),
         (line(US, {**DEPTH, "b": [["x", "1"]]}), "bad_type", "b"),
@@ -123,10 +134,77 @@ def test_a_bad_line_is_a_reject_with_its_place_and_the_next_is_read(
     assert (bad.line, bad.reason, bad.field, bad.damaged) == (2, reason, field, True)
 
 
-def test_a_snapshot_without_symbol_in_a_file_without_name_is_rejected(tmp_path: Path) -> None:
-    (row,) = read(tmp_path / "recording", line(US, SNAPSHOT))
-    assert isinstance(row, Rejected)
-    assert row.reason == "no_symbol"
+def symbols(path: Path, *lines: bytes, named: str | None = None) -> list[str]:
+    path.write_bytes(b"".join(lines))
+    return [row.record["symbol"] for row in HftbacktestCollector(named).read(path) if isinstance(row, Imported)]
+
+
+def test_a_snapshot_has_its_own_symbol_else_the_files_else_the_streams_only_one(tmp_path: Path) -> None:
+    coin_margined = {**SNAPSHOT, "symbol": "ETHUSD_PERP", "pair": "ETHUSD"}
+    delta = {**DEPTH, "s": "ETHUSD_PERP", "ps": "ETHUSD", "pu": 7}
+    assert symbols(tmp_path / "rec_20240808", line(US, coin_margined), line(US, delta)) == ["ETHUSD_PERP"] * 2
+    quarterly = {**DEPTH, "s": "BTCUSDT_240927", "pu": 7}
+    assert (
+        symbols(tmp_path / "btcusdt_240927_20240808.gz", line(US, SNAPSHOT), line(US, quarterly))
+        == ["BTCUSDT_240927"] * 2
+    )
+    chinese = {**DEPTH, "s": "币安人生USDT"}
+    assert symbols(tmp_path / "币安人生usdt_20240808", line(US, SNAPSHOT), line(US, chinese)) == ["币安人生USDT"] * 2
+    assert symbols(tmp_path / "rec_20240808", line(US, SNAPSHOT), line(US, DEPTH)) == ["NEXOUSDT"] * 2
+    assert symbols(tmp_path / "nexousdt_20240808", line(US, SNAPSHOT)) == ["NEXOUSDT"]
+    other = {**DEPTH, "s": "BTCUSDT"}
+    assert (
+        symbols(tmp_path / "nexousdt_20240808", line(US, other), line(US, SNAPSHOT), line(US, DEPTH))[1] == "NEXOUSDT"
+    )
+    lines = line(US, other), line(US, SNAPSHOT), line(US, DEPTH)
+    assert symbols(tmp_path / "rec_20240808", *lines, named="BTCUSDT")[1] == "BTCUSDT"
+    for bad in (lines, (line(US, SNAPSHOT),)):
+        with pytest.raises(UsageError, match="--symbol"):
+            symbols(tmp_path / "recording", *bad)
+
+
+def test_the_symbol_of_a_snapshot_is_not_guessed_against_a_later_line(tmp_path: Path) -> None:
+    later = [line(US, {**DEPTH, "u": 9 + number}) for number in range(SCANNED)]
+    with pytest.raises(UsageError, match=r"BTCUSDT is named here.*NEXOUSDT's.*--symbol"):
+        symbols(tmp_path / "rec_20240808", line(US, SNAPSHOT), *later, line(US, {**DEPTH, "s": "BTCUSDT"}))
+
+
+def test_partial_books_are_pushed_snapshots_whatever_their_event(tmp_path: Path) -> None:
+    futures = {**DEPTH, "s": "NEXOUSDT", "pu": 7, "b": [["1.5", "2"]], "a": [["1.6", "1"]]}
+    rows = read(
+        tmp_path / "x_20240101",
+        line(US, {"stream": "nexousdt@depth5@100ms", "data": futures}),
+        line(US, {"stream": "nexousdt@depth20", "data": {**SNAPSHOT, "lastUpdateId": 10}}),
+    )
+    books = [row for row in rows if isinstance(row, Imported)]
+    assert [(row.record["type"], row.record["origin"]) for row in books] == [("snapshot", "pushed")] * 2
+    assert [(row.record["update_id"], row.stream) for row in books] == [(9, "depth5"), (10, "depth20")]
+
+
+def test_the_venues_time_is_told_by_its_digits(tmp_path: Path) -> None:
+    micro, ms = {**DEPTH, "E": 1721749183710123}, {**DEPTH, "E": 1721749183710}
+    rows = read(tmp_path / "x_20240101", line(US, micro), line(US, ms), line(US, {**DEPTH, "E": 1721749183}))
+    assert [row.record["ts_exchange"] for row in rows[:2] if isinstance(row, Imported)] == [
+        1721749183.710123, 1721749183.71,
+    ]  # fmt: skip
+    assert isinstance(rows[2], Rejected)
+    assert (rows[2].reason, rows[2].field) == ("bad_value", "E")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"1721749182850 {}\n", "look like milliseconds; expected nanoseconds"),
+        (b"1721749182.850 {}\n", "look like seconds"),
+        (b'1721749182850494 {"topic":"orderbook.50.BTCUSDT","data":{}}\n', "is a recording of Bybit"),
+        (b'1721749182850494 {"arg":{"channel":"books","instId":"X"},"data":[]}\n', "is a recording of OKX"),
+        ("1721749182850494 {}\n".encode("utf-16"), "is UTF-16 text"),
+        ("1721749182850494 {}\n".encode("utf-16-le"), "is UTF-16 text"),
+    ],
+)
+def test_another_unit_venue_or_encoding_is_named(tmp_path: Path, text: bytes, said: str) -> None:
+    with pytest.raises(NotThisFormat, match=said):
+        read(tmp_path / "x_20240101", text)
 
 
 def test_something_else_is_not_this_format(tmp_path: Path) -> None:

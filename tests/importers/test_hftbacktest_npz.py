@@ -78,6 +78,7 @@ def test_rows_of_one_message_become_one_record_and_both_clocks_stay(tmp_path: Pa
             {
                 "ts": TS, "ts_exchange": TS, "symbol": "BTCUSDT", "type": "snapshot", "first_update_id": None,
                 "update_id": first, "bids": [[10.0, 1.0], [9.0, 2.0]], "asks": [[11.0, 3.0]],
+                "origin": "pushed",
             },
             1,
         ),
@@ -229,7 +230,7 @@ def test_the_stream_follows_our_ids_and_stops_at_a_lost_change(tmp_path: Path, r
         (np.zeros((3, 5)), "neither layout"),
         (np.zeros((3, 6), "f4"), "neither layout"),
         (np.zeros(3), "neither layout"),
-        (np.array([{}], object), "neither layout"),
+        (np.array([{}], object), "Python objects"),
     ],
 )
 def test_another_dtype_is_refused_with_its_name(tmp_path: Path, data: Any, what: str) -> None:

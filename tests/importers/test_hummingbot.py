@@ -116,7 +116,7 @@ def test_every_row_that_gives_nothing_is_counted_with_its_line_and_reason(tmp_pa
     )  # fmt: skip
     assert rejects(path) == [
         (3, "bad_type", "price"), (4, "bad_value", "amount"), (5, "bad_value", "timestamp"),
-        (6, "bad_value", "trade_type"), (7, "bad_value", "order_type"), (8, "bad_value", "symbol"),
+        (6, "no_feed", "order_type"), (7, "unknown_order_type", "order_type"), (8, "bad_value", "symbol"),
         (9, "bad_value", "price"), (10, "bad_value", "price"), (11, "bad_csv", ""),
         (12, "unknown_liquidity", "order_type"), (13, "duplicate", "trade_id"),
     ]  # fmt: skip

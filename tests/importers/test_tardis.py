@@ -56,10 +56,11 @@ def test_rows_of_one_time_of_receiving_are_one_message_with_both_clocks(tmp_path
         "book",
         {
             "ts": 1585699200.0001, "ts_exchange": 1585699200.00005, "symbol": "X", "type": "snapshot",
-            "update_id": T + 100, "bids": [[10.0, 1.0]], "asks": [[11.0, 2.0]],
+            "update_id": T + 100, "bids": [[10.0, 1.0]], "asks": [[11.0, 2.0]], "origin": "pushed",
         },
         2,
-        "deribit incremental_book_L2",
+        "incremental_book_L2",
+        "deribit",
     )  # fmt: skip
     assert told(rows)[1:] == [(4, "delta", 101, [[10.0, 0.0], [9.5, 3.0]], [])]
 
@@ -73,7 +74,7 @@ def test_trap_rows_before_the_first_snapshot_are_skipped_and_counted(tmp_path: P
     ]
 
 
-def test_trap_false_then_true_resets_the_book_and_true_after_true_continues_it(tmp_path: Path) -> None:
+def test_trap_false_then_true_resets_the_book_and_true_after_true_is_a_book_of_its_own(tmp_path: Path) -> None:
     rows = read(
         tmp_path / "a.csv",
         START,
@@ -82,7 +83,7 @@ def test_trap_false_then_true_resets_the_book_and_true_after_true_continues_it(t
         level(130, True, "bid", 8, 1),
     )
     assert [entry[1:3] for entry in told(rows)] == [
-        ("snapshot", 100), ("delta", 101), ("delta", 102), ("snapshot", 103)
+        ("snapshot", 100), ("snapshot", 101), ("delta", 102), ("snapshot", 103)
     ]  # fmt: skip
 
 
@@ -204,15 +205,15 @@ def test_books_are_those_of_tardis_rule_applied_row_by_row(
     """The rule of Tardis' documentation, a row at a time over plain dicts, against the feed in the live book."""
     rows: list[str] = []
     naive: dict[str, dict[tuple[str, int], int]] = {}
-    last: dict[str, bool] = {}
+    last: dict[str, tuple[bool, int]] = {}
     at = 0
     for step, snapshot, symbol, levels in messages:
         at += step
         for side, price, amount in levels:
             rows.append(level(at, snapshot, side, price, amount, symbol))
-            if snapshot and not last.get(symbol, False):
+            if snapshot and last.get(symbol) != (True, at):
                 naive[symbol] = {}
-            last[symbol] = snapshot
+            last[symbol] = snapshot, at
             if symbol in naive:
                 naive[symbol][side, price] = amount
     books: dict[str, OrderBook] = {}
@@ -269,7 +270,7 @@ def test_book_snapshots_of_n_levels(tmp_path: Path) -> None:
     (row,) = read(tmp_path / "a.csv", f"deribit,X,{T},{T + 5},11,1,10,2,12,3,,\n", header=LADDER)
     assert told([row]) == [(2, "snapshot", 5, [[10.0, 2.0]], [[11.0, 1.0], [12.0, 3.0]])]
     assert isinstance(row, Imported)
-    assert row.stream == "deribit book_snapshot_2"
+    assert (row.stream, row.market) == ("book_snapshot_2", "deribit")
 
 
 @pytest.mark.parametrize(
@@ -295,8 +296,8 @@ def test_a_gz_reads_like_its_table_and_a_truncated_one_is_said(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("header", "row", "said"),
     [
-        (QUOTES, f"deribit,X,{T},{T},2,11,10,1\n", "deribit quotes of X"),
-        (BOOK, START.replace("deribit", "bybit"), "bybit incremental_book_L2 of X"),
+        (QUOTES, f"deribit,X,{T},{T},2,11,10,1\n", "quotes of X, of which incremental_book_L2"),
+        (BOOK, START.replace("deribit", "bybit"), "bybit of X, of which deribit"),
     ],
     ids=["another table", "another exchange"],
 )

@@ -320,6 +320,7 @@ def test_a_connection_that_was_replaced_by_another_name_vanishes(registry: Colle
     register(registry, cache=cache)
     for number in (1, 2):
         cache.on_book("X", Snapshot([("99", "1")], [("101", "1")], 10), connection=f"socket-{number}")
+    cache.on_disconnect("socket-1")
     names = {dict(labels).get("connection") for (name, labels) in parsed(text_of(registry)) if "connection" in name}
     assert names == {"socket-2"}
 
@@ -475,7 +476,7 @@ def test_an_experiment_gate_by_gate(registry: CollectorRegistry) -> None:
     assert {gate: value(series, "mm_ab_rollbacks_total", gate=gate) for gate in gates} == dict.fromkeys(gates, 0.0)
     assert value(series, "mm_ab_rolled_back") == 0
     assert value(series, "mm_ab_last_evaluation_timestamp_seconds") is None
-    harness.rollback = {"id": f"1735689700.000-{gates[0]}", "gate": gates[0], "ts": 1735689700.0}
+    harness.latch.set({"id": f"1735689700.000-{gates[0]}", "gate": gates[0], "ts": 1735689700.0})
     series = parsed(text_of(registry))
     assert value(series, "mm_ab_rolled_back") == 1
     assert value(series, "mm_ab_rollbacks_total", gate=gates[0]) == 1

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from calib.experiments import ABHarness, ABSettings, State
-from calib.experiments.latch import read_audit, reset
+from calib.experiments.latch import read_audit
+from calib.experiments.rollback import reset_by_hand
 
 NAMES = [f"M{i}" for i in range(8)]
-SETTINGS = ABSettings(assignment="rank", hold_s=30.0, min_fills=1, min_ticks=1, lateness_s=0.0)
+SETTINGS = ABSettings(assignment="rank", decision="threshold", hold_s=30.0, min_fills=1, min_ticks=1, lateness_s=0.0)
 
 
 class Experiment(RuleBasedStateMachine):
@@ -75,19 +76,19 @@ class Experiment(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        held = self.ab.engine.seed.holds["slippage_degradation"].held_s
+        held = self.ab.engine.threshold.holds["slippage_degradation"].held_s
         evaluated = self.ab.engine.grid is not None
         self.ab = self.open()
         self.ab.assign_symbols(self.joined, self.now)
         if evaluated and not self.latched:
-            assert self.ab.engine.seed.holds["slippage_degradation"].held_s == held
+            assert self.ab.engine.threshold.holds["slippage_degradation"].held_s == held
 
     @rule()
     def operator(self) -> None:
         self.ab._save()
-        cleared = reset(self.ab.store, "looked at it", self.now, by="test")
-        assert (cleared is not None) == self.latched
-        self.resets += cleared is not None
+        cleared = reset_by_hand(self.ab.store, "looked at it", self.now, lambda _latch: {"progress": None})
+        assert bool(cleared) == self.latched
+        self.resets += bool(cleared)
         self.latched = False
         self.ab.evaluate(self.now)
 

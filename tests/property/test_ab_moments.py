@@ -12,7 +12,7 @@ from calib.experiments import ABHarness, ABSettings
 
 T0 = 1_750_000_020.0
 NAMES = ["P0", "P1", "P2", "P3"]
-SETTINGS = ABSettings(assignment="switchback", decision="sound", min_fills=2, min_ticks=2, hold_s=60, block_s=60)
+SETTINGS = ABSettings(assignment="switchback", decision="sequential", min_fills=2, min_ticks=2, hold_s=60, block_s=60)
 
 
 def records(seed: int, silences: list[int]) -> list[tuple[float, str, float]]:
@@ -37,7 +37,7 @@ def play(found: list[tuple[float, str, float]], moments: list[float]) -> dict[st
         else:
             ab.record_fill(symbol, ts, "buy", 100 * (1 + slip / 1e4), 1, "maker", quote_price=100.0, mid_now=100.0)
     ab.evaluate(found[-1][0] + 20)
-    return ab.export_report()
+    return ab.report()
 
 
 @settings(max_examples=10, deadline=None)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calib.market.stream.audit import BookAudit
+from calib.recorded.book_audit import BookAudit
 
 STEPS = st.lists(
     st.tuples(
@@ -22,7 +22,14 @@ STEPS = st.lists(
 def message(kind: str, update_id: int, ranged: bool) -> SimpleNamespace:
     first = update_id if ranged and kind == "delta" else None
     return SimpleNamespace(
-        symbol="A", type=kind, first_update_id=first, update_id=update_id, prev_update_id=None, bids=[], asks=[]
+        symbol="A",
+        type=kind,
+        origin=None,
+        first_update_id=first,
+        update_id=update_id,
+        prev_update_id=None,
+        bids=[],
+        asks=[],
     )
 
 

@@ -53,7 +53,12 @@ def check(feeds: Path, stem: str, *suffixes: str) -> None:
 
 
 def test_the_report_of_one_replay_is_the_golden_one(feeds: Path) -> None:
-    assert call(feeds, "--fault", "rest-error@6+1", "--gate", "--max-error-p95-bps", "100") == 0
+    assert (
+        call(
+            feeds, "--fault", "rest-error@6+1", "--gate", "--max-error-p95-bps", "100", "--max-pricing-on-stale", "0.1"
+        )
+        == 0
+    )
     check(feeds, "replay", ".md")
 
 

@@ -1,7 +1,8 @@
 """The canary: the cache comes to the symbols step by step, judged against a named baseline."""
 
 from calib.experiments.canary.baseline import Baseline
-from calib.experiments.canary.controller import CanaryController, Check
+from calib.experiments.canary.check import Check
+from calib.experiments.canary.controller import CanaryController
 from calib.experiments.canary.measure import CanaryTick, Measures
 from calib.experiments.canary.settings import CanarySettings
 

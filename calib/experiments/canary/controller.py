@@ -2,71 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 from calib.clock import Clock, SystemClock
-from calib.errors import BadState, CalibError, UsageError
+from calib.errors import CalibError, UnwritableOutput, UsageError
 from calib.experiments.canary.baseline import Baseline, load_baseline
-from calib.experiments.canary.measure import CanaryTick, Measures, Recent, measure, measure_shadow
+from calib.experiments.canary.check import (
+    Check,
+    Finding,
+    judge_figures,
+    judge_sequential,
+    judge_threshold,
+    judge_without_control,
+    shadow_failures,
+)
+from calib.experiments.canary.fetch_test import FetchTest
+from calib.experiments.canary.measure import CanaryTick, Measures, Recent, make_tick, measure, measure_shadow
 from calib.experiments.canary.settings import CanarySettings
-from calib.experiments.latch import Store
+from calib.experiments.canary.state import SCHEMA, SHADOW, STATE_SHAPE, Progress
+from calib.experiments.latch import Store, write_whole
+from calib.experiments.rollback import RollbackLatch, brief, id_of, new_id, operator
 from calib.experiments.routing import rank_rule
 from calib.experiments.states import State
 
-SCHEMA: Final = "calib.canary-state/1"
-SHADOW: Final = -1
-"""The step before the first: every symbol in shadow."""
-
 Hook = Callable[[dict[str, Any]], None]
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where the canary stands; what the state file holds."""
-
-    step: int = SHADOW
-    since: float | None = None
-    """When the step began, Unix s."""
-    covered_s: float = 0.0
-    """Time of this step that ticks really cover."""
-    newest: float | None = None
-    """The newest tick that was counted into `covered_s`."""
-    symbols: list[str] = field(default_factory=list)
-    enabled: list[str] = field(default_factory=list)
-    """Symbols that use the cache."""
-    rollback: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one look at the canary found."""
-
-    state: State
-    phase: str
-    why: str
-    measures: Measures
-    covered_s: float
-    needed_s: float
-    ready: bool
-    """Whether the step's time is served and its gates are fine: it may advance."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "state": str(self.state)}
+ReportWriter = Callable[[dict[str, Any]], Path]
+"""Takes the record of `CanaryController.report`, writes it and returns the path."""
+GATE: Final = "canary"
 
 
 class CanaryController:
-    """Brings the market-data cache to all symbols step by step, and takes it back where it hurts.
+    """Brings the market-data cache to all symbols step by step, and takes it back where it costs too much.
 
-    The state lives in a directory that a bot and a cron job may share: the bot asks `mode`, one of them judges.
+    The state lives in a directory that a bot and a cron job may share: the bot asks `mode`, one of them checks.
 
     Parameters
     ----------
     directory
-        Where ``state.json``, ``audit.jsonl`` and ``baseline.json`` are kept.
+        Where ``state.json``, ``audit.jsonl``, ``rollback.json`` and ``baseline.json`` are kept.
     settings
         Schedule, gates and criteria.
     symbols
@@ -76,7 +55,11 @@ class CanaryController:
     clock
         For calls without ``now``.
     max_ticks
-        Ticks that are kept for judging; the oldest go first.
+        Ticks that are kept for checking; the oldest go first.
+    report_writer
+        Writes a report at a rollback and returns its path; None: as JSON below ``directory``.
+
+    Every method may be called from any thread.
 
     Raises
     ------
@@ -93,46 +76,61 @@ class CanaryController:
         on_rollback: Hook | None = None,
         clock: Clock | None = None,
         max_ticks: int = 200_000,
+        report_writer: ReportWriter | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.settings = settings or CanarySettings()
-        self.store = Store(self.directory, SCHEMA)
+        self.store = Store(self.directory, SCHEMA, STATE_SHAPE)
+        self.latch = RollbackLatch(self.store)
         self.on_rollback = on_rollback
+        self.report_writer = report_writer
         self.clock: Clock = clock or SystemClock()
         self.max_ticks = max_ticks
         self.recent = Recent(max_ticks)
+        self.counts: Counter[str] = Counter()
         self._lock = threading.RLock()
-        self._store_error = ""
+        self._errors: dict[str, str] = {}
+        self._version = 0
+        self._cleared: frozenset[str] = frozenset()
+        self._announced: set[str] = set()
         self.progress = Progress()
-        self.reload()
+        self._read()
+        self._follow_resets()
+        if self.rollback is not None:
+            self._announced.add(self.rollback["id"])
+            self.latch.persist()
         self._join(symbols)
 
     @property
     def baseline(self) -> Baseline | None:
-        """The accepted baseline, read anew."""
+        """The accepted baseline, read from its file."""
         return load_baseline(self.directory)
+
+    @property
+    def rollback(self) -> dict[str, Any] | None:
+        """The record of the rollback that is in force, or None."""
+        return self.latch.record
 
     # -- what a bot asks -----------------------------------------------------------------------------------------------
 
     def mode(self, symbol: str) -> str:
         """``on``, ``shadow`` or ``off``: how the cache runs for this symbol."""
-        progress = self.progress
-        if progress.rollback is not None:
+        if self.rollback is not None:
             return "off"
-        return "on" if symbol in progress.enabled else "shadow"
+        return "on" if symbol in self.progress.enabled else "shadow"
 
     def reload(self) -> None:
-        """Read the state file again: another process may have judged."""
-        state = self.store.load()
-        if state is None:
-            return
-        try:
-            names = Progress.__dataclass_fields__
-            self.progress = Progress(**{name: state[name] for name in names})
-        except (KeyError, TypeError) as error:
-            raise BadState(
-                f"is no usable state: {error}", where=str(self.store.state_path), hint="Read audit.jsonl beside it"
-            ) from error
+        """Take over what another process or an operator did; a latch that is in force here stays in force.
+
+        Raises
+        ------
+        BadState
+            Where a file is damaged.
+        """
+        with self._lock:
+            self._read()
+            self._follow_resets()
+        self._announce()
 
     def record_tick(
         self,
@@ -145,38 +143,66 @@ class CanaryController:
         fetch_md_ms: float | None = None,
         fetch_md_cache_ms: float | None = None,
     ) -> None:
-        """Tell of one tick; the fields are those of the feed ``pipeline_ticks`` (`fetch_md_ms`: that stage's time)."""
-        self.recent.add(CanaryTick(ts, symbol, cache_hit, tick_total_ms, deadline_miss, fetch_md_ms, fetch_md_cache_ms))
+        """Record one tick; the fields are those of the feed ``pipeline_ticks`` (`fetch_md_ms`: that stage's time).
 
-    # -- judging -------------------------------------------------------------------------------------------------------
+        A tick that cannot be used is counted, never raised: see ``counts`` of `status`.
+        """
+        tick = make_tick(symbol, ts, cache_hit, tick_total_ms, deadline_miss, fetch_md_ms, fetch_md_cache_ms)
+        if tick is None:
+            self.counts["rejected_tick"] += 1
+        else:
+            self.recent.add(tick)
+
+    def needs_from(self, now: float) -> float:
+        """The time, Unix s, from which on a check at ``now`` looks at ticks."""
+        settings, progress = self.settings, self.progress
+        times = [now - max(settings.window_s, settings.shadow_s)]
+        times += [ts for ts in (progress.newest or progress.since,) if ts is not None]
+        if progress.fetch_test is not None and progress.fetch_test["block_start"] is not None:
+            times.append(progress.fetch_test["block_start"])
+        return min(times)
+
+    # -- checking ------------------------------------------------------------------------------------------------------
 
     def check(self, now: float | None = None) -> Check:
-        """Judge the step as of ``now`` (Unix s); a violated gate rolls back. Time counts only where ticks cover it."""
+        """Check the step as of ``now`` (Unix s); a violated gate rolls back. Time counts only where ticks cover it.
+
+        A rollback by hand, also one during this call, is in force whatever this call finds.
+        """
         moment = self.clock.time() if now is None else now
         with self._lock:
-            self.reload()
-            if self.progress.rollback is not None:
-                return self._judge(moment)
-            if self.progress.since is None:
-                self.progress.since = moment if not (first := self.recent.since(0.0)) else min(first[0].ts, moment)
-                self._audit({"event": "began", "ts": moment, "step": "shadow"})
-            self._cover(moment)
-            found = self._judge(moment)
-            if found.state is State.VIOLATING and self.progress.step != SHADOW:
-                self._roll_back(moment, found.why, found.measures)
-                return self._judge(moment)
-            self._save()
-            return found
+            self._read()
+            self._follow_resets()
+            found = self._check(moment) if self.rollback is None else None
+            self.latch.persist()
+            if found is None or self.rollback is not None:
+                found = self._judge(moment)
+        self._announce()
+        return found
+
+    def _check(self, now: float) -> Check:
+        if self.progress.since is None:
+            self.progress.since = now if not (first := self.recent.since(0.0)) else min(first[0].ts, now)
+            self.latch.audit({"event": "began", "ts": now, "step": "shadow"})
+        self._cover(now)
+        self._test(now)
+        found = self._judge(now)
+        if found.state is State.VIOLATING and self.progress.step != SHADOW:
+            self.latch.set(self._record(now, found.why, found.measures) | {"test": found.test})
+        self._save()
+        return found
 
     def _cover(self, now: float) -> None:
         """Count the time that ticks cover since they were last counted; a silence longer than the gap adds none."""
         progress = self.progress
         begin = progress.since or 0.0
-        for tick in self.recent.since(begin):
+        known = set(progress.symbols)
+        for tick in self.recent.since(begin if progress.newest is None else progress.newest):
             if tick.ts > now:
                 break
-            if tick.symbol not in progress.symbols:
+            if tick.symbol not in known:
                 self._join([tick.symbol])
+                known.add(tick.symbol)
             if not self._counts(tick):
                 continue
             last = begin if progress.newest is None else progress.newest
@@ -189,19 +215,48 @@ class CanaryController:
             return tick.fetch_md_cache_ms is not None
         return tick.symbol in self.progress.enabled
 
+    def _fetch_test(self) -> FetchTest:
+        settings = self.settings
+        test = FetchTest(settings.max_fetch_increase, settings.alpha, settings.block_s, settings.window_s)
+        if self.progress.fetch_test is not None:
+            test.load_state(self.progress.fetch_test)
+        return test
+
+    def _test(self, now: float) -> None:
+        """Carry the sequential test on to ``now``; without symbols of both kinds it pauses."""
+        progress, baseline = self.progress, self.baseline
+        if progress.step == SHADOW or baseline is None:
+            return
+        test, warmup = self._fetch_test(), self.settings.warmup_s
+        if len(progress.enabled) == len(progress.symbols):
+            test.skip_to(now)
+        else:
+            begin = test.block_start if test.block_start is not None else (progress.since or now)
+            on = set(progress.enabled)
+
+            def is_on(symbol: str, start: float) -> bool | None:
+                if symbol not in on:
+                    return False
+                return True if start >= progress.enabled_at.get(symbol, 0.0) + warmup else None
+
+            ticks = [tick for tick in self.recent.since(begin) if tick.ts <= now]
+            test.take(ticks, now, baseline.symbols, is_on)
+        progress.fetch_test = test.to_state()
+
     def _judge(self, now: float) -> Check:
         progress = self.progress
-        if progress.rollback is not None:
-            empty = measure((), None)
-            return Check(State.ROLLED_BACK, "rolled back", progress.rollback["why"], empty, 0.0, 0.0, ready=False)
+        if self.rollback is not None:
+            why = str(self.rollback.get("why", "see audit.jsonl"))
+            return Check(State.ROLLED_BACK, "rolled back", why, measure((), None), 0.0, 0.0, ready=False)
         if progress.step == SHADOW:
             return self._judge_shadow(now)
-        step = self.settings.schedule[progress.step]
+        step = self.settings.schedule[min(progress.step, len(self.settings.schedule) - 1)]
         since = (progress.since or now) + self.settings.warmup_s
         window = [t for t in self.recent.since(max(since, now - self.settings.window_s)) if t.ts <= now]
         baseline = self.baseline
         found = measure((tick for tick in window if self._counts(tick)), baseline)
-        state, why = self._gates(found, baseline, now, since)
+        test = self._fetch_test()
+        state, why = self._gates(found, baseline, test, now, since)
         served = progress.covered_s >= step.min_s
         return Check(
             state,
@@ -211,25 +266,28 @@ class CanaryController:
             progress.covered_s,
             step.min_s,
             ready=served and state is State.OK,
+            test={"p": test.p_value, "alpha": test.alpha, "blocks": test.count, "effect_ratio": test.effect_ratio},
         )
 
-    def _gates(self, found: Measures, baseline: Baseline | None, now: float, since: float) -> tuple[State, str]:
-        settings = self.settings
+    def _gates(self, found: Measures, baseline: Baseline | None, test: FetchTest, now: float, since: float) -> Finding:
+        settings, progress = self.settings, self.progress
+        if settings.decision == "sequential" and test.rejected:
+            return judge_sequential(test)
         if now < since:
             return State.INCONCLUSIVE, "warm-up: a cold cache misses"
         if baseline is None:
             return State.INCONCLUSIVE, "there is no baseline: `calib canary accept`"
-        if found.ticks < settings.min_ticks or found.newest is None or now - found.newest > settings.max_gap_s:
-            return State.NODATA, f"{found.ticks} ticks in the window, {settings.min_ticks} are needed, none older"
-        if found.hit_ratio is None or found.fetch_ratio is None:
-            return State.NODATA, "no symbol has enough ticks with a fetch_md time"
-        if found.hit_ratio < settings.min_hit_ratio:
-            return State.VIOLATING, f"hit_ratio {found.hit_ratio:.3f} < {settings.min_hit_ratio:g}"
-        limit = 1 + settings.max_fetch_increase
-        if found.fetch_ratio > limit:
-            against = f"baseline {baseline.name!r} version {baseline.version}"
-            return State.VIOLATING, f"fetch_md p95 {100 * (found.fetch_ratio - 1):+.1f} % of {against}"
-        return State.OK, "hit ratio and fetch_md within their gates"
+        figures = judge_figures(found, settings, now)
+        if figures is not None:
+            return figures
+        if settings.decision == "threshold":
+            return judge_threshold(found, baseline, settings.max_fetch_increase)
+        absolute = judge_threshold(found, baseline, settings.max_fetch_increase_absolute)
+        if absolute[0] is State.VIOLATING:
+            return absolute
+        if len(progress.enabled) == len(progress.symbols):
+            return judge_without_control(found, baseline, settings)
+        return judge_sequential(test)
 
     def _judge_shadow(self, now: float) -> Check:
         settings, progress = self.settings, self.progress
@@ -251,12 +309,14 @@ class CanaryController:
     # -- acting --------------------------------------------------------------------------------------------------------
 
     def advance(self, now: float | None = None) -> Check:
-        """Take the next step where the present one is served and fine; gives the check after it.
+        """Take the next step where the present one is served and fine; the check after it.
 
         Raises
         ------
         UsageError
             Where it may not advance; the message says why.
+        UnwritableOutput
+            Where the step cannot be written: it is then not taken.
         """
         moment = self.clock.time() if now is None else now
         with self._lock:
@@ -270,106 +330,201 @@ class CanaryController:
             if progress.step + 1 >= len(self.settings.schedule):
                 raise UsageError("every symbol uses the cache already", hint="There is no further step")
             if self.baseline is None:
-                raise UsageError("there is no baseline to be held against", hint="Make one: `calib canary accept`")
-            progress.step += 1
-            progress.since, progress.covered_s, progress.newest = moment, 0.0, None
-            self._enable()
+                raise UsageError("there is no baseline to compare with", hint="Make one: `calib canary accept`")
+            before = self.progress
+            self.progress = replace(
+                before, step=before.step + 1, since=moment, covered_s=0.0, newest=None,
+                enabled=list(before.enabled), enabled_at=dict(before.enabled_at),
+            )  # fmt: skip
+            self._enable(moment)
             self._save()
-            split = self.settings.schedule[progress.step].split
-            self._audit({"event": "advanced", "ts": moment, "split": split, "enabled": progress.enabled})
-            return self._judge(moment)
+            if "state" in self._errors:
+                self.progress = before
+                raise UnwritableOutput(
+                    f"the step cannot be taken: {self._errors['state']}",
+                    where=str(self.store.state_path),
+                    hint="Nothing changed; check permissions and free space",
+                )
+            split = self.settings.schedule[self.progress.step].split
+            self.latch.audit({"event": "advanced", "ts": moment, "split": split, "enabled": self.progress.enabled})
+            return replace(self._judge(moment), advanced=True)
 
     def roll_back(self, reason: str, now: float | None = None) -> None:
-        """Take the cache back from every symbol, by hand."""
+        """Take the cache back from every symbol, by hand, at once: also while a check is running."""
         moment = self.clock.time() if now is None else now
-        with self._lock:
-            self.reload()
-            if self.progress.rollback is None:
-                self._roll_back(moment, f"by hand: {reason}", measure((), None))
+        if self.rollback is None:
+            record = self._record(moment, f"by hand: {reason}", measure((), None))
+            self.latch.set(record | {"reason": reason} | operator())
+        if self._lock.acquire(timeout=1.0):  # a check in progress writes the state itself
+            try:
+                self._save()
+            finally:
+                self._lock.release()
+        self._announce()
 
     def reset(self, reason: str, now: float | None = None, *, by: str = "") -> dict[str, Any] | None:
-        """Clear the latch, for an operator: the canary begins again in shadow. Gives the rollback that was cleared."""
+        """Clear the rollback in force: the canary begins again in shadow. Returns the rollback that was cleared.
+
+        Parameters
+        ----------
+        by
+            Noted in the audit besides the number of the user.
+
+        Raises
+        ------
+        UnwritableOutput
+            Where the audit cannot take it: the rollback then stays in force.
+        """
         moment = self.clock.time() if now is None else now
         with self._lock:
-            self.reload()
-            cleared = self.progress.rollback
-            if cleared is not None:
-                self.store.audit({"event": "reset", "ts": moment, "reason": reason, "by": by})
-                self.progress = Progress(since=moment, symbols=self.progress.symbols)
-                self.recent = Recent(self.max_ticks)
-                self.store.save(asdict(self.progress))
-            return cleared
+            self._read()
+            cleared = self.latch.reset(reason, moment, **({"said_by": by} if by else {}))
+            self._follow_resets(moment)
+        return cleared[0] if cleared else None
 
-    def _roll_back(self, now: float, why: str, measures: Measures) -> None:
-        record = {"event": "rollback", "ts": now, "why": why, "step": self.progress.step}
-        record |= {"enabled": self.progress.enabled, "measures": asdict(measures)}
-        self.progress.rollback = record  # from here on no symbol uses the cache, whatever fails below
-        self._save()
-        self._audit(record)
+    def _record(self, now: float, why: str, measures: Measures) -> dict[str, Any]:
+        record = {"event": "rollback", "id": new_id(now, GATE), "ts": now, "gate": GATE, "why": why}
+        return record | {
+            "step": self.progress.step,
+            "enabled": list(self.progress.enabled),
+            "measures": asdict(measures),
+        }
+
+    def _announce(self) -> None:
+        """Once for each rollback: write the report, call the owner's hook; neither can undo it."""
+        record = self.rollback
+        if record is None or record["id"] in self._announced:
+            return
+        self._announced.add(record["id"])
+        try:
+            self.write_report()
+        except Exception as error:  # whatever the writer does, the rollback stands
+            self.latch.audit(
+                {"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
+            )
         if self.on_rollback is not None:
             try:
                 self.on_rollback(record)
             except Exception as error:  # whatever the owner's hook does, the rollback stands
-                self._audit({"event": "hook_failed", "ts": now, "error": f"{type(error).__name__}: {error}"})
+                self.latch.audit(
+                    {"event": "hook_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
+                )
+
+    def report(self) -> dict[str, Any]:
+        """What a report of a rollback shows, as plain JSON data."""
+        return {"schema": "calib.canary-report/1", **self._standing(), "settings": self.settings.as_data()}
+
+    def write_report(self) -> Path:
+        """Write the report and return its path.
+
+        Raises
+        ------
+        UnwritableOutput
+            Where the disk refuses.
+        """
+        body = self.report()
+        if self.report_writer is not None:
+            return self.report_writer(body)
+        ts = self.rollback["ts"] if self.rollback else self.progress.newest or 0.0
+        path = self.directory / "reports" / f"canary_{ts:.0f}.json"
+        write_whole(path, json.dumps(body, allow_nan=False, indent=1).encode() + b"\n")
+        return path
 
     # -- keeping -------------------------------------------------------------------------------------------------------
 
     def _join(self, symbols: Iterable[str]) -> None:
         fresh = [symbol for symbol in symbols if symbol not in self.progress.symbols]
-        self.progress.symbols += fresh
         if fresh:
-            self._enable()
+            self.progress.symbols = [*self.progress.symbols, *fresh]
+            self._enable(self.recent.newest or self.clock.time())
 
-    def _enable(self) -> None:
+    def _enable(self, now: float) -> None:
         progress = self.progress
         if progress.step == SHADOW:
             return
-        # At least one symbol: a step of nobody would be served without having shown anything.
-        split = max(self.settings.schedule[progress.step].split, 1 / max(1, len(progress.symbols)))
+        # At least one symbol: a step without any would be served without having shown anything.
+        step = self.settings.schedule[min(progress.step, len(self.settings.schedule) - 1)]
+        split = max(step.split, 1 / max(1, len(progress.symbols)))
         chosen = rank_rule(self.settings.salt, progress.symbols, split, progress.enabled)
         progress.enabled = sorted(chosen | set(progress.enabled))
+        for symbol in progress.enabled:
+            progress.enabled_at.setdefault(symbol, now)
 
     def status(self) -> dict[str, Any]:
-        """Where the canary stands, as plain data, without judging anew."""
-        self.reload()
-        progress = self.progress
+        """Where the canary stands, as plain data, without checking it."""
+        with self._lock:
+            self._read()
+            self._follow_resets()
+            self.latch.persist()
+        return self._standing()
+
+    def _standing(self) -> dict[str, Any]:
+        progress, rollback = self.progress, self.rollback
         steps = [{"split": step.split, "min_s": step.min_s} for step in self.settings.schedule]
         baseline = self.baseline
+        step = min(progress.step, len(steps) - 1)
         return {
-            **asdict(progress),
-            "state": str(State.ROLLED_BACK) if progress.rollback else "RUNNING",
-            "phase": "shadow" if progress.step == SHADOW else f"{100 * steps[progress.step]['split']:g} %",
+            **progress.to_state(),
+            **self.latch.to_state(),
+            "rollback_on_disk": None if rollback is None else not (self.latch.pending or "state" in self._errors),
+            "state": str(State.ROLLED_BACK) if rollback else "RUNNING",
+            "phase": "shadow" if step == SHADOW else f"{100 * steps[step]['split']:g} %",
             "steps": steps,
             "baseline": None if baseline is None else {"name": baseline.name, "version": baseline.version},
-            "store_error": self._store_error,
+            "counts": dict(sorted(self.counts.items())),
+            "store_error": "; ".join({**self._errors, **self.latch.errors}.values()),
         }
 
-    def _save(self) -> None:
+    def _read(self) -> None:
+        """Take over what lies on disk; while the latch is set, a damaged file changes nothing."""
         try:
-            self.store.save(asdict(self.progress))
-            self._store_error = ""
-        except CalibError as error:  # the disk must not stop a rollback; status() says it
-            self._store_error = str(error)
-
-    def _audit(self, record: dict[str, Any]) -> None:
-        try:
-            self.store.audit(record)
+            self.latch.refresh()
+            state = self.store.load()
         except CalibError as error:
-            self._store_error = str(error)
+            if self.rollback is None:
+                raise
+            self._errors["read"] = brief(error)
+            return
+        self._errors.pop("read", None)
+        self.latch.merge(state)
+        if state is not None and state.get("version", 0) >= self._version and "state" not in self._errors:
+            self._adopt(state)
 
+    def _adopt(self, state: dict[str, Any]) -> None:
+        joined = self.progress.symbols
+        self.progress = Progress.from_state(state)
+        if "resets_seen" not in state:  # of an older version: its own rollback may have been cleared since
+            own = state.get("rollback")
+            self.progress.resets_seen = sorted(self.latch.cleared - ({id_of(own)} if own else set()))
+        self._version = int(state.get("version", 0))
+        self._join(joined)
 
-def shadow_failures(found: Measures, settings: CanarySettings) -> list[str]:
-    """The criteria of the shadow that are not met, in words; a missing figure is not met."""
-    rules = (
-        ("hit ratio", found.hit_ratio, ">=", settings.shadow_min_hit_ratio, ""),
-        ("fetch_md p95", found.fetch_md_p95_ms, "<=", settings.shadow_max_fetch_ms, " ms"),
-        ("tick_total p95", found.tick_total_p95_ms, "<=", settings.shadow_max_tick_ms, " ms"),
-        ("deadline misses", found.deadline_miss_rate, "<", settings.shadow_max_deadline_miss_rate, ""),
-    )
-    failed = []
-    for name, value, relation, limit, unit in rules:
-        met = value is not None and {">=": value >= limit, "<=": value <= limit, "<": value < limit}[relation]
-        if not met:
-            shown = "unknown" if value is None else f"{value:.4g}{unit}"
-            failed.append(f"{name} {shown}, must be {relation} {limit:g}{unit}")
-    return failed
+    def _follow_resets(self, now: float | None = None) -> None:
+        """After a reset, by whatever process, the canary begins again in shadow."""
+        cleared = self.latch.cleared
+        if cleared == self._cleared:
+            return
+        self._cleared = cleared
+        if set(self.progress.resets_seen) >= cleared:
+            return
+        self.progress = Progress(since=now, symbols=self.progress.symbols, resets_seen=sorted(cleared))
+        self.recent = Recent(self.max_ticks)
+        self._save()
+
+    def _save(self) -> None:
+        def change(current: dict[str, Any] | None) -> dict[str, Any] | None:
+            self.latch.merge(current)  # the latched one wins
+            if current is not None and current.get("version", 0) > self._version:
+                self._adopt(current)  # another process was quicker: its step and time stand
+                same = current["rollback"] == self.rollback
+                return None if same else {**current, **self.latch.to_state()}
+            return {**self.progress.to_state(), **self.latch.to_state()}
+
+        try:
+            written = self.store.update(change)
+        except CalibError as error:  # the disk must not stop a rollback; status() says it, check() tries again
+            self._errors["state"] = brief(error)
+        else:
+            self._errors.pop("state", None)
+            if written is not None:
+                self._version = int(written["version"])

@@ -6,11 +6,13 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from calib.experiments.canary.baseline import MIN_TICKS_SYMBOL, Baseline
+from calib.experiments.records import LARGEST_MS, as_number, usable_ts
 from calib.experiments.windows import p95
 
 
@@ -24,6 +26,25 @@ class CanaryTick(NamedTuple):
     deadline_miss: bool
     fetch_md_ms: float | None
     fetch_md_cache_ms: float | None
+
+
+def make_tick(
+    symbol: Any,
+    ts: float,
+    cache_hit: bool,
+    tick_total_ms: float,
+    deadline_miss: bool,
+    fetch_md_ms: float | None,
+    fetch_md_cache_ms: float | None,
+) -> CanaryTick | None:
+    """A tick from the fields of the feed; None where one of them cannot be used."""
+    total = as_number(tick_total_ms, 0.0, LARGEST_MS)
+    fetch = None if fetch_md_ms is None else as_number(fetch_md_ms, 0.0, LARGEST_MS)
+    cached = None if fetch_md_cache_ms is None else as_number(fetch_md_cache_ms, 0.0, LARGEST_MS)
+    usable = isinstance(symbol, str) and symbol and usable_ts(ts) and total is not None
+    if not usable or (fetch is None) != (fetch_md_ms is None) or (cached is None) != (fetch_md_cache_ms is None):
+        return None
+    return CanaryTick(float(ts), symbol, bool(cache_hit), total or 0.0, bool(deadline_miss), fetch, cached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +133,9 @@ class Recent:
 
     def since(self, ts: float) -> list[CanaryTick]:
         """The kept ticks from ``ts`` on, in time order."""
-        return sorted(tick for tick in list(self._ticks) if tick.ts >= ts)
+        return sorted((tick for tick in list(self._ticks) if tick.ts >= ts), key=itemgetter(0))
+
+    @property
+    def newest(self) -> float | None:
+        """Time of the tick that was added last; None before the first."""
+        return self._ticks[-1].ts if self._ticks else None

@@ -1,9 +1,9 @@
-"""The knobs of a canary, checked once."""
+"""The settings of a canary, checked once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from calib.config import Setting, check_fields, setting, settings_of
@@ -39,7 +39,7 @@ def parse_steps(texts: tuple[str, ...] | list[str]) -> tuple[Step, ...]:
     growing = splits == sorted(set(splits)) and splits[:1] != [0.0] and splits[-1:] == [1.0]
     if not growing or any(not 0 < step.split <= 1 or step.min_s < 0 for step in steps):
         raise ConfigError(
-            f"{', '.join(texts)} is no schedule",
+            f"{', '.join(texts)} is not a schedule",
             where="canary.steps",
             hint="Growing SPLIT:SECONDS up to 1, as in 0.1:600,0.5:600,1:1800",
         )
@@ -59,8 +59,18 @@ class CanarySettings:
         "Schedule: share of the symbols : time, s",
     )
     salt: str = setting("canary", "Name of the canary; another salt chooses other symbols first")
+    decision: str = setting(
+        "sequential",
+        "Rule for a rise of fetch_md: a test over the whole rollout, or one look",
+        choices=("sequential", "threshold"),
+    )
+    alpha: float = setting(0.05, "Sequential decision: false rollbacks tolerated over the whole rollout", 0.0001, 0.4)
+    block_s: float = setting(30.0, "Sequential decision: shortest length of a block, s", 5, 3600)
     min_hit_ratio: float = setting(0.5, "Gate: a lower hit ratio rolls back", 0, 1)
     max_fetch_increase: float = setting(0.15, "Gate: a higher rise of fetch_md p95 rolls back", 0, 10)
+    max_fetch_increase_absolute: float = setting(
+        0.5, "Sequential decision: a higher rise over the baseline rolls back at once", 0, 10
+    )
     warmup_s: float = setting(120.0, "Beginning of a step that is not judged, s", 0, 86400)
     window_s: float = setting(600.0, "Time that a step is judged on, s", 10, 86400)
     min_ticks: int = setting(100, "Tick lines that a verdict needs", 1)
@@ -86,6 +96,10 @@ class CanarySettings:
     def from_section(cls, section: Mapping[str, Any]) -> CanarySettings:
         """From ``Config.section("canary")``."""
         return cls(**section)
+
+    def as_data(self) -> dict[str, Any]:
+        """Every setting by its name below ``canary.``, as plain values."""
+        return asdict(self)
 
     @property
     def schedule(self) -> tuple[Step, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calib.config import Setting
 from calib.experiments.gates.base import Gate
 
 
@@ -11,33 +12,39 @@ from calib.experiments.gates.base import Gate
 class DeadlineMissSpike(Gate):
     """Breached where B's share of late ticks is above the limit, whatever A's is.
 
-    The sound decision needs both: B's mean above the limit (a bounded-mean e-process over blocks) and B above A (the
-    switchback process on the same blocks). A burst that hits the whole market is no fault of B.
+    The sequential decision needs both: B's mean above the limit (a bounded-mean e-process over blocks) and B above A
+    (the switchback process on the same blocks). A burst that hits the whole market is no fault of B.
 
     Parameters
     ----------
-    max_rate
+    threshold
         Largest share of late ticks that passes: 0.02 is 2 %.
 
     >>> DeadlineMissSpike(0.02).bound(0.5)
     0.02
     """
 
-    max_rate: float = 0.02
-
     name = "deadline_miss_spike"
     metric = "deadline_miss_rate"
     kind = "ticks"
     channel = "deadline_miss_rate"
+    setting = Setting(
+        "ab.max_deadline_miss_rate", "float", 0.02, "Gate deadline_miss_spike: largest share of late ticks", 0.0001, 0.5
+    )
+    threshold: float = setting.default
     needs_control = False
 
     @property
-    def sound_margin(self) -> float:
+    def threshold_text(self) -> str:
+        return f"{100 * self.threshold:g} %"
+
+    @property
+    def block_margin(self) -> float:
         return 0.0
 
     @property
     def limit(self) -> float | None:
-        return self.max_rate
+        return self.threshold
 
     def bound(self, a: float) -> float:
-        return self.max_rate
+        return self.threshold

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calib.config import Setting
 from calib.experiments.gates.base import Gate
 
 
@@ -13,23 +14,27 @@ class SlippageDegradation(Gate):
 
     Parameters
     ----------
-    margin_bps
-        Tolerated worsening, bps; the seed rule tolerates none.
+    threshold
+        Tolerated worsening, bps; the threshold rule tolerates none.
 
     >>> SlippageDegradation(0.5).bound(1.25)
     1.75
     """
 
-    margin_bps: float = 0.0
-
     name = "slippage_degradation"
     metric = "slippage_bps"
     kind = "fills"
     channel = "slippage_bps"
+    setting = Setting("ab.slippage_margin_bps", "float", 0.0, "Gate slippage_degradation: tolerated worsening, bps", 0)
+    threshold: float = setting.default
 
     @property
-    def sound_margin(self) -> float:
-        return self.margin_bps
+    def threshold_text(self) -> str:
+        return f"A + {self.threshold:g} bps"
+
+    @property
+    def block_margin(self) -> float:
+        return self.threshold
 
     def bound(self, a: float) -> float:
-        return a + self.margin_bps
+        return a + self.threshold

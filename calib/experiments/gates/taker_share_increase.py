@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calib.config import Setting
 from calib.experiments.gates.base import Gate
 
 
@@ -13,23 +14,29 @@ class TakerShareIncrease(Gate):
 
     Parameters
     ----------
-    margin
+    threshold
         Tolerated increase as a fraction of all fills: one percentage point is 0.01, not 1.0.
 
     >>> round(TakerShareIncrease(0.01).bound(0.20), 9)
     0.21
     """
 
-    margin: float = 0.01
-
     name = "taker_share_increase"
     metric = "taker_share"
     kind = "fills"
     channel = "taker_share"
+    setting = Setting(
+        "ab.taker_margin", "float", 0.01, "Gate taker_share_increase: tolerated increase; 0.01 is 1 p.p.", 0, 0.5
+    )
+    threshold: float = setting.default
 
     @property
-    def sound_margin(self) -> float:
-        return self.margin
+    def threshold_text(self) -> str:
+        return f"A + {100 * self.threshold:g} p.p."
+
+    @property
+    def block_margin(self) -> float:
+        return self.threshold
 
     def bound(self, a: float) -> float:
-        return a + self.margin
+        return a + self.threshold

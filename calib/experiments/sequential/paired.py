@@ -6,17 +6,22 @@ and of what belongs to the moment, and must not exceed the margin on average. Ha
 the pre-period's means, half for watching the sum for ever (the half-normal mixture with the long-run variance of the
 pre-period's differences as the variance of each block).
 
-This is asymptotic, and it assumes that the difference is stationary: weaker than a switchback. Hence the minimum data.
+This is asymptotic, and it assumes that the difference is stationary: weaker than a switchback. Hence the minimum data,
+and three guards. Differences are clipped five scaled median deviations from the pre-period's median. Where the
+pre-period itself is not stationary (KPSS above its 5 % point) there is no verdict. And the margin grows with time by
+what a random walk would drift that is just too small for that check to see.
 
 References
 ----------
 Newey and West (1987), Econometrica 55(3), 703-708: the long-run variance with Bartlett weights.
+Kwiatkowski, Phillips, Schmidt, Shin (1992), Journal of Econometrics 54, 159-178: the check of stationarity.
 Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics 52(6): asymptotic confidence sequences.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +35,14 @@ if TYPE_CHECKING:
 MIN_SYMBOLS: Final = 10
 MIN_ARM: Final = 5
 MIN_PRE_S: Final = 86_400.0
+KPSS_LIMIT: Final = 0.463
+"""5 % point of the statistic where the level is constant (table 1 of the reference)."""
+DRIFT: Final = 5.0
+"""Standard deviation of a drift that KPSS overlooks, over the length of the pre-period, in standard errors of its mean;
+found by simulation, see ``docs/explanation/ab-decisions.md``."""
+_TAIL: Final = NormalDist().inv_cdf(0.95)
+CLIP: Final = 5.0
+"""Scaled median absolute deviations at which a difference is clipped."""
 _MAX_PRE: Final = 20_160
 """Differences kept of the pre-period: two weeks of minutes."""
 
@@ -52,6 +65,45 @@ def long_run_variance(values: NDArray[np.float64]) -> float:
     return max(total, 1e-12)
 
 
+def stationarity(values: NDArray[np.float64], variance: float) -> float:
+    """KPSS statistic of a series with a constant level: ``sum S_t^2 / (n^2 variance)``, S the sums of deviations.
+
+    Parameters
+    ----------
+    variance
+        Long-run variance; see `long_run_variance`.
+
+    >>> stationarity(np.array([1.0, 1.0, -1.0, -1.0]), 1.0)  # S = 1, 2, 1, 0
+    0.375
+    """
+    sums = np.cumsum(values - values.mean())
+    return float((sums**2).sum()) / (len(values) ** 2 * variance)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The pre-period's differences, clipped: bounds, long-run variance of one block, KPSS statistic."""
+
+    low: float
+    high: float
+    variance: float
+    kpss: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Period:
+        """From at least two differences."""
+        middle = float(np.median(values))
+        width = CLIP * 1.4826 * float(np.median(np.abs(values - middle))) or math.inf
+        clipped = np.clip(values, middle - width, middle + width)
+        variance = long_run_variance(clipped)
+        return cls(middle - width, middle + width, variance, stationarity(clipped, variance))
+
+    @property
+    def stationary(self) -> bool:
+        """Whether the check of stationarity does not contradict the model."""
+        return self.kpss <= KPSS_LIMIT
+
+
 class PairedBlocks:
     """The state of one test: the pre-period's differences, then the sum of the excess.
 
@@ -65,7 +117,7 @@ class PairedBlocks:
         Blocks the prior is tuned for.
     """
 
-    __slots__ = ("_variance", "alpha", "count", "horizon", "margin", "max_log_e", "post_total", "pre")
+    __slots__ = ("_known", "alpha", "count", "horizon", "margin", "max_log_e", "post_total", "pre")
 
     def __init__(self, alpha: float, margin: float, horizon: int) -> None:
         self.alpha, self.margin, self.horizon = alpha, margin, horizon
@@ -73,7 +125,7 @@ class PairedBlocks:
         self.count = 0
         self.post_total = 0.0
         self.max_log_e = 0.0
-        self._variance: float | None = None
+        self._known: Period | None = None
 
     def update(self, difference: float, *, before: bool) -> None:
         """Take the difference of one block, of the pre-period (``before``) or after it; NaN is left out.
@@ -85,26 +137,29 @@ class PairedBlocks:
         if before:
             self.pre.append(difference)
             del self.pre[:-_MAX_PRE]
-            self._variance = None
+            self._known = None
             return
         self.count += 1
-        self.post_total += difference
         if len(self.pre) > 1:
+            known = self.period
+            self.post_total += min(max(difference, known.low), known.high)
             self.max_log_e = max(self.max_log_e, self.log_e())
 
     @property
-    def variance(self) -> float:
-        """The long-run variance of one block's difference, from the pre-period."""
-        if self._variance is None:
-            self._variance = long_run_variance(np.asarray(self.pre))
-        return self._variance
+    def period(self) -> Period:
+        """What the pre-period says."""
+        if self._known is None:
+            self._known = Period.of(np.asarray(self.pre))
+        return self._known
 
     def log_e(self) -> float:
-        """``log E`` of the sum over the margin plus the bound of the pre-period's error, at ``alpha / 2``."""
-        quantile = NormalDist().inv_cdf(1 - self.alpha / 2)
-        tolerated = self.margin + quantile * math.sqrt(self.variance / len(self.pre))
-        r = half_normal.tuning(self.horizon * self.variance, self.alpha / 2)
-        return float(half_normal.log_e_value(self.post_total - self.count * tolerated, self.count * self.variance, r))
+        """``log E`` of the sum over the margin plus the bounds of the pre-period's error and of an unseen drift."""
+        variance, before = self.period.variance, len(self.pre)
+        error = NormalDist().inv_cdf(1 - self.alpha / 2) * math.sqrt(variance / before)
+        drift = _TAIL * DRIFT * math.sqrt(variance * (before + self.count) / 3) / before
+        r = half_normal.tuning(self.horizon * variance, self.alpha / 2)
+        excess = self.post_total - self.count * (self.margin + error + drift)
+        return float(half_normal.log_e_value(excess, self.count * variance, r))
 
     @property
     def p_value(self) -> float:
@@ -126,4 +181,4 @@ class PairedBlocks:
     def load_state(self, state: dict[str, Any]) -> None:
         self.pre = [float(value) for value in state["pre"]]
         self.count, self.post_total = int(state["count"]), float(state["post_total"])
-        self.max_log_e, self._variance = float(state["max_log_e"]), None
+        self.max_log_e, self._known = float(state["max_log_e"]), None

@@ -51,6 +51,12 @@ class RunningBaseline:
         self.total = self.decay * self.total + sums
         self.count = self.decay * self.count + counts
 
+    def load(self, total: list[float], count: list[float]) -> None:
+        """Sums and counts by symbol, from a state."""
+        if len(total) != len(count):
+            raise ValueError(f"{len(total)} sums stand beside {len(count)} counts")
+        self.total, self.count = np.asarray(total, dtype=np.float64), np.asarray(count, dtype=np.float64)
+
     def grow(self, symbols: int) -> None:
         """Room for symbols that have joined."""
         missing = symbols - self.total.shape[-1]
@@ -220,8 +226,7 @@ class Switchback:
     def load_state(self, state: dict[str, Any]) -> None:
         for name in _SCALARS:
             setattr(self, name, np.asarray(float(state[name])))
-        self.baseline.total = np.asarray(state["base_total"], dtype=np.float64)
-        self.baseline.count = np.asarray(state["base_count"], dtype=np.float64)
+        self.baseline.load(state["base_total"], state["base_count"])
 
 
 _SCALARS = ("seen", "scale_sum", "count", "total", "squares", "max_log_e")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import lt
+from operator import attrgetter, lt
 from typing import Any, Final
 
 import numpy as np
@@ -23,10 +23,10 @@ from calib.feeds.reading.decoding import RowDecoder, Rows
 from calib.feeds.reading.packing import ColumnPlan, Packed
 from calib.feeds.reading.pieces import InProcess, Piece, PieceDecoder
 from calib.feeds.reading.rejects import Reject, RejectWriter, clipped
-from calib.feeds.reading.stats import FileStats, LineTally
+from calib.feeds.reading.stats import FILL_KEY, FileStats, FillKey, LineTally
+from calib.feeds.schema.table import FEEDS, Type
 from calib.feeds.schema.validation import RejectReason
 
-_Key = tuple[str | None, str | None]
 LINE: Final = "line"
 """Name of the column that holds a row's line number."""
 BATCH_LINES: Final = 100_000
@@ -65,7 +65,7 @@ class FeedReading:
         self._limits = chunk_bytes, max_line_bytes
         self._batch_lines = batch_lines
         self._engine = InProcess() if engine is None else engine
-        needed = ["ts", *(["symbol", "trade_id"] if self._ledger.once_only else []), *self.columns]
+        needed = ["ts", *(FILL_KEY if self._ledger.once_only else ()), *self.columns]
         self._plan = ColumnPlan(file.kind, file.first_ts, tuple(dict.fromkeys(needed)))
         self.bytes_read = 0
         """Stored bytes read so far, to show how far it is."""
@@ -95,9 +95,9 @@ class FeedReading:
 
     def _part(self, piece: Piece, packed: Packed, first_line: int) -> list[_Part]:
         """What a chunk gives, if anything; counted, duplicates found."""
-        keys: list[_Key] = []
+        keys: list[FillKey] = []
         if self._ledger.once_only and packed.used:
-            keys = list(zip(strings(packed, "symbol"), strings(packed, "trade_id"), strict=True))
+            keys = list(zip(*(_values(packed, name) for name in FILL_KEY), strict=True))
         repeated = self._ledger.settle(piece, first_line, packed, keys)
         if len(repeated) == packed.used:
             return []
@@ -118,6 +118,17 @@ class FeedReading:
             return batch
         kept = [np.ones(part.packed.used, bool) if part.kept is None else part.kept for part in parts]
         return batch.filter(pl.Series(np.concatenate(kept)))
+
+
+_FILL_KEY: Final = attrgetter(*FILL_KEY)
+
+
+def _values(packed: Packed, name: str) -> Sequence[Any]:
+    """A column of fills as plain values."""
+    if FEEDS["fills"].field(name).type is Type.STRING:
+        return strings(packed, name)
+    plain: list[float] = numbers(packed, name).tolist()
+    return plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +194,7 @@ class RecordReading:
             self._ledger.close(stored)
 
     def _usable(self, piece: Piece, found: Rows, first_line: int) -> tuple[Sequence[int], Sequence[Any]]:
-        keys: list[_Key] = [(row.symbol, row.trade_id) for row in found.rows] if self._ledger.once_only else []
+        keys: list[FillKey] = list(map(_FILL_KEY, found.rows)) if self._ledger.once_only else []
         repeated = set(self._ledger.settle(piece, first_line, found, keys))
         lines, rows = [number + first_line for number in found.lines], found.rows
         if repeated:
@@ -254,13 +265,13 @@ class _Ledger:
             raise RuntimeError(f"{self._file.name} is not read to its end yet")
         return self._stats
 
-    def settle(self, piece: Piece, first_line: int, found: Rows | Packed, keys: list[_Key]) -> list[int]:
+    def settle(self, piece: Piece, first_line: int, found: Rows | Packed, keys: list[FillKey]) -> list[int]:
         """Count a chunk's rejects and find its duplicates.
 
         Parameters
         ----------
         keys
-            Of each valid line (symbol, trade_id); empty for a feed that knows no duplicates.
+            Of each valid line what makes it a duplicate; empty for a feed that knows no duplicates.
 
         Returns
         -------
@@ -273,12 +284,15 @@ class _Ledger:
         if repeated:
             texts = piece.lines()
             numbers = [found.lines[position] for position in repeated]
-            again = [Reject(number, RejectReason.DUPLICATE, "trade_id", clipped(texts[number])) for number in numbers]
+            again = [
+                Reject(number, RejectReason.DUPLICATE, "trade_id", clipped(texts[number]), "repeats an earlier fill")
+                for number in numbers
+            ]
             rejects = sorted([*rejects, *again], key=lambda reject: reject.line)
         for reject in rejects:
             tail = piece.span.unended and self._newest and reject.reason is RejectReason.BAD_JSON
             reason = RejectReason.PARTIAL_TAIL if tail else reject.reason
-            self._refuse(Reject(reject.line + first_line, reason, reject.field, reject.text))
+            self._refuse(Reject(reject.line + first_line, reason, reject.field, reject.text, reject.what))
         return repeated
 
     def use(self, times: np.ndarray[Any, np.dtype[np.float64]]) -> None:
@@ -303,7 +317,7 @@ class _Ledger:
         )
 
     def _refuse(self, reject: Reject) -> None:
-        self.tally.reject(reject.reason, reject.line)
+        self.tally.reject(reject.reason, reject.line, reject.field, reject.what)
         if self._rejects is not None:
             self._rejects.add(reject)
 

@@ -232,7 +232,9 @@ def as_data(health: FileHealth) -> dict[str, Any]:
         "rejected": {
             reason: {"lines": count, "first_line": stats.first_line[reason]} for reason, count in stats.rejected.items()
         },
+        "faults": [asdict(fault) for fault in stats.faults],
         "duplicates": stats.rejected.get("duplicate", 0),
+        "trade_id_conflicts": stats.trade_id_conflicts,
         "out_of_order": stats.out_of_order,
         "unknown_fields": list(stats.unknown_fields),
         "symbols": health.symbols,

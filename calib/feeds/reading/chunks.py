@@ -10,8 +10,8 @@ CHUNK: Final = 8 << 20
 """Bytes of a chunk, about; only a longer line makes a larger one. What it costs beside its lines is then little."""
 RECORDS_CHUNK: Final = 1 << 15
 """As much, where each line becomes a record: so few that they stay in the processor's cache until they are used."""
-MAX_LINE: Final = 256 << 20
-"""Bytes past which, about, a line is not held in memory: it is a ``bad_json`` whose beginning is kept."""
+MAX_LINE: Final = 16 << 20
+"""Bytes without the newline past which a line is a ``bad_json`` of which the beginning is kept."""
 HEAD: Final = 4096
 """Bytes kept of an oversized line."""
 _BOM: Final = b"\xef\xbb\xbf"
@@ -50,7 +50,8 @@ class Cutter:
     size
         Bytes from which on whole lines are a span.
     max_line
-        Bytes past which a line is oversized; judged at the end of each block. At least the three of a byte-order mark.
+        Bytes past which a line is oversized; judged at the end of each block, so that one which ends within the block
+        that goes past them is not: the decoder sees to that. At least the three of a byte-order mark.
     """
 
     def __init__(self, size: int = CHUNK, max_line: int = MAX_LINE) -> None:

@@ -125,10 +125,23 @@ def newest_days(files: Iterable[DayFile]) -> frozenset[DayFile]:
     return frozenset(newest.values())
 
 
+class NewestDays:
+    """Which files hold the newest day of their kind in their directory; each directory is listed once."""
+
+    def __init__(self) -> None:
+        self._newest: dict[Path, dict[str, date]] = {}
+
+    def __contains__(self, file: DayFile) -> bool:
+        directory = file.path.parent
+        if directory not in self._newest:
+            found = [other for name in _list(directory) if (other := DayFile.of(directory / name)) is not None]
+            self._newest[directory] = {other.kind: other.day for other in newest_days(found)}
+        return file.day >= self._newest[directory].get(file.kind, file.day)
+
+
 def is_newest(file: DayFile) -> bool:
     """Whether no file in its directory holds a later day of its kind: a writer may still be at it."""
-    others = (DayFile.of(file.path.parent / name) for name in _list(file.path.parent))
-    return all(other.day <= file.day for other in others if other is not None and other.kind == file.kind)
+    return file in NewestDays()
 
 
 def days_missing(files: Iterable[DayFile], kind: str, first: date, last: date) -> list[date]:

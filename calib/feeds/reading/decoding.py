@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
 
-from calib.feeds.reading.rejects import Reject, clipped
+from calib.feeds.reading.chunks import HEAD, MAX_LINE
+from calib.feeds.reading.rejects import TEXT_LIMIT, Reject, clipped
 from calib.feeds.reading.stats import MAX_UNKNOWN
 from calib.feeds.schema.table import FEEDS, Type
 from calib.feeds.schema.types import DAY_S, FeedRecord, learnable, learned_type, row_type
@@ -24,7 +26,7 @@ _MAX_LEARNED: Final = 64
 _REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 _BLANK: Final = b" \t\r\n"
 _SYMBOL: Final = attrgetter("symbol")
-_OTHER_DAY: Final = Violation(RejectReason.WRONG_DAY, "ts", "another UTC day than the file's")
+_TOO_LONG: Final = Violation(RejectReason.BAD_JSON, "", f"longer than {MAX_LINE >> 20} MiB")
 
 
 @dataclass(slots=True)
@@ -79,6 +81,12 @@ class RowDecoder:
             texts.pop()
         rows: list[Any] = []
         judged: dict[int, ValidationResult] = {}
+        long: dict[int, bytes] = {}
+        if len(data) > MAX_LINE:
+            # Nothing is decoded of a line that is too long: its objects would take many times its size.
+            long = {number: text[:HEAD] for number, text in enumerate(texts) if len(text) > MAX_LINE}
+            judged = {number: ValidationResult(None, _TOO_LONG) for number in long}
+            texts = [b"" if number in long else text for number, text in enumerate(texts)]
         holes = self._pass_over(texts, rows, judged)
         unknown = self._unknown_names(rows, judged)
         lines: Sequence[int] = range(len(texts))
@@ -90,7 +98,7 @@ class RowDecoder:
             kept = [(row, number) for row, number in zip(rows, lines, strict=True) if number not in refused]
             rows, lines = [row for row, _ in kept], [number for _, number in kept]
         rejects = [
-            Reject(number, verdict.fault.reason, verdict.fault.field, clipped(texts[number]))
+            _reject(number, verdict.fault, long.get(number, texts[number]))
             for number, verdict in sorted(judged.items())
             if verdict.fault is not None
         ]
@@ -98,7 +106,7 @@ class RowDecoder:
 
     def oversized(self, head: bytes) -> Rows:
         """The only line of a chunk of which no more than the beginning was kept."""
-        return Rows(1, [], [], [Reject(0, RejectReason.BAD_JSON, "", clipped(head))])
+        return Rows(1, [], [], [_reject(0, _TOO_LONG, head)])
 
     def _build(self) -> None:
         if self._whole:
@@ -129,8 +137,12 @@ class RowDecoder:
     def _judged(self, text: bytes) -> ValidationResult:
         verdict = judge_line(self.feed, text)
         if verdict.record is not None and not self.first_ts <= verdict.record["ts"] < self.first_ts + DAY_S:
-            return ValidationResult(None, _OTHER_DAY, verdict.unknown)
+            return ValidationResult(None, self._other_day(verdict.record["ts"]), verdict.unknown)
         return verdict
+
+    def _other_day(self, ts: float) -> Violation:
+        day, own = (datetime.fromtimestamp(moment, UTC).date() for moment in (ts, self.first_ts))
+        return Violation(RejectReason.WRONG_DAY, "ts", f"{ts} is of {day}; the file's day is {own}")
 
     def _admitted(self, verdict: ValidationResult) -> Any:
         if verdict.record is None:
@@ -182,6 +194,11 @@ class RowDecoder:
             for position, name in enumerate(judged[number].unknown):
                 first[name] = min(first.get(name, (number, position)), (number, position))
         return sorted(first, key=lambda name: first[name])[:MAX_UNKNOWN]
+
+
+def _reject(line: int, fault: Violation, text: bytes) -> Reject:
+    shown = clipped(text) if fault is not _TOO_LONG else f"{fault.what}: {clipped(text)}"[:TEXT_LIMIT]
+    return Reject(line, fault.reason, fault.field, shown, fault.what)
 
 
 def _add_names(known: list[str], names: Any) -> None:

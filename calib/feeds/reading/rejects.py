@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,14 +13,16 @@ from typing import Final
 import orjson
 
 from calib.errors import TooManyRejects, UnwritableOutput
-from calib.feeds.reading.stats import FileStats
-from calib.feeds.schema.validation import REASONS, RejectReason
+from calib.feeds.reading.stats import FieldFault, FileStats
+from calib.feeds.schema.validation import RejectReason
 from calib.files import write_atomic
 
 TEXT_LIMIT: Final = 500
 """Characters of a line that its reject keeps."""
 TOLERATED: Final = (RejectReason.DUPLICATE, RejectReason.PARTIAL_TAIL)
 """Reasons that do not count against a file."""
+_TOLD: Final = 3
+"""Faults that one message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,16 @@ class Reject:
     reason, field
         As `calib.feeds.schema.validation.Fault` says.
     text
-        The line, at most 500 characters; bytes that are no UTF-8 are shown as U+FFFD.
+        The line, at most 500 characters; bytes that are not UTF-8 are shown as U+FFFD.
+    what
+        One phrase for people, as `calib.feeds.schema.validation.Violation` says it; it is not written to the file.
     """
 
     line: int
     reason: RejectReason
     field: str
     text: str
+    what: str = ""
 
     def encode(self) -> bytes:
         """As a line of the rejects file; ``field`` is null where no field is to blame."""
@@ -112,27 +118,47 @@ def _unwritable(path: Path, error: OSError) -> UnwritableOutput:
     )
 
 
-def check_ratio(stats: FileStats, max_reject_ratio: float) -> None:
+def check_ratio(stats: FileStats, max_reject_ratio: float, rejects: Path | None = None) -> None:
     """Refuse a file of which too many lines were bad.
 
     Parameters
     ----------
     max_reject_ratio
         The largest tolerated share of bad lines among all lines, 0..1; duplicates and a partial tail do not count.
+    rejects
+        The file that holds each bad line; None where none was written.
 
     Raises
     ------
     TooManyRejects
-        Naming the file, its first bad line and that line's reason.
+        Naming the file, its first bad line, and what is wrong with most of the bad lines.
     """
-    counted = [RejectReason(reason) for reason in REASONS if reason in stats.rejected and reason not in TOLERATED]
-    bad = sum(stats.rejected[reason] for reason in counted)
+    faults = [fault for fault in stats.faults if fault.reason not in TOLERATED]
+    bad = sum(fault.lines for fault in faults)
     if not bad or bad <= max_reject_ratio * stats.lines:
         return
-    first = min(counted, key=lambda reason: stats.first_line[reason])
+    first = min(fault.first_line for fault in faults)
+    reason = next(fault.reason for fault in faults if fault.first_line == first)
     raise TooManyRejects(
         f"{bad} of {stats.lines} lines are bad ({bad / stats.lines:.2%}, tolerated are {max_reject_ratio:.2%}); "
-        f"the first is {first}",
-        where=f"{stats.path}:{stats.first_line[first]}",
-        hint="See the rejects file for each bad line, or raise --max-reject-ratio",
+        f"the first is {reason}; {most_faults(faults)}",
+        where=f"{stats.path}:{first}",
+        hint=_hint(bad, stats, rejects),
     )
+
+
+def most_faults(faults: Sequence[FieldFault]) -> str:
+    """The most frequent faults in words, at most three.
+
+    >>> most_faults([FieldFault("bad_value", "ts", 200, 1, "1735765201000 looks like milliseconds")])
+    'ts: 1735765201000 looks like milliseconds (200 lines, first at line 1)'
+    """
+    ordered = sorted(faults, key=lambda fault: (-fault.lines, fault.first_line))
+    return "; ".join(fault.sentence for fault in ordered[:_TOLD])
+
+
+def _hint(bad: int, stats: FileStats, rejects: Path | None) -> str:
+    see = f"See {rejects} for each bad line" if rejects is not None else f"See {stats.path}"
+    if bad * 2 > stats.lines:
+        return f"{see}; correct what writes the file"  # a higher tolerance would leave next to nothing
+    return f"{see}, or raise --max-reject-ratio"

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from calib.feeds.schema.validation import REASONS, RejectReason
 
+FillKey = tuple[Any, ...]
+"""(symbol, trade_id, side, price, qty, order_id) of a fill."""
+FILL_KEY: Final = ("symbol", "trade_id", "side", "price", "qty", "order_id")
 MAX_UNKNOWN: Final = 100
 """Names of unknown fields kept per file: the first ones in line order."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """What is wrong with one field, or with the lines as a whole.
+
+    Parameters
+    ----------
+    reason
+        See `calib.feeds.schema.validation.RejectReason`.
+    field
+        Empty where no field is to blame.
+    lines, first_line
+        How many lines have it, and the number of the first.
+    what
+        What is wrong with the first, in words.
+    """
+
+    reason: str
+    field: str
+    lines: int
+    first_line: int
+    what: str
+
+    @property
+    def sentence(self) -> str:
+        """As messages say it: field, fault, number of lines."""
+        lines = f"{self.lines} line{'' if self.lines == 1 else 's'}, first at line {self.first_line}"
+        return f"{self.field or self.reason}: {self.what or self.reason} ({lines})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +68,10 @@ class FileStats:
         Used lines whose ``ts`` is below that of the used line before.
     min_ts, max_ts
         Of the used lines, Unix seconds; None without any.
+    trade_id_conflicts
+        Used fills whose (symbol, trade_id) an earlier one has too, and that differ from it.
+    faults
+        The rejects by reason and field, in the order in which they were first met.
     """
 
     file: str
@@ -50,6 +87,8 @@ class FileStats:
     out_of_order: int
     min_ts: float | None
     max_ts: float | None
+    trade_id_conflicts: int = 0
+    faults: tuple[FieldFault, ...] = ()
 
     @property
     def partial_tail(self) -> bool:
@@ -70,13 +109,19 @@ class LineTally:
     last_ts: float | None = None
     min_ts: float | None = None
     max_ts: float | None = None
-    seen: set[tuple[str | None, str | None]] = field(default_factory=set)
-    """(symbol, trade_id) of the valid fills so far."""
+    seen: dict[tuple[str, str], int | set[int]] = field(default_factory=dict)
+    """(symbol, trade_id) of the valid fills so far, and the hash of what tells those apart; a set of several."""
+    trade_id_conflicts: int = 0
+    faults: dict[tuple[str, str], FieldFault] = field(default_factory=dict)
 
-    def reject(self, reason: str, line: int) -> None:
+    def reject(self, reason: str, line: int, name: str = "", what: str = "") -> None:
+        """Count a line; ``name`` is the field to blame, ``what`` says what is wrong with it."""
         self.lines += 1
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
         self.first_line.setdefault(reason, line)
+        known = self.faults.get((reason, name))
+        lines, line, what = (1, line, what) if known is None else (known.lines + 1, known.first_line, known.what)
+        self.faults[reason, name] = FieldFault(reason, name, lines, line, what)
 
     def use(self, count: int, first: float, last: float, low: float, high: float, steps_back: int) -> None:
         """``count`` >= 1 used lines with their first, last, lowest and highest ``ts`` and the steps back within."""
@@ -93,20 +138,31 @@ class LineTally:
                 return
             self.unknown[name] = None
 
-    def repeated(self, keys: list[tuple[str | None, str | None]]) -> list[int]:
-        """Positions whose (symbol, trade_id) came before; a fill without an id is never a duplicate."""
-        fresh = {key for key in keys if key[1] is not None}
-        if len(fresh) == len(keys) and self.seen.isdisjoint(fresh):
+    def repeated(self, fills: Sequence[FillKey]) -> list[int]:
+        """Positions of fills that came before; a fill without an id is never a duplicate.
+
+        A fill that has the (symbol, trade_id) of an earlier one and differs from all of those in side, price, quantity
+        or order is another fill: both sides of a self-trade, or an id that the venue uses again. It is counted.
+        """
+        fresh = {fill[:2]: hash(fill[2:]) for fill in fills if fill[1] is not None}
+        if len(fresh) == len(fills) and self.seen.keys().isdisjoint(fresh):
             self.seen |= fresh
             return []
-        found: list[int] = []
-        for position, (symbol, trade_id) in enumerate(keys):
-            if trade_id is None:
-                continue
-            if (symbol, trade_id) in self.seen:
-                found.append(position)
-            self.seen.add((symbol, trade_id))
-        return found
+        return [position for position, fill in enumerate(fills) if fill[1] is not None and self._is_repeat(fill)]
+
+    def _is_repeat(self, fill: FillKey) -> bool:
+        key, rest = fill[:2], hash(fill[2:])
+        known = self.seen.get(key)
+        if known is None:
+            self.seen[key] = rest
+            return False
+        several = known if isinstance(known, set) else {known}
+        if rest in several:
+            return True
+        several.add(rest)
+        self.seen[key] = several
+        self.trade_id_conflicts += 1
+        return False
 
     def finish(self, **stored: Any) -> FileStats:
         """The facts; ``stored`` gives file, path, kind, bytes and sha256."""
@@ -121,4 +177,6 @@ class LineTally:
             out_of_order=self.out_of_order,
             min_ts=self.min_ts,
             max_ts=self.max_ts,
+            trade_id_conflicts=self.trade_id_conflicts,
+            faults=tuple(self.faults.values()),
         )

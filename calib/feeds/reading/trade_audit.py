@@ -9,7 +9,7 @@ from typing import Final, Protocol
 REMEMBERED: Final = 10_000
 """Ids remembered per symbol; a trade that comes again after more trades than these is not known for a duplicate."""
 
-TROUBLES: Final = ("duplicates", "rewinds", "out_of_order")
+TROUBLES: Final = ("gaps", "duplicates", "rewinds", "out_of_order")
 """What may be wrong, in the order in which it is told."""
 
 
@@ -36,8 +36,11 @@ class TradeFacts:
         Lines, and those among them that no duplicate can be told of.
     troubles, first_line
         By name, those of `TROUBLES` that were found: how many, and the line of the first. ``duplicates`` have the id of
-        one of the last `REMEMBERED` trades; ``rewinds`` a whole number for an id that is below the one before, and is
-        no duplicate; ``out_of_order`` a ``ts`` below the one before.
+        one of the last `REMEMBERED` trades; ``gaps`` are steps of whole-numbered ids by more than one, of symbols whose
+        ids mostly follow each other without a hole; ``rewinds`` a whole number for an id that is below the one before,
+        and is no duplicate; ``out_of_order`` a ``ts`` below the one before.
+    missing_ids
+        The ids in these gaps: trades that were not recorded.
     """
 
     symbol: str
@@ -45,6 +48,7 @@ class TradeFacts:
     without_id: int
     troubles: dict[str, int]
     first_line: dict[str, int]
+    missing_ids: int = 0
 
 
 class TradeAudit:
@@ -73,9 +77,12 @@ class _Symbol:
     remembered: int
     ids: dict[str, None] = field(default_factory=dict)
     last_id: int | None = None
+    newest: int | None = None
     last_ts: float | None = None
     trades: int = 0
     without_id: int = 0
+    follow: int = 0
+    missing: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     first_line: dict[str, int] = field(default_factory=dict)
 
@@ -92,6 +99,9 @@ class _Symbol:
             self._new_id(line, trade.trade_id)
 
     def facts(self) -> TradeFacts:
+        if self.follow < self.troubles["gaps"]:
+            # Ids that a venue shares among its symbols, or makes of times, leave holes without anything missing.
+            self.troubles["gaps"] = self.missing = 0
         names = [name for name in TROUBLES if self.troubles[name]]
         found = TradeFacts(
             self.symbol,
@@ -99,8 +109,9 @@ class _Symbol:
             self.without_id,
             {name: self.troubles[name] for name in names},
             {name: self.first_line[name] for name in names},
+            self.missing,
         )
-        self.trades = self.without_id = 0
+        self.trades = self.without_id = self.follow = self.missing = 0
         self.troubles, self.first_line = Counter(), {}
         return found
 
@@ -112,7 +123,22 @@ class _Symbol:
         number = int(trade_id) if len(trade_id) <= 19 and trade_id.isascii() and trade_id.isdigit() else None
         if number is not None and self.last_id is not None and number < self.last_id:
             self._trouble("rewinds", line)
+        if number is not None:
+            self._step(line, number)
         self.last_id = number
+
+    def _step(self, line: int, number: int) -> None:
+        """Count what lies between the highest id so far and this one; a late id fills a hole."""
+        newest, self.newest = self.newest, number if self.newest is None else max(self.newest, number)
+        if newest is None:
+            return
+        if number == newest + 1:
+            self.follow += 1
+        elif number > newest:
+            self.missing += number - newest - 1
+            self._trouble("gaps", line)
+        else:
+            self.missing = max(self.missing - 1, 0)
 
     def _trouble(self, name: str, line: int) -> None:
         self.troubles[name] += 1

@@ -10,14 +10,15 @@ from calib.feeds.schema.validation import RejectReason
 
 _PRESENCE = {"R": "required", "N": "may be null; our writers always write it", "O": "optional"}
 _REASONS = {
-    RejectReason.BAD_JSON: "no JSON: cut or damaged, NUL bytes, invalid UTF-8, `NaN`, a lone surrogate, a number that "
-    "overflows a double; also a line of more than 256 MiB",
-    RejectReason.NOT_OBJECT: "JSON, but no object",
+    RejectReason.BAD_JSON: "not JSON: cut or damaged, NUL bytes, invalid UTF-8, `NaN`, a lone surrogate, a number that "
+    "overflows a double; also a line of more than 16 MiB",
+    RejectReason.NOT_OBJECT: "JSON, but not an object",
     RejectReason.MISSING_FIELD: "a required field is absent or null",
     RejectReason.BAD_TYPE: "a field of another type; nothing is coerced, and an integer has no fraction or exponent",
     RejectReason.BAD_VALUE: "a field outside its domain",
     RejectReason.WRONG_DAY: "the line's UTC day is not its file's",
-    RejectReason.DUPLICATE: "fills: the file already had this (symbol, trade_id); the first stands",
+    RejectReason.DUPLICATE: "fills: the file already had this (symbol, trade_id) with the same side, price, qty and "
+    "order_id; the first stands. One that differs is another fill: it is used, and counted in `trade_id_conflicts`",
     RejectReason.PARTIAL_TAIL: "the unfinished last line of the newest day; not held against the file",
 }
 _HEAD = """# Feeds
@@ -62,7 +63,7 @@ def domain(field: Field) -> str:
         return ", ".join(f"`{choice}`" for choice in field.choices)
     if field.symbol:
         return f"1 to {MAX_SYMBOL} characters, none of them a control character"
-    if field.name == "ts":
+    if field.is_time:
         return "2000-01-01 to 2100-01-01"
     if field.type is Type.STAGES:
         return "stage name -> >= 0 or null"

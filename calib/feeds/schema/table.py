@@ -77,6 +77,11 @@ class Field:
     def required(self) -> bool:
         return self.presence is Presence.REQUIRED
 
+    @property
+    def is_time(self) -> bool:
+        """Whether it is a point in time: plausible Unix seconds."""
+        return self.ge == EARLIEST_TS and self.le == LATEST_TS
+
 
 @dataclass(frozen=True, slots=True)
 class Feed:
@@ -100,13 +105,17 @@ _SIDES = ("buy", "sell")
 _BUCKETS = ("A", "B")
 
 
+def _time(name: str, presence: Presence, meaning: str) -> Field:
+    return Field(name, _F, presence, meaning, "s", ge=EARLIEST_TS, le=LATEST_TS)
+
+
 def _ts(meaning: str) -> Field:
-    return Field("ts", _F, _R, meaning, "s", ge=EARLIEST_TS, le=LATEST_TS)
+    return _time("ts", _R, meaning)
 
 
 _TS_ISO = Field("ts_iso", _S, _N, "`ts` as ISO 8601 UTC with microseconds and `Z`; for people, never read back")
 _SYMBOL = Field("symbol", _S, _R, "The instrument, as the venue or the bot names it", symbol=True)
-_TS_EXCHANGE = Field("ts_exchange", _F, _O, "The venue's own time of the event", "s")
+_TS_EXCHANGE = _time("ts_exchange", _O, "The venue's own time of the event")
 _BUCKET = Field("bucket", _S, _O, "The arm of an experiment", choices=_BUCKETS)
 
 FILLS: Final = Feed(
@@ -128,10 +137,10 @@ FILLS: Final = Feed(
         Field("latency_ms", _F, _N, "From the decision to the acknowledgement of the quote", "ms", ge=0),
         Field("slip_bps", _F, _N, "Slippage as the bot computed it; positive is bad for us", "bps"),
         Field("fee_bps", _F, _O, "Fee of this fill; positive is paid, negative a rebate", "bps"),
-        Field("trade_id", _S, _O, "The venue's id; a repeated (symbol, trade_id) is a duplicate"),
+        Field("trade_id", _S, _O, "The venue's id; repeated with the same side, price, qty and order_id a duplicate"),
         Field("order_id", _S, _O, "The venue's order id"),
         Field("quote_id", _S, _O, "The bot's id of the quote that was filled"),
-        Field("ts_quote", _F, _O, "When the quote was sent", "s"),
+        _time("ts_quote", _O, "When the quote was sent"),
         _TS_EXCHANGE,
         Field("used_stale", _B, _O, "Whether the book that the quote was made from was past its freshness"),
         Field("cache_age_ms", _F, _O, "Age of the book that the quote was made from", "ms", ge=0),
@@ -177,7 +186,7 @@ BOOK: Final = Feed(
     "recorded order-book snapshots and deltas",
     (
         _ts("When the message was received"),
-        Field("ts_exchange", _F, _N, "The venue's own time of the event", "s"),
+        _time("ts_exchange", _N, "The venue's own time of the event"),
         _SYMBOL,
         Field("type", _S, _R, "A whole book, or changes to it", choices=("snapshot", "delta")),
         Field("first_update_id", _I, _N, "First update id that a delta covers"),
@@ -185,6 +194,14 @@ BOOK: Final = Feed(
         Field("prev_update_id", _I, _N, "Last update id of the message before, where the venue says"),
         Field("bids", Type.LEVELS, _R, f"Bid levels {_LEVELS_NOTE}", "quote, base"),
         Field("asks", Type.LEVELS, _R, f"Ask levels {_LEVELS_NOTE}", "quote, base"),
+        Field(
+            "origin",
+            _S,
+            _O,
+            "Of a snapshot: `requested`, an answer to a request, which the deltas must bridge, or `pushed`, sent in "
+            "the stream, which replaces the book; absent: pushed where the symbol has no deltas, else requested",
+            choices=("requested", "pushed"),
+        ),
     ),
 )
 
@@ -193,7 +210,7 @@ TRADES: Final = Feed(
     "recorded trades of the market",
     (
         _ts("When the trade was received"),
-        Field("ts_exchange", _F, _N, "The venue's own time of the trade", "s"),
+        _time("ts_exchange", _N, "The venue's own time of the trade"),
         _SYMBOL,
         Field("price", _F, _R, "Price of the trade", "quote", gt=0),
         Field("qty", _F, _R, "Quantity of the trade", "base", gt=0),
@@ -212,8 +229,8 @@ QUOTES: Final = Feed(
         Field("side", _S, _R, "Our side", choices=_SIDES),
         Field("price", _F, _R, "Price of the quote", "quote", gt=0),
         Field("qty", _F, _R, "Quantity of the quote", "base", gt=0),
-        Field("ts_open", _F, _R, "When the quote was opened", "s"),
-        Field("ts_close", _F, _R, "When the quote was closed", "s"),
+        _time("ts_open", _R, "When the quote was opened"),
+        _time("ts_close", _R, "When the quote was closed"),
         Field(
             "close_reason",
             _S,

@@ -7,6 +7,7 @@ made for a file refuse another UTC day than the file's as well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, Final, Literal, cast
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, cast
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from calib.feeds.schema.table import FEEDS, MAX_SYMBOL, Feed, Field, Type
+from calib.feeds.schema.table import EARLIEST_TS, FEEDS, LATEST_TS, MAX_SYMBOL, Feed, Field, Type
 from calib.feeds.schema.validation import INT64_MAX, INT64_MIN
 
 DAY_S: Final = 86_400
@@ -99,7 +100,7 @@ def learnable(name: str) -> bool:
 
 def _of_file(base: type[FeedRecord], first_ts: int, unknown: Iterable[str]) -> type[FeedRecord]:
     names = list(unknown)
-    of_the_day = Annotated[float, Meta(ge=first_ts, lt=first_ts + DAY_S)]
+    of_the_day = Annotated[float, Meta(ge=max(first_ts, EARLIEST_TS), le=_last_moment(first_ts))]
     type_ = msgspec.defstruct(
         base.__name__,
         [("ts", of_the_day), *((f"unknown_{n}", _ANYTHING, UNSET) for n in range(len(names)))],
@@ -111,6 +112,11 @@ def _of_file(base: type[FeedRecord], first_ts: int, unknown: Iterable[str]) -> t
         module=__name__,
     )
     return cast("type[FeedRecord]", type_)
+
+
+def _last_moment(first_ts: int) -> float:
+    """The last double of the day that is a plausible time."""
+    return min(math.nextafter(first_ts + DAY_S, -math.inf), LATEST_TS)
 
 
 def _member(field: Field, stages: Any) -> tuple[str, Any] | tuple[str, Any, Any]:

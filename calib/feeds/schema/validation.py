@@ -15,17 +15,18 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from calib.feeds.schema.table import MAX_SYMBOL, Feed, Field, Type
+from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS, MAX_SYMBOL, Feed, Field, Type
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
+_UNITS: Final = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 
 
 class RejectReason(enum.StrEnum):
     """Why a line is rejected; where several apply, the first in this order stands."""
 
     BAD_JSON = "bad_json"
-    """No JSON text: cut, damaged, NUL bytes, invalid UTF-8, ``NaN``, a number that overflows a double."""
+    """Not JSON text: cut, damaged, NUL bytes, invalid UTF-8, ``NaN``, a number that overflows a double."""
     NOT_OBJECT = "not_object"
     MISSING_FIELD = "missing_field"
     """A required field that is absent or null."""
@@ -36,7 +37,7 @@ class RejectReason(enum.StrEnum):
     WRONG_DAY = "wrong_day"
     """The line's UTC day is not its file's."""
     DUPLICATE = "duplicate"
-    """A (symbol, trade_id) that the file already had."""
+    """A fill that the file already had: the same symbol, trade_id, side, price, qty and order_id."""
     PARTIAL_TAIL = "partial_tail"
     """The unfinished last line of the newest day: a writer may be in the middle of it."""
 
@@ -55,7 +56,7 @@ class Violation:
     field
         The first listed field, in the order of the table, that has this fault; empty where no field is to blame.
     what
-        One phrase for people, such as ``"5" is no number``.
+        One phrase for people, such as ``"5" is not a number``.
     """
 
     reason: RejectReason
@@ -91,14 +92,14 @@ def judge_line(feed: Feed, line: bytes) -> ValidationResult:
 
     >>> from calib.feeds.schema.table import FEEDS
     >>> judge_line(FEEDS["trades"], b'{"ts": 1735689600, "symbol": "X", "price": "5", "qty": 1, "side": "buy"}').fault
-    Violation(reason=<RejectReason.BAD_TYPE: 'bad_type'>, field='price', what='"5" is no number')
+    Violation(reason=<RejectReason.BAD_TYPE: 'bad_type'>, field='price', what='"5" is not a number')
     """
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return ValidationResult(None, Violation(RejectReason.BAD_JSON, "", str(error).split(": line 1 column")[0]))
     if not isinstance(value, dict):
-        return ValidationResult(None, Violation(RejectReason.NOT_OBJECT, "", f"a {_json_name(value)}, no object"))
+        return ValidationResult(None, Violation(RejectReason.NOT_OBJECT, "", f"a {_json_name(value)}, not an object"))
     listed = _names(feed)
     unknown = tuple(name for name in value if name not in listed)
     _restore_long_integers(feed, value, line)
@@ -143,11 +144,11 @@ _RANK: Final = {reason: rank for rank, reason in enumerate(RejectReason)}
 
 def _string(field: Field, value: Any) -> _Found | None:
     if not isinstance(value, str):
-        return RejectReason.BAD_TYPE, f"{show(value)} is no string"
+        return RejectReason.BAD_TYPE, f"{show(value)} is not a string"
     if not value.isascii() and not _is_utf8(value):
         return RejectReason.BAD_JSON, "holds a lone surrogate, which UTF-8 cannot carry"
     if field.choices and value not in field.choices:
-        return RejectReason.BAD_VALUE, f"{show(value)} is none of {', '.join(field.choices)}"
+        return RejectReason.BAD_VALUE, f"{show(value)}; expected {_either(field.choices)}"
     return _symbol(value) if field.symbol else None
 
 
@@ -170,13 +171,13 @@ def has_control(text: str) -> bool:
 
 def _number(field: Field, value: Any) -> _Found | None:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        return RejectReason.BAD_TYPE, f"{show(value)} is no number"
+        return RejectReason.BAD_TYPE, f"{show(value)} is not a number"
     return _bounds(field, value)
 
 
 def _integer(field: Field, value: Any) -> _Found | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        return RejectReason.BAD_TYPE, f"{show(value)} is no integer"
+        return RejectReason.BAD_TYPE, f"{show(value)} is not an integer"
     if not INT64_MIN <= value <= INT64_MAX:
         return RejectReason.BAD_VALUE, f"{show(value)} needs more than 64 bits"
     return _bounds(field, value)
@@ -185,36 +186,52 @@ def _integer(field: Field, value: Any) -> _Found | None:
 def _bounds(field: Field, value: float) -> _Found | None:
     if not _is_finite(value):
         return RejectReason.BAD_VALUE, f"{show(value)} is not finite"
+    if field.is_time:
+        return None if EARLIEST_TS <= value <= LATEST_TS else (RejectReason.BAD_VALUE, implausible_time(value))
     if field.gt is not None and not value > field.gt:
         return RejectReason.BAD_VALUE, f"{show(value)} is not > {field.gt:g}"
     if field.ge is not None and not value >= field.ge:
-        return RejectReason.BAD_VALUE, f"{show(value)} is not >= {field.ge:.12g}{_seconds_hint(field)}"
+        return RejectReason.BAD_VALUE, f"{show(value)} is not >= {field.ge:.12g}"
     if field.le is not None and not value <= field.le:
-        return RejectReason.BAD_VALUE, f"{show(value)} is not <= {field.le:.12g}{_seconds_hint(field)}"
+        return RejectReason.BAD_VALUE, f"{show(value)} is not <= {field.le:.12g}"
     return None
 
 
-def _seconds_hint(field: Field) -> str:
-    return ", not plausibly Unix seconds" if field.name == "ts" else ""
+def implausible_time(value: float) -> str:
+    """What a number is that is not plausibly Unix seconds.
+
+    >>> implausible_time(1735765201000), implausible_time(0)
+    ('1735765201000 looks like milliseconds', '0 is not plausibly Unix seconds')
+    """
+    for unit, per_second in _UNITS:
+        if EARLIEST_TS <= value / per_second <= LATEST_TS:
+            return f"{show(value)} looks like {unit}"
+    return f"{show(value)} is not plausibly Unix seconds"
+
+
+def _either(choices: tuple[str, ...]) -> str:
+    """``"buy" or "sell"``."""
+    quoted = [f'"{choice}"' for choice in choices]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
 
 def _boolean(field: Field, value: Any) -> _Found | None:
-    return None if isinstance(value, bool) else (RejectReason.BAD_TYPE, f"{show(value)} is no boolean")
+    return None if isinstance(value, bool) else (RejectReason.BAD_TYPE, f"{show(value)} is not a boolean")
 
 
 def _stages(field: Field, value: Any) -> _Found | None:
     if not isinstance(value, Mapping):
-        return RejectReason.BAD_TYPE, f"{show(value)} is no object"
+        return RejectReason.BAD_TYPE, f"{show(value)} is not an object"
     found: _Found | None = None
     for stage, duration in value.items():
         if not isinstance(stage, str):
-            return RejectReason.BAD_TYPE, f"stage {show(stage)} is no string"
+            return RejectReason.BAD_TYPE, f"stage {show(stage)} is not a string"
         if not stage.isascii() and not _is_utf8(stage):
             return RejectReason.BAD_JSON, "a stage name holds a lone surrogate, which UTF-8 cannot carry"
         if duration is None:
             continue
         if not isinstance(duration, int | float) or isinstance(duration, bool):
-            return RejectReason.BAD_TYPE, f"stage {show(stage)}: {show(duration)} is no number"
+            return RejectReason.BAD_TYPE, f"stage {show(stage)}: {show(duration)} is not a number"
         if found is None and not (_is_finite(duration) and duration >= 0):
             found = RejectReason.BAD_VALUE, f"stage {show(stage)}: {show(duration)} is not >= 0 and finite"
     return found
@@ -222,14 +239,14 @@ def _stages(field: Field, value: Any) -> _Found | None:
 
 def _levels(field: Field, value: Any) -> _Found | None:
     if not isinstance(value, list | tuple):
-        return RejectReason.BAD_TYPE, f"{show(value)} is no array"
+        return RejectReason.BAD_TYPE, f"{show(value)} is not an array"
     found: _Found | None = None
     for level in value:
         if not isinstance(level, list | tuple) or len(level) != 2:
-            return RejectReason.BAD_TYPE, f"level {show(level)} is no [price, qty]"
+            return RejectReason.BAD_TYPE, f"level {show(level)} is not [price, qty]"
         for number in level:
             if not isinstance(number, int | float) or isinstance(number, bool):
-                return RejectReason.BAD_TYPE, f"level {show(level)} holds no two numbers"
+                return RejectReason.BAD_TYPE, f"level {show(level)} does not hold two numbers"
         price, qty = level
         if found is None and not (_is_finite(price) and _is_finite(qty) and price > 0 and qty >= 0):
             found = RejectReason.BAD_VALUE, f"level {show(level)} is not price > 0 and qty >= 0"
@@ -299,7 +316,7 @@ def _names(feed: Feed) -> frozenset[str]:
 
 
 def _plain(feed: Feed, value: Mapping[str, Any]) -> dict[str, Any]:
-    """The listed, non-null fields in the order of the table, every number that is no integer field as a float."""
+    """The listed, non-null fields in the order of the table, every number that is not an integer field as a float."""
     return {
         field.name: _AS_READ[field.type](found) for field in feed.fields if (found := value.get(field.name)) is not None
     }

@@ -17,8 +17,8 @@ from msgspec import UNSET, Meta, UnsetType, ValidationError
 
 from calib.clock import Clock
 from calib.errors import BadRecord
-from calib.feeds.schema.table import EARLIEST_TS, Feed, Field, Presence, Type
-from calib.feeds.schema.validation import has_control, judge_record
+from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS, Feed, Field, Presence, Type
+from calib.feeds.schema.validation import has_control, implausible_time, judge_record
 
 DAY_S: Final = 86_400
 _DAY_US: Final = DAY_S * 1_000_000
@@ -78,7 +78,7 @@ class Encoder:
         line: dict[str, Any] = (self._shapes.get(shape) or self._shape(shape)).copy()
         line.update(record)
         # Whole microseconds: the quotient is the double nearest to the decimal that will be printed.
-        micros = int((self._clock.time() if row.ts is None else row.ts) * 1e6 + 0.5)
+        micros = int((self._now() if row.ts is None else row.ts) * 1e6 + 0.5)
         line["ts"] = micros / 1e6
         if self._stamped:
             line["ts_iso"] = self._iso(micros)
@@ -88,6 +88,19 @@ class Encoder:
             return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError:
             return micros // _DAY_US, self._dumped_wide(line, record)
+
+    def _now(self) -> float:
+        """The clock's time.
+
+        Raises
+        ------
+        BadRecord
+            Where it cannot be the time of now: a device without a clock starts at 1970.
+        """
+        now = self._clock.time()
+        if EARLIEST_TS <= now <= LATEST_TS:
+            return now
+        raise _refused(self._feed, "ts", f"the clock says {implausible_time(now)}", hint="Set the system's clock")
 
     def _dumped_wide(self, line: dict[str, Any], record: Mapping[str, Any]) -> bytes:
         """A line with whole numbers of more than 64 bits: where numbers are doubles they are taken."""

@@ -73,6 +73,7 @@ class BookFields(TypedDict):
     prev_update_id: NotRequired[int | None]
     bids: Sequence[Sequence[float]]
     asks: Sequence[Sequence[float]]
+    origin: NotRequired[Literal["requested", "pushed"] | None]
 
 
 class TradeFields(TypedDict):

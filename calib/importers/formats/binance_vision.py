@@ -7,14 +7,17 @@ record are the venue's. See docs/how-to/import-market-data.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from calib.errors import NotThisFormat
-from calib.importers.base import Advance, Imported, Rejected, unseen
-from calib.importers.table import BadCell, number, numbered_lines, price_above_0, whole_number
+from calib.importers.base import ROW_FAULTS, Advance, BadRow, Imported, ImportOption, Rejected, fault_of, unseen
+from calib.importers.binance import COINM, SPOT, USDM
+from calib.importers.cells import level_or_empty, price_above_0, whole_number, wrong_unit
+from calib.importers.contracts import is_coin_margined
+from calib.importers.lines import TOO_LONG, TextLine, text_lines
 
 _HINT: Final = "Give files named as Binance names them: SYMBOL-KIND-YYYY-MM[-DD], KIND aggTrades, trades or bookTicker"
 _NAME: Final = re.compile(r"(\w+)-(\w+)-\d{4}-\d{2}(?:-\d{2})?(?!\d)")
@@ -25,22 +28,27 @@ _UNITS: Final = {13: 1e3, 16: 1e6}
 class BinanceVision:
     """Trades or best prices of one market per file, with a header or without."""
 
-    name = "binance-vision"
+    name: ClassVar[str] = "binance-vision"
+    summary: ClassVar[str] = "Turn Binance's public trade and best-price files into trades and book feeds."
+    files: ClassVar[str] = "Files of Binance's public data, zip or csv, under their own names."
+    example: ClassVar[str] = "BTCUSDT-trades-2025-01-01.zip --out artifacts/edge/feeds"
+    options: ClassVar[tuple[ImportOption, ...]] = ()
+    hints: ClassVar[Mapping[str, str]] = {}
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        lines = numbered_lines(path, _HINT, advance)
-        line, text = next(lines, (1, ""))
+        lines = text_lines(path, _HINT, advance)
+        first = next(lines, TextLine(1, b"", False))
         symbol, name = _named(path)
         kind = _KINDS[name]
-        columns = text.count(",") + 1
-        header = text.replace("_", "").lower().startswith(kind.header)
-        if columns not in kind.columns or not (header or text[0].isdigit()):
-            raise NotThisFormat(f"does not begin as a {name} file does", where=f"{path}:{line}", hint=_HINT)
-        read = _Rows(symbol, kind, columns, f"{kind.columns[columns]} {name}")
+        columns = first.text.count(b",") + 1
+        header = first.text.replace(b"_", b"").lower().startswith(kind.header)
+        if columns not in kind.columns or not (header or first.text[:1].isdigit()):
+            raise NotThisFormat(f"does not begin as a {name} file does", where=f"{path}:{first.number}", hint=_HINT)
+        market = COINM if is_coin_margined(symbol) else kind.columns[columns]
+        read = _Rows(symbol, kind, columns, name, market)
         if not header:
-            yield read.row(line, text)
-        for line, text in lines:
-            yield read.row(line, text)
+            yield read.row(first)
+        yield from map(read.row, lines)
 
 
 def _named(path: Path) -> tuple[str, str]:
@@ -50,7 +58,7 @@ def _named(path: Path) -> tuple[str, str]:
     symbol, kind = match[1].upper(), match[2]
     if kind == "bookDepth":
         raise NotThisFormat(
-            "bookDepth is no book: it sums the depth within bands of some per cent about the mid, without prices",
+            "bookDepth is not a book: it sums the depth within bands of some per cent about the mid, without prices",
             where=str(path),
             hint="Give bookTicker for best prices; for whole books take another source",
         )
@@ -63,8 +71,8 @@ def _named(path: Path) -> tuple[str, str]:
 class _Kind:
     feed: str
     columns: dict[int, str]
-    """How many a row has -> the market that has so many."""
-    header: tuple[str, ...]
+    """Their number -> the market whose rows have that many."""
+    header: tuple[bytes, ...]
     """How the header may begin, in lower case without underscores."""
     record: Callable[[list[str]], dict[str, Any]]
 
@@ -75,16 +83,20 @@ class _Rows:
     kind: _Kind
     columns: int
     stream: str
+    market: str
 
-    def row(self, line: int, text: str) -> Imported | Rejected:
-        cells = text.split(",")
+    def row(self, line: TextLine) -> Imported | Rejected:
         try:
-            if len(cells) != self.columns:
-                raise BadCell("bad_csv", "")
-            record = {"symbol": self.symbol} | self.kind.record(cells)
-        except BadCell as bad:
-            return bad.rejected(line, text)
-        return Imported(self.kind.feed, record, line, self.stream)
+            if line.too_long:
+                raise TOO_LONG
+            if line.text.count(b",") + 1 != self.columns:
+                raise BadRow("bad_csv")
+            record = {"symbol": self.symbol} | self.kind.record(line.text.decode("utf-8", "replace").split(","))
+        except BadRow as bad:
+            return bad.rejected(line.number, line.text)
+        except ROW_FAULTS as error:
+            return fault_of(error).rejected(line.number, line.text)
+        return Imported(self.kind.feed, record, line.number, self.stream, self.market)
 
 
 def _agg_trade(cells: list[str]) -> dict[str, Any]:
@@ -100,7 +112,7 @@ def _trade(cells: list[str]) -> dict[str, Any]:
 def _trade_of(identity: str, id_field: str, price: str, qty: str, time: str, buyer_rested: str) -> dict[str, Any]:
     side = {"true": "sell", "false": "buy"}.get(buyer_rested.lower())
     if side is None:
-        raise BadCell("unknown_side", "is_buyer_maker")
+        raise BadRow("unknown_side", "is_buyer_maker")
     return _times(time, "time") | {
         "price": price_above_0(price, "price"),
         "qty": price_above_0(qty, "qty"),
@@ -114,21 +126,22 @@ def _best(cells: list[str]) -> dict[str, Any]:
     return _times(transaction_time, "transaction_time") | {
         "type": "snapshot",
         "update_id": whole_number(update_id, "update_id"),
-        "bids": [[price_above_0(bid, "best_bid_price"), number(bid_qty, "best_bid_qty")]],
-        "asks": [[price_above_0(ask, "best_ask_price"), number(ask_qty, "best_ask_qty")]],
+        "bids": level_or_empty(bid, "best_bid_price", bid_qty, "best_bid_qty"),
+        "asks": level_or_empty(ask, "best_ask_price", ask_qty, "best_ask_qty"),
+        "origin": "pushed",
     }
 
 
 def _times(text: str, field: str) -> dict[str, Any]:
     time = whole_number(text, field)
     if len(text) not in _UNITS:
-        raise BadCell("bad_value", field)
+        raise wrong_unit(text, field, "milliseconds or microseconds")
     seconds = time / _UNITS[len(text)]
     return {"ts": seconds, "ts_exchange": seconds}
 
 
 _KINDS: Final = {
-    "aggTrades": _Kind("trades", {8: "spot", 7: "futures"}, ("aggtradeid",), _agg_trade),
-    "trades": _Kind("trades", {7: "spot", 6: "futures"}, ("id,", "tradeid"), _trade),
-    "bookTicker": _Kind("book", {7: "futures"}, ("updateid",), _best),
+    "aggTrades": _Kind("trades", {8: SPOT, 7: USDM}, (b"aggtradeid",), _agg_trade),
+    "trades": _Kind("trades", {7: SPOT, 6: USDM}, (b"id,", b"tradeid"), _trade),
+    "bookTicker": _Kind("book", {7: USDM}, (b"updateid",), _best),
 }

@@ -8,22 +8,32 @@ feed: they are left out, counted as ``no_feed``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from calib.errors import NotThisFormat
-from calib.importers.base import Advance, Imported, Rejected, unseen
-from calib.importers.binance import BadMessage, BinanceMessages
-from calib.importers.lines import text_lines
+from calib.errors import NotThisFormat, TruncatedInput
+from calib.importers.base import Advance, BadRow, Imported, ImportOption, Rejected, unseen
+from calib.importers.binance import BinanceMessages, Scan
+from calib.importers.cells import UNITS
+from calib.importers.lines import TOO_LONG, text_lines
 
 _HINT: Final = "Give the collector's files, plain or .gz: <name>_YYYYMMDD.gz"
 _STAMP: Final = re.compile(rb"(\d{16}|\d{19}) +(\{.*)", re.DOTALL)
-_NAME: Final = re.compile(r"([A-Za-z0-9]+)_\d{8}(?!\d)")
+_OTHER_UNIT: Final = re.compile(rb"(\d{10,19})(\.\d+)?[ :,]+\{")
+_NAME: Final = re.compile(r"(.+?)_\d{8}(?!\d)")
+SYMBOL_OPTION: Final = ImportOption(
+    "--symbol", "Symbol of snapshots that name none [from the file's name, else the stream's only one].", "SYM"
+)
 
 
 def symbol_of(path: Path) -> str | None:
-    """``BTCUSDT`` of ``btcusdt_20240808.gz``: hftbacktest's way to name a file of one market and day."""
+    """The market by a file's name: hftbacktest's way to name a file of one market and day.
+
+    >>> symbol_of(Path("btcusdt_20240808.gz")), symbol_of(Path("ethusd_perp_20240808.gz")), symbol_of(Path("x.gz"))
+    ('BTCUSDT', 'ETHUSD_PERP', None)
+    """
     named = _NAME.match(path.name)
     return named[1].upper() if named else None
 
@@ -31,26 +41,73 @@ def symbol_of(path: Path) -> str | None:
 class HftbacktestCollector:
     """Book and trades of one market per file.
 
-    A file that holds both plain and aggregated trades shows each trade twice: the kind that comes first is taken, the
-    other counted as ``second_trade_stream``. A snapshot that repeats the one before it is a ``duplicate``.
+    A snapshot that repeats the one before it is a ``duplicate``.
+
+    Parameters
+    ----------
+    symbol
+        Symbol of snapshots that name none; None to take it from the file's name, where the stream names that symbol
+        too, else the only symbol that the stream names.
     """
 
-    name = "hftbacktest-collector"
+    name: ClassVar[str] = "hftbacktest-collector"
+    summary: ClassVar[str] = (
+        "Turn the recordings of hftbacktest's collector into book and trades feeds, one file per UTC day."
+    )
+    files: ClassVar[str] = "The collector's files, plain or .gz."
+    example: ClassVar[str] = "btcusdt_20240808.gz --out artifacts/edge/feeds"
+    options: ClassVar[tuple[ImportOption, ...]] = (SYMBOL_OPTION,)
+    hints: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, symbol: str | None = None) -> None:
+        self._symbol = symbol
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        messages, symbol = BinanceMessages(), symbol_of(path)
-        for line, text in text_lines(path, _HINT, advance):
-            match = _STAMP.fullmatch(text)
-            if match is None and line == 1:
-                raise NotThisFormat(
-                    "does not begin with a receive time and the exchange's JSON", where=f"{path}:1", hint=_HINT
-                )
+        with closing(_texts(path)) as texts:
+            scan = Scan.of(texts)
+        if scan.foreign and not scan.known:
+            raise NotThisFormat(
+                f"is a recording of {scan.foreign}, and this importer reads Binance's messages",
+                where=str(path),
+                hint=_HINT,
+            )
+        messages = BinanceMessages(scan, named=self._symbol, file_symbol=symbol_of(path), where=str(path))
+        for line, text, too_long in text_lines(path, _HINT, advance):
             try:
+                if too_long:
+                    raise TOO_LONG
+                match = _STAMP.fullmatch(text)
                 if match is None:
-                    raise BadMessage("bad_line", "")
+                    raise BadRow("bad_line")
                 ts = int(match[1]) / (1e6 if len(match[1]) == 16 else 1e9)
-                kind, record = messages.record(match[2], ts, symbol)
-            except BadMessage as bad:
-                yield Rejected(line, bad.reason, bad.field, text[:500].decode("utf-8", "replace"), bad.damaged)
+                kind, record, stream, market = messages.record(match[2], ts)
+            except BadRow as bad:
+                yield bad.rejected(line, text)
             else:
-                yield Imported(kind, record, line)
+                yield Imported(kind, record, line, stream, market)
+
+
+def _texts(path: Path) -> Generator[bytes]:
+    """The messages without their stamps.
+
+    Raises
+    ------
+    NotThisFormat
+        Where the first line is not of this format.
+    """
+    try:
+        for line, text, _ in text_lines(path, _HINT):
+            match = _STAMP.fullmatch(text)
+            if match is not None:
+                yield match[2]
+            elif line == 1:
+                raise NotThisFormat(_first_line(text), where=f"{path}:1", hint=_HINT)
+    except TruncatedInput:
+        return  # the reading itself speaks of it, at its line
+
+
+def _first_line(text: bytes) -> str:
+    if (other := _OTHER_UNIT.match(text)) is not None:
+        unit = "seconds" if other[2] else UNITS.get(len(other[1]), f"{len(other[1])} digits")
+        return f"the receive times look like {unit}; expected nanoseconds (19 digits) or microseconds (16)"
+    return "does not begin with a receive time and the exchange's JSON"

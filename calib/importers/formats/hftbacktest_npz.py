@@ -11,14 +11,15 @@ Rows that follow each other with the same two times, to the microsecond, came in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from calib.errors import UsageError
 from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS
-from calib.importers.base import Advance, Imported, Rejected, unseen
+from calib.importers.base import Advance, Imported, ImportOption, Rejected, unseen
+from calib.importers.cells import MAX_LEVELS
 from calib.importers.formats.hftbacktest_collector import symbol_of
 from calib.importers.npz import ROWS, NpzArray
 
@@ -58,9 +59,9 @@ class HftbacktestNpz:
     """Book and trades of one market per file.
 
     The files number nothing, so the records get update ids of our own: the first is the receive time of the first row
-    in microseconds, each record's is one higher. Where a change of the book is lost, an id is left out, so that whoever
-    follows the ids sees a gap there and waits for the next snapshot instead of going on with a wrong book. Between two
-    files there is such a gap too: neither says whether anything is missing between them.
+    in microseconds, each record's is one higher. Where a change of the book is lost, an id is left out, so that a
+    reader of the ids sees a gap there and waits for the next snapshot instead of going on with a wrong book. Between
+    two files there is such a gap too: neither says whether anything is missing between them.
 
     Parameters
     ----------
@@ -68,7 +69,14 @@ class HftbacktestNpz:
         The market of every file; None to take it from the file's name, ``btcusdt_20240808.npz``.
     """
 
-    name = "hftbacktest-npz"
+    name: ClassVar[str] = "hftbacktest-npz"
+    summary: ClassVar[str] = "Turn hftbacktest's data files into book and trades feeds, one file per UTC day."
+    files: ClassVar[str] = "hftbacktest's .npz files of one market."
+    example: ClassVar[str] = "btcusdt_20240808.npz --out artifacts/edge/feeds"
+    options: ClassVar[tuple[ImportOption, ...]] = (
+        ImportOption("--symbol", "The market of the files [from each file's name].", "SYM"),
+    )
+    hints: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, symbol: str | None = None) -> None:
         self._symbol = symbol
@@ -188,7 +196,7 @@ class _Book:
                 yield Imported("trades", self._trade(row), row.number)
             else:
                 key = (row.event != _DEPTH, row.local_ts, row.exch_ts)
-                if self._open is None or self._open.key != key:
+                if self._open is None or self._open.key != key or self._clears_again(self._open, row):
                     yield from self.end()
                     self._open = _Message(key, row.number)
                 self._level(self._open, row)
@@ -221,10 +229,24 @@ class _Book:
         if len(self._open.rejects) >= ROWS:
             yield from self.end()
 
-    def _level(self, message: _Message, row: Row) -> None:
+    @staticmethod
+    def _clears_again(message: _Message, row: Row) -> bool:
+        """Whether a side is cleared that this snapshot has filled already: a second snapshot of the same moment."""
         if row.event != _CLEAR:
-            levels = message.bids if row.side > 0 else message.asks
-            levels[row.price] = row.qty
+            return False
+        filled = [
+            levels for levels, side in ((message.bids, 1), (message.asks, -1)) if levels and row.side in (0, side)
+        ]
+        return bool(filled)
+
+    def _level(self, message: _Message, row: Row) -> None:
+        if row.event == _CLEAR:
+            return
+        if len(message.bids) + len(message.asks) >= MAX_LEVELS:
+            message.whole = False
+            return
+        levels = message.bids if row.side > 0 else message.asks
+        levels[row.price] = row.qty
 
     def _record(self, message: _Message) -> dict[str, Any]:
         snapshot, local_ts, exch_ts = message.key
@@ -240,6 +262,7 @@ class _Book:
             "update_id": update_id,
             "bids": [[price, message.bids[price]] for price in sorted(message.bids, reverse=True)],
             "asks": [[price, message.asks[price]] for price in sorted(message.asks)],
+            **({"origin": "pushed"} if snapshot else {}),
         }
 
     def _trade(self, row: Row) -> dict[str, Any]:

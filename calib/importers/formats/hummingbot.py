@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
-from calib.errors import NotThisFormat, UnreadableInput
-from calib.importers.base import Advance, Imported, Rejected, unseen
-from calib.importers.opened import opened
+from calib.errors import NotThisFormat
+from calib.importers.base import ROW_FAULTS, Advance, BadRow, Imported, ImportOption, Rejected, fault_of, unseen
+from calib.importers.cells import wrong_unit
+from calib.importers.lines import TOO_LONG, TextLine, text_lines
 
 LimitAs = Literal["maker", "taker", "reject"]
 _NEW: Final = (
@@ -20,21 +20,19 @@ _NEW: Final = (
     "price", "amount", "trade_fee",
 )  # fmt: skip
 _OLD: Final = {
-    "Exchange Trade ID": "exchange_trade_id", "Market": "symbol", "Base": "base_asset", "Quote": "quote_asset",
-    "Timestamp": "timestamp", "Order ID": "order_id", "Trade": "trade_type", "Type": "order_type", "Price": "price",
-    "Amount": "amount", "Fee": "trade_fee", "Trade Fee": "trade_fee",
+    "Exchange Trade ID": "exchange_trade_id", "Exchange": "market", "Market": "symbol", "Base": "base_asset",
+    "Quote": "quote_asset", "Timestamp": "timestamp", "Order ID": "order_id", "Trade": "trade_type",
+    "Type": "order_type", "Price": "price", "Amount": "amount", "Fee": "trade_fee", "Trade Fee": "trade_fee",
 }  # fmt: skip
 """The names of the older header, under which the exchange's name stands as ``Exchange``."""
-_LIQUIDITY: Final = {"LIMIT_MAKER": "maker", "MARKET": "taker"}
+_LIQUIDITY: Final = {"LIMIT_MAKER": "maker", "MARKET": "taker", "AMM_SWAP": "taker"}
+"""A swap takes what a pool offers."""
+_NOT_A_FILL: Final = ("AMM_ADD", "AMM_REMOVE", "RANGE")
+"""Liquidity given to a pool or taken back: nothing was traded."""
+_HINT: Final = "Give Hummingbot's trades_*.csv files"
 _BPS: Final = 10_000
-
-
-class _Bad(Exception):
-    """A cell that cannot be read."""
-
-    def __init__(self, reason: str, field: str, damaged: bool = True) -> None:
-        super().__init__(reason)
-        self.reason, self.field, self.damaged = reason, field, damaged
+_EARLIEST_MS: Final = 946_684_800_000
+_LATEST_MS: Final = 4_102_444_800_000
 
 
 class HummingbotTrades:
@@ -47,44 +45,60 @@ class HummingbotTrades:
         counts its fills as rejects, the others take them all for the one or the other.
     """
 
-    name = "hummingbot"
+    name: ClassVar[str] = "hummingbot"
+    summary: ClassVar[str] = "Turn Hummingbot's trade files into a fills feed, one file per UTC day."
+    files: ClassVar[str] = "Hummingbot's trades_*.csv files."
+    example: ClassVar[str] = "trades_*.csv --out artifacts/edge/feeds --limit-as taker"
+    options: ClassVar[tuple[ImportOption, ...]] = (
+        ImportOption(
+            "--limit-as",
+            "What a plain LIMIT order was; the file does not say [reject].",
+            choices=("maker", "taker", "reject"),
+            setting="import.limit_as",
+        ),
+    )
+    hints: ClassVar[Mapping[str, str]] = {
+        "unknown_liquidity": "a plain LIMIT order may have rested or crossed, say which with --limit-as"
+    }
 
     def __init__(self, limit_as: LimitAs = "reject") -> None:
         self._liquidity = _LIQUIDITY if limit_as == "reject" else {**_LIQUIDITY, "LIMIT": limit_as}
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        try:
-            raw = opened(path, advance)
-        except OSError as error:
-            hint = "Give Hummingbot's trades_*.csv files"
-            raise UnreadableInput(f"cannot be opened: {error.strerror}", where=str(path), hint=hint) from error
-        with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="") as handle:
-            rows = csv.reader(handle)
-            names = _header(rows, path)
-            yield from self._rows(rows, names)
+        lines = _Lines(text_lines(path, _HINT, advance))
+        rows = csv.reader(lines)
+        names = _header(rows, path)
+        yield from self._rows(rows, names, lines)
 
-    def _rows(self, rows: Any, names: list[str]) -> Iterator[Imported | Rejected]:
+    def _rows(self, rows: Any, names: list[str], lines: _Lines) -> Iterator[Imported | Rejected]:
         while True:
-            line = rows.line_num + 1
+            lines.begin_row()
             try:
                 cells = next(rows)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Rejected(line, "bad_csv", "", str(error))
+                yield Rejected(lines.begun, "bad_csv", "", str(error))
                 continue
             if not cells:
                 continue
-            text = ",".join(cells)[:500]
-            if len(cells) != len(names):
-                yield Rejected(line, "bad_csv", "", text)
-                continue
+            text = ",".join(cells[: len(names)])[:500]
             try:
-                yield Imported("fills", self._fill(dict(zip(names, cells, strict=True))), line)
-            except _Bad as bad:
-                yield Rejected(line, bad.reason, bad.field, text, bad.damaged)
+                if lines.too_long:
+                    raise TOO_LONG
+                if len(cells) != len(names):
+                    raise BadRow("bad_csv")
+                row = dict(zip(names, cells, strict=True))
+                yield Imported("fills", self._fill(row), lines.begun, market=row.get("market", "").strip())
+            except BadRow as bad:
+                yield bad.rejected(lines.begun, text)
+            except ROW_FAULTS as error:
+                yield fault_of(error).rejected(lines.begun, text)
 
     def _fill(self, row: dict[str, str]) -> dict[str, Any]:
+        kind = _word(row, "order_type")
+        if kind in _NOT_A_FILL or _word(row, "trade_type") in _NOT_A_FILL:
+            raise BadRow("no_feed", "order_type", damaged=False, what=f"{kind} is not a trade")
         price, qty = _number(row, "price"), _number(row, "amount")
         record: dict[str, Any] = {
             "ts": _seconds(row),
@@ -92,19 +106,44 @@ class HummingbotTrades:
             "side": _side(row),
             "price": float(price),
             "qty": float(qty),
-            "liquidity": self._rested(row),
+            "liquidity": self._rested(kind),
         }
         fee_bps = _fee_bps(row, price, qty)
         optional = {"fee_bps": fee_bps, "trade_id": row["exchange_trade_id"], "order_id": row["order_id"]}
         return record | {name: value for name, value in optional.items() if value not in (None, "")}
 
-    def _rested(self, row: dict[str, str]) -> str:
-        kind = _word(row, "order_type")
-        if kind not in self._liquidity:
-            if kind == "LIMIT":
-                raise _Bad("unknown_liquidity", "order_type", damaged=False)
-            raise _Bad("bad_value", "order_type")
-        return self._liquidity[kind]
+    def _rested(self, kind: str) -> str:
+        if kind in self._liquidity:
+            return self._liquidity[kind]
+        if kind.replace("_", "").isalpha():  # a whole row, of a kind that does not say whether it rested
+            reason = "unknown_liquidity" if kind == "LIMIT" else "unknown_order_type"
+            raise BadRow(reason, "order_type", damaged=False, what=f"order type {kind[:40]}")
+        raise BadRow("bad_value", "order_type")
+
+
+class _Lines:
+    """The lines for the csv reader, and which of them its present row began with."""
+
+    def __init__(self, lines: Iterator[TextLine]) -> None:
+        self._lines = lines
+        self._first = True
+        self.begun = 0
+        self.too_long = False
+
+    def begin_row(self) -> None:
+        """The next line begins a row."""
+        self._first, self.too_long = True, False
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        number, text, too_long = next(self._lines)
+        if self._first:
+            self._first, self.begun = False, number
+        self.too_long |= too_long
+        shown = text.decode("utf-8", "surrogateescape")
+        return shown.replace('"', "") if too_long else shown
 
 
 def _header(rows: Any, path: Path) -> list[str]:
@@ -115,8 +154,8 @@ def _header(rows: Any, path: Path) -> list[str]:
     names = [_OLD.get(name, name) for name in first] if "Config File" in first else first
     missing = [name for name in _NEW if name not in names]
     if missing:
-        what = f"is no Hummingbot trade file: its header lacks {', '.join(missing)}"
-        raise NotThisFormat(what, where=f"{path}:1", hint="Give Hummingbot's trades_*.csv files")
+        what = f"is not a Hummingbot trade file: its header lacks {', '.join(missing)}"
+        raise NotThisFormat(what, where=f"{path}:1", hint=_HINT)
     return names
 
 
@@ -128,7 +167,7 @@ def _word(row: dict[str, str], name: str) -> str:
 def _side(row: dict[str, str]) -> str:
     side = _word(row, "trade_type").lower()
     if side not in ("buy", "sell"):
-        raise _Bad("bad_value", "trade_type")
+        raise BadRow("bad_value", "trade_type")
     return side
 
 
@@ -136,20 +175,21 @@ def _number(row: dict[str, str], name: str) -> Decimal:
     try:
         number = Decimal(row[name].strip())
     except InvalidOperation:
-        raise _Bad("bad_type", name) from None
+        raise BadRow("bad_type", name) from None
     if not number.is_finite() or number <= 0:
-        raise _Bad("bad_value", name)
+        raise BadRow("bad_value", name)
     return number
 
 
 def _seconds(row: dict[str, str]) -> float:
     """Unix seconds of Hummingbot's milliseconds, which older versions wrote with a fraction."""
+    text = row["timestamp"].strip()
     try:
-        ms = Decimal(row["timestamp"].strip())
+        ms = Decimal(text)
     except InvalidOperation:
-        raise _Bad("bad_type", "timestamp") from None
-    if not ms.is_finite() or not 946_684_800_000 <= ms < 4_102_444_800_000:
-        raise _Bad("bad_value", "timestamp")
+        raise BadRow("bad_type", "timestamp") from None
+    if not ms.is_finite() or not _EARLIEST_MS <= ms < _LATEST_MS:
+        raise wrong_unit(text.partition(".")[0], "timestamp", "milliseconds")
     return float(ms / 1000)
 
 
@@ -166,15 +206,6 @@ def _fee_bps(row: dict[str, str], price: Decimal, qty: Decimal) -> float | None:
             token = str(flat["token"] if "token" in flat else flat["asset"]).upper()
             whole = {row["quote_asset"].upper(): price * qty, row["base_asset"].upper(): qty}[token]
             total += Decimal(str(flat["amount"])) / whole
-    except (
-        ValueError,
-        SyntaxError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        InvalidOperation,
-        MemoryError,
-        RecursionError,
-    ):
+        return round(float(total * _BPS), 9) if total.is_finite() else None
+    except (*ROW_FAULTS, SyntaxError, MemoryError):
         return None
-    return round(float(total * _BPS), 9) if total.is_finite() else None

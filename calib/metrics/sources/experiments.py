@@ -30,6 +30,9 @@ class Rollout(Protocol):
 
     progress: Any
 
+    @property
+    def rollback(self) -> Any: ...
+
 
 def read_experiment(harness: Experiment, out: Samples) -> None:
     """Report the experiment's state, gate by gate."""
@@ -57,7 +60,7 @@ def read_rollout(canary: Rollout, out: Samples) -> None:
     """Report how far the canary is."""
     progress = canary.progress
     out.add("mm_canary_step", progress.step)
-    rolled_back = progress.rollback is not None
+    rolled_back = canary.rollback is not None
     out.add("mm_canary_symbols", 0 if rolled_back else len(progress.enabled))
     out.add("mm_canary_rolled_back", float(rolled_back))
 
@@ -65,4 +68,4 @@ def read_rollout(canary: Rollout, out: Samples) -> None:
 HARNESS: Final = MetricSource(
     "harness", ("mode", "engine", "settings", "rollback", "state", "rollbacks"), read_experiment
 )
-CANARY: Final = MetricSource("canary", ("progress",), read_rollout)
+CANARY: Final = MetricSource("canary", ("progress", "rollback"), read_rollout)

@@ -286,11 +286,11 @@ def test_the_first_of_a_repeated_trade_stands_by_symbol_and_among_valid_lines_on
         line("fills", trade_id="a", ts=TS + 90_000),
         line("fills", trade_id="a", price=1),
         line("fills", trade_id="a", symbol="X", price=2),
-        line("fills", trade_id="a", price=3),
+        line("fills", trade_id="a", price=1),
         line("fills", trade_id=None, price=4),
         line("fills", trade_id=None, price=5),
         line("fills", trade_id="", price=6),
-        line("fills", trade_id="", price=7),
+        line("fills", trade_id="", price=6),
     )
     pairs, stats, _ = read_all(make(tmp_path, content), tmp_path)
     assert [record.price for _, record in pairs] == [1, 2, 4, 5, 6]
@@ -454,7 +454,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def _hostile(count: int) -> bytes:
-    again = line("fills", trade_id="id-0", symbol="S0")
+    again = line("fills", trade_id="id-0", symbol="S0", price=1)
     bad = [b"garbage", b"[]", line("fills", price="1"), b"", line("fills", ts=TS - 5), again]
     entries: list[bytes] = []
     for n in range(count):
@@ -560,19 +560,21 @@ def test_blocks_are_the_records_in_their_order_and_none_is_empty(tmp_path: Path)
 # Long lines
 
 
-def test_a_line_of_100_mb(tmp_path: Path) -> None:
-    huge = 100 << 20
+def test_lines_up_to_the_limit_are_read_and_one_past_it_is_a_reject(tmp_path: Path) -> None:
+    huge = (16 << 20) - 1000
     file = tmp_path / "fills_20250101.jsonl"
     with file.open("wb") as handle:
         handle.write(GOOD + b"\n")
         handle.write(b"x" * huge + b"\n")
         handle.write(GOOD[:-1] + b', "note": "' + b"y" * huge + b'"}\n')
+        handle.write(GOOD[:-1] + b', "note": "' + b"y" * (16 << 20) + b'"}\n')
         handle.write(GOOD)
     pairs, stats, rejects = read_all(DayFile.of(file), tmp_path)  # type: ignore[arg-type]  # its name is right
-    assert [number for number, _ in pairs] == [1, 3, 4]
-    assert stats.rejected == {"bad_json": 1}
+    assert [number for number, _ in pairs] == [1, 3, 5]
+    assert stats.rejected == {"bad_json": 2}
     assert stats.unknown_fields == ("note",)
-    assert len(rejects) < 1000
+    assert len(rejects) < 2000
+    assert json.loads(rejects.splitlines()[1])["text"].startswith("longer than 16 MiB: {")
 
 
 def test_a_line_past_the_limit_is_a_reject_and_its_neighbours_are_read(tmp_path: Path) -> None:
@@ -584,4 +586,4 @@ def test_a_line_past_the_limit_is_a_reject_and_its_neighbours_are_read(tmp_path:
             bad = content.count(b"zzz" * 33_000)
             assert stats.rejected == {"bad_json": bad}
             assert stats.lines == content.count(b"{")
-            assert json.loads(rejects.splitlines()[0])["text"] == long[:500].decode()
+            assert json.loads(rejects.splitlines()[0])["text"] == f"longer than 16 MiB: {long.decode()}"[:500]

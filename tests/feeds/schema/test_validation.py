@@ -186,4 +186,4 @@ def test_messages_do_not_repeat_a_huge_value() -> None:
 def test_ts_in_milliseconds_says_so() -> None:
     fault = judge_record(FEEDS["fills"], json.loads(line("fills", ts=TS * 1000)))
     assert fault is not None
-    assert "not plausibly Unix seconds" in fault.what
+    assert "looks like milliseconds" in fault.what

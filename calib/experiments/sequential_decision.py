@@ -1,4 +1,4 @@
-"""The sound decision: anytime-valid tests on blocks, the error rate split over the gates."""
+"""The sequential decision: anytime-valid tests on blocks, the error rate split over the gates."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from calib.experiments.gates import Gate
     from calib.experiments.settings import ABSettings
 
+SAMPLE_RATIO = "sample_ratio"
+"""Name of the sample-ratio check where it acts like a gate."""
 MIN_DEADLINE_BLOCK_S = 60.0
 """On shorter blocks a burst of late ticks breaks the conditional mean that the bounded-mean test rests on."""
 
 
 def plan_of(gate: Gate, settings: ABSettings) -> SwitchbackPlan:
     """What is fixed of a gate's switchback test before its first block."""
-    return _plan(gate.sound_margin, gate.channel, settings)
+    return _plan(gate.block_margin, gate.channel, settings)
 
 
 def _plan(margin: float, channel: str, settings: ABSettings) -> SwitchbackPlan:
@@ -29,7 +31,7 @@ def _plan(margin: float, channel: str, settings: ABSettings) -> SwitchbackPlan:
     return SwitchbackPlan(alpha, margin, settings.warmup_blocks, horizon, floor=SCALE_FLOOR[channel])
 
 
-class SoundDecision:
+class SequentialDecision:
     """The tests of every gate, fed block by block.
 
     Parameters
@@ -87,7 +89,7 @@ class SoundDecision:
             seen = observe(block, self.symbols, gate.channel)
             test = self.tests[gate.name]
             test.grow(len(self.symbols))
-            d = float(test.update(seen.sums, seen.counts, seen.is_b))
+            d = float(test.update(gate.worse * seen.sums, seen.counts, seen.is_b))
             if d == d:
                 self.last_block[gate.name] = block.index
                 self.last_difference[gate.name] = d
@@ -105,8 +107,22 @@ class SoundDecision:
     def judge(self, now: float) -> Verdict:
         """The verdict after the blocks taken so far."""
         if not self.switchback:
-            return Verdict("sound", tuple(self.persistent.judge(gate) for gate in self.gates))
-        return Verdict("sound", tuple(self._judge(gate, now) for gate in self.gates))
+            return Verdict("sequential", tuple(self.persistent.judge(gate) for gate in self.gates))
+        return Verdict("sequential", tuple(self._judge(gate, now) for gate in self.gates), self._judge_ratio())
+
+    def _judge_ratio(self) -> GateVerdict | None:
+        """The sample-ratio check as a gate of its own, once it is shown that B lacks data; None before."""
+        ratio = self.sample_ratio
+        if self.settings.srm_policy != "rollback" or not (ratio.shown and ratio.b_lacks):
+            return None
+        evidence = {
+            "units_a": ratio.a,
+            "units_b": ratio.b,
+            "expected_b": ratio.expected_b,
+            "p": ratio.anytime_p,
+            "why": "B has fewer units with data than it was assigned",
+        }
+        return GateVerdict(SAMPLE_RATIO, State.VIOLATING, True, evidence)
 
     def _judge(self, gate: Gate, now: float) -> GateVerdict:
         test, limit = self.tests[gate.name], self.limits.get(gate.name)
@@ -116,8 +132,8 @@ class SoundDecision:
             "p": float(test.p_value),
             "alpha": self.alpha,
             "blocks": int(test.count),
-            "margin": gate.sound_margin,
-            "effect": finite(float(test.total / test.count)) if test.count else None,
+            "margin": gate.block_margin,
+            "effect": finite(gate.worse * float(test.total / test.count)) if test.count else None,
             "why": why,
         }
         if limit is not None:
@@ -125,10 +141,13 @@ class SoundDecision:
         return GateVerdict(gate.name, state, state is State.VIOLATING, evidence)
 
     def _state(self, gate: Gate, rejected: bool, now: float) -> tuple[State, str]:
-        if self.sample_ratio.mismatch:
-            return State.INCONCLUSIVE, "sample-ratio mismatch: the units with data are not split as assigned"
-        if rejected:
+        mismatch = "sample-ratio mismatch: the units with data are not split as assigned"
+        if rejected and not self.sample_ratio.mismatch:
             return State.VIOLATING, "the e-process reached 1 / alpha"
+        if rejected and self.settings.srm_policy == "rollback":
+            return State.VIOLATING, f"the e-process reached 1 / alpha; {mismatch}"
+        if self.sample_ratio.mismatch:
+            return State.INCONCLUSIVE, mismatch
         if gate.limit is not None and self.settings.block_s < MIN_DEADLINE_BLOCK_S:
             return State.INCONCLUSIVE, "blocks shorter than 60 s: bursts would break the test of the limit"
         last = self.last_block.get(gate.name)
@@ -154,9 +173,13 @@ class SoundDecision:
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.symbols = list(state["symbols"])
+        if len(set(self.symbols)) != len(self.symbols):
+            raise ValueError("a symbol stands there twice")
         for part, tests in (("tests", self.tests), ("effects", self.effects)):
             for name, test in tests.items():
                 test.load_state(state[part][name])
+                if test.baseline.total.shape[-1] > len(self.symbols):
+                    raise ValueError(f"{part}.{name} has figures of more symbols than there are")
         for name, limit in self.limits.items():
             limit.load_state(state["limits"][name])
         self.persistent.load_state(state["persistent"])

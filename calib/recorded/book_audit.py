@@ -7,15 +7,17 @@ that may reach back to them.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from calib.market.book.book_side import Change
 from calib.market.book.order_book import OrderBook
 from calib.market.stream.sequence import NO_PREVIOUS, RULES, Ids, SequenceState, SequenceVerdict
+from calib.recorded.repeated_deltas import BEHIND, RepeatedDeltas
+from calib.recorded.sequence_detection import EVERY, is_pushed
 
-HELD: Final = 512
+HELD: Final = 4096
 """Deltas kept per symbol while no snapshot stands; a snapshot that is older than these is too late."""
 
 TROUBLES: Final = ("gaps", "rewinds", "duplicates", "restarts", "crossed", "before_snapshot", "late_snapshots")
@@ -42,6 +44,8 @@ class Message(Protocol):
     def update_id(self) -> int | None: ...
     @property
     def prev_update_id(self) -> int | None: ...
+    @property
+    def origin(self) -> str | None: ...
     @property
     def bids(self) -> Sequence[Change]: ...
     @property
@@ -77,13 +81,28 @@ class BookFacts:
     troubles: dict[str, int]
     first_line: dict[str, int]
 
+    @property
+    def lines(self) -> int:
+        """Snapshots and deltas together."""
+        return self.snapshots + self.deltas
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines after which the book was not known, or crossed."""
+        return min(self.unverified + self.troubles.get("crossed", 0), self.lines)
+
 
 class BookAudit:
     """Judges the lines of book files in order; what stands at a file's end goes on in the next.
 
+    Parameters
+    ----------
+    with_deltas
+        The symbols that have deltas in what is read: it decides what a snapshot without ``origin`` is.
+
     >>> from types import SimpleNamespace
     >>> def delta(first, last):
-    ...     ids = {"first_update_id": first, "update_id": last, "prev_update_id": None}
+    ...     ids = {"first_update_id": first, "update_id": last, "prev_update_id": None, "origin": None}
     ...     return SimpleNamespace(symbol="A", type="delta", bids=[(9, 1)], asks=[], **ids)
     >>> audit = BookAudit()
     >>> for line, message in enumerate([delta(1, 4), delta(5, 6), delta(9, 9)], 1):
@@ -93,14 +112,15 @@ class BookAudit:
     ({'range': 3}, {'gaps': 1, 'before_snapshot': 3}, 3)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, with_deltas: Container[str] = EVERY) -> None:
         self._symbols: dict[str, _Symbol] = {}
+        self._with_deltas = with_deltas
 
     def see(self, line: int, message: Message) -> None:
         """The next line; one symbol's messages in the order in which they were received."""
         found = self._symbols.get(message.symbol)
         if found is None:
-            found = self._symbols[message.symbol] = _Symbol(message.symbol)
+            found = self._symbols[message.symbol] = _Symbol(message.symbol, self._with_deltas)
         found.see(line, message)
 
     def finish_file(self) -> tuple[BookFacts, ...]:
@@ -131,14 +151,15 @@ class _Counts:
 class _Symbol:
     """One symbol: where its deltas stand (``chain``), and where its book does (``at``, None out of sync)."""
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, with_deltas: Container[str]) -> None:
         self.book = OrderBook(symbol)
+        self.with_deltas = with_deltas
+        self.repeats = RepeatedDeltas()
         self.counts = _Counts()
         self.synced = False
         self.begun = False  # whether a snapshot ever came
         self.at: SequenceState | None = None
         self.chain: int | None = None
-        self.behind: int | None = None  # the last id of a line that lay behind the chain
         self.late: Any = None  # a snapshot behind the book: the venue's numbering may have begun anew with it
         self.covered = False  # whether the snapshot that awaits its bridge began another session already
         self.held: deque[_Held] = deque(maxlen=HELD)
@@ -182,6 +203,8 @@ class _Symbol:
         update_id = message.update_id
         if update_id is None:
             self._install(line, message, None)
+        elif is_pushed(message, self.with_deltas):
+            self._pushed(line, message, update_id)
         elif self.synced:
             last = update_id if self.at is None else self.at.last_id
             if update_id < last:
@@ -190,6 +213,14 @@ class _Symbol:
                 self._install(line, message, SequenceState(update_id, update_id == last and self.chain == last))
         else:
             self._catch_up(line, message, SequenceState(update_id, False))
+
+    def _pushed(self, line: int, message: Message, update_id: int) -> None:
+        """A whole book that the venue sent in the stream: it needs no bridge, and a lower id begins a session."""
+        if self.synced and self.at is not None and update_id < self.at.last_id:
+            self.synced = False
+            self.repeats.forget()
+        self.chain = update_id
+        self._install(line, message, SequenceState(update_id, True))
 
     def _catch_up(self, line: int, message: Message, at: SequenceState) -> None:
         """A snapshot for a book out of sync: with the held deltas that it does not hold, if they reach it."""
@@ -209,7 +240,7 @@ class _Symbol:
         # A book that stood goes on, unless the deltas to come show that this snapshot covers a hole in them.
         self.covered = not self.synced
         self.synced = self.begun = True
-        self.at, self.late, self.behind = at, None, None
+        self.at, self.late = at, None
         self.held.clear()
         self.book.snapshot(message.bids, message.asks)
         self._look(line)
@@ -235,7 +266,7 @@ class _Symbol:
         else:
             self._in_sync(held, chained, chained if self.at.bridged else rule(self.at, held.ids))
         if chained is SequenceVerdict.ACCEPT:
-            self.late = self.behind = None
+            self.late = None
 
     def _in_sync(self, held: _Held, chained: SequenceVerdict, verdict: SequenceVerdict) -> None:
         assert self.at is not None
@@ -259,14 +290,17 @@ class _Symbol:
         if chained is SequenceVerdict.ACCEPT:
             self.chain = held.ids.last_id
             self.held.append(held)
+            self.repeats.taken(held.ids, held.bids, held.asks)
         else:
             self._break(held, chained)
 
     def _break(self, held: _Held, verdict: SequenceVerdict) -> None:
-        """A delta that does not continue the ids. A line that lies behind harms no book, but two in a row lose it."""
-        if verdict in (SequenceVerdict.REWIND, SequenceVerdict.DUPLICATE):
-            behind, self.behind = self.behind, held.ids.last_id
-            if behind is None or RULES[held.rule](SequenceState(behind, True), held.ids) is not SequenceVerdict.ACCEPT:
+        """A delta that does not continue the ids; see `RepeatedDeltas` for one that lies behind."""
+        if verdict in BEHIND:
+            if self.repeats.is_repeat(held.ids, held.bids, held.asks):
+                self._trouble("duplicates", held.line)
+                return
+            if self.repeats.is_harmless(held.rule, held.ids):
                 self._trouble(_TROUBLE[verdict], held.line)
                 return
         else:
@@ -275,7 +309,8 @@ class _Symbol:
             self.synced, self.at = False, None
             self.book.clear()
             self._count_unverified(held.line)
-        self.behind = None
+        self.repeats.forget()
+        self.repeats.taken(held.ids, held.bids, held.asks)
         self.chain = held.ids.last_id
         self.held.clear()
         self.held.append(held)
@@ -297,6 +332,7 @@ class _Symbol:
         self.book.delta(held.bids, held.asks)
         self.chain = held.ids.last_id
         self.at = SequenceState(held.ids.last_id, True)
+        self.repeats.taken(held.ids, held.bids, held.asks)
         self._look(held.line)
 
     # -- counting ------------------------------------------------------------------------------------------------------

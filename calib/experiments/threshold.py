@@ -1,7 +1,7 @@
-"""The seed decision: the first design's rules, each held for 600 s.
+"""The threshold decision: the first design's rules, each held for 600 s.
 
 Its error rates are in ``docs/explanation/ab-decisions.md``: with nothing wrong it rolls back most experiments within a
-day. It is here because people run it; read the sound decision beside it.
+day. It is here because people run it; read the sequential decision beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calib.experiments.windows import ArmMetrics
 
 
-class SeedDecision:
+class ThresholdDecision:
     """One timer per gate over the readings of the rolling windows."""
 
     def __init__(self, settings: ABSettings) -> None:
@@ -31,7 +31,7 @@ class SeedDecision:
 
     def judge(self, now: float, a: ArmMetrics, b: ArmMetrics) -> Verdict:
         """The verdict of one grid point."""
-        return Verdict("seed", tuple(self._judge(gate, now, a, b) for gate in self.gates))
+        return Verdict("threshold", tuple(self._judge(gate, now, a, b) for gate in self.gates))
 
     def _judge(self, gate: Gate, now: float, a: ArmMetrics, b: ArmMetrics) -> GateVerdict:
         reading = gate.read(a, b, self.settings.min_records(gate.kind))
@@ -43,7 +43,7 @@ class SeedDecision:
         return GateVerdict(gate.name, state, act, _evidence(reading, hold))
 
     def restart(self) -> None:
-        """Forget the times held: event time has lost its thread."""
+        """Forget the times held: event time went backwards."""
         for hold in self.holds.values():
             hold.restart()
 

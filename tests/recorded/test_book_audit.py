@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from calib.market.stream.audit import HELD, BookAudit, BookFacts
+from calib.recorded.book_audit import HELD, BookAudit, BookFacts
 
 BID, ASK = [(9.0, 1.0)], [(10.0, 1.0)]
 
@@ -29,7 +29,7 @@ def plain(last: int | None, bids: Any = (), asks: Any = ()) -> SimpleNamespace:
 
 def message(kind: str, symbol: str, *rest: Any) -> SimpleNamespace:
     names = ("first_update_id", "update_id", "prev_update_id", "bids", "asks")
-    return SimpleNamespace(type=kind, symbol=symbol, **dict(zip(names, rest, strict=True)))
+    return SimpleNamespace(type=kind, symbol=symbol, origin=None, **dict(zip(names, rest, strict=True)))
 
 
 def judged(*messages: SimpleNamespace) -> BookFacts:
@@ -69,9 +69,27 @@ def test_a_late_line_is_one_gap_and_one_rewind() -> None:
     assert (facts.troubles, facts.first_line) == ({"gaps": 1, "rewinds": 1}, {"gaps": 3, "rewinds": 4})
 
 
-def test_a_block_written_twice_is_one_rewind_and_what_follows_it_no_gap() -> None:
+def test_a_block_written_twice_is_so_many_duplicates_and_what_follows_it_no_gap() -> None:
     facts = judged(snap(0), *[plain(n) for n in (1, 2, 3, 4, 5, 3, 4, 5, 6, 7)])
-    assert (facts.troubles, facts.first_line) == ({"rewinds": 1}, {"rewinds": 7})
+    assert (facts.troubles, facts.first_line, facts.unverified) == ({"duplicates": 3}, {"duplicates": 7}, 0)
+
+
+def test_ids_that_go_back_with_other_levels_lose_the_book() -> None:
+    again = [plain(n, [(9.5, 1.0)]) for n in (3, 4, 5)]
+    facts = judged(snap(0), *[plain(n) for n in (1, 2, 3, 4, 5)], *again)
+    assert (facts.troubles, facts.unverified) == ({"rewinds": 1}, 2)
+
+
+def test_pushed_snapshots_are_books_of_their_own_and_a_lower_id_begins_a_session() -> None:
+    pushed = [SimpleNamespace(**vars(snap(n)) | {"origin": "pushed"}) for n in (7, 9, 1)]
+    facts = judged(pushed[0], plain(8), pushed[1], pushed[2], plain(2))
+    assert (facts.snapshots, facts.sessions, facts.troubles, facts.unverified) == (3, 2, {}, 0)
+    asked = judged(snap(7), plain(8), snap(9), snap(1), plain(10))
+    assert asked.troubles == {}
+    only = BookAudit(with_deltas=())
+    for line, each in enumerate([snap(5), snap(3), snap(9)], 1):
+        only.see(line, each)
+    assert [(one.sessions, one.bad_lines) for one in only.finish_file()] == [(2, 0)]
 
 
 def test_a_duplicate_leaves_the_book_as_it_is() -> None:

@@ -1,0 +1,163 @@
+"""The subcommands of ``calib import``, made from the table of formats: one each, with the options of its class."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Iterator, MutableMapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from calib.cli import import_, options
+from calib.cli.help import Group
+
+if TYPE_CHECKING:
+    from calib.importers import ImportOption
+
+_SUFFIX = "--symbol-suffix"
+FeedsOut = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The feed directory [the setting feeds].")]
+Only = Annotated[
+    str | None,
+    typer.Option("--only", metavar="NAME", help="Only this market or stream, such as spot, kucoin or aggTrade."),
+]
+SymbolSuffix = Annotated[
+    str | None,
+    typer.Option(_SUFFIX, metavar="TEXT", help="Add to each symbol; {market} is its market [@{market}]."),
+]
+Salvage = Annotated[
+    bool, typer.Option("--salvage", help="Import what came before the cut of a file that is cut short.")
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace day files that hold other lines.")]
+COMMON: dict[str, tuple[Any, Any]] = {
+    "out": (FeedsOut, None),
+    "only": (Only, None),
+    "symbol_suffix": (SymbolSuffix, None),
+    "salvage": (Salvage, False),
+    "replace": (Replace, False),
+    "prom": (options.Prom, None),
+    "max_reject_ratio": (options.MaxRejectRatio, None),
+    "config_file": (options.ConfigFile, None),
+    "output": (options.Output, options.OutputForm.TEXT),
+    "quiet": (options.Quiet, False),
+    "verbose": (options.Verbose, 0),
+    "color": (options.Color, options.ColorMode.AUTO),
+}
+"""The options of every format: keyword -> annotation and default."""
+
+
+class FormatCommand(TyperCommand):
+    """A format's command; its ``--symbol-suffix`` may stand without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command line."""
+        return super().parse_args(ctx, list(_with_suffix(args)))
+
+
+class FormatGroup(Group):
+    """The group whose commands are made when they are asked for: the help of `calib` itself needs none of them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Name -> command, made on the first look."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        from calib.importers import IMPORTERS
+
+        if name not in IMPORTERS:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = made(name)
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        from calib.importers import IMPORTERS
+
+        return iter(IMPORTERS)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+app = typer.Typer(
+    no_args_is_help=False,
+    cls=FormatGroup,
+    help="Turn recordings of other tools into feed files.",
+    epilog="Example: calib import hummingbot trades_*.csv --out artifacts/edge/feeds",
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Turn recordings of other tools into feed files."""
+
+
+def made(name: str) -> Any:
+    """The command of one format."""
+    from calib.importers import load
+
+    importer = load(name)
+    own = {option.keyword: option for option in importer.options}
+
+    def command(**given: Any) -> int:
+        files = [Path(file) for file in given.pop("files")]
+        chosen = {keyword: _plain(given.pop(keyword)) for keyword in own}
+        return import_.import_files(importer, files, chosen, given)
+
+    texts = {
+        "files": (
+            Annotated[list[str], typer.Argument(metavar="FILES...", help=importer.files)],
+            inspect.Parameter.empty,
+        )
+    }
+    taken = texts | {keyword: (_annotation(option), None) for keyword, option in own.items()} | COMMON
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads the options from
+        [
+            inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for keyword, (annotation, default) in taken.items()
+        ],
+        return_annotation=int,
+    )
+    command.__annotations__ = {keyword: annotation for keyword, (annotation, _) in taken.items()} | {"return": int}
+    command.__doc__ = importer.summary
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command(name, cls=FormatCommand, epilog=f"Example: calib import {name} {importer.example}")(command)
+    return typer.main.get_command(alone)
+
+
+def _annotation(option: ImportOption) -> Any:
+    """The annotation that Typer reads the option from."""
+    kind: Any = str
+    if option.choices:
+        members = {choice.upper(): choice for choice in option.choices}
+        kind = enum.EnumType.__call__(enum.StrEnum, option.keyword, members)
+    return Annotated[kind | None, typer.Option(option.flag, metavar=option.metavar or None, help=option.help)]
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def _with_suffix(args: Sequence[str]) -> Iterator[str]:
+    """The words, with its default behind a ``--symbol-suffix`` that has no value of its own."""
+    from calib.importers.streams import DEFAULT_SUFFIX
+
+    for place, word in enumerate(args):
+        following = args[place + 1] if place + 1 < len(args) else "--"
+        bare = word == _SUFFIX and (following.startswith("--") or Path(following).is_file())
+        yield f"{_SUFFIX}={DEFAULT_SUFFIX}" if bare else word

@@ -1,0 +1,29 @@
+"""The table of formats: one line each. Commands, options, docs and the tests of every importer follow from it.
+
+It names the classes and loads none of them, so that ``calib --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from calib.importers.base import Importer
+
+IMPORTERS: dict[str, str] = {
+    "hummingbot": "calib.importers.formats.hummingbot:HummingbotTrades",
+    "hftbacktest-collector": "calib.importers.formats.hftbacktest_collector:HftbacktestCollector",
+    "tardis": "calib.importers.formats.tardis:Tardis",
+    "binance-vision": "calib.importers.formats.binance_vision:BinanceVision",
+    "hftbacktest-npz": "calib.importers.formats.hftbacktest_npz:HftbacktestNpz",
+    "cryptofeed": "calib.importers.formats.cryptofeed:Cryptofeed",
+}
+"""The word after ``calib import`` -> module and class."""
+
+
+def load(name: str) -> type[Importer]:
+    """The class of a format; `KeyError` where the table has none of that name."""
+    module, _, class_name = IMPORTERS[name].partition(":")
+    found: Any = getattr(importlib.import_module(module), class_name)
+    return cast("type[Importer]", found)
