@@ -153,16 +153,25 @@ def _verdict(dataset: Dataset, coverage: Coverage) -> SummaryVerdict:
 
 def _null_shares(kept: pl.DataFrame) -> dict[str, dict[str, float]]:
     names = [column.name for column in NUMBERS]
-    shares = kept.group_by("symbol").agg(pl.col(names).is_null().mean()).sort("symbol")
-    return {row.pop("symbol"): row for row in shares.iter_rows(named=True)}
+    found: dict[str, dict[str, float]] = {}
+    for name in names:  # a column at a time: the whole frame may be as large as the memory that there is
+        shares = kept.select("symbol", pl.col(name).is_null()).group_by("symbol").agg(pl.col(name).mean())
+        for symbol, share in shares.sort("symbol").iter_rows():
+            found.setdefault(symbol, {})[name] = share
+    return found
 
 
 def _symbols(dataset: Dataset) -> list[SymbolRow]:
-    kept = dataset.intervals.group_by("symbol").agg(
-        pl.len().alias("kept"),
-        pl.col("ticks", "fills", "quotes").sum(),
-        pl.col("net_bps").median(),
-        pl.col("notional", "pnl_mid").drop_nulls(),
+    columns = ["symbol", "ticks", "fills", "quotes", "net_bps", "notional", "pnl_mid"]
+    kept = (
+        dataset.intervals.select(columns)
+        .group_by("symbol")
+        .agg(
+            pl.len().alias("kept"),
+            pl.col("ticks", "fills", "quotes").sum(),
+            pl.col("net_bps").median(),
+            pl.col("notional", "pnl_mid").drop_nulls(),
+        )
     )
     by_symbol = {row["symbol"]: row for row in kept.iter_rows(named=True)}
     dropped = Counter(dataset.dropped["symbol"].to_list())
@@ -230,11 +239,22 @@ def _overlaps(dataset: Dataset) -> list[tuple[tuple[str, ...], int]]:
 
 def _widest_gaps(kept: pl.DataFrame) -> list[tuple[str, int, float]]:
     order = ["max_gap_s", "symbol", "start_ts"]
-    widest = kept.drop_nulls("max_gap_s").sort(order, descending=[True, False, False]).head(3)
-    return widest.select("symbol", "start_ts", "max_gap_s").rows()
+    widest = _at_most(kept.select(order), "max_gap_s", 3, largest=True)
+    return widest.sort(order, descending=[True, False, False]).head(3).select("symbol", "start_ts", "max_gap_s").rows()
+
+
+def _at_most(rows: pl.DataFrame, column: str, amount: int, *, largest: bool) -> pl.DataFrame:
+    """The rows that can be among the first ``amount`` by a column, ties included: so that only they are sorted."""
+    known = rows[column].drop_nulls()
+    if not known.len():
+        return rows.clear()
+    edge = known.top_k(amount).min() if largest else known.bottom_k(amount).max()
+    return rows.filter(pl.col(column) >= edge if largest else pl.col(column) <= edge)
 
 
 def _worst(dataset: Dataset) -> list[Interval]:
     order = ["net_bps", "fills", "symbol", "start_ts"]
-    worst = dataset.intervals.drop_nulls("net_bps").sort(order, descending=[False, True, False, False]).head(WORST)
-    return list(interval_rows(worst))
+    rows = dataset.intervals.select(order).with_row_index("row")
+    worst = _at_most(rows, "net_bps", WORST, largest=False)
+    worst = worst.sort(order, descending=[False, True, False, False]).head(WORST)
+    return list(interval_rows(dataset.intervals[worst["row"].to_list()]))

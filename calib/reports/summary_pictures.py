@@ -83,7 +83,11 @@ def net_over_time(dataset: Dataset) -> StepChart:
     slots = (span.to_ts - span.from_ts) // span.interval_sec
     bins = min(TIME_BINS, slots)
     slot = ((pl.col("start_ts") - span.from_ts) // span.interval_sec * bins // slots).alias("bin")
-    known = dataset.intervals.drop_nulls("net_bps").sort("start_ts", "symbol")
+    known = (
+        dataset.intervals.select("symbol", "start_ts", "net_bps", "notional")
+        .drop_nulls("net_bps")
+        .sort("start_ts", "symbol")
+    )
     net, weight = pl.col("net_bps"), pl.col("notional")
     means = known.group_by(slot, maintain_order=True).agg(
         (net / pl.len()).sum().alias("mean"),
@@ -123,6 +127,7 @@ def histograms(summary: Summary) -> list[Histogram]:
 
 def correlations(intervals: pl.DataFrame) -> dict[tuple[str, str], tuple[float | None, int]]:
     """Spearman's rank correlation over the rows that have both values, with the number of these."""
+    intervals = intervals.select(*CORRELATED, *(column.name for column in FEATURES))
     if intervals.height > CORRELATION_ROWS:
         intervals = intervals.gather_every(-(-intervals.height // CORRELATION_ROWS))
     return {
