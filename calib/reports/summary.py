@@ -14,6 +14,7 @@ from calib.dataset.model import Dataset, Interval, interval_rows
 from calib.reports.alerts import CRITICAL, Alert, alerts
 from calib.reports.coverage import UNUSABLE, Coverage
 from calib.reports.distribution import Distribution, distribution
+from calib.reports.slices import by_symbol
 
 WORST: Final = 10
 WORST_CRITERION: Final = "the lowest `net_bps`; among equals the one with more fills"
@@ -153,27 +154,11 @@ def _verdict(dataset: Dataset, coverage: Coverage) -> SummaryVerdict:
 
 def _null_shares(kept: pl.DataFrame) -> dict[str, dict[str, float]]:
     names = [column.name for column in NUMBERS]
-    found: dict[str, dict[str, float]] = {}
-    for name in names:  # a column at a time: the whole frame may be as large as the memory that there is
-        shares = kept.select("symbol", pl.col(name).is_null()).group_by("symbol").agg(pl.col(name).mean())
-        for symbol, share in shares.sort("symbol").iter_rows():
-            found.setdefault(symbol, {})[name] = share
-    return found
+    return {symbol: {name: rows[name].null_count() / rows.height for name in names} for symbol, rows in by_symbol(kept)}
 
 
 def _symbols(dataset: Dataset) -> list[SymbolRow]:
-    columns = ["symbol", "ticks", "fills", "quotes", "net_bps", "notional", "pnl_mid"]
-    kept = (
-        dataset.intervals.select(columns)
-        .group_by("symbol")
-        .agg(
-            pl.len().alias("kept"),
-            pl.col("ticks", "fills", "quotes").sum(),
-            pl.col("net_bps").median(),
-            pl.col("notional", "pnl_mid").drop_nulls(),
-        )
-    )
-    by_symbol = {row["symbol"]: row for row in kept.iter_rows(named=True)}
+    kept = {symbol: _sums(rows) for symbol, rows in by_symbol(dataset.intervals)}
     dropped = Counter(dataset.dropped["symbol"].to_list())
     reasons: dict[str, Counter[str]] = {}
     for symbol, reason in dataset.dropped.select("symbol", "reasons").explode("reasons").iter_rows():
@@ -186,12 +171,12 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
         "fills": 0,
         "quotes": 0,
         "net_bps": None,
-        "notional": [],
-        "pnl_mid": [],
+        "notional": None,
+        "pnl_mid": None,
     }
     rows = []
     for symbol in span.symbols:
-        sums = by_symbol.get(symbol, nothing)
+        sums = kept.get(symbol, nothing)
         rows.append(
             SymbolRow(
                 symbol=symbol,
@@ -203,12 +188,24 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
                 fills=sums["fills"],
                 quotes=sums["quotes"],
                 net_median_bps=sums["net_bps"],
-                notional=_sum(sums["notional"]),
-                pnl_mid=_sum(sums["pnl_mid"]),
+                notional=sums["notional"],
+                pnl_mid=sums["pnl_mid"],
                 dropped_by=dict(reasons.get(symbol, {})),
             )
         )
     return sorted(rows, key=lambda row: (row.kept / max(1, row.kept + row.dropped), row.symbol))
+
+
+def _sums(rows: pl.DataFrame) -> dict[str, Any]:
+    """Of one symbol's kept intervals."""
+    counts = {name: rows[name].sum() for name in ("ticks", "fills", "quotes")}
+    money = {name: rows[name].drop_nulls().to_list() for name in ("notional", "pnl_mid")}
+    return {
+        "kept": rows.height,
+        **counts,
+        "net_bps": rows["net_bps"].median(),
+        **{name: _sum(values) for name, values in money.items()},
+    }
 
 
 def _sum(values: list[float]) -> float | None:

@@ -15,6 +15,7 @@ from calib.reports.pictures.heat import StateMap, heat_svg
 from calib.reports.pictures.histogram import Histogram, histograms_svg
 from calib.reports.pictures.steps import StepChart, Steps, steps_svg
 from calib.reports.pictures.waterfall import waterfall_svg
+from calib.reports.slices import by_symbol
 from calib.reports.sparkline import BINS, binned
 
 if TYPE_CHECKING:
@@ -61,12 +62,11 @@ def interval_map(dataset: Dataset) -> StateMap:
     states = ("kept", *(f"dropped: {name}" for name in shown))
     place = {name: 1 + min(at, len(shown) - 1) for at, name in enumerate(names)}
     amounts = {symbol: np.zeros((bins, len(states))) for symbol in span.symbols}
-    kept = dataset.intervals.select("symbol", "start_ts", pl.lit("").alias("state"))
     slot = (pl.col("start_ts") - span.from_ts) // span.interval_sec * bins // slots
-    for frame in (kept, first):
-        cells = frame.group_by("symbol", slot.alias("bin"), "state").len()
-        for symbol, at, state, amount in cells.iter_rows():
-            amounts[symbol][at, place.get(state, 0)] += amount
+    for symbol, rows_of in by_symbol(dataset.intervals):
+        amounts[symbol][:, 0] = np.bincount(rows_of.select(slot).to_series().to_numpy(), minlength=bins)
+    for symbol, at, state, amount in first.group_by("symbol", slot.alias("bin"), "state").len().iter_rows():
+        amounts[symbol][at, place[state]] += amount
     rows = sorted(amounts.items(), key=lambda item: (item[1][:, 0].sum(), item[0]))
     shares = tuple(
         (symbol, tuple(tuple(round(float(part), 4) for part in cell) for cell in found / sizes[:, None]))
@@ -82,28 +82,22 @@ def net_over_time(dataset: Dataset) -> StepChart:
     span = dataset.range
     slots = (span.to_ts - span.from_ts) // span.interval_sec
     bins = min(TIME_BINS, slots)
-    slot = ((pl.col("start_ts") - span.from_ts) // span.interval_sec * bins // slots).alias("bin")
-    known = (
-        dataset.intervals.select("symbol", "start_ts", "net_bps", "notional")
-        .drop_nulls("net_bps")
-        .sort("start_ts", "symbol")
-    )
-    net, weight = pl.col("net_bps"), pl.col("notional")
-    means = known.group_by(slot, maintain_order=True).agg(
-        (net / pl.len()).sum().alias("mean"),
-        ((net * (weight / weight.sum())).sum() / (weight.is_not_null() & (weight.sum() > 0)).any()).alias("weighted"),
-    )
-    by_bin = {row["bin"]: row for row in means.iter_rows(named=True)}
-    lines = [Steps("mean of the intervals", tuple(_finite(by_bin.get(at, {}).get("mean")) for at in range(bins)))]
-    weighted = tuple(_finite(by_bin.get(at, {}).get("weighted")) for at in range(bins))
-    if any(value is not None for value in weighted):
-        lines.append(Steps("weighted by notional", weighted))
+    slot = (pl.col("start_ts") - span.from_ts) // span.interval_sec * bins // slots
+    rows = dataset.intervals.select(slot.alias("bin"), "net_bps", "notional").drop_nulls("net_bps")
+    place, net = rows["bin"].to_numpy(), rows["net_bps"].to_numpy()
+    weight = rows["notional"].fill_null(0.0).to_numpy()
+    with np.errstate(all="ignore"):  # a bin without a row, or with numbers past a double, has no value
+        means = np.bincount(place, net, bins) / np.bincount(place, minlength=bins)
+        weighted = np.bincount(place, net * weight, bins) / np.bincount(place, weight, bins)
+    lines = [Steps("mean of the intervals", tuple(map(_finite, means.tolist())))]
+    if np.isfinite(weighted).any():
+        lines.append(Steps("weighted by notional", tuple(map(_finite, weighted.tolist()))))
     title = f"net_bps over time, {bins} steps"
     return StepChart(title, "bps", tuple(lines), f"{moment(span.from_)} UTC", moment(span.to), (0.0, "0: no gain"))
 
 
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else value
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def filter_waterfall(dataset: Dataset) -> str:
