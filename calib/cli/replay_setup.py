@@ -38,6 +38,7 @@ class Asked:
     form: ReportFormat = ReportFormat.MD
     open: bool = False
     prom: Path | None = None
+    cost: str = "error"
 
 
 def settings_of(config: Config, asked: Asked) -> ReplaySettings:
