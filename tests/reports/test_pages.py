@@ -9,13 +9,16 @@ import pytest
 
 from calib.dataset.columns import NUMBERS
 from calib.evaluation.dataset_diff import diff_datasets
+from calib.evaluation.readiness import Readiness, TickFigures
 from calib.reports.dataset_diff import diff_report
 from calib.reports.files import RenderedReport
+from calib.reports.readiness import readiness_report
 from calib.reports.render import summary_report
 from calib.reports.summary import summarise
 from tests.browser import CHROMIUM, Browser, browser
 from tests.reports.test_summary import dataset, handmade, row
 
+PUBLISHED = Path(__file__).resolve().parents[2] / "reports"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "`|*_[x](http://x)", "\u202eAB", "{{7*7}}", "W" * 64, "' onclick='x"]
@@ -53,6 +56,7 @@ REPORTS: dict[str, Callable[[], RenderedReport]] = {
     "all null": lambda: summary_report(summarise("null", dataset([row("A", slot) for slot in range(24)]))),
     "500 symbols": _many,
     "hostile": _hostile,
+    "ready": lambda: readiness_report("<feeds>", Readiness((), TickFigures(0, False, *[None] * 5), ("A <note>.",))),
     "diff": lambda: diff_report("<a>", "b", diff_datasets(handmade(), dataset([row("A", 3, net_bps=1.0)])), 0.1),
 }
 
@@ -67,6 +71,16 @@ def chromium() -> Iterator[Browser]:
 def test_a_page_is_readable_everywhere(name: str, chromium: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text(REPORTS[name]().page(), "utf-8")
+    check_page(chromium, path)
+
+
+@pytest.mark.parametrize("path", sorted(PUBLISHED.glob("*.html")), ids=lambda path: path.stem.partition("_2025")[0])
+def test_a_published_page_is_readable_everywhere(path: Path, chromium: Browser) -> None:
+    check_page(chromium, path)
+
+
+def check_page(chromium: Browser, path: Path) -> None:
+    """Light and dark, wide and narrow: nothing said, requested, cut, or hard to read."""
     for width in (390, 1440):
         for dark in (False, True):
             chromium.open(path, width=width, dark=dark)
