@@ -12,7 +12,7 @@ from calib.dataset.columns import FEATURES, NUMBERS
 from calib.reports.numbers import moment
 from calib.reports.pictures.cells import cells_svg
 from calib.reports.pictures.heat import StateMap, heat_svg
-from calib.reports.pictures.histogram import Histogram, histograms_svg
+from calib.reports.pictures.histogram import ColumnHistogram, histograms_svg
 from calib.reports.pictures.steps import StepChart, Steps, steps_svg
 from calib.reports.pictures.waterfall import waterfall_svg
 from calib.reports.slices import by_symbol
@@ -108,14 +108,14 @@ def filter_waterfall(dataset: Dataset) -> str:
     return waterfall_svg("What the filters left", dataset.counts.intervals, steps, "all intervals", "kept")
 
 
-def histograms(summary: Summary) -> list[Histogram]:
+def histograms(summary: Summary) -> list[ColumnHistogram]:
     """Of every column that has a value."""
     found = []
     for column, entry in zip(NUMBERS, summary.distributions, strict=True):
         if entry.n and entry.minimum is not None and entry.maximum is not None:
             amounts = binned(summary.dataset.intervals[column.name].drop_nulls().to_numpy(), BINS)
             middle = entry.quantiles["median"]
-            found.append(Histogram(column.name, column.unit, entry.minimum, entry.maximum, amounts, middle))
+            found.append(ColumnHistogram(column.name, column.unit, entry.minimum, entry.maximum, amounts, middle))
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 from calib.reports.pictures.cells import cells_svg
 from calib.reports.pictures.dots import Dot, dots_svg
 from calib.reports.pictures.heat import StateMap, heat_svg
-from calib.reports.pictures.histogram import Histogram, histograms_svg
+from calib.reports.pictures.histogram import ColumnHistogram, histograms_svg
 from calib.reports.pictures.steps import StepChart, Steps, steps_svg
 from calib.reports.pictures.waterfall import waterfall_svg
 
@@ -25,7 +25,7 @@ def state_map(rows: int = 2) -> StateMap:
 
 PICTURES = {
     "heat": heat_svg(state_map()),
-    "histogram": histograms_svg("H", [Histogram("net_bps", "bps", -1.0, 3.0, (1, 0, 5, 2), 1.5)]),
+    "histogram": histograms_svg("H", [ColumnHistogram("net_bps", "bps", -1.0, 3.0, (1, 0, 5, 2), 1.5)]),
     "cells": cells_svg("C", ["a"], ["x", "y"], {("a", "x"): (-0.25, 10), ("a", "y"): (None, 0)}),
     "dots": dots_svg("D", "bps", [Dot(NAME, 1.0, 0.5, 2.0), Dot("b", -1.0)]),
     "steps": steps_svg(
@@ -90,7 +90,7 @@ def test_only_the_worst_rows_are_drawn_and_it_says_so() -> None:
 
 
 def test_extremes_make_a_picture() -> None:
-    huge = Histogram("x", "bps", -1.7e308, 1.7e308, (1, 1), 0.0)
+    huge = ColumnHistogram("x", "bps", -1.7e308, 1.7e308, (1, 1), 0.0)
     ElementTree.fromstring(histograms_svg("H", [huge]))
     ElementTree.fromstring(steps_svg(StepChart("S", "s", (Steps("none", (None,)),), "a", "b")))
     ElementTree.fromstring(waterfall_svg("W", 0, [], "all", "kept"))

@@ -13,8 +13,8 @@ _PLOT_WIDE, _PLOT_HIGH = 210.0, 52.0
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
-    """One column's distribution.
+class ColumnHistogram:
+    """One column's distribution in equal bins.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Histogram:
     median: float | None = None
 
 
-def histograms_svg(title: str, columns: Sequence[Histogram]) -> str:
+def histograms_svg(title: str, columns: Sequence[ColumnHistogram]) -> str:
     """The panels as an SVG document, three in a row."""
     body = []
     for place, column in enumerate(columns):
@@ -47,7 +47,7 @@ def histograms_svg(title: str, columns: Sequence[Histogram]) -> str:
     return Frame(title, told, _COLUMNS * _WIDE + 12, 40 + rows * _HIGH, body).svg()
 
 
-def _panel(column: Histogram, left: float, top: float) -> str:
+def _panel(column: ColumnHistogram, left: float, top: float) -> str:
     wide, most = _PLOT_WIDE / max(1, len(column.amounts)), max(column.amounts, default=0)
     base = top + 22 + _PLOT_HIGH
     bars = "".join(
@@ -77,7 +77,7 @@ def _height(amount: int, most: int) -> float:
     return max(1.0, round(_PLOT_HIGH * amount / most, 1))
 
 
-def _told(column: Histogram) -> str:
+def _told(column: ColumnHistogram) -> str:
     middle = "" if column.median is None else f", median {number(column.median)}"
     amounts = ", ".join(map(count, column.amounts))
     span = f"{number(column.low)} to {number(column.high)}"
