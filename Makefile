@@ -52,7 +52,7 @@ demo: setup ## from sample_feeds/ to a dataset and its summary
 
 samples: setup ## make sample_feeds/ anew: the same lines each time
 	$(BIN)/calib simulate --out sample_feeds --symbols 12 --from 2025-01-01T21:00 --to 2025-01-02T03:00 \
-	  --seed 1655 --hostile --compress 2025-01-02 --record BTCUSDT,ETHUSDT
+	  --seed 1655 --hostile --compress 2025-01-02 --quotes-recorded --record BTCUSDT,ETHUSDT
 
 docs: setup ## fill the generated parts of docs/
 	$(BIN)/python -m tools.generate_types

@@ -24,6 +24,8 @@ from calib.feeds.contracts import SETTINGS as CONTRACTS
 from calib.feeds.contracts import Contract, contracts_of
 from calib.feeds.settings import CHECK, CheckSettings, FeedsSettings
 from calib.feeds.settings import SETTINGS as FEEDS
+from calib.fitting.settings import SETTINGS as FITTING
+from calib.fitting.settings import FitSettings, PublishSettings
 from calib.importers.settings import SETTINGS as IMPORT
 from calib.importers.settings import ImportSettings
 from calib.market.cache.config import SETTINGS as MD_CACHE
@@ -36,7 +38,19 @@ from calib.smartcache.settings import SETTINGS as SMART_CACHE
 from calib.smartcache.settings import SmartCacheSettings
 
 SETTINGS: Final[dict[str, Setting]] = (
-    FEEDS | CONTRACTS | CHECK | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | READY | POLICY
+    FEEDS
+    | CONTRACTS
+    | CHECK
+    | DATASET
+    | IMPORT
+    | MD_CACHE
+    | SMART_CACHE
+    | AB
+    | REPLAY
+    | CANARY
+    | READY
+    | POLICY
+    | FITTING
 )
 """Every key by its name, room by room."""
 
@@ -67,6 +81,8 @@ class AppConfig:
     canary: CanarySettings
     ready: ReadinessSettings
     policy: PolicySettings
+    fit: FitSettings
+    publish: PublishSettings
 
     @classmethod
     def of(cls, config: Config) -> AppConfig:
@@ -86,6 +102,8 @@ class AppConfig:
             CanarySettings.from_section(config.section("canary")),
             ReadinessSettings(**_own(config, READY)),
             PolicySettings(**_own(config, POLICY)),
+            FitSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("fit.")})),
+            PublishSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("publish.")})),
         )
 
 

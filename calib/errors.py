@@ -27,6 +27,7 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
+    |   |-- NotACalibration         not-a-calibration
     |   |-- NewerSchema             newer-schema
     |   |-- NotThisFormat           not-this-format
     |   |-- MixedStreams            mixed-streams
@@ -254,6 +255,12 @@ class NotADataset(InputError):
     """A file that is no calib dataset, or a damaged one."""
 
     name = "not-a-dataset"
+
+
+class NotACalibration(InputError):
+    """A file that is not a published calibration, or one that was changed."""
+
+    name = "not-a-calibration"
 
 
 class NotThisFormat(InputError):

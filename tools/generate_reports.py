@@ -40,6 +40,14 @@ def _replay(out: str) -> None:
     _call("replay", "sample_feeds", "--fill", "callback", "--read-every", "1s", "--out", out, "--format", "both")
 
 
+def _markout(out: str) -> None:
+    _call("markout", "--feeds", "sample_feeds", "--out", out, "--format", "both")
+
+
+def _fit(out: str) -> None:
+    _call("fit", "--feeds", "sample_feeds", "--out", out, "--format", "both")
+
+
 def _simulate(out: str) -> None:
     said = _call("simulate", "--compare", "--symbols", "4", "--minutes", "5", "--output", "json", quiet=False)
     report = simulation_report(json.loads(said)["data"])
@@ -51,6 +59,8 @@ PARTS: Final[dict[str, Callable[[str], None]]] = {
     "ab": _ab,
     "replay": _replay,
     "simulate": _simulate,
+    "markout": _markout,
+    "fit": _fit,
 }
 """What makes each report, below a root of its own."""
 

@@ -15,7 +15,9 @@ from calib.cli import (
     config,
     demo,
     diff,
+    fit,
     import_commands,
+    markout,
     metrics,
     policy,
     replay,
@@ -57,6 +59,8 @@ app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds -
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
 add(app, "diff", diff.diff)
+add(app, "fit", fit.fit)
+add(app, "markout", markout.markout)
 add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)

@@ -64,7 +64,11 @@ def simulate(
         typer.Option("--incidents/--no-incidents", help="Outages, silences, bad deploys [on; with --compare off]."),
     ] = None,
     hostile: Annotated[bool, typer.Option("--hostile", help="Add a few hostile lines to each feed.")] = False,
+    days: Annotated[int, typer.Option("--days", metavar="N", help="Simulate the same times on N days in a row.")] = 1,
     quotes: Annotated[bool, typer.Option("--quotes", help="Write the quotes feed too (large).")] = False,
+    quotes_recorded: Annotated[
+        bool, typer.Option("--quotes-recorded", help="Write the quotes of recorded symbols while they are recorded.")
+    ] = False,
     compress: Annotated[
         list[str] | None,
         typer.Option("--compress", metavar="DAY|all[:gz|zst]", help="Compress that day's files; repeat or use commas."),
@@ -130,6 +134,8 @@ def simulate(
         incidents=not compare if incidents is None else incidents,
         hostile=hostile,
         quotes=quotes,
+        quotes_recorded=quotes_recorded,
+        days_repeated=days,
         compress=_forms(compress),
         box=BoxSettings(
             cache=cache.value,

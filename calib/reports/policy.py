@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from calib.dataset.markouts import HORIZONS_S
 from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, PolicyAssessment, StaleFillFigures
 from calib.files import write_atomic
 from calib.reports.markdown import cell, table
@@ -37,7 +38,7 @@ def assessment_data(found: PolicyAssessment, start: float, end: float, inputs: l
         "range": {"from": start, "to": end},
         "reads": asdict(total) | {"by_symbol": {symbol: asdict(one) for symbol, one in found.reads.items()}},
         "fills": groups,
-        "difference": {name: found.difference(name) for name in ("slippage_bps", "net_bps")},
+        "difference": {name: found.difference(name) for name in ("slippage_bps", "net_bps", *HORIZONS_S)},
         "sources": dict(found.sources),
         "not_joined": dict(found.unjoined) | {"fills": groups[UNKNOWN]["fills"], "sampled": found.sampled},
         "stale_by_symbol": {symbol: _group(figures) for symbol, figures in found.stale_by_symbol.items()},
@@ -53,6 +54,7 @@ def _group(figures: StaleFillFigures) -> dict[str, Any]:
         "net_notional": dict(figures.net_notional),
         "slippage_bps": figures.slippage_bps,
         "net_bps": figures.net_bps,
+        **figures.markouts,
     }
 
 
@@ -121,11 +123,13 @@ def _fills_table(groups: Mapping[str, StaleFillFigures], *, code: bool) -> str:
             number(one.exposure),
             number(one.slippage_bps),
             number(one.net_bps),
+            number(one.markouts.get("markout_5s_bps")),
         ]
         for name, one in groups.items()
     ]
-    header = ("symbol" if code else "fills", "number", "notional", "exposure", "slippage, bps", "net, bps")
-    return table(header, rows, "lrrrrr")
+    first = "symbol" if code else "fills"
+    header = (first, "number", "notional", "exposure", "slippage, bps", "net, bps", "markout 5 s, bps")
+    return table(header, rows, "lrrrrrr")
 
 
 def _sources(found: PolicyAssessment) -> str:

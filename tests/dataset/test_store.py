@@ -145,8 +145,8 @@ def test_json_keys_stand_in_the_published_order(tmp_path: Path) -> None:
     row = tree["intervals"][0]
     assert list(row) == ["symbol", "start", "start_ts", "end_ts", "sample_count", "targets", "features"]
     assert list(row["targets"]) == [
-        *("net_bps", "net_bps_equal", "slippage_bps", "fill_rate", "taker_share", "taker_share_notional"),
-        *("notional", "pnl_mid"),
+        *("net_bps", "net_bps_equal", "markout_1s_bps", "markout_5s_bps", "markout_30s_bps"),
+        *("slippage_bps", "fill_rate", "taker_share", "taker_share_notional", "notional", "pnl_mid"),
     ]
     assert row["start"] == "2025-01-01T00:00:00Z"
     assert row["features"]["latency_p95_ms"] == 1e-7
@@ -156,6 +156,7 @@ def test_json_keys_stand_in_the_published_order(tmp_path: Path) -> None:
 def test_a_dataset_made_before_a_column_existed_reads_with_nulls_in_it() -> None:
     old = read_dataset(GOLDEN / "before_notional.json")
     assert old.intervals["notional"].null_count() == old.intervals.height == 2
+    assert old.intervals["markout_5s_bps"].null_count() == 2
     assert old.intervals["net_bps"].to_list() == [-1.25, None]
 
 

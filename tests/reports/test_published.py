@@ -8,7 +8,14 @@ import pytest
 
 from tools.generate_reports import PARTS, ROOT, TARGET, made
 
-_STEMS = {"summary": "calib_summary_", "ab": "ab_run_", "replay": "replay_", "simulate": "simulate_"}
+_STEMS = {
+    "summary": "calib_summary_",
+    "ab": "ab_run_",
+    "replay": "replay_",
+    "simulate": "simulate_",
+    "markout": "markout_",
+    "fit": "fit_",
+}
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -46,7 +46,7 @@ def compare(plan: SimulationPlan, progress: Callable[[float], None] = lambda _: 
 def _run(plan: SimulationPlan, settings: BoxSettings, progress: Callable[[float], None]) -> TickTally:
     total = TickTally()
     for hour in plan.hours():
-        length_s = min(HOUR_S, plan.end_s - hour)
+        length_s = min(HOUR_S, plan.bounds(hour)[1] - hour)
         box = BoxHour(
             plan.seed,
             plan.symbols,
