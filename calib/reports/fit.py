@@ -48,7 +48,7 @@ def fit_text(document: Mapping[str, Any], charts: Mapping[tuple[str, str], Seque
     )
     parts = [
         f"# Fit, {moment(span['from'])} to {moment(span['to'])} UTC",
-        headline(document),
+        f"**{headline(document)}**",
         explained,
         _verdicts(document),
         "## Reasons",

@@ -42,7 +42,9 @@ def markout_text(document: Mapping[str, Any], charts: Mapping[str, str]) -> str:
         f"({100 * document['params']['level']:g} %) resample calendar blocks of max(60 s, 4 h); none with fewer than "
         "20 blocks."
     )
-    parts = [f"# Markouts, {moment(span['from'])} to {moment(span['to'])} UTC", explained]
+    parts = [f"# Markouts, {moment(span['from'])} to {moment(span['to'])} UTC"]
+    said = headline(document)
+    parts += [f"**{'; '.join(said)}.**" if said else "**No fill has a markout.**", explained]
     for group in _groups(document):
         parts += [f"## {group.capitalize()}", _curve_table(document, group)]
         if group in charts:
