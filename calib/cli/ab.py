@@ -14,6 +14,7 @@ from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_r
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
 from calib.files import locked
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.config import Config
@@ -131,7 +132,9 @@ def _evaluate(
             progress=lambda lines, total: advance(lines / total),
         )
     form, open_ = report_form
-    paths = write_ab_report(report, out, form.value)
+    asked = {"assign": assign, "buckets": buckets}
+    given = {key: value for key, value in asked.items() if value}
+    paths = write_ab_report(report, out, config.changed("ab", "symbols", "contracts") | given, form.value)
     if open_:
         open_report(session, paths)
     violated = report["first_act"][settings.decision] is not None
@@ -188,7 +191,7 @@ def _digest(report: dict[str, Any]) -> str:
     from calib.reports.numbers import number
 
     total = report["totals"]["slippage_bps"]
-    n = f"{int(total['n_a']):,} fills in A, {int(total['n_b']):,} in B"
+    n = f"{counted(int(total['n_a']), 'fill', thousands=True)} in A, {int(total['n_b']):,} in B"
     return f"slippage {number(total['a'])} in A, {number(total['b'])} in B ({signed(total['delta'])} bps); {n}"
 
 
@@ -208,7 +211,9 @@ def status(
 
     data = ab_status(_directory(session, state))
     rollback = data["rollback"]
-    lines = [f"{data['state']}, {len(data['symbols'])} symbols, evaluated to {moment(data['evaluated_to'])} UTC"]
+    lines = [
+        f"{data['state']}, {counted(len(data['symbols']), 'symbol')}, evaluated to {moment(data['evaluated_to'])} UTC"
+    ]
     lines += [f"  {gate}: violating for {held:.0f} s" for gate, held in data["held_s"].items() if held and not rollback]
     verdict = ""
     if rollback:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from calib.cli import options, signals, success
 from calib.cli.output import Session
 from calib.files import locked
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.importers import Import, Importer, ImportSource, Rejected
@@ -95,16 +96,16 @@ def _notes(found: Import, importer: Importer) -> Iterator[str]:
 
     for reason, hint in importer.hints.items():
         if count := sum(source.rejected[reason] for source in found.sources):
-            yield f"{_counted(count, 'row')} rejected as {reason}: {hint}"
+            yield f"{counted(count, 'row')} rejected as {reason}: {hint}"
     if other := sum(source.rejected["other_stream"] for source in found.sources):
         labels = ", ".join(found.left_out)
-        yield f"{_counted(other, 'row')} of other markets or streams left out, as --only asks: {labels}"
+        yield f"{counted(other, 'row')} of other markets or streams left out, as --only asks: {labels}"
     for source in found.sources:
         if source.rejected["cut_short"]:
             line = source.first_line["cut_short"]
             yield f"{source.path} is cut short at line {line}; what came before that line is imported"
     if conflicts := sum(source.trade_id_conflicts for source in found.sources):
-        records = _counted(conflicts, "record")
+        records = counted(conflicts, "record")
         yield f"{records} with the id of another trade kept: side, price, quantity or order differ"
     if found.unknowable:
         yield (
@@ -151,21 +152,12 @@ def _source(source: ImportSource) -> dict[str, Any]:
 def _lines(found: Import, written: list[tuple[Path, bool]]) -> list[str]:
     lines = []
     for path, changed in written:
-        lines.append(f"{path}  {_counted(len(found.days[path.name]), 'line')}{'' if changed else ', unchanged'}")
+        lines.append(f"{path}  {counted(len(found.days[path.name]), 'line')}{'' if changed else ', unchanged'}")
     for source in found.sources:
         reasons = ", ".join(
             f"{source.rejected[reason]} {reason} (first at line {source.first_line[reason]})"
             for reason in sorted(source.rejected)
         )
-        rows = f"{source.path}: {_counted(source.rows, 'row')}, {source.used} imported"
+        rows = f"{source.path}: {counted(source.rows, 'row')}, {source.used} imported"
         lines.append(f"{rows}{f'; rejected: {reasons}' if reasons else ''}")
     return lines
-
-
-def _counted(number: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> _counted(1, "row"), _counted(2, "row")
-    ('1 row', '2 rows')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -16,6 +16,7 @@ from calib.cli.output import Session
 from calib.cli.simulate_live import refuse_unused, serve_live
 from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.simulation.plan import SimulationPlan
@@ -164,10 +165,10 @@ def simulate(
         "removed": list(done.removed),
     }
     described = plan.described()
-    many = f"{len(plan.symbols)} symbol{'s' if len(plan.symbols) > 1 else ''}"
+    many = counted(len(plan.symbols), "symbol")
     what = f"{many}, {described['from']} to {described['to']}, seed {seed}"
-    counts = ", ".join(f"{done.lines(kind):,} {kind} lines" for kind in plan.kinds())
-    state = f"{len(done.changed)} of {len(done.files)} files changed" if done.changed else "nothing changed"
+    counts = ", ".join(f"{counted(done.lines(kind), f'{kind} line', thousands=True)}" for kind in plan.kinds())
+    state = f"{len(done.changed)} of {counted(len(done.files), 'file')} changed" if done.changed else "nothing changed"
     paths = [str(done.directory / file.file) for file in done.files]
     return session.finish(data, [*paths, what, counts, state])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
+from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import REASONS, Filter, chosen_filters
@@ -21,6 +21,7 @@ from calib.dataset.grid import DAY_S
 from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
 from calib.dataset.markouts import BookMarkouts
 from calib.dataset.model import ContractParams, Counts, Dataset, Filters, Input, MissingDays, Params
+from calib.dataset.naming import dataset_name
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.thin import low_ticks_note
@@ -163,23 +164,34 @@ def build_from_plan(
     return Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
         filters=_limits(recipe.filters),
-        params=Params(
-            tick_sample_rate=recipe.tick_sample_rate,
-            maker_fee_bps=recipe.maker_fee_bps,
-            taker_fee_bps=recipe.taker_fee_bps,
-            contracts=_contracts(recipe.contracts),
-        ),
+        params=_params(recipe),
         inputs=[_input(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
         counts=_counts(rows, kept, dropped),
         intervals=kept,
         dropped=dropped,
+        # Naming every symbol that the files hold leaves none out: that is the dataset of all.
+        asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
+    )
+
+
+def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
+    """The name that the dataset will have, without a suffix."""
+    return dataset_name(plan.range([]), _limits(recipe.filters), _params(recipe), recipe.symbols)
+
+
+def _params(recipe: DatasetOptions) -> Params:
+    return Params(
+        tick_sample_rate=recipe.tick_sample_rate,
+        maker_fee_bps=recipe.maker_fee_bps,
+        taker_fee_bps=recipe.taker_fee_bps,
+        contracts=_contracts(recipe.contracts),
     )
 
 
 def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
-    cores = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
     return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
 

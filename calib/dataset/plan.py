@@ -10,7 +10,6 @@ from typing import Final
 
 from calib.dataset.grid import DAY_S, Grid, Span
 from calib.dataset.model import Range, iso
-from calib.dataset.store import dataset_name
 from calib.errors import NoFeeds, NoLines
 from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
 
@@ -60,11 +59,6 @@ class DatasetPlan:
         return Range(
             from_=iso(self.span.start), to=iso(self.span.end), interval_sec=self.grid.interval_sec, symbols=symbols
         )
-
-    @property
-    def name(self) -> str:
-        """Name of the dataset, without a suffix."""
-        return dataset_name(self.range([]))
 
 
 def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interval_sec: int) -> DatasetPlan:

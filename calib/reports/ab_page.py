@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from calib.files import settings_tail
 from calib.reports.ab import moment, report_text
 from calib.reports.files import RenderedReport, ReportForm, write_report_files
 from calib.reports.pictures.dots import Dot, dots_svg
@@ -18,10 +19,13 @@ BINS: Final = 240
 _SYMBOL_METRIC: Final = "net_bps"
 
 
-def write_ab_report(report: Mapping[str, Any], out: Path, form: ReportForm = "md") -> list[Path]:
-    """Write ``out/reports/ab_run_<range>`` in the forms asked for; the paths."""
+def write_ab_report(
+    report: Mapping[str, Any], out: Path, settings: Mapping[str, Any], form: ReportForm = "md"
+) -> list[Path]:
+    """Write ``out/reports/ab_run_<range>`` in the forms asked for; ``settings`` are those that are not the defaults."""
     stamps = (datetime.fromtimestamp(report["range"][end], UTC).strftime("%Y%m%d_%H%M%S") for end in ("from", "to"))
-    return write_report_files(out / "reports", f"ab_run_{'_'.join(stamps)}", ab_report(report), form)
+    name = f"ab_run_{'_'.join(stamps)}{settings_tail(settings)}"
+    return write_report_files(out / "reports", name, ab_report(report), form)
 
 
 def ab_report(report: Mapping[str, Any]) -> RenderedReport:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from typing import Any, Final
 
 from calib.dataset.markouts import HORIZONS_S
 from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, PolicyAssessment, StaleFillFigures
-from calib.files import write_atomic
+from calib.files import settings_tail, write_atomic
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, number, percent
 
@@ -105,10 +103,7 @@ def write_assessment(
     settings: Mapping[str, Any],
 ) -> Path:
     """Write ``out/reports/policy_assessment_FROM_TO.md``; ``settings`` other than the defaults add their hash."""
-    tail = ""
-    if settings:
-        text = json.dumps(dict(settings), sort_keys=True, default=list)
-        tail = "_" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    tail = settings_tail(settings)
     path = out / "reports" / f"policy_assessment_{_stamp(start)}_{_stamp(end)}{tail}.md"
     write_atomic(path, assessment_text(found, start, end).encode())
     return path

@@ -36,17 +36,16 @@ def write_feeds(plan: SimulationPlan, directory: Path, progress: Callable[[float
     directory
         An empty directory.
     progress
-        Told the number of symbols times hours done since the last call.
+        Told the number of symbols times hours done since the last call, in parts of an hour.
     """
     for hour in plan.hours():
         paths = {kind: directory / feed_name(kind, day_of(hour)) for kind in plan.kinds()}
         begins = {kind: path.stat().st_size if path.exists() else 0 for kind, path in paths.items()}
-        _write_hour(plan, hour, directory)
+        _write_hour(plan, hour, directory, progress)
         for kind, path in paths.items():
             recorded = kind == "quotes" and plan.quotes_recorded
             if plan.hostile and kind in SPOILED and path.exists() and not recorded:
                 _corrupt(path, begins[kind], kind, hour)
-        progress(len(plan.symbols))
     for day in plan.days():
         form = plan.form(day)
         if form is not None:
@@ -63,7 +62,7 @@ def feed_name(kind: str, day: str) -> str:
     return f"{kind}_{day}.jsonl"
 
 
-def _write_hour(plan: SimulationPlan, hour: int, directory: Path) -> None:
+def _write_hour(plan: SimulationPlan, hour: int, directory: Path, progress: Callable[[float], None]) -> None:
     """One hour through loggers of its own: their sampling then starts afresh, so that an hour depends on no other."""
     kinds = set(plan.kinds())
     settings = plan.box if hour in plan.first_hours() else replace(plan.box, record=())
@@ -87,7 +86,16 @@ def _write_hour(plan: SimulationPlan, hour: int, directory: Path) -> None:
             log[kind](record)
 
         length_s = min(HOUR_S, end_s - hour)
-        BoxHour(plan.seed, plan.symbols, hour, settings, sink, length_s=length_s, incidents=plan.incidents).run()
+        BoxHour(
+            plan.seed,
+            plan.symbols,
+            hour,
+            settings,
+            sink,
+            length_s=length_s,
+            incidents=plan.incidents,
+            progress=lambda share: progress(share * len(plan.symbols)),
+        ).run()
 
 
 def _corrupt(path: Path, begin: int, kind: str, hour: int) -> None:

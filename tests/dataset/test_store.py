@@ -32,7 +32,8 @@ from calib.dataset.model import (
     Targets,
     Tool,
 )
-from calib.dataset.store import dataset_name, read_dataset, write_dataset
+from calib.dataset.naming import dataset_name
+from calib.dataset.store import read_dataset, write_dataset
 from calib.errors import CalibError, NewerSchema, NotADataset, UnreadableInput, UnwritableOutput
 
 T0 = 1_735_689_600  # 2025-01-01T00:00:00Z
@@ -130,7 +131,7 @@ def test_the_same_dataset_is_the_same_bytes_and_is_left_alone(tmp_path: Path) ->
 
 def test_json_is_the_golden_file(tmp_path: Path) -> None:
     [path] = write_dataset(example(), tmp_path)
-    assert path.name == "calib_20250101_000000_20250102_000000.json"
+    assert path.name == "calib_20250101_000000_20250102_000000_707d7635.json"
     assert path.read_text("utf-8") == (GOLDEN / path.name).read_text("utf-8")
 
 

@@ -55,7 +55,7 @@ def _run(plan: SimulationPlan, settings: BoxSettings, progress: Callable[[float]
             lambda _kind, _record: None,
             length_s=length_s,
             incidents=plan.incidents,
+            progress=lambda share: progress(share * len(plan.symbols)),
         )
         total += box.run()
-        progress(len(plan.symbols))
     return total
