@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 FUZZ_S ?= 3600
 FUZZ_FROM ?= 100000
 
-.PHONY: help setup demo test fuzz mutate lint bench docs lock samples clean
+.PHONY: help setup demo test fuzz mutate lint bench docs reports lock samples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ samples: setup ## make sample_feeds/ anew: the same lines each time
 docs: setup ## fill the generated parts of docs/
 	$(BIN)/python -m tools.generate_types
 	$(BIN)/python -m tools.generate_docs
+
+reports: setup ## make reports/ again: what the commands say of sample_feeds/
+	$(BIN)/python -m tools.generate_reports
 
 lock: setup ## resolve the lock files anew
 	for group in run dev bench; do \

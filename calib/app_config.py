@@ -14,6 +14,8 @@ from typing import Any, Final
 from calib.config import Config, Setting, find_file
 from calib.dataset.settings import SETTINGS as DATASET
 from calib.dataset.settings import AggregateSettings
+from calib.evaluation.readiness_settings import SETTINGS as READY
+from calib.evaluation.readiness_settings import ReadinessSettings
 from calib.experiments.canary.settings import SETTINGS as CANARY
 from calib.experiments.canary.settings import CanarySettings
 from calib.experiments.settings import SETTINGS as AB
@@ -36,7 +38,19 @@ from calib.smartcache.settings import SETTINGS as SMART_CACHE
 from calib.smartcache.settings import SmartCacheSettings
 
 SETTINGS: Final[dict[str, Setting]] = (
-    FEEDS | CONTRACTS | CHECK | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | POLICY | FITTING
+    FEEDS
+    | CONTRACTS
+    | CHECK
+    | DATASET
+    | IMPORT
+    | MD_CACHE
+    | SMART_CACHE
+    | AB
+    | REPLAY
+    | CANARY
+    | READY
+    | POLICY
+    | FITTING
 )
 """Every key by its name, room by room."""
 
@@ -65,6 +79,7 @@ class AppConfig:
     """Split and lists of the ``ab`` section."""
     replay: ReplayOptions
     canary: CanarySettings
+    ready: ReadinessSettings
     policy: PolicySettings
     fit: FitSettings
     publish: PublishSettings
@@ -85,6 +100,7 @@ class AppConfig:
             RoutingSettings(**{name: config[f"ab.{name}"] for name in RoutingSettings.__slots__}),
             ReplayOptions(**_own(config, REPLAY)),
             CanarySettings.from_section(config.section("canary")),
+            ReadinessSettings(**_own(config, READY)),
             PolicySettings(**_own(config, POLICY)),
             FitSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("fit.")})),
             PublishSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("publish.")})),

@@ -10,6 +10,7 @@ import typer
 
 from calib.cli import options, success
 from calib.cli.output import Session
+from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
 from calib.files import locked
@@ -59,6 +60,8 @@ def ab(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")] = False,
     max_reject_ratio: options.MaxRejectRatio = None,
+    format_: Format = ReportFormat.MD,
+    open_: Open = False,
     prom: options.Prom = None,
     config: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
@@ -90,7 +93,9 @@ def ab(
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
     with locked(Path(session.config["out"])):
-        return _evaluate(session, asked.start, asked.end, assign, bucket or [], strict=strict, prom=prom)
+        asked_report = (form_of(format_, open_), open_)
+        arms = (assign, bucket or [])
+        return _evaluate(session, asked.start, asked.end, *arms, strict=strict, prom=prom, report_form=asked_report)
 
 
 def _evaluate(
@@ -102,10 +107,12 @@ def _evaluate(
     *,
     strict: bool,
     prom: Path | None,
+    report_form: tuple[ReportFormat, bool],
 ) -> int:
     from calib.evaluation.ab import evaluate_ab
     from calib.experiments.settings import ABSettings
-    from calib.reports.ab import other_line, verdict_line, write_report
+    from calib.reports.ab import other_line, verdict_line
+    from calib.reports.ab_page import write_ab_report
 
     config = session.config
     out = Path(config["out"])
@@ -124,12 +131,12 @@ def _evaluate(
             note=session.note,
             progress=lambda lines, total: advance(lines / total),
         )
+    form, open_ = report_form
     asked = {"assign": assign, "buckets": buckets}
-    path = write_report(
-        report,
-        out,
-        config.changed("ab", "symbols", "contracts") | {key: value for key, value in asked.items() if value},
-    )
+    given = {key: value for key, value in asked.items() if value}
+    paths = write_ab_report(report, out, config.changed("ab", "symbols", "contracts") | given, form.value)
+    if open_:
+        open_report(session, paths)
     violated = report["first_act"][settings.decision] is not None
     unknown = not violated and report["state"] in ("NODATA", "INCONCLUSIVE")
     verdict = verdict_line(report).replace("`", "")
@@ -137,11 +144,15 @@ def _evaluate(
         session.note("no verdict: see why in the report")
     failed = violated or (unknown and strict)
     said = [] if failed else [f"  {verdict}"]  # else it goes to stderr, once
-    lines = [str(path), *said, f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
+    written = [str(path) for path in paths if path.suffix != ".svg"]
+    lines = [*written, *said, f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     if not failed:
         success.write_prom(prom, session, _result(report))
     return session.finish(
-        report | {"report": str(path)}, lines, exit_code=int(failed), verdict=verdict if failed else ""
+        report | {"report": str(paths[0]), "files": [str(path) for path in paths]},
+        lines,
+        exit_code=int(failed),
+        verdict=verdict if failed else "",
     )
 
 

@@ -14,6 +14,7 @@ from calib.cli import (
     check,
     config,
     demo,
+    diff,
     fit,
     import_commands,
     markout,
@@ -57,6 +58,7 @@ add(app, "aggregate", aggregate.aggregate)
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
+add(app, "diff", diff.diff)
 add(app, "fit", fit.fit)
 add(app, "markout", markout.markout)
 add(app, "replay", replay.replay)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from calib.cli import options, success
+from calib.cli.check_ready import check_ready
 from calib.cli.length import length
 from calib.cli.output import Session
+from calib.cli.report_options import ReportFormat
 from calib.cli.times import parse_duration
 from calib.errors import UsageError
 from calib.words import counted
@@ -51,6 +53,20 @@ def check(
         str | None, typer.Option("--schema", metavar="KIND", help="Print the JSON Schema of a feed, and nothing else.")
     ] = None,
     prom: options.Prom = None,
+    ready: Annotated[
+        bool,
+        typer.Option("--ready", help="Judge whether a first calibration can begin: each figure with its limit."),
+    ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline", metavar="FILE", help="With --ready: fetch_md before the cache, a canary's baseline or ticks."
+        ),
+    ] = None,
+    format_: Annotated[
+        ReportFormat | None, typer.Option("--format", help="With --ready: write the checklist as a report too.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="With --ready: open the checklist in a browser.")] = False,
     config_file: options.ConfigFile = None,
     output: options.Output = options.OutputForm.TEXT,
     quiet: options.Quiet = False,
@@ -68,6 +84,12 @@ def check(
     session = options.start("check", flags=flags, config=config_file, output=output, quiet=quiet, color=color)
     if schema is not None:
         return _print_schema(session, schema)
+    if ready:
+        if max_age is not None or rejects:
+            raise UsageError("--ready does not go together with --max-age or --rejects", hint="Check in two runs")
+        return check_ready(session, paths, baseline, format_, open_)
+    if baseline is not None or format_ is not None or open_:
+        raise UsageError("--baseline, --format and --open belong to --ready", hint="Add --ready")
     max_age_s = None if max_age is None else parse_duration(max_age)
     return _check(session, paths or [Path(session.config["feeds"])], max_age_s, time.time(), rejects, prom)
 

@@ -11,6 +11,7 @@ import typer
 from calib.cli import options, signals
 from calib.cli.command import command
 from calib.cli.output import Session
+from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.cli.times import parse_duration, parse_range
 from calib.config import settings_of
 from calib.errors import UsageError
@@ -49,6 +50,8 @@ def fit(
         str | None, typer.Option("--max-age", metavar="DURATION", help="How long a published fit is valid [2d].")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is not enough data.")] = False,
+    format_: Format = ReportFormat.MD,
+    open_: Open = False,
 ) -> int:
     """Fit how the fill rate falls with distance, what half-spread and skew follow, and how long a quote waits.
 
@@ -79,9 +82,12 @@ def fit(
             )
         signals.check()
         path = result.write(root / "fits")
-        reports = write_fit_report(result.document, result.name, root)
+        reports = write_fit_report(result.document, result.name, root, form_of(format_, open_).value)
         published = None if publish is None else _publish(session, result, path, publish, rails)
-    return _finish(session, result, [path, *reports[:1]], published, strict=strict)
+    if open_:
+        open_report(session, reports)
+    written = [one for one in reports if one.suffix != ".svg"]
+    return _finish(session, result, [path, *written], published, strict=strict)
 
 
 def _rails(session: Session, max_age: str | None) -> Any:

@@ -11,6 +11,7 @@ import typer
 from calib.cli import options, signals
 from calib.cli.command import command
 from calib.cli.output import Session
+from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.cli.times import parse_duration, parse_range
 from calib.dataset.settings import SETTINGS as DATASET
 from calib.errors import UsageError
@@ -45,6 +46,8 @@ def markout(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 where no fill has a markout at any horizon.")
     ] = False,
+    format_: Format = ReportFormat.MD,
+    open_: Open = False,
 ) -> int:
     """Measure what fills were worth after they happened, maker and taker apart, with honest intervals.
 
@@ -78,13 +81,16 @@ def markout(
             )
         signals.check()
         path = result.write(root / "markouts")
-        reports = write_markout_report(result.document, result.name, root)
+        reports = write_markout_report(result.document, result.name, root, form_of(format_, open_).value)
+    if open_:
+        open_report(session, reports)
     known = any(row["est"] is not None for row in result.rows)
     nothing = "no fill has a markout: no mid at any horizon"
     if not known:
         session.note(nothing)
     data = {"paths": [str(path)], "reports": [str(one) for one in reports], **result.document}
-    lines = [str(path), str(reports[0]), *(f"  {line}" for line in headline(result.document))]
+    written = [str(one) for one in reports if one.suffix != ".svg"]
+    lines = [str(path), *written, *(f"  {line}" for line in headline(result.document))]
     failed = strict and not known
     return session.finish(data, lines, exit_code=int(failed), verdict=nothing if failed else "")
 

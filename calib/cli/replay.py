@@ -23,6 +23,7 @@ from calib.cli.replay_setup import (
     tail_of,
     write_reports,
 )
+from calib.cli.report_options import Format, Open, ReportFormat, form_of
 from calib.cli.times import parse_duration, parse_range
 from calib.errors import UsageError
 from calib.feeds.settings import SETTINGS as FEEDS
@@ -80,6 +81,8 @@ def replay(
             "--sweep", metavar="KEY=V1,V2", help="Replay with each value, e.g. md_cache.ttl_ms=20,60; repeat."
         ),
     ] = None,
+    format_: Format = ReportFormat.MD,
+    open_: Open = False,
     prom: options.Prom = None,
     cost: Annotated[
         str, typer.Option("--cost", metavar="error|requests", help="What the cheapest of a sweep is chosen by.")
@@ -109,8 +112,9 @@ def replay(
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
     workers = session.config["jobs"] or os.cpu_count() or 1
+    seen = (form_of(format_, open_), open_)
     asked = Asked(
-        span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, prom, cost
+        span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, *seen, prom, cost
     )
     with locked(Path(session.config["out"])):
         if sweep:
@@ -126,8 +130,9 @@ def _milliseconds(read_every: str) -> Any:
 
 def _one(session: Session, asked: Asked) -> int:
     from calib.replay.run import run_replay
-    from calib.reports.replay import digest, replay_text
+    from calib.reports.replay import digest
     from calib.reports.replay_cells import gate_table
+    from calib.reports.replay_page import replay_report
 
     note_unused(session, session.config)
     out = Path(session.config["out"])
@@ -142,7 +147,7 @@ def _one(session: Session, asked: Asked) -> int:
     for note in outcome.data["notes"]:
         session.note(note)
     name = f"replay_{stamp_of(outcome.data)}{tail_of([session.config], asked)}"
-    paths = write_reports(out, name, {".md": replay_text(outcome.data, judged).encode(), ".json": outcome.encode()})
+    paths = write_reports(session, asked, name, replay_report(outcome.data, judged), outcome.encode())
     if asked.features_out is not None:
         paths.append(asked.features_out)
         _write_features(outcome, asked.features_out)

@@ -32,6 +32,7 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     """Replay with each configuration file, and set the figures side by side."""
     from calib.app_config import SETTINGS
     from calib.replay.outcome import encoded
+    from calib.reports.files import RenderedReport
     from calib.reports.replay_compare import compare_tables, compare_text
 
     configs = [Config.resolve(SETTINGS, session.flags, file=find_file(file)) for file in files]
@@ -51,8 +52,8 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     for entry, gate in zip(data["outcomes"], gates, strict=False):
         entry["gate"] = [one.as_data() for one in gate]
     name = f"replay_compare_{stamp_of(outcomes[0])}{tail_of(configs, asked)}"
-    contents = {".md": compare_text(files, outcomes, gates).encode(), ".json": encoded(data)}
-    lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
+    report = RenderedReport(compare_text(files, outcomes, gates))
+    lines = [str(path) for path in write_reports(session, asked, name, report, encoded(data))]
     data |= {"files": list(lines)}
     lines += ["", *compare_tables(files, outcomes, gates).splitlines()]
     return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate], outcomes)
@@ -63,6 +64,7 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     from calib.replay.limits import limits_from
     from calib.replay.outcome import encoded
     from calib.replay.sweep import Point, cheapest, combinations, frontier, without_effect
+    from calib.reports.files import RenderedReport
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
 
     note_unused(session, session.config)
@@ -82,9 +84,7 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     by = {} if asked.cost == "error" else {"cost": asked.cost}
     name = f"replay_sweep_{stamp_of(outcomes[0])}{tail_of([session.config], asked, sweep=axes, **by)}"
     picture = sweep_svg(points, strict=asked.strict, cost=asked.cost)
-    text = sweep_text(
-        points, None if picture is None else f"{name}.svg", left_out, strict=asked.strict, cost=asked.cost
-    )
+    text = sweep_text(points, None if picture is None else ".svg", left_out, strict=asked.strict, cost=asked.cost)
     data: dict[str, Any] = {
         "schema": "calib.replay-sweep/1",
         "range": outcomes[0]["range"],
@@ -105,10 +105,8 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
         "left_out": [{"set": dict(one.chosen), "why": one.why} for one in left_out],
         "cheapest": None if winner is None else dict(winner.chosen),
     }
-    contents = {".md": text.encode(), ".json": encoded(data)}
-    if picture is not None:
-        contents[".svg"] = picture.encode()
-    lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
+    report = RenderedReport(text, {} if picture is None else {".svg": picture})
+    lines = [str(path) for path in write_reports(session, asked, name, report, encoded(data))]
     data |= {"files": list(lines)}
     lines += ["", sweep_verdict(points, strict=asked.strict, cost=asked.cost), "", *sweep_table(points).splitlines()]
     verdict = "no configuration meets the gate" if asked.gate and winner is None else ""

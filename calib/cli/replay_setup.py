@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calib.cli import success
 from calib.cli.output import Session
+from calib.cli.report_options import ReportFormat, open_report
 from calib.config import Config
 from calib.files import settings_tail, write_atomic
 
 if TYPE_CHECKING:
     from calib.limits import LimitResult
     from calib.replay.settings import ReplaySettings
+    from calib.reports.files import RenderedReport
 
 
 AS_SWITCHED_ON: Final = {"md_cache.enabled": True, "md_cache.mode": "on"}
@@ -33,6 +35,8 @@ class Asked:
     gate: bool
     strict: bool
     jobs: int
+    form: ReportFormat = ReportFormat.MD
+    open: bool = False
     prom: Path | None = None
     cost: str = "error"
 
@@ -175,9 +179,18 @@ def tail_of(configs: Sequence[Config], asked: Asked, **more: Any) -> str:
     return settings_tail(found | more)
 
 
-def write_reports(out: Path, name: str, contents: Mapping[str, bytes]) -> list[Path]:
-    """Write the forms of a report, by suffix; their paths."""
-    paths = [out / "reports" / f"{name}{suffix}" for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        write_atomic(path, content)
-    return paths
+def write_reports(session: Session, asked: Asked, name: str, report: RenderedReport, data: bytes) -> list[Path]:
+    """Write the forms of a report that were asked for, and its JSON; their paths. Opens the page, where asked.
+
+    Pictures that belong to the Markdown are not among the paths, but for one that has the report's own name.
+    """
+    from calib.reports.files import write_report_files
+
+    directory = Path(session.config["out"]) / "reports"
+    paths = write_report_files(directory, name, report, asked.form.value)
+    if asked.open:
+        open_report(session, paths)
+    write_atomic(directory / f"{name}.json", data)
+    texts = [path for path in paths if path.suffix != ".svg"]
+    own = [path for path in paths if path == directory / f"{name}.svg"]
+    return [*texts, directory / f"{name}.json", *own]

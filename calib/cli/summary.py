@@ -1,4 +1,4 @@
-"""``calib summary``: a dataset summed up for people, as Markdown."""
+"""``calib summary``: a dataset summed up for people, as Markdown or a page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from calib.cli import options, success
 from calib.cli.command import command
 from calib.cli.output import Session
+from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.errors import UnreadableInput, UsageError
 from calib.feeds.settings import SETTINGS
 
@@ -31,6 +32,11 @@ def summary(
         list[Path] | None,
         typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
     ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="OLD", help="An older dataset: say how each column drifted.")
+    ] = None,
+    format_: Format = ReportFormat.MD,
+    open_: Open = False,
     prom: options.Prom = None,
 ) -> int:
     """Sum up datasets: verdict, alerts, distributions, missing data, data quality, provenance.
@@ -51,7 +57,9 @@ def summary(
     unusable: list[str] = []
     reports: list[SummaryReport] = []
     for path, root in zip(paths, roots, strict=True):
-        report = render_summary(path, root)
+        report = render_summary(path, root, form=form_of(format_, open_).value, against=against)
+        if open_:
+            open_report(session, report.paths)
         reports.append(report)
         data.append(_data(path, report))
         lines += _digest(report)
@@ -95,7 +103,8 @@ def _digest(report: SummaryReport) -> list[str]:
 
     summary = report.summary
     said = (line(summary) for line in (verdict_line, alerts_line, target_line, money_line))
-    return [str(report.path), *(f"  {text}" for text in said if text)]
+    written = [str(path) for path in report.paths if path.suffix != ".svg"]
+    return [*written, *(f"  {text}" for text in said if text)]
 
 
 def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
@@ -106,6 +115,7 @@ def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
     return {
         "dataset": str(path),
         "report": str(report.path),
+        "files": [str(each) for each in report.paths],
         "usable": summary.verdict.usable,
         "reason": summary.verdict.reason,
         "from": span.from_,

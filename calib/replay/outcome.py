@@ -11,6 +11,7 @@ import orjson
 
 from calib._version import __version__
 from calib.market.cache.stats import STATUSES, hit_ratio, hits
+from calib.replay.error_timeline import ErrorTimeline
 from calib.replay.notes import idle_faults, notes_of
 from calib.replay.sources import US_PER_S
 from calib.replay.tally import Cost, ReadTally
@@ -88,6 +89,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
             | {"invalidations": _invalidations(summary, symbol), "stream": _streams([driver.streams[symbol]])}
             for symbol in symbols
         },
+        "timeline": _timeline(driver.reader.timeline),
         "fidelity": driver.reader.fidelity.result(),
         "notes": [*notes, *notes_of(driver, sources)],
         "tool": {"name": "calib", "version": __version__},
@@ -148,6 +150,19 @@ def _invalidations(summary: Mapping[str, Any], symbol: str) -> dict[str, int] | 
     if kept is None:
         return None if summary["evictions"] else {}
     return dict(kept["invalidations"])
+
+
+def _timeline(line: ErrorTimeline) -> dict[str, Any]:
+    """The error over time; without ``from`` and ``to`` where nothing was read."""
+    steps = list(line.steps())
+    begin = line.origin_us
+    end = None if begin is None else begin + len(steps) * line.step_us
+    return {
+        "from": None if begin is None else iso(begin),
+        "to": None if end is None else iso(end),
+        "step_s": line.step_us / US_PER_S,
+        "steps": steps,
+    }
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

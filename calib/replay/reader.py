@@ -11,6 +11,7 @@ from calib.errors import BadObservation
 from calib.market import BookView, MDCacheMeta, UseCase
 from calib.pipeline import FetchMDStage, MarketData, QuoteContext
 from calib.replay import eager
+from calib.replay.error_timeline import ErrorTimeline
 from calib.replay.fidelity import Fidelity
 from calib.replay.tally import ReadTally
 
@@ -62,6 +63,7 @@ class Reader:
         self._file = file
         self.tallies: dict[str, ReadTally] = {}
         self.fidelity = Fidelity()
+        self.timeline = ErrorTimeline()
         self.refused_observations = 0
         self.in_holes: Counter[str] = Counter()
         """Reads that were not made, by symbol: the recording does not say what the book was then."""
@@ -116,7 +118,10 @@ class Reader:
         tally = self.tallies.get(symbol)
         if tally is None:
             tally = self.tallies[symbol] = ReadTally(self._file)
-        tally.take(use_case, meta, fetch_ms, direct_ms, market, self._truth(symbol))
+        error_bps = tally.take(use_case, meta, fetch_ms, direct_ms, market, self._truth(symbol))
+        stream = self._cache.stream(symbol)
+        lost = stream is not None and not stream.live
+        self.timeline.take(round(self._clock.time() * 1e6), error_bps, out_of_sync=lost)
         if event is not None and logged:
             self.fidelity.take(event, meta)
         self._observe(symbol, market, event.record if event is not None and logged else None, fetch_ms)

@@ -110,14 +110,14 @@ class ReadTally:
         direct_ms: float,
         served: MarketData | None,
         true: OrderBook | None,
-    ) -> None:
-        """Take one read, at the moment its reader has it."""
+    ) -> float | None:
+        """Take one read, at the moment its reader has it; its error in bps, None where it cannot be judged."""
         statuses = self.statuses.get(use_case)
         if statuses is None:
             statuses = self.statuses[use_case] = Counter()
             self.costs[use_case] = Cost(Sample(self._file))
         statuses[meta.status] += 1
-        self.costs[use_case].judge(served, true)
+        error_bps = self.costs[use_case].judge(served, true)
         if meta.age_ms is not None:
             self.age_ms.new.append(meta.age_ms)
         self.fetch_ms.new.append(fetch_ms)
@@ -129,6 +129,7 @@ class ReadTally:
         self.pricing_on_stale += meta.used_stale and use_case == "pricing"
         self.depth_misses += meta.depth_miss
         self.sequence_gaps += meta.sequence_gap
+        return error_bps
 
     @property
     def cost(self) -> Cost:

@@ -70,7 +70,8 @@ class IntervalRule:
 
     def __call__(self, dataset: Dataset) -> Iterator[Alert]:
         column = pl.col(self.column)
-        hit = dataset.intervals.filter(column > self.limit if self.above else column < self.limit)
+        rows = dataset.intervals.select("symbol", "start_ts", self.column)
+        hit = rows.filter(column > self.limit if self.above else column < self.limit)
         for symbol, start_ts, value in hit.select("symbol", "start_ts", self.column).iter_rows():
             yield Alert(self.name, self.severity, value, self.limit, symbol, iso(start_ts), self.column)
 
@@ -132,7 +133,10 @@ def thin_symbols(dataset: Dataset) -> Iterator[Alert]:
     """Symbols with few intervals, or few fills under their targets."""
     sums = {
         symbol: (kept, fills)
-        for symbol, kept, fills in dataset.intervals.group_by("symbol").agg(pl.len(), pl.col("fills").sum()).iter_rows()
+        for symbol, kept, fills in dataset.intervals.select("symbol", "fills")
+        .group_by("symbol")
+        .agg(pl.len(), pl.col("fills").sum())
+        .iter_rows()
     }
     for symbol in dataset.range.symbols:
         kept, fills = sums.get(symbol, (0, 0))

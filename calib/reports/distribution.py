@@ -52,7 +52,7 @@ def distribution(name: str, unit: str, column: pl.Series) -> Distribution:
     n = int(values.size)
     if n == 0:
         return Distribution(name, unit, 0, len(column), None, {key: None for key, _ in QUANTILES}, None, None, None, "")
-    mean, sd = _moments(values.tolist())
+    mean, sd = _moments(values)
     return Distribution(
         name=name,
         unit=unit,
@@ -74,16 +74,20 @@ def _quantiles(values: npt.NDArray[np.float64]) -> dict[str, float | None]:
     return {key: float(level) for (key, _), level in zip(QUANTILES, levels, strict=True)}
 
 
-def _moments(values: list[float]) -> tuple[float | None, float | None]:
+def _moments(values: npt.NDArray[np.float64]) -> tuple[float | None, float | None]:
     """Mean and sample standard deviation by exact sums; None where they overflow a double."""
     try:
-        mean = math.fsum(values) / len(values)
+        mean = math.fsum(values.tolist()) / len(values)
     except OverflowError:
         return None, None
     if len(values) < 2:
         return mean, None
+    with np.errstate(over="ignore"):
+        squares = np.square(values - mean)
+    if not np.isfinite(squares).all():
+        return mean, None
     try:
-        sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+        sd = math.sqrt(math.fsum(squares.tolist()) / (len(values) - 1))
     except OverflowError:
         return mean, None
     return mean, sd if math.isfinite(sd) else None

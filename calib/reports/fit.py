@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib._version import __version__
-from calib.files import write_atomic
 from calib.fitting.verdict import REASONS
+from calib.reports.files import RenderedReport, ReportForm, write_report_files
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, moment, number, percent
 from calib.reports.svg import Chart, Series, svg
@@ -20,20 +20,23 @@ MAX_CHARTS: Final = 20
 _CURVE_POINTS: Final = 40
 
 
-def write_fit_report(document: Mapping[str, Any], name: str, out: Path) -> list[Path]:
-    """Write ``out/reports/NAME.md`` and its charts beside it; their paths, the report first."""
-    directory = out / "reports"
+def write_fit_report(document: Mapping[str, Any], name: str, out: Path, form: ReportForm = "md") -> list[Path]:
+    """Write ``out/reports/NAME`` in the forms asked for, its charts beside the Markdown; the report first."""
+    return write_report_files(out / "reports", name, fit_report(document), form)
+
+
+def fit_report(document: Mapping[str, Any]) -> RenderedReport:
+    """The report with its pictures."""
+    pictures: dict[str, str] = {}
     charts: dict[tuple[str, str], list[tuple[str, str]]] = {}
     rows = [row for row in document["fits"] if row["side"] == "both" and row["intensity"] is not None]
     for place, row in enumerate(rows[:MAX_CHARTS], 1):
         for key, chart in (("bins", bins_chart(row)), ("drift", drift_chart(row)), ("quotes", quotes_chart(row))):
             if chart is not None:
-                file = f"{name}_{place}_{key}.svg"
-                write_atomic(directory / file, svg(chart).encode())
+                file = f"{place}_{key}.svg"
+                pictures[file] = svg(chart)
                 charts.setdefault((row["symbol"], row["side"]), []).append((chart.title, file))
-    path = directory / f"{name}.md"
-    write_atomic(path, fit_text(document, charts).encode())
-    return [path, *(directory / file for found in charts.values() for _, file in found)]
+    return RenderedReport(fit_text(document, charts), pictures)
 
 
 def fit_text(document: Mapping[str, Any], charts: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> str:
@@ -45,7 +48,7 @@ def fit_text(document: Mapping[str, Any], charts: Mapping[tuple[str, str], Seque
     )
     parts = [
         f"# Fit, {moment(span['from'])} to {moment(span['to'])} UTC",
-        headline(document),
+        f"**{headline(document)}**",
         explained,
         _verdicts(document),
         "## Reasons",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib._version import __version__
-from calib.files import write_atomic
+from calib.reports.files import RenderedReport, ReportForm, write_report_files
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, moment, number
 from calib.reports.svg import Chart, Series, svg
@@ -17,18 +17,20 @@ MAX_ROWS: Final = 200
 """Rows of a table; the JSON holds them all."""
 
 
-def write_markout_report(document: Mapping[str, Any], name: str, out: Path) -> list[Path]:
-    """Write ``out/reports/NAME.md`` and one SVG a group beside it; their paths, the report first."""
-    directory = out / "reports"
-    charts = {}
+def write_markout_report(document: Mapping[str, Any], name: str, out: Path, form: ReportForm = "md") -> list[Path]:
+    """Write ``out/reports/NAME`` in the forms asked for, one SVG a group beside the Markdown; the report first."""
+    return write_report_files(out / "reports", name, markout_report(document), form)
+
+
+def markout_report(document: Mapping[str, Any]) -> RenderedReport:
+    """The report with its pictures."""
+    charts, pictures = {}, {}
     for group in _groups(document):
         chart = markout_curve(document, group)
         if chart is not None:
-            charts[group] = f"{name}_{group}.svg"
-            write_atomic(directory / charts[group], svg(chart).encode())
-    path = directory / f"{name}.md"
-    write_atomic(path, markout_text(document, charts).encode())
-    return [path, *(directory / chart for chart in charts.values())]
+            charts[group] = f"{group}.svg"
+            pictures[charts[group]] = svg(chart)
+    return RenderedReport(markout_text(document, charts), pictures)
 
 
 def markout_text(document: Mapping[str, Any], charts: Mapping[str, str]) -> str:
@@ -40,7 +42,9 @@ def markout_text(document: Mapping[str, Any], charts: Mapping[str, str]) -> str:
         f"({100 * document['params']['level']:g} %) resample calendar blocks of max(60 s, 4 h); none with fewer than "
         "20 blocks."
     )
-    parts = [f"# Markouts, {moment(span['from'])} to {moment(span['to'])} UTC", explained]
+    parts = [f"# Markouts, {moment(span['from'])} to {moment(span['to'])} UTC"]
+    said = headline(document)
+    parts += [f"**{'; '.join(said)}.**" if said else "**No fill has a markout.**", explained]
     for group in _groups(document):
         parts += [f"## {group.capitalize()}", _curve_table(document, group)]
         if group in charts:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from calib.dataset.columns import FEATURES, TARGETS, Column
 from calib.dataset.model import iso
-from calib.reports.alerts import Alert, reject_ratio
+from calib.reports.alerts import MEANINGS, Alert, reject_ratio
 from calib.reports.distribution import QUANTILES, Distribution
+from calib.reports.key_figures import first_alerts, key_figures
 from calib.reports.markdown import block, cell, code, table
 from calib.reports.numbers import NONE, count, duration, moment, number, percent
 from calib.reports.reproduce import command
+from calib.reports.summary_pictures import CORRELATION_ROWS
 
 if TYPE_CHECKING:
     from calib.dataset.model import ContractParams
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 
 CAP: Final = 40
 """Rows of a long table; the rest is counted, and the dataset holds it."""
+
+_PICTURES: Final = {
+    "map": ("map.svg", "Intervals by symbol and time"),
+    "net_picture": ("net_bps.svg", "net_bps over time"),
+    "histograms": ("histograms.svg", "Distributions over the kept intervals"),
+    "correlation": ("correlation.svg", "Rank correlation of targets and features"),
+    "waterfall": ("filters.svg", "What the filters left"),
+}
+"""File name and title of each picture, by the template's name."""
 
 ALERTS_PER_RULE: Final = 10
 """So that a thousand alerts of one kind cannot push the others out of sight."""
@@ -75,9 +86,22 @@ def money_line(summary: Summary) -> str:
     return "; ".join(parts)
 
 
-def sections(summary: Summary) -> dict[str, str]:
-    """Every section by the name under which the template knows it; empty where it has nothing to say."""
+def sections(summary: Summary, pictures: Collection[str] = (), drift: str = "") -> dict[str, str]:
+    """Every section by the name under which the template knows it; empty where it has nothing to say.
+
+    Parameters
+    ----------
+    pictures
+        File names of the pictures that there are.
+    drift
+        What `calib.reports.dataset_diff.drift_report` says, if anything.
+    """
     return {
+        "key_figures": key_figures(summary),
+        "first_alerts": first_alerts(summary.alerts, MEANINGS),
+        "drift": drift,
+        "sampled": _sampled(summary),
+        **{key: f"![{title}]({name})" if name in pictures else "" for key, (name, title) in _PICTURES.items()},
         "title": code(summary.name),
         "verdict": verdict_line(summary),
         "target_line": target_line(summary),
@@ -157,6 +181,11 @@ def _distribution_row(entry: Distribution) -> list[str]:
     return [entry.name, entry.unit, count(entry.n), share, *map(number, levels), entry.bars or NONE]
 
 
+def _sampled(summary: Summary) -> str:
+    kept = summary.dataset.counts.kept
+    return f" (of {count(kept)}, taken at equal distances)" if kept > CORRELATION_ROWS else ""
+
+
 def _missing(summary: Summary, columns: tuple[Column, ...]) -> str:
     """Symbols by columns, only those that lack something; the symbol that lacks most first."""
     shares = summary.null_shares
@@ -165,8 +194,12 @@ def _missing(summary: Summary, columns: tuple[Column, ...]) -> str:
     lacking.sort(key=lambda symbol: (-sum(shares[symbol][name] for name in names), symbol))
     if not lacking:
         return ""
-    rows = [[cell(symbol), *(percent(shares[symbol][name], 1) for name in names)] for symbol in lacking]
-    return _capped(rows, ["symbol", *names], "l" + "r" * len(names), "the nulls of the dataset's own rows")
+    alike: dict[tuple[float, ...], list[str]] = {}
+    for name in names:
+        alike.setdefault(tuple(shares[symbol][name] for symbol in lacking), []).append(name)
+    rows = [[cell(symbol), *(percent(share[at], 1) for share in alike)] for at, symbol in enumerate(lacking)]
+    header = ["symbol", *(", ".join(group) for group in alike.values())]
+    return _capped(rows, header, "l" + "r" * len(alike), "the nulls of the dataset's own rows")
 
 
 def _symbols(summary: Summary) -> str:

@@ -33,11 +33,20 @@ def histogram(values: npt.NDArray[np.float64], bins: int = BINS) -> str:
     """
     if values.size == 0:
         return ""
+    amounts = binned(values, bins)
+    return BARS[-1] if len(amounts) == 1 else sparkline(amounts)
+
+
+def binned(values: npt.NDArray[np.float64], bins: int = BINS) -> tuple[int, ...]:
+    """The values in each of ``bins`` equal bins from the least to the largest; one bin where all are equal.
+
+    >>> binned(np.array([1.0, 1.0, 2.0, 4.0]), bins=3)
+    (2, 1, 1)
+    """
     low, high = float(values.min()), float(values.max())
     # Halved before the difference is taken: that of the two largest doubles would overflow.
     half = high / 2 - low / 2
     if half <= 0:
-        return BARS[-1]
+        return (values.size,)
     place = np.floor((values / 2 - low / 2) / half * bins).astype(np.int64)
-    amounts = np.bincount(np.clip(place, 0, bins - 1), minlength=bins)
-    return sparkline([int(amount) for amount in amounts])
+    return tuple(int(amount) for amount in np.bincount(np.clip(place, 0, bins - 1), minlength=bins))

@@ -14,6 +14,7 @@ from calib.dataset.model import Dataset, Interval, interval_rows
 from calib.reports.alerts import CRITICAL, Alert, alerts
 from calib.reports.coverage import UNUSABLE, Coverage
 from calib.reports.distribution import Distribution, distribution
+from calib.reports.slices import by_symbol
 
 WORST: Final = 10
 WORST_CRITERION: Final = "the lowest `net_bps`; among equals the one with more fills"
@@ -153,18 +154,11 @@ def _verdict(dataset: Dataset, coverage: Coverage) -> SummaryVerdict:
 
 def _null_shares(kept: pl.DataFrame) -> dict[str, dict[str, float]]:
     names = [column.name for column in NUMBERS]
-    shares = kept.group_by("symbol").agg(pl.col(names).is_null().mean()).sort("symbol")
-    return {row.pop("symbol"): row for row in shares.iter_rows(named=True)}
+    return {symbol: {name: rows[name].null_count() / rows.height for name in names} for symbol, rows in by_symbol(kept)}
 
 
 def _symbols(dataset: Dataset) -> list[SymbolRow]:
-    kept = dataset.intervals.group_by("symbol").agg(
-        pl.len().alias("kept"),
-        pl.col("ticks", "fills", "quotes").sum(),
-        pl.col("net_bps").median(),
-        pl.col("notional", "pnl_mid").drop_nulls(),
-    )
-    by_symbol = {row["symbol"]: row for row in kept.iter_rows(named=True)}
+    kept = {symbol: _sums(rows) for symbol, rows in by_symbol(dataset.intervals)}
     dropped = Counter(dataset.dropped["symbol"].to_list())
     reasons: dict[str, Counter[str]] = {}
     for symbol, reason in dataset.dropped.select("symbol", "reasons").explode("reasons").iter_rows():
@@ -177,12 +171,12 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
         "fills": 0,
         "quotes": 0,
         "net_bps": None,
-        "notional": [],
-        "pnl_mid": [],
+        "notional": None,
+        "pnl_mid": None,
     }
     rows = []
     for symbol in span.symbols:
-        sums = by_symbol.get(symbol, nothing)
+        sums = kept.get(symbol, nothing)
         rows.append(
             SymbolRow(
                 symbol=symbol,
@@ -194,12 +188,24 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
                 fills=sums["fills"],
                 quotes=sums["quotes"],
                 net_median_bps=sums["net_bps"],
-                notional=_sum(sums["notional"]),
-                pnl_mid=_sum(sums["pnl_mid"]),
+                notional=sums["notional"],
+                pnl_mid=sums["pnl_mid"],
                 dropped_by=dict(reasons.get(symbol, {})),
             )
         )
     return sorted(rows, key=lambda row: (row.kept / max(1, row.kept + row.dropped), row.symbol))
+
+
+def _sums(rows: pl.DataFrame) -> dict[str, Any]:
+    """Of one symbol's kept intervals."""
+    counts = {name: rows[name].sum() for name in ("ticks", "fills", "quotes")}
+    money = {name: rows[name].drop_nulls().to_list() for name in ("notional", "pnl_mid")}
+    return {
+        "kept": rows.height,
+        **counts,
+        "net_bps": rows["net_bps"].median(),
+        **{name: _sum(values) for name, values in money.items()},
+    }
 
 
 def _sum(values: list[float]) -> float | None:
@@ -230,11 +236,22 @@ def _overlaps(dataset: Dataset) -> list[tuple[tuple[str, ...], int]]:
 
 def _widest_gaps(kept: pl.DataFrame) -> list[tuple[str, int, float]]:
     order = ["max_gap_s", "symbol", "start_ts"]
-    widest = kept.drop_nulls("max_gap_s").sort(order, descending=[True, False, False]).head(3)
-    return widest.select("symbol", "start_ts", "max_gap_s").rows()
+    widest = _at_most(kept.select(order), "max_gap_s", 3, largest=True)
+    return widest.sort(order, descending=[True, False, False]).head(3).select("symbol", "start_ts", "max_gap_s").rows()
+
+
+def _at_most(rows: pl.DataFrame, column: str, amount: int, *, largest: bool) -> pl.DataFrame:
+    """The rows that can be among the first ``amount`` by a column, ties included: so that only they are sorted."""
+    known = rows[column].drop_nulls()
+    if not known.len():
+        return rows.clear()
+    edge = known.top_k(amount).min() if largest else known.bottom_k(amount).max()
+    return rows.filter(pl.col(column) >= edge if largest else pl.col(column) <= edge)
 
 
 def _worst(dataset: Dataset) -> list[Interval]:
     order = ["net_bps", "fills", "symbol", "start_ts"]
-    worst = dataset.intervals.drop_nulls("net_bps").sort(order, descending=[False, True, False, False]).head(WORST)
-    return list(interval_rows(worst))
+    rows = dataset.intervals.select(order).with_row_index("row")
+    worst = _at_most(rows, "net_bps", WORST, largest=False)
+    worst = worst.sort(order, descending=[False, True, False, False]).head(WORST)
+    return list(interval_rows(dataset.intervals[worst["row"].to_list()]))

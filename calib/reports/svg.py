@@ -11,11 +11,11 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
 from calib.reports.labels import Label, placed
 from calib.reports.markdown import visible
+from calib.reports.markdown_html import escaped
 from calib.reports.numbers import DIGITS, count, number
 
 _NAMESPACE: Final = "http://www.w3.org/2000/svg"
@@ -214,12 +214,12 @@ def _css(key: str) -> str:
         return "".join(f"#{key} .s{index}{{color:{style[place]}}}" for index, style in enumerate(_STYLES))
 
     return (
-        f"#{key}{{color:#222;background:#fff;font:12px system-ui,sans-serif}}#{key} text{{fill:currentColor}}"
+        f"#{key}{{color:#222;background:#fff;font:12px system-ui,sans-serif}}#{key} text{{fill:#222}}"
         f"#{key} .title{{font-weight:600}}#{key} .label{{font-size:11px}}"
         f"#{key} .grid{{stroke:currentColor;opacity:.15}}#{key} .mark{{stroke:currentColor;stroke-dasharray:1 4}}"
         f"#{key} .line,#{key} .ring{{fill:none;stroke:currentColor;stroke-width:2}}"
         f"#{key} .point{{fill:currentColor}}{rules(0)}"
-        f"@media(prefers-color-scheme:dark){{#{key}{{color:#ddd;background:#111}}{rules(1)}}}"
+        f"@media(prefers-color-scheme:dark){{#{key}{{color:#ddd;background:#111}}#{key} text{{fill:#ddd}}{rules(1)}}}"
     )
 
 
@@ -290,4 +290,4 @@ def _text(at_x: float, at_y: float, text: str, anchor: str, kind: str = "") -> s
 
 
 def _safe(text: str) -> str:
-    return escape(visible(text))
+    return escaped(visible(text))

@@ -79,7 +79,7 @@ def test_nothing_kept_ends_with_one_and_still_writes(root: Path, capsys: pytest.
     out, err = capsys.readouterr()
     assert "NOT USABLE: all 3 intervals were dropped" in out
     assert err == f"error: not usable: {path}: all 3 intervals were dropped\n"
-    assert len(list((root / "reports").iterdir())) == 1
+    assert len(list((root / "reports").glob("*.md"))) == 1
 
 
 def test_several_datasets_get_a_report_each(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +89,7 @@ def test_several_datasets_get_a_report_each(root: Path, capsys: pytest.CaptureFi
     ]
     assert run(["summary", *paths]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 8
-    assert len(list((root / "reports").iterdir())) == 2
+    assert len(list((root / "reports").glob("*.md"))) == 2
 
 
 def test_two_datasets_of_one_name_are_refused_before_anything_is_written(
@@ -168,20 +168,64 @@ def test_reports_that_cannot_be_written_are_a_usage_error(root: Path, capsys: py
 def test_a_second_run_leaves_the_report_alone(root: Path) -> None:
     [path] = write_dataset(made(40), root / "datasets")
     assert run(["summary", "-q", str(path)]) == 0
-    [report] = (root / "reports").iterdir()
-    before = report.stat()
+    before = {report: (report.stat().st_ino, report.stat().st_mtime_ns) for report in (root / "reports").iterdir()}
     assert run(["summary", "-q", str(path)]) == 0
-    assert (report.stat().st_ino, report.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    after = {report: (report.stat().st_ino, report.stat().st_mtime_ns) for report in (root / "reports").iterdir()}
+    assert after == before
 
 
 def test_the_library_does_what_the_command_does(root: Path) -> None:
     [path] = write_dataset(made(40), root / "datasets")
     assert run(["summary", "-q", str(path)]) == 0
-    [written] = (root / "reports").iterdir()
+    [written] = (root / "reports").glob("*.md")
     report = calib.render_summary(path, "elsewhere")
     assert report.path == Path("elsewhere/reports") / written.name
     assert report.text.encode() == written.read_bytes()
     assert report.summary.verdict.usable
+
+
+def test_the_forms_of_a_report_are_those_asked_for(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [path] = write_dataset(made(40), root / "datasets")
+    stem = "calib_summary_calib_20250101_000000_20250102_000000"
+    assert run(["summary", str(path), "--format", "html"]) == 0
+    assert [each.name for each in (root / "reports").iterdir()] == [f"{stem}.html"]
+    assert capsys.readouterr().out.splitlines()[0].endswith(f"{stem}.html")
+    assert run(["summary", "-q", str(path), "--format", "both"]) == 0
+    names = {each.name for each in (root / "reports").iterdir()}
+    pictures = {f"{stem}_{name}.svg" for name in ("map", "net_bps", "histograms", "filters")}
+    assert names == {f"{stem}.html", f"{stem}.md"} | pictures
+    text = (root / "reports" / f"{stem}.md").read_text("utf-8")
+    assert all(f"]({name})" in text for name in pictures)
+
+
+def test_a_report_is_opened_where_there_is_a_browser(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_once(address: str) -> bool:
+        opened.append(address)
+        return len(opened) < 2
+
+    monkeypatch.setattr("webbrowser.open", open_once)
+    [path] = write_dataset(made(40), root / "datasets")
+    assert run(["summary", "-q", str(path), "--open"]) == 0
+    address = opened[0]
+    assert address.startswith("file:///")
+    assert address.endswith(".html")
+    assert run(["summary", str(path), "--open"]) == 0
+    assert "note: no browser found: open artifacts/edge/reports/" in capsys.readouterr().err
+
+
+def test_against_an_older_dataset_it_says_how_the_columns_drifted(root: Path) -> None:
+    old, new = (write_dataset(made(kept, day=day), root / "datasets")[0] for kept, day in ((40, 1), (60, 2)))
+    assert run(["summary", "-q", str(new), "--against", str(old)]) == 0
+    text = (root / "reports" / f"calib_summary_{new.stem}.md").read_text("utf-8")
+    drift = text.split("## Drift")[1].split("## Alerts")[0]
+    # Medians of 0..39 and 0..59 are 19.5 and 29.5.
+    row = next(line for line in drift.splitlines() if line.startswith("| net_bps "))
+    assert [cell.strip() for cell in row.split("|")[3:6]] == ["19.5", "29.5", "+10"]
+    assert "The symbols are the same." in drift
 
 
 def test_the_names_of_errors_are_unique() -> None:

@@ -1,0 +1,1 @@
+"""Pictures of reports as SVG that stands alone, one kind a file."""

@@ -1,0 +1,45 @@
+"""The checklist before a first calibration, as a report."""
+
+from __future__ import annotations
+
+from calib.evaluation.readiness import ADVICE, Readiness
+from calib.limits import LimitResult
+from calib.reports.files import RenderedReport
+from calib.reports.markdown import cell, table
+from calib.reports.numbers import NONE, count, number
+
+_VERDICTS = {True: "pass", False: "MISSED", None: "not judged"}
+
+
+def readiness_report(feeds: str, found: Readiness) -> RenderedReport:
+    """The checklist as Markdown."""
+    parts = [
+        f"# Ready for a first calibration: {cell(feeds)}",
+        f"**{readiness_verdict(found)}.**",
+        readiness_table(found),
+        "## Notes",
+        "\n".join(f"- {note}" for note in found.notes) or "None.",
+        f"Ticks judged: {count(found.ticks.ticks)}. The limits are the settings `ready.*` and `canary.shadow_*`.",
+    ]
+    return RenderedReport("\n\n".join(parts) + "\n")
+
+
+def readiness_verdict(found: Readiness) -> str:
+    """Ready or not, in a sentence."""
+    unknown = [result.limit.name for result in found.results if result.passed is None]
+    said = f" ({', '.join(unknown)} not judged)" if unknown else ""
+    if found.ready:
+        return f"READY: every limit holds{said}"
+    return f"NOT READY: {', '.join(found.missed)}{said}"
+
+
+def readiness_table(found: Readiness) -> str:
+    """Each figure with value, limit, verdict and what to do."""
+    rows = [_row(result) for result in found.results]
+    return table(("figure", "value", "limit", "verdict", "what to do"), rows, "lrrll")
+
+
+def _row(result: LimitResult) -> list[str]:
+    limit = result.limit
+    advice = ADVICE[limit.name] if result.passed is False else NONE
+    return [limit.name, number(result.value), f"{limit.sign} {number(limit.limit)}", _VERDICTS[result.passed], advice]
