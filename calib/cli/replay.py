@@ -79,6 +79,9 @@ def replay(
         ),
     ] = None,
     prom: options.Prom = None,
+    cost: Annotated[
+        str, typer.Option("--cost", metavar="error|requests", help="What the cheapest of a sweep is chosen by.")
+    ] = "error",
 ) -> int:
     """Replay recorded books, ticks and fills through the real cache, and say what staleness cost.
 
@@ -98,11 +101,15 @@ def replay(
         )
     if features_out is not None and features_out.suffix != ".parquet":
         raise UsageError(f"--features-out {features_out} names no Parquet file", hint="Let it end in .parquet")
+    if cost not in ("error", "requests"):
+        raise UsageError(f"--cost {cost} is not known", hint="One of error, requests")
     if compare and len(compare) < 2:
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
     workers = session.config["jobs"] or os.cpu_count() or 1
-    asked = Asked(span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, prom)
+    asked = Asked(
+        span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, prom, cost
+    )
     with locked(Path(session.config["out"])):
         if sweep:
             return replay_many.sweep(session, asked, sweep)

@@ -52,10 +52,10 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
 
 
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
-    """Replay with every combination of the values, and say which of them nobody beats."""
+    """Replay with every combination of the values, and say which of them are Pareto-optimal."""
     from calib.replay.limits import limits_from
     from calib.replay.outcome import encoded
-    from calib.replay.sweep import Point, cheapest, combinations, frontier
+    from calib.replay.sweep import Point, cheapest, combinations, frontier, without_effect
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
 
     note_unused(session, session.config)
@@ -64,10 +64,14 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     outcomes = _outcomes(session, configs, asked)
     limits = [limits_from(config.section("replay")) for config in configs]
     points = [Point.of(*found) for found in zip(chosen, outcomes, limits, strict=True)]
-    best, winner = frontier(points), cheapest(points, strict=asked.strict)
+    for setting, why in without_effect(points).items():
+        session.note(f"{setting} had no effect: {why}")
+    best, winner = frontier(points), cheapest(points, strict=asked.strict, cost=asked.cost)
     name = f"replay_sweep_{stamp_of(outcomes[0])}"
-    picture = sweep_svg(points, strict=asked.strict)
-    text = sweep_text(points, None if picture is None else f"{name}.svg", left_out, strict=asked.strict)
+    picture = sweep_svg(points, strict=asked.strict, cost=asked.cost)
+    text = sweep_text(
+        points, None if picture is None else f"{name}.svg", left_out, strict=asked.strict, cost=asked.cost
+    )
     data: dict[str, Any] = {
         "schema": "calib.replay-sweep/1",
         "range": outcomes[0]["range"],
@@ -77,12 +81,14 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
                 "set": dict(point.chosen),
                 "hit_ratio": point.hit_ratio,
                 "cost_bps": point.cost_bps,
+                "requests": point.requests,
                 "not_beaten": point in best,
                 "gate": [one.as_data() for one in point.gate],
                 "overall": point.outcome["overall"],
             }
             for point in points
         ],
+        "without_effect": without_effect(points),
         "left_out": [{"set": dict(one.chosen), "why": one.why} for one in left_out],
         "cheapest": None if winner is None else dict(winner.chosen),
     }
@@ -91,7 +97,7 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
         contents[".svg"] = picture.encode()
     lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
     data |= {"files": list(lines)}
-    lines += ["", sweep_verdict(points, strict=asked.strict), "", *sweep_table(points).splitlines()]
+    lines += ["", sweep_verdict(points, strict=asked.strict, cost=asked.cost), "", *sweep_table(points).splitlines()]
     verdict = "no configuration meets the gate" if asked.gate and winner is None else ""
     if not verdict:
         write_result(session, asked, outcomes)

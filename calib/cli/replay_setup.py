@@ -34,6 +34,7 @@ class Asked:
     strict: bool
     jobs: int
     prom: Path | None = None
+    cost: str = "error"
 
 
 def settings_of(config: Config, asked: Asked) -> ReplaySettings:

@@ -308,8 +308,8 @@ class Driver:
         return None if self.injector is None else self.injector.last_id(symbol)
 
     async def _refresh(self, symbol: str, depth: int) -> Mapping[str, Any]:
-        body = await self.endpoint.snapshot(symbol, depth)
-        return body if self.settings.fill == "stream" else {**body, "source": "stream"}
+        # Without a source of its own the body is what ``md_cache.refresh_source`` says: rest, unless it is set.
+        return await self.endpoint.snapshot(symbol, depth)
 
     def _stream_counts(self, symbol: str) -> dict[str, Any] | None:
         stream = self.cache.stream(symbol)

@@ -109,9 +109,9 @@ class Scheduler:
         self._update_next_wakeup()
 
     def finish(self, last_us: int) -> None:
-        """Do everything that is due up to the last line, that moment included."""
+        """Do everything that is due up to the last line, that moment included; reads end with books and trades."""
         if self._next_read_us is not None:
-            self._reads_until(last_us + 1)
+            self._reads_until(min(last_us, self.heard_us) + 1)
         if self._next_grid_us is not None:
             self._grid_until(last_us + 1)
 

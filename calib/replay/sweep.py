@@ -1,4 +1,4 @@
-"""Many replays of the same feeds, in processes of their own, and which of them nobody beats."""
+"""Many replays of the same feeds, in processes of their own, and which of them are Pareto-optimal."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class Point:
         The settings that were varied.
     hit_ratio, cost_bps
         Reads answered from the cache; mean of |served mid - true mid|, bps. None where there was nothing to measure.
+    requests
+        To the venue.
     gate
         The limits, judged.
     """
@@ -57,6 +59,7 @@ class Point:
     outcome: Mapping[str, Any]
     hit_ratio: float | None
     cost_bps: float | None
+    requests: int
     gate: tuple[LimitResult, ...]
 
     @classmethod
@@ -64,7 +67,9 @@ class Point:
         """The point of an outcome."""
         overall = outcome["overall"]
         cost_bps = overall["staleness"]["error_bps"]["mean"]
-        return cls(chosen, outcome, overall["hit_ratio"], cost_bps, tuple(check_overall(overall, limits)))
+        return cls(
+            chosen, outcome, overall["hit_ratio"], cost_bps, overall["requests"], tuple(check_overall(overall, limits))
+        )
 
     @property
     def passed(self) -> bool | None:
@@ -96,31 +101,75 @@ def combinations(axes: Sequence[tuple[str, Sequence[Any]]]) -> list[dict[str, An
     return [dict(zip(names, values, strict=True)) for values in itertools.product(*(values for _, values in axes))]
 
 
-def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats: none has at least their hit ratio at no more cost, and is better in one.
+COSTS: Final = ("error", "requests")
+"""What the cheapest configuration is chosen by: staleness, or load on the venue."""
 
-    By rising cost; of equal points the first stands for all.
+
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The Pareto-optimal points: no other has at most their error at no more requests, and is better in one.
+
+    By rising error; of equal points the first stands for all.
     """
     best: list[Point] = []
-    for point in sorted((p for p in points if p.measured), key=_by_cost):
-        if not best or point.hit_ratio > best[-1].hit_ratio:  # type: ignore[operator]  # both are measured
+    for point in sorted((p for p in points if p.measured), key=_by_error):
+        if not best or point.requests < best[-1].requests:
             best.append(point)
     return best
 
 
-def cheapest(points: Sequence[Point], *, strict: bool = False) -> Point | None:
-    """Of those that meet the gate the one whose staleness costs least, then hits most; None where none meets it.
+def cheapest(points: Sequence[Point], *, strict: bool = False, cost: str = "error") -> Point | None:
+    """Of those that meet the gate the one that costs least; None where none meets it.
 
-    ``strict``: a limit that cannot be judged counts as missed.
+    Parameters
+    ----------
+    strict
+        Whether a limit that cannot be judged counts as missed.
+    cost
+        One of `COSTS`; the other decides between equals.
     """
     passing = (True,) if strict else (True, None)
-    return min((point for point in points if point.measured and point.passed in passing), key=_by_cost, default=None)
+    order = _by_error if cost == "error" else _by_requests
+    return min((point for point in points if point.measured and point.passed in passing), key=order, default=None)
 
 
-def _by_cost(point: Point) -> tuple[float, float]:
+def without_effect(points: Sequence[Point]) -> dict[str, str]:
+    """The swept settings whose value changed nothing, each with the reason.
+
+    A setting had no effect where every two configurations that differ in it alone had the same figures.
+    """
+    found = {}
+    for name in points[0].chosen if points else ():
+        groups: dict[str, list[Point]] = {}
+        for point in points:
+            groups.setdefault(repr({key: value for key, value in point.chosen.items() if key != name}), []).append(
+                point
+            )
+        if all(point.outcome["overall"] == group[0].outcome["overall"] for group in groups.values() for point in group):
+            found[name] = _why_none(name, points[0].outcome["settings"])
+    return found
+
+
+def _why_none(name: str, settings: Mapping[str, Any]) -> str:
+    if settings["fill"] == "stream" and name in _AGES:
+        return "books came from the stream: a verified book is fresh whatever its bounds on age, while frames arrive"
+    if name == "md_cache.ttl_ms" and settings["use_case"] in ("pricing", "guards"):
+        return "md_cache.fresh_ms_for_pricing bounds the age for pricing: move it too"
+    return "no read of this recording came near it"
+
+
+_AGES: Final = frozenset(
+    f"md_cache.{name}" for name in ("ttl_ms", "hard_ttl_ms", "fresh_ms_for_pricing", "guard_max_age_ms")
+)
+
+
+def _by_error(point: Point) -> tuple[float, float]:
     assert point.cost_bps is not None
-    assert point.hit_ratio is not None
-    return point.cost_bps, -point.hit_ratio
+    return point.cost_bps, point.requests
+
+
+def _by_requests(point: Point) -> tuple[float, float]:
+    assert point.cost_bps is not None
+    return point.requests, point.cost_bps
 
 
 def run_all(

@@ -7,7 +7,7 @@ from typing import Any
 
 from calib.limits import LimitResult
 from calib.reports.markdown import cell, code, table
-from calib.reports.numbers import NONE, count, number
+from calib.reports.numbers import NONE, count, number, percent
 from calib.reports.replay_cells import STATUSES, flat, gate_table, notes_list, settings_table, share, shown
 
 
@@ -57,7 +57,8 @@ def digest(overall: Mapping[str, Any]) -> str:
     times, errors = overall["fetch_md_ms"], overall["staleness"]["error_bps"]
     return (
         f"Judged {judged_of(overall)} reads. "
-        f"Hit ratio {number(overall['hit_ratio'])}; fetch_md p95 {number(times['with_cache']['p95'])} ms with the "
+        f"Hit ratio {number(overall['hit_ratio'])} ({answers(overall)}); "
+        f"fetch_md p95 {number(times['with_cache']['p95'])} ms with the "
         f"cache, {number(times['without_cache']['p95'])} ms without; error mean {number(errors['mean'])} bps, "
         f"p95 {number(errors['p95'])} bps; {share(overall['staleness']['over_half_spread_ratio'])} of the reads off "
         "by more than half the spread."
@@ -68,6 +69,16 @@ def judged_of(overall: Mapping[str, Any]) -> str:
     """How many reads could be compared with the truth, of all that were due: ``20 of 399``."""
     due = overall["reads"] + overall["reads_in_holes"]
     return f"{count(overall['staleness']['judged'])} of {count(due)}"
+
+
+def answers(overall: Mapping[str, Any]) -> str:
+    """Shares of the reads that were answered fresh, stale, and not from the cache: a hit may well be a stale one."""
+    statuses, reads = overall["statuses"], overall["reads"]
+    if not reads:
+        return "no reads"
+    missed = reads - statuses["fresh"] - statuses["stale"]
+    shares = ((statuses["fresh"], "fresh"), (statuses["stale"], "stale"), (missed, "missed"))
+    return ", ".join(f"{percent(amount, reads)} {name}" for amount, name in shares)
 
 
 def _reads_table(outcome: Mapping[str, Any]) -> str:

@@ -1,23 +1,28 @@
-"""The report of a sweep: what each configuration came to, and which of them nobody beats."""
+"""The report of a sweep: what each configuration came to, and which of them are Pareto-optimal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from calib.replay.sweep import Point, SkippedPoint, cheapest, frontier
+from calib.replay.sweep import Point, SkippedPoint, cheapest, frontier, without_effect
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import count, number
 from calib.reports.replay_cells import flat, notes_list, notes_of_all, settings_table, share, shown, verdict
 from calib.reports.svg import Chart, Series, svg
 
 _Place: TypeAlias = tuple[float, float]
-"""Mean error in bps, hit ratio."""
+"""Mean error in bps, requests to the venue."""
 _FIGURES = ["hit ratio", "error mean, bps", "error p95, bps", "fetch_md p95, ms", "pricing on stale", "requests"]
 
 
 def sweep_text(
-    points: Sequence[Point], picture: str | None, left_out: Sequence[SkippedPoint] = (), *, strict: bool = False
+    points: Sequence[Point],
+    picture: str | None,
+    left_out: Sequence[SkippedPoint] = (),
+    *,
+    strict: bool = False,
+    cost: str = "error",
 ) -> str:
     """A sweep as Markdown.
 
@@ -31,16 +36,19 @@ def sweep_text(
         The combinations that are no configuration.
     strict
         Whether a limit that cannot be judged counts as missed.
+    cost
+        What the cheapest is chosen by, see `calib.replay.sweep.COSTS`.
     """
     span = points[0].outcome["range"]
     combinations = f"{len(points)} configurations" + (f", {len(left_out)} left out" if left_out else "")
     parts = [
         "# Sweep of a replay",
         f"{span['from']} to {span['to']}, {combinations}.",
-        sweep_verdict(points, strict=strict),
+        sweep_verdict(points, strict=strict, cost=cost),
         _limits(points),
+        no_effect(points),
         sweep_table(points),
-        "" if picture is None else f"![Hit ratio against the cost of staleness]({picture})",
+        "" if picture is None else f"![Requests against the cost of staleness]({picture})",
         *_left_out(left_out),
         "## Notes",
         notes_list(notes_of_all([_named(point.chosen) for point in points], [point.outcome for point in points])),
@@ -50,13 +58,21 @@ def sweep_text(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def sweep_verdict(points: Sequence[Point], *, strict: bool = False) -> str:
+def sweep_verdict(points: Sequence[Point], *, strict: bool = False, cost: str = "error") -> str:
     """Which configuration is the cheapest that meets the gate, in a sentence."""
-    chosen = cheapest(points, strict=strict)
+    chosen = cheapest(points, strict=strict, cost=cost)
     if chosen is None:
         return "No configuration meets the gate."
     named = ", ".join(code(f"{name}={shown(value)}") for name, value in chosen.chosen.items())
-    return f"The cheapest that meets the gate (the least staleness): {named}."
+    return f"The cheapest that meets the gate (the {_LEAST[cost]}): {named}."
+
+
+_LEAST: Final = {"error": "least staleness", "requests": "fewest requests"}
+
+
+def no_effect(points: Sequence[Point]) -> str:
+    """The swept settings that changed nothing, with the reason; empty where each had an effect."""
+    return "\n\n".join(f"{code(name)} had no effect: {why}." for name, why in without_effect(points).items())
 
 
 def sweep_table(points: Sequence[Point]) -> str:
@@ -79,16 +95,16 @@ def sweep_table(points: Sequence[Point]) -> str:
                 _gate(point),
             ]
         )
-    header = ["", *(code(name) for name in names), *_FIGURES, "not beaten", "gate"]
+    header = ["", *(code(name) for name in names), *_FIGURES, "Pareto-optimal", "gate"]
     return table(header, rows, "r" * (1 + len(names) + len(_FIGURES)) + "ll")
 
 
-def sweep_svg(points: Sequence[Point], *, strict: bool = False) -> str | None:
-    """Hit ratio against the cost of staleness, those that nobody beats joined; None where nothing was measured.
+def sweep_svg(points: Sequence[Point], *, strict: bool = False, cost: str = "error") -> str | None:
+    """Requests against the cost of staleness, the Pareto-optimal ones joined; None where nothing was measured.
 
     Beside each place stand the numbers of its configurations, as the table has them.
     """
-    best, chosen = frontier(points), cheapest(points, strict=strict)
+    best, chosen = frontier(points), cheapest(points, strict=strict, cost=cost)
     if not best:
         return None
     places: dict[_Place, list[int]] = {}
@@ -97,14 +113,16 @@ def sweep_svg(points: Sequence[Point], *, strict: bool = False) -> str | None:
             places.setdefault(_place(point), []).append(row)
     not_beaten = [_place(point) for point in best]
     beaten = [place for place in places if place not in not_beaten]
-    series = [Series("not beaten", tuple(not_beaten), labels=tuple(_numbers(places[place]) for place in not_beaten))]
+    series = [
+        Series("Pareto-optimal", tuple(not_beaten), labels=tuple(_numbers(places[place]) for place in not_beaten))
+    ]
     if beaten:
         labels = tuple(_numbers(places[place]) for place in beaten)
-        series.append(Series("beaten", tuple(beaten), joined=False, labels=labels))
+        series.append(Series("others", tuple(beaten), joined=False, labels=labels))
     if chosen is not None:
         series.append(Series("cheapest passing", (_place(chosen),), joined=False, ring=True))
-    title = "Hit ratio against the cost of staleness"
-    return svg(Chart(title, "error mean, bps", "hit ratio", tuple(series), y_bounds=(0.0, 1.0)))
+    title = "Requests against the cost of staleness"
+    return svg(Chart(title, "error mean, bps", "requests to the venue", tuple(series)))
 
 
 def common_settings(points: Sequence[Point]) -> dict[str, Any]:
@@ -137,7 +155,7 @@ def _left_out(left_out: Sequence[SkippedPoint]) -> list[str]:
 
 
 def _place(point: Point) -> _Place:
-    return point.cost_bps or 0.0, point.hit_ratio or 0.0
+    return point.cost_bps or 0.0, float(point.requests)
 
 
 def _numbers(numbers: Sequence[int]) -> str:

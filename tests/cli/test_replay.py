@@ -18,6 +18,9 @@ from calib.cli.main import run
 from tests.cli.processes import interrupt
 from tests.replay.recording import START, delta, snapshot, tick, write
 
+CALLBACK = ["--fill", "callback", "--set", "md_cache.refresh_source=stream"]
+"""A callback that hands out a streaming book."""
+
 
 @pytest.fixture
 def feeds(tmp_path: Path) -> Path:
@@ -35,7 +38,7 @@ def command(feeds: Path, *more: str) -> list[str]:
 def test_it_writes_a_report_and_the_outcome_and_says_what_it_found(
     feeds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(command(feeds, "--fill", "callback")) == 0
+    assert run(command(feeds, *CALLBACK)) == 0
     printed = capsys.readouterr()
     reports = feeds.parent / "out" / "reports"
     stem = "replay_20250101_000000_20250101_000009"
@@ -47,7 +50,7 @@ def test_it_writes_a_report_and_the_outcome_and_says_what_it_found(
     assert "## What staleness cost" in text
     assert "A hit takes no time here" in printed.err
     before = {path: path.stat().st_mtime_ns for path in reports.iterdir()}
-    assert run(command(feeds, "--fill", "callback", "--quiet")) == 0
+    assert run(command(feeds, *CALLBACK, "--quiet")) == 0
     assert capsys.readouterr() == ("", "")
     assert {path: path.stat().st_mtime_ns for path in reports.iterdir()} == before  # the same bytes are left alone
 
@@ -64,24 +67,25 @@ def test_the_gate_exits_1_where_a_limit_is_missed_and_0_where_all_hold(
     feeds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     loose = ["--gate", "--max-pricing-on-stale", "1", "--max-error-p95-bps", "100"]
-    assert run(command(feeds, "--fill", "callback", *loose)) == 0
-    assert run(command(feeds, "--fill", "callback", *loose, "--max-error-p95-bps", "0.001")) == 1
+    assert run(command(feeds, *CALLBACK, *loose)) == 0
+    assert run(command(feeds, *CALLBACK, *loose, "--max-error-p95-bps", "0.001")) == 1
     assert "error_p95_bps" in capsys.readouterr().err
-    assert run(command(feeds, "--fill", "callback", "--max-error-p95-bps", "0.001")) == 0  # not asked to judge
+    assert run(command(feeds, *CALLBACK, "--max-error-p95-bps", "0.001")) == 0  # not asked to judge
 
 
 def test_a_gate_without_data_is_0_with_a_note_and_1_with_strict(
     feeds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guards = ["--gate", "--use-case", "guards", "--read-every", "100ms", "--max-error-p95-bps", "100"]
-    assert run(command(feeds, "--fill", "callback", "--min-hit-ratio", "0", *guards)) == 0
+    assert run(command(feeds, *CALLBACK, "--min-hit-ratio", "0", *guards)) == 0
     assert "the gate cannot judge pricing_on_stale_ratio" in capsys.readouterr().err
-    assert run(command(feeds, "--fill", "callback", "--min-hit-ratio", "0", *guards, "--strict")) == 1
+    assert run(command(feeds, *CALLBACK, "--min-hit-ratio", "0", *guards, "--strict")) == 1
 
 
 def test_limits_and_bounds_may_come_from_the_configuration(feeds: Path, tmp_path: Path) -> None:
     file = tmp_path / "strict.yaml"
-    file.write_text("md_cache: {ttl_ms: 50}\nreplay: {fill: callback, max_error_p95_bps: 0.001}\n")
+    bounds = "md_cache: {ttl_ms: 50, refresh_source: stream}"
+    file.write_text(f"{bounds}\nreplay: {{fill: callback, max_error_p95_bps: 0.001}}\n")
     assert run(command(feeds, "--config", str(file), "--gate", "--quiet")) == 1
 
 
@@ -90,7 +94,8 @@ def test_compare_sets_configurations_side_by_side(
 ) -> None:
     for name, ttl_ms in (("a", 50), ("b", 500)):
         (tmp_path / f"{name}.yaml").write_text(
-            f"md_cache: {{ttl_ms: {ttl_ms}, fresh_ms_for_pricing: {ttl_ms}}}\nreplay: {{fill: callback}}\n"
+            f"md_cache: {{ttl_ms: {ttl_ms}, fresh_ms_for_pricing: {ttl_ms}, refresh_source: stream}}\n"
+            "replay: {fill: callback}\n"
         )
     argv = ["--compare", str(tmp_path / "a.yaml"), "--compare", str(tmp_path / "b.yaml"), "--jobs", "1"]
     assert run(command(feeds, *argv, "--output", "json")) == 0
@@ -100,7 +105,7 @@ def test_compare_sets_configurations_side_by_side(
     assert json.loads(Path(data["files"][1]).read_text())["outcomes"] == outcomes
     requests = [entry["outcome"]["overall"]["requests"] for entry in outcomes]
     assert requests[0] > requests[1] > 0
-    alone = ["--set", "md_cache.ttl_ms=500", "--set", "md_cache.fresh_ms_for_pricing=500", "--fill", "callback"]
+    alone = ["--set", "md_cache.ttl_ms=500", "--set", "md_cache.fresh_ms_for_pricing=500", *CALLBACK]
     assert run(command(feeds, *alone, "--output", "json")) == 0
     assert json.loads(capsys.readouterr().out)["data"]["overall"] == outcomes[1]["outcome"]["overall"]
 
@@ -109,7 +114,7 @@ def test_sweep_gives_every_combination_a_frontier_and_the_cheapest(
     feeds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     axes = ["--sweep", "md_cache.ttl_ms=50,400", "--sweep", "md_cache.guard_timeout_ms=20,30"]
-    argv = ["--fill", "callback", *axes, "--jobs", "2", "--max-pricing-on-stale", "1", "--max-error-p95-bps", "1000"]
+    argv = [*CALLBACK, *axes, "--jobs", "2", "--max-pricing-on-stale", "1", "--max-error-p95-bps", "1000"]
     assert run(command(feeds, *argv, "--gate", "--output", "json")) == 0
     data = json.loads(capsys.readouterr().out)["data"]
     assert [point["set"] for point in data["points"]] == [
@@ -120,7 +125,7 @@ def test_sweep_gives_every_combination_a_frontier_and_the_cheapest(
     assert data["cheapest"] in [point["set"] for point in data["points"] if point["not_beaten"]]
     [picture] = [path for path in data["files"] if path.endswith(".svg")]
     assert ET.parse(picture).getroot().tag.endswith("svg")
-    argv = ["--fill", "callback", "--sweep", "md_cache.ttl_ms=50,400", "--jobs", "1", "--min-hit-ratio", "1"]
+    argv = [*CALLBACK, "--sweep", "md_cache.ttl_ms=50,400", "--jobs", "1", "--min-hit-ratio", "1"]
     assert run(command(feeds, *argv, "--gate")) == 1
     assert "no configuration meets the gate" in capsys.readouterr().err
 
@@ -129,7 +134,7 @@ def test_a_sweep_leaves_out_the_combinations_that_contradict_themselves_and_says
     feeds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     axes = ["--sweep", "md_cache.ttl_ms=20,100", "--sweep", "md_cache.fresh_ms_for_pricing=10,60"]
-    assert run(command(feeds, "--fill", "callback", *axes, "--jobs", "1", "--output", "json")) == 0
+    assert run(command(feeds, *CALLBACK, *axes, "--jobs", "1", "--output", "json")) == 0
     printed = capsys.readouterr()
     data = json.loads(printed.out)["data"]
     assert [tuple(point["set"].values()) for point in data["points"]] == [(20, 10), (100, 10), (100, 60)]
@@ -151,7 +156,7 @@ def test_a_fault_that_strikes_nothing_is_said_on_stderr_and_in_the_report(
     feeds: Path, mode: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     faults = ["--fault", "gap@2+1", "--fault", "rest-error@3+1"]
-    assert run(command(feeds, "--fill", "callback", *faults, *mode)) == 0
+    assert run(command(feeds, *CALLBACK, *faults, *mode)) == 0
     printed = capsys.readouterr()
     assert printed.err.count("note: Without effect: gap@2+1.") == 1
     [report] = [line for line in printed.out.splitlines() if line.endswith(".md")]
@@ -233,7 +238,7 @@ def test_an_empirical_latency_is_read_from_its_file_and_a_bad_line_is_named(
 ) -> None:
     file = tmp_path / "latency.txt"
     file.write_text("5\n\n7.5\n")
-    argv = ["--latency", f"empirical:{file}", "--fill", "callback", "--output", "json"]
+    argv = ["--latency", f"empirical:{file}", *CALLBACK, "--output", "json"]
     assert run(command(feeds, *argv)) == 0
     data = json.loads(capsys.readouterr().out)["data"]
     assert data["overall"]["fetch_md_ms"]["without_cache"]["p50"] == 6.25  # 5 and 7.5 in turn, 98 reads

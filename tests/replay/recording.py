@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from calib import MDCacheConfig
+
+STREAMED = MDCacheConfig(refresh_source="stream")
+"""A callback that hands out a streaming book: what it brings may be served later to pricing."""
 START = 1_735_689_600
 """2025-01-01T00:00:00Z; times of the helpers are seconds after it."""
 

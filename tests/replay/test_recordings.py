@@ -16,10 +16,10 @@ from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 from calib.replay.sources import EventKind, Sources
 from calib.reports.replay import replay_text
-from tests.replay.recording import START, delta, fill, snapshot, tick, trade, write
+from tests.replay.recording import START, STREAMED, delta, fill, snapshot, tick, trade, write
 
 FAST = LatencyChoice("constant", (2.0,))
-CALLBACK = ReplaySettings(fill="callback", latency=FAST)
+CALLBACK = ReplaySettings(md_cache=STREAMED, fill="callback", latency=FAST)
 STREAM = ReplaySettings(latency=FAST)
 OPEN = snapshot(0.0, 10, [(100, 1)], [(102, 1)])
 
@@ -181,7 +181,7 @@ def test_the_book_of_the_day_before_is_known_at_midnight(tmp_path: Path) -> None
     write(tmp_path, book=[delta(86_399.9 + n / 10, 11 + n) for n in range(1, 30)])
     (tmp_path / "book_20250101.jsonl").rename(tmp_path / "book_20250102.jsonl")
     write(tmp_path, book=[snapshot(86_399.0, 10, [(100, 1)], [(102, 1)]), delta(86_399.9, 11)])
-    settings = ReplaySettings(fill="callback", latency=FAST, read_every_us=1_000_000)
+    settings = ReplaySettings(md_cache=STREAMED, fill="callback", latency=FAST, read_every_us=1_000_000)
     data = run_replay(tmp_path, settings, start=START + 86_401.0).data
     assert data["overall"]["staleness"]["judged"] == data["overall"]["reads"] == 2
     assert [entry["file"] for entry in data["inputs"]] == ["book_20250101.jsonl", "book_20250102.jsonl"]
@@ -205,7 +205,7 @@ def test_ticks_after_the_recording_has_fallen_silent_are_not_judged_by_its_last_
 
 def test_expanded_reads_are_evenly_spaced_between_sampled_ticks(tmp_path: Path) -> None:
     ticks = [tick(0.2, sample_rate=4), tick(0.6, sample_rate=4), tick(0.7, sample_rate=1)]
-    settings = ReplaySettings(fill="callback", latency=FAST, expand=True)
+    settings = ReplaySettings(md_cache=STREAMED, fill="callback", latency=FAST, expand=True)
     data = replay(tmp_path, settings, book=[OPEN, *steps(20)], pipeline_ticks=ticks)
     assert data["overall"]["reads"] == 3 + 3 + 3  # 0.3 0.4 0.5, then 0.625 0.65 0.675
     assert data["recording"]["reads_added"] == 6
@@ -218,7 +218,7 @@ def test_recorded_latency_is_that_of_the_misses(tmp_path: Path) -> None:
         tick(0.25, cache_hit=True, stage_latencies={"fetch_md": 0.1}),
         tick(9.0, cache_hit=False, stage_latencies={"fetch_md": 50.0}),
     ]
-    settings = ReplaySettings(fill="callback", latency=LatencyChoice.parse("recorded"))
+    settings = ReplaySettings(md_cache=STREAMED, fill="callback", latency=LatencyChoice.parse("recorded"))
     data = replay(tmp_path, settings, book=[OPEN, *steps(100)], pipeline_ticks=ticks)
     assert data["settings"]["latency"] == "recorded"
     # Reads of 0.2 and 9.0 wait, 30 and 50 ms in turn; that of 0.25 is served at once.
@@ -357,8 +357,10 @@ def test_a_fault_of_the_stream_changes_nothing_where_a_callback_fills_the_cache_
 ) -> None:
     feeds = {"book": [OPEN, *steps(60)], "pipeline_ticks": [tick(n / 10 + 0.05) for n in range(10, 58)]}
     faults = (Fault.parse(f"{kind}@2+1"), Fault.parse("rest-error@4+0.5"))
-    with_it = replay(tmp_path, ReplaySettings(fill="callback", latency=FAST, faults=faults), **feeds)
-    without = replay(tmp_path, ReplaySettings(fill="callback", latency=FAST, faults=faults[1:]), **feeds)
+    with_it = replay(tmp_path, ReplaySettings(md_cache=STREAMED, fill="callback", latency=FAST, faults=faults), **feeds)
+    without = replay(
+        tmp_path, ReplaySettings(md_cache=STREAMED, fill="callback", latency=FAST, faults=faults[1:]), **feeds
+    )
     assert with_it["overall"] == without["overall"]
     assert with_it["overall"]["requests_refused"] > 0
     assert with_it["settings"]["faults_without_effect"] == [f"{kind}@2+1"]
@@ -381,7 +383,7 @@ def test_progress_is_a_share_of_the_feeds_and_comes_to_one(
     ticks = [tick(n / 100, stage_latencies={"fetch_md": 2.0}) for n in range(4000)]
     feeds = write(tmp_path, book=[OPEN, *(line | wide for line in steps(4000, 0.01))], pipeline_ticks=ticks)
     told: list[float] = []
-    settings = ReplaySettings(fill="callback", latency=latency, read_every_us=read_every_us)
+    settings = ReplaySettings(md_cache=STREAMED, fill="callback", latency=latency, read_every_us=read_every_us)
     run_replay(feeds, settings, progress=told.append)
     assert sum(told) == pytest.approx(1.0)
     assert min(told) >= 0

@@ -19,7 +19,7 @@ from calib.replay import tally
 from calib.replay.run import run_replay
 from calib.replay.sample import Sample
 from calib.replay.settings import ReplaySettings
-from tests.replay.recording import delta, snapshot, trade, write
+from tests.replay.recording import STREAMED, delta, snapshot, trade, write
 
 RATIOS = (0.0, 0.25, 0.5, 0.95, 0.99, 1.0)
 number = (
@@ -100,7 +100,7 @@ def test_a_replay_has_the_same_outcome_wherever_its_numbers_lie(
     book: list[Any] = [snapshot(0.0, 1, [(1000, 1)], [(1100, 1)])]
     book += [delta(n / 31, 1 + n, bids=[(1000 + n % 40, n % 3)]) for n in range(1, 400)]
     feeds = write(tmp_path / "feeds", book=book, trades=[trade(n / 7) for n in range(1, 80)])
-    settings = ReplaySettings(fill="callback", read_every_us=11_000)
+    settings = ReplaySettings(md_cache=STREAMED, fill="callback", read_every_us=11_000)
     before = run_replay(feeds, settings).encode()
     monkeypatch.setattr(tally, "HELD", 10)
     monkeypatch.setattr(module, "_AT_ONCE", 50)

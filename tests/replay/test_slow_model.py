@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calib.market import MDCacheConfig
 from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 from calib.replay.tally import ReadTally
-from tests.replay.recording import delta, snapshot, tick, write
+from tests.replay.recording import STREAMED, delta, snapshot, tick, write
 
 FRESH, HARD = 60, 200
 
@@ -96,7 +95,7 @@ def test_every_read_of_a_replay_is_that_of_the_model(
         book.append(delta(at / 1000, number, bids=[(last, 0), (bid, 1)] if bid != last else [(bid, 2)]))
         last = bid
     chosen = ReplaySettings(
-        md_cache=MDCacheConfig(ttl_ms=FRESH, fresh_ms_for_pricing=FRESH, hard_ttl_ms=HARD),
+        md_cache=STREAMED.changed(ttl_ms=FRESH, fresh_ms_for_pricing=FRESH, hard_ttl_ms=HARD),
         fill="callback",
         latency=LatencyChoice("constant", (float(latency),)),
     )

@@ -20,9 +20,9 @@ from calib.replay.limits import check_overall, limits_from
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 from calib.replay.sweep import Job, Point, cheapest, frontier, run_all
-from tests.replay.recording import delta, fill, snapshot, tick, write
+from tests.replay.recording import STREAMED, delta, fill, snapshot, tick, write
 
-BASE = ReplaySettings(fill="callback", latency=LatencyChoice("constant", (7.0,)))
+BASE = ReplaySettings(md_cache=STREAMED, fill="callback", latency=LatencyChoice("constant", (7.0,)))
 
 
 @pytest.fixture
@@ -75,7 +75,8 @@ def test_the_outcome_has_the_same_bytes_under_every_hash_seed(feeds: Path, tmp_p
 
 def point(name: str, hit_ratio: float | None, cost_bps: float | None, limit: float = 0.0) -> Point:
     gate = check_overall(_overall(hit_ratio, cost_bps), (Limit("hit_ratio", ">=", limit),))
-    return Point({"name": name}, {}, hit_ratio, cost_bps, tuple(gate))
+    requests = round(1000 * (1 - (hit_ratio or 0.0)))  # what is not answered from the cache asks the venue
+    return Point({"name": name}, {}, hit_ratio, cost_bps, requests, tuple(gate))
 
 
 def _overall(hit_ratio: float | None, cost_bps: float | None) -> dict[str, Any]:

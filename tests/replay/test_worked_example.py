@@ -13,10 +13,10 @@ from calib.market import MDCacheConfig
 from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
-from tests.replay.recording import delta, fill, snapshot, tick, write
+from tests.replay.recording import STREAMED, delta, fill, snapshot, tick, write
 
 CALLBACK = ReplaySettings(
-    md_cache=MDCacheConfig(ttl_ms=100, fresh_ms_for_pricing=60, guard_max_age_ms=50),
+    md_cache=STREAMED.changed(ttl_ms=100, fresh_ms_for_pricing=60, guard_max_age_ms=50),
     fill="callback",
     latency=LatencyChoice("constant", (20.0,)),
 )
@@ -139,7 +139,9 @@ def test_features_are_those_of_what_was_read_and_filled(tmp_path: Path) -> None:
         tick(0.250, tick_total_ms=40.0, stage_latencies={"fetch_md": 30.0}, sample_rate=1),
     ]
     fills = [fill(0.260, price=101.0, mid_at_quote=100.0, mid_now=102.0, liquidity="taker")]
-    settings = ReplaySettings(fill="callback", latency=LatencyChoice("constant", (20.0,)), features_every_us=100_000)
+    settings = ReplaySettings(
+        md_cache=STREAMED, fill="callback", latency=LatencyChoice("constant", (20.0,)), features_every_us=100_000
+    )
     feeds = write(tmp_path, book=[*BOOK, delta(0.400, 14)], pipeline_ticks=ticks, fills=fills)
     grid = run_replay(feeds, settings).features
     assert grid is not None

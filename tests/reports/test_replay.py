@@ -64,7 +64,8 @@ def test_the_report_of_one_replay_is_the_golden_one(feeds: Path) -> None:
 
 def test_the_report_of_two_side_by_side_is_the_golden_one(feeds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(feeds.parent)
-    Path("short.yaml").write_text("md_cache: {ttl_ms: 50}\nreplay: {fill: callback, min_hit_ratio: null}\n")
+    short = "md_cache: {ttl_ms: 50, refresh_source: stream}\nreplay: {fill: callback, min_hit_ratio: null}\n"
+    Path("short.yaml").write_text(short)
     Path("stream.yaml").write_text("replay: {fill: stream}\n")
     files = ["--compare", "short.yaml", "--compare", "stream.yaml"]
     assert call(feeds, *files, "--fault", "gap@2+1", "--gate", "--jobs", "1") == 1
@@ -74,7 +75,8 @@ def test_the_report_of_two_side_by_side_is_the_golden_one(feeds: Path, monkeypat
 def test_the_report_and_picture_of_a_sweep_are_the_golden_ones(feeds: Path) -> None:
     axes = ["--sweep", "md_cache.ttl_ms=20,120,400", "--sweep", "md_cache.hard_ttl_ms=100,400"]
     bounds = ["--max-pricing-on-stale", "1", "--min-hit-ratio", "0.4", "--max-error-p95-bps", "1000"]
-    assert call(feeds, "--fill", "callback", *axes, *bounds, "--gate", "--jobs", "1") == 0
+    fill = ["--fill", "callback", "--set", "md_cache.refresh_source=stream"]
+    assert call(feeds, *fill, *axes, *bounds, "--gate", "--jobs", "1") == 0
     check(feeds, "replay_sweep", ".md", ".svg")
 
 

@@ -44,6 +44,7 @@ def shadow_failures(found: Measures, settings: CanarySettings) -> list[str]:
     limits = {
         Limit("hit_ratio", ">=", settings.shadow_min_hit_ratio): ("hit ratio", ""),
         Limit("fetch_md_p95_ms", "<=", settings.shadow_max_fetch_ms): ("fetch_md p95", " ms"),
+        Limit("fetch_md_gain_ms", ">=", settings.shadow_min_gain_ms): ("improvement of fetch_md p95", " ms"),
         Limit("tick_total_p95_ms", "<=", settings.shadow_max_tick_ms): ("tick_total p95", " ms"),
         Limit("deadline_miss_rate", "<", settings.shadow_max_deadline_miss_rate): ("deadline misses", ""),
     }

@@ -78,6 +78,9 @@ class CanarySettings:
     shadow_s: float = setting(3600.0, "Time in shadow before the first step, s", 0, 604800)
     shadow_min_hit_ratio: float = setting(0.7, "Shadow: least hit ratio", 0, 1)
     shadow_max_fetch_ms: float = setting(35.0, "Shadow: largest fetch_md p95, ms", 0)
+    shadow_min_gain_ms: float = setting(
+        20.0, "Shadow: least improvement of fetch_md p95 over the direct fetch of the same ticks, ms", 0
+    )
     shadow_max_tick_ms: float = setting(150.0, "Shadow: largest tick_total p95, ms", 0)
     shadow_max_deadline_miss_rate: float = setting(0.02, "Shadow: share of late ticks stays below", 0, 1)
     deadline_ms: float | None = setting(

@@ -40,7 +40,7 @@ def compare(plan: SimulationPlan, progress: Callable[[float], None] = lambda _: 
     """
     before = Figures.of(_run(plan, replace(plan.box, cache="off"), progress))
     after = Figures.of(_run(plan, plan.box, progress))
-    return Comparison(before, after, tuple(check_figures(after)))
+    return Comparison(before, after, tuple(check_figures(before, after)))
 
 
 def _run(plan: SimulationPlan, settings: BoxSettings, progress: Callable[[float], None]) -> TickTally:

@@ -133,9 +133,7 @@ class BoxHour:
 
         async def refresh(symbol: str, depth: int) -> Mapping[str, Any]:
             body = await venues[symbol].snapshot(symbol, depth)
-            if self._settings.fill == "callback":
-                return {**body, "source": "stream"}
-            if depth >= LEVELS:
+            if self._settings.fill == "stream" and depth >= LEVELS:
                 sockets[symbol].on_snapshot(symbol, body)
             return body
 

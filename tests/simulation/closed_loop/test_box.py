@@ -15,7 +15,7 @@ from calib.exchange_sim.faults import Fault
 from calib.feeds.schema.table import FEEDS
 from calib.feeds.schema.validation import judge_record
 from calib.limits import Limit
-from calib.market import BookStream, Connection, Delta, Snapshot, StreamSettings
+from calib.market import BookStream, Connection, Delta, MDCacheConfig, Snapshot, StreamSettings
 from calib.market.cache.quantile import quantile
 from calib.simulation.closed_loop.compare import compare
 from calib.simulation.closed_loop.figures import LIMITS, Figures, check_figures
@@ -92,7 +92,7 @@ def test_in_shadow_the_direct_answer_is_used_and_the_caches_is_logged() -> None:
 
 
 def test_a_callback_that_fills_the_cache_serves_books_of_the_tick_before() -> None:
-    hour, tally, _ = _run(fill="callback")
+    hour, tally, _ = _run(fill="callback", md_cache=MDCacheConfig(refresh_source="stream"))
     reads = hour.cache_summary["reads"]
     assert reads["stale"] == tally.ticks - 4
     assert tally.stale > 0.9 * tally.ticks
@@ -223,8 +223,6 @@ def test_the_gate_passes_a_cache_that_lives_by_the_stream() -> None:
 
 def test_the_gate_fails_a_broken_set_up() -> None:
     """The figures come out of the mechanism: nothing but the set-up differs from the run that passes."""
-    from calib.market import MDCacheConfig
-
     broken = MDCacheConfig(ttl_ms=10, stale_ok=False)
     done = compare(_plan(2, fill="callback", md_cache=broken))
     failed = {judged.limit.name for judged in done.gate if not judged.passed}
@@ -242,7 +240,7 @@ def test_figures_are_numpys() -> None:
 
 
 def test_nothing_measured_passes_no_gate() -> None:
-    judged = check_figures(Figures.of(TickTally()))
+    judged = check_figures(Figures.of(TickTally()), Figures.of(TickTally()))
     assert len(judged) == len(LIMITS) == 6
     assert not any(rule.passed for rule in judged)
 
