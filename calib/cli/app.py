@@ -14,6 +14,7 @@ from calib.cli import (
     check,
     config,
     demo,
+    enrich,
     import_commands,
     metrics,
     policy,
@@ -55,6 +56,7 @@ add(app, "aggregate", aggregate.aggregate)
 app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
+add(app, "enrich", enrich.enrich)
 add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)

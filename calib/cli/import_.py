@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calib.cli import import_dry, options, signals, success
+from calib.cli import enrich, import_dry, options, signals, success
 from calib.cli.output import Session
 from calib.errors import NotThisFormat
 from calib.files import locked
@@ -78,13 +78,17 @@ def _run(session: Session, importer: Importer, files: Sequence[Path], common: Ma
             )
         with session.progress("writing", found.used) as advance:
             written = write_days(found.days, feeds, replace=common["replace"], progress=signals.checked(advance))
+        joined = enrich.joined(session, feeds) if common["enrich"] and found.used else None
     for note in notes(found, importer):
         session.note(note)
     verdict = "" if found.used else "no row became a record: nothing was written"
     if found.used:
         success.write_prom(common["prom"], session, _result(found))
     return session.finish(
-        _data(found, written), _lines(found, written), exit_code=0 if found.used else 1, verdict=verdict
+        _data(found, written) | ({} if joined is None else {"enriched": enrich.data(joined)}),
+        [*_lines(found, written), *([] if joined is None else enrich.lines(joined))],
+        exit_code=0 if found.used else 1,
+        verdict=verdict,
     )
 
 

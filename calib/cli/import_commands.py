@@ -33,6 +33,10 @@ Salvage = Annotated[
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace day files that hold other lines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing: show ten records and the rejects by reason.")]
+Enrich = Annotated[
+    bool,
+    typer.Option("--enrich", help="Then join mids to fills that lack them, as calib enrich does."),
+]
 COMMON: dict[str, tuple[Any, Any]] = {
     "out": (FeedsOut, None),
     "only": (Only, None),
@@ -40,6 +44,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "salvage": (Salvage, False),
     "replace": (Replace, False),
     "dry_run": (DryRun, False),
+    "enrich": (Enrich, False),
     "prom": (options.Prom, None),
     "max_reject_ratio": (options.MaxRejectRatio, None),
     "config_file": (options.ConfigFile, None),

@@ -14,7 +14,7 @@ from calib.importers.table.chosen import beginning, preset
 from calib.importers.table.mapping import TableMapping, with_words
 from calib.importers.table.paths import has_column
 from calib.importers.table.readers.opening import opened_rows
-from calib.importers.table.readers.rows import Row, Rows
+from calib.importers.table.readers.rows import TableRow, TableRows
 from calib.importers.table.records import Converter
 
 _WORDS: Final = (
@@ -115,7 +115,7 @@ class Table:
             )
 
 
-def _item(row: Row, converter: Converter, mapping: TableMapping) -> Imported | Rejected:
+def _item(row: TableRow, converter: Converter, mapping: TableMapping) -> Imported | Rejected:
     try:
         if row.bad is not None:
             raise row.bad
@@ -126,7 +126,7 @@ def _item(row: Row, converter: Converter, mapping: TableMapping) -> Imported | R
         return fault_of(error).rejected(row.line, row.text)
 
 
-def _checked(rows: Rows, mapping: TableMapping, path: Path) -> Iterator[Row]:
+def _checked(rows: TableRows, mapping: TableMapping, path: Path) -> Iterator[TableRow]:
     """The rows, where the file has the columns that the mapping reads.
 
     A column of a fixed set of columns must be there. Of JSON the first whole row must have those of a preset's form.

@@ -23,7 +23,7 @@ _GRAMMAR: Final = "Write FIELD=SOURCE or FIELD=SOURCE:CONVERSION, such as ts=tim
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One field's source.
 
     Parameters
@@ -40,7 +40,7 @@ class Column:
     convert: Convert | None = None
 
     @classmethod
-    def of(cls, text: str, choices: Mapping[str, Any] | None = None) -> Column:
+    def of(cls, text: str, choices: Mapping[str, Any] | None = None) -> TableColumn:
         """Of ``SOURCE[:CONVERSION]``.
 
         Raises
@@ -90,7 +90,7 @@ class TableMapping:
     path, table, query, delimiter
         Where the rows stand: in a JSON document, in a database, in a text.
     only
-        Column -> the values that it has in rows of this feed; other rows are left out, and counted.
+        TableColumn -> the values that it has in rows of this feed; other rows are left out, and counted.
     contracts
         What is found in symbols whose quantities are numbers of contracts, a regular expression: their fees have no
         notional to be divided by.
@@ -103,7 +103,7 @@ class TableMapping:
     """
 
     kind: str
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    columns: Mapping[str, TableColumn] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     fee: Fee | None = None
     path: str = ""
@@ -173,14 +173,14 @@ def _plain_text(document: Mapping[str, Any], key: str, where: str) -> str:
     return value
 
 
-def _column(value: Any, where: str) -> Column:
+def _column(value: Any, where: str) -> TableColumn:
     if isinstance(value, dict) and set(value) == {"from", "as"} and isinstance(value["as"], dict):
-        return Column.of(str(value["from"]), {_yaml_key(key): chosen for key, chosen in value["as"].items()})
+        return TableColumn.of(str(value["from"]), {_yaml_key(key): chosen for key, chosen in value["as"].items()})
     if not isinstance(value, str):
         raise UsageError(
             f"{value!r} is not a source", where=where, hint=f"{_GRAMMAR}, or {{from: side, as: {{1: buy}}}}"
         )
-    return Column.of(value)
+    return TableColumn.of(value)
 
 
 def _yaml_key(key: Any) -> str:
@@ -258,7 +258,7 @@ def with_words(
     fee = mapping.fee
     for name, text in map(_pair, maps):
         known_field(mapping.kind, name)
-        columns[name] = Column.of(text)
+        columns[name] = TableColumn.of(text)
         constants.pop(name, None)
         fee = None if name == "fee_bps" else fee
     for name, text in map(_pair, sets):

@@ -12,7 +12,7 @@ from calib.feeds.schema.table import FEEDS, Field, Type
 from calib.importers.base import BadRow
 from calib.importers.table.arithmetic import as_number
 from calib.importers.table.conversions import key_of
-from calib.importers.table.mapping import Column, TableMapping
+from calib.importers.table.mapping import TableColumn, TableMapping
 from calib.importers.table.paths import value_at
 from calib.importers.table.times import unix_seconds
 
@@ -85,7 +85,7 @@ class Converter:
         elif value_at(row, fee.amount) is not None:
             self.fees_left_out += 1
 
-    def _value(self, field: Field, column: Column, row: Mapping[str, Any]) -> Any:
+    def _value(self, field: Field, column: TableColumn, row: Mapping[str, Any]) -> Any:
         if column.arithmetic is not None:
             value: Any = column.arithmetic(row)
         else:

@@ -12,7 +12,7 @@ from calib.errors import UsageError
 from calib.importers.base import BadRow
 from calib.importers.table.arithmetic import Arithmetic
 from calib.importers.table.fees import Fee
-from calib.importers.table.mapping import Column, TableMapping, mapping_of, with_words
+from calib.importers.table.mapping import TableColumn, TableMapping, mapping_of, with_words
 from calib.importers.table.records import Converter
 from calib.importers.table.times import unix_seconds
 
@@ -150,8 +150,8 @@ def test_symbol_forms_and_dotted_sources() -> None:
 
 
 def test_a_column_with_signs_in_its_name() -> None:
-    assert Column.of('"Price (USDT)":number').source == "Price (USDT)"
-    assert Column.of("order-id").source == "order-id"
+    assert TableColumn.of('"Price (USDT)":number').source == "Price (USDT)"
+    assert TableColumn.of("order-id").source == "order-id"
 
 
 @pytest.mark.parametrize(

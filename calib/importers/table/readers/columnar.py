@@ -10,7 +10,7 @@ import polars as pl
 
 from calib.errors import NotThisFormat
 from calib.importers.base import Advance
-from calib.importers.table.readers.rows import Row, Rows
+from calib.importers.table.readers.rows import TableRow, TableRows
 
 PARQUET: Final = b"PAR1"
 ARROW: Final = b"ARROW1"
@@ -19,7 +19,7 @@ _SLICE: Final = 4096
 _ERRORS: Final = (pl.exceptions.PolarsError, OSError)
 
 
-def columnar(path: Path, form: str, advance: Advance) -> Rows:
+def columnar(path: Path, form: str, advance: Advance) -> TableRows:
     """The rows of a parquet or Arrow file; times are typed there, and need no unit.
 
     Raises
@@ -32,17 +32,17 @@ def columnar(path: Path, form: str, advance: Advance) -> Rows:
         columns = tuple(table.collect_schema().names())
     except _ERRORS as error:
         raise _damaged(path, form, error) from error
-    return Rows(form, False, _rows(path, form, table, advance), columns)
+    return TableRows(form, False, _rows(path, form, table, advance), columns)
 
 
-def _rows(path: Path, form: str, table: pl.LazyFrame, advance: Advance) -> Iterator[Row]:
+def _rows(path: Path, form: str, table: pl.LazyFrame, advance: Advance) -> Iterator[TableRow]:
     number = 0
     try:
         for batch in table.collect_batches(maintain_order=True):
             for part in batch.iter_slices(_SLICE):
                 for values in part.iter_rows(named=True):
                     number += 1
-                    yield Row(number, values, str(values)[:500])
+                    yield TableRow(number, values, str(values)[:500])
     except _ERRORS as error:
         raise _damaged(path, form, error) from error
     advance(path.stat().st_size)

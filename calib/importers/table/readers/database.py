@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from calib.errors import NotThisFormat, UnreadableInput, UsageError
 from calib.importers.base import Advance
-from calib.importers.table.readers.rows import Row, Rows
+from calib.importers.table.readers.rows import TableRow, TableRows
 
 SQLITE: Final = b"SQLite format 3\0"
 _ALLOWED: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, 33})
 """What a query may do; 33 is SQLITE_RECURSIVE."""
 
 
-def database(path: Path, table: str, query: str, advance: Advance) -> Rows:
+def database(path: Path, table: str, query: str, advance: Advance) -> TableRows:
     """The rows of a table, or of a query.
 
     Raises
@@ -37,7 +37,7 @@ def database(path: Path, table: str, query: str, advance: Advance) -> Rows:
         raise _refused(path, query, error) from error
     if not columns:
         raise UsageError("the query gives no rows", where=str(path), hint="Give a SELECT")
-    return Rows("sqlite", False, _rows(path, query, columns, advance), columns)
+    return TableRows("sqlite", False, _rows(path, query, columns, advance), columns)
 
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:
@@ -82,11 +82,11 @@ def _named(tables: list[str]) -> str:
     return f"Say --table or --query; its tables: {', '.join(tables[:20]) or 'none'}"
 
 
-def _rows(path: Path, query: str, columns: tuple[str, ...], advance: Advance) -> Iterator[Row]:
+def _rows(path: Path, query: str, columns: tuple[str, ...], advance: Advance) -> Iterator[TableRow]:
     try:
         with closing(_opened(path)) as connection:
             for number, cells in enumerate(connection.execute(query), 1):
-                yield Row(number, dict(zip(columns, cells, strict=True)), str(cells)[:500])
+                yield TableRow(number, dict(zip(columns, cells, strict=True)), str(cells)[:500])
     except sqlite3.Error as error:
         raise _refused(path, query, error) from error
     advance(path.stat().st_size)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from calib.errors import NotThisFormat
 from calib.importers.base import BadRow
 from calib.importers.lines import TOO_LONG, TextLine
-from calib.importers.table.readers.rows import Row, Rows
+from calib.importers.table.readers.rows import TableRow, TableRows
 
 DELIMITERS: Final = (",", ";", "\t")
 _SNIFFED: Final = 20
@@ -19,7 +19,7 @@ _SNIFFED: Final = 20
 _HINT: Final = "Give a table whose first line names its columns"
 
 
-def delimited(path: Path, lines: Iterator[TextLine], delimiter: str = "") -> Rows:
+def delimited(path: Path, lines: Iterator[TextLine], delimiter: str = "") -> TableRows:
     """The rows of a text with a header.
 
     Parameters
@@ -37,7 +37,7 @@ def delimited(path: Path, lines: Iterator[TextLine], delimiter: str = "") -> Row
     source = _Lines(itertools.chain(begin, lines))
     rows = csv.reader(source, delimiter=chosen, strict=True)
     header = tuple(_header(rows, path))
-    return Rows("csv", True, _rows(rows, header, source, chosen), header)
+    return TableRows("csv", True, _rows(rows, header, source, chosen), header)
 
 
 def sniffed(lines: list[str]) -> str:
@@ -79,7 +79,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _rows(rows: Any, header: tuple[str, ...], lines: _Lines, delimiter: str) -> Iterator[Row]:
+def _rows(rows: Any, header: tuple[str, ...], lines: _Lines, delimiter: str) -> Iterator[TableRow]:
     while True:
         lines.begin_row()
         try:
@@ -87,18 +87,18 @@ def _rows(rows: Any, header: tuple[str, ...], lines: _Lines, delimiter: str) -> 
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(lines.begun, {}, lines.first, BadRow("bad_csv", what=str(error)))
+            yield TableRow(lines.begun, {}, lines.first, BadRow("bad_csv", what=str(error)))
             continue
         if not cells:
             continue
         text = delimiter.join(cells[: len(header)])[:500]
         if lines.too_long:
-            yield Row(lines.begun, {}, text, TOO_LONG)
+            yield TableRow(lines.begun, {}, text, TOO_LONG)
         elif len(cells) != len(header):
             what = f"{len(cells)} cells under {len(header)} columns"
-            yield Row(lines.begun, {}, text, BadRow("bad_csv", what=what))
+            yield TableRow(lines.begun, {}, text, BadRow("bad_csv", what=what))
         else:
-            yield Row(lines.begun, dict(zip(header, cells, strict=True)), text)
+            yield TableRow(lines.begun, dict(zip(header, cells, strict=True)), text)
 
 
 class _Lines:

@@ -15,7 +15,7 @@ from calib.importers.base import Advance, BadRow
 from calib.importers.lines import TOO_LONG, TextLine, unpacking
 from calib.importers.opened import content_of
 from calib.importers.table.paths import value_at
-from calib.importers.table.readers.rows import Row, Rows
+from calib.importers.table.readers.rows import TableRow, TableRows
 
 MAX_DOCUMENT: Final = 256 << 20
 """Bytes of a document whose rows stand inside an object: it is read whole."""
@@ -24,23 +24,23 @@ _SIGNS: Final = re.compile(rb'[\[\]{}",]')
 _STRING_END: Final = re.compile(rb'["\\]')
 
 
-def json_lines(lines: Iterator[TextLine]) -> Rows:
+def json_lines(lines: Iterator[TextLine]) -> TableRows:
     """The rows of a text with an object a line."""
-    return Rows("jsonl", False, (_row(number, text, too_long) for number, text, too_long in lines))
+    return TableRows("jsonl", False, (_row(number, text, too_long) for number, text, too_long in lines))
 
 
-def json_array(path: Path, hint: str, advance: Advance) -> Rows:
+def json_array(path: Path, hint: str, advance: Advance) -> TableRows:
     """The rows of a document that is an array of objects; one of them is in memory at a time."""
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[TableRow]:
         with unpacking(path, hint), content_of(path, hint, advance) as handle:
             for number, (text, too_long) in enumerate(_elements(handle), 1):
                 yield _row(number, text, too_long)
 
-    return Rows("json", False, rows())
+    return TableRows("json", False, rows())
 
 
-def json_inside(path: Path, inside: str, hint: str, advance: Advance) -> Rows:
+def json_inside(path: Path, inside: str, hint: str, advance: Advance) -> TableRows:
     """The rows of an array inside a document, which is read whole.
 
     Raises
@@ -64,7 +64,7 @@ def json_inside(path: Path, inside: str, hint: str, advance: Advance) -> Rows:
         what = f"has no array at the path {inside!r}" if inside else "is an object, not an array"
         raise NotThisFormat(what, where=str(path), hint=f"Say --path; its arrays: {arrays}")
     rows = (_made(number, item) for number, item in enumerate(found, 1))
-    return Rows("json", False, rows)
+    return TableRows("json", False, rows)
 
 
 def arrays_of(document: Any, before: str = "", depth: int = 3) -> list[str]:
@@ -81,19 +81,21 @@ def arrays_of(document: Any, before: str = "", depth: int = 3) -> list[str]:
     return found
 
 
-def _row(number: int, text: bytes, too_long: bool) -> Row:
+def _row(number: int, text: bytes, too_long: bool) -> TableRow:
     if too_long:
-        return Row(number, {}, text, TOO_LONG)
+        return TableRow(number, {}, text, TOO_LONG)
     try:
         value = orjson.loads(text)
     except (orjson.JSONDecodeError, RecursionError) as error:
-        return Row(number, {}, text, BadRow("bad_json", what=str(error)[:100]))
-    return Row(number, value, text) if isinstance(value, dict) else Row(number, {}, text, BadRow("not_object"))
+        return TableRow(number, {}, text, BadRow("bad_json", what=str(error)[:100]))
+    return (
+        TableRow(number, value, text) if isinstance(value, dict) else TableRow(number, {}, text, BadRow("not_object"))
+    )
 
 
-def _made(number: int, item: Any) -> Row:
+def _made(number: int, item: Any) -> TableRow:
     text = orjson.dumps(item)[:2000]
-    return Row(number, item, text) if isinstance(item, dict) else Row(number, {}, text, BadRow("not_object"))
+    return TableRow(number, item, text) if isinstance(item, dict) else TableRow(number, {}, text, BadRow("not_object"))
 
 
 def _elements(handle: IO[bytes]) -> Iterator[tuple[bytes, bool]]:

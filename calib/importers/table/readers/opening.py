@@ -18,14 +18,14 @@ from calib.importers.table.readers.columnar import ARROW, PARQUET, columnar
 from calib.importers.table.readers.database import SQLITE, database
 from calib.importers.table.readers.delimited import delimited
 from calib.importers.table.readers.documents import json_array, json_inside, json_lines, needs_path, path_alone
-from calib.importers.table.readers.rows import Rows
+from calib.importers.table.readers.rows import TableRows
 
 HINT: Final = "Give csv, tsv, jsonl, json, parquet, arrow or sqlite, plain or as .gz, .zst or .zip"
 _BINARY: Final = {"parquet": PARQUET, "arrow": ARROW, "sqlite": SQLITE}
 
 
 @contextmanager
-def opened_rows(path: Path, mapping: TableMapping, advance: Advance = unseen) -> Iterator[Rows]:
+def opened_rows(path: Path, mapping: TableMapping, advance: Advance = unseen) -> Iterator[TableRows]:
     """The rows of a file, whatever its form.
 
     A packed parquet, Arrow or sqlite file is unpacked into a temporary file first.
@@ -62,7 +62,7 @@ def _unpacked(path: Path, directory: Path) -> Path:
     return target
 
 
-def _of_text(path: Path, first: bytes, mapping: TableMapping, advance: Advance) -> Rows:
+def _of_text(path: Path, first: bytes, mapping: TableMapping, advance: Advance) -> TableRows:
     if mapping.table or mapping.query:
         raise NotThisFormat("is not an SQLite database", where=str(path), hint=HINT)
     if first == b"[":

@@ -10,7 +10,7 @@ from calib.importers.base import BadRow
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One row.
 
     Parameters
@@ -18,7 +18,7 @@ class Row:
     line
         Where it begins, from 1: a line of a text, else the number of the row.
     values
-        Column -> value; empty of a row that cannot be read.
+        TableColumn -> value; empty of a row that cannot be read.
     text
         For its reject.
     bad
@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TableRows:
     """The rows of one file.
 
     Parameters
@@ -47,5 +47,5 @@ class Rows:
 
     form: str
     texts: bool
-    rows: Iterator[Row]
+    rows: Iterator[TableRow]
     columns: tuple[str, ...] = ()
