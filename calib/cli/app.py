@@ -18,6 +18,7 @@ from calib.cli import (
     import_commands,
     metrics,
     policy,
+    reconcile,
     replay,
     simulate,
     summary,
@@ -57,6 +58,7 @@ app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds -
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
 add(app, "enrich", enrich.enrich)
+add(app, "reconcile", reconcile.reconcile)
 add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)

@@ -16,6 +16,8 @@ import zstandard
 from calib.feeds.reading.batches import read_records
 from calib.feeds.reading.compression import StoredFile, contents
 from calib.feeds.reading.days import DayFile, Form, find_days, newest_days
+from calib.feeds.schema.table import FEEDS
+from calib.feeds.schema.validation import judge_record
 from calib.files import write_atomic
 from calib.recorded.mids import Mids
 from calib.recorded.tops import TopRecorder, Tops
@@ -78,6 +80,19 @@ def enrich(feeds: Path) -> Enriched:
     for day in days:
         found.written.append((day.path, _rewrite(day, known, found)))
     return found
+
+
+def fills_of(feeds: Path) -> Iterator[dict[str, Any]]:
+    """The fills of a directory as they were logged, one that was logged twice as well.
+
+    Raises
+    ------
+    NoFeeds
+        Where there are none.
+    """
+    schema = FEEDS["fills"]
+    for day in find_days(feeds, ("fills",)):
+        yield from (fill for _, fill in _lines(day) if fill is not None and judge_record(schema, fill) is None)
 
 
 @dataclass(slots=True)
