@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 FUZZ_S ?= 3600
 FUZZ_FROM ?= 100000
 
-.PHONY: help setup demo test fuzz lint bench docs lock samples clean
+.PHONY: help setup demo test fuzz mutate lint bench docs lock samples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ $(STAMP): requirements/dev.lock pyproject.toml
 
 test: setup ## run every test
 	$(BIN)/python -m pytest -q -n auto
+
+mutate: setup ## change the code a little and see whether a test notices: ROOM=feeds/writers NUMBER=40 SEED=1
+	$(BIN)/python -m tools.mutate $(ROOM) --number $(or $(NUMBER),10) --seed $(or $(SEED),1)
 
 fuzz: setup ## walk the live book against its model for FUZZ_S seconds (3600), from seed FUZZ_FROM
 	FUZZ_S=$(FUZZ_S) FUZZ_FROM=$(FUZZ_FROM) $(BIN)/python -m pytest -q tests/property/test_live_book_fuzz.py -k as_long
@@ -52,7 +55,7 @@ demo: setup ## from sample_feeds/ to a dataset and its summary
 
 samples: setup ## make sample_feeds/ anew: the same lines each time
 	$(BIN)/calib simulate --out sample_feeds --symbols 12 --from 2025-01-01T21:00 --to 2025-01-02T03:00 \
-	  --seed 1655 --hostile --compress 2025-01-02 --record BTCUSDT,ETHUSDT
+	  --seed 1655 --hostile --compress 2025-01-02 --quotes-recorded --record BTCUSDT,ETHUSDT
 
 docs: setup ## fill the generated parts of docs/
 	$(BIN)/python -m tools.generate_types

@@ -18,6 +18,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.engines`: how the parts of a job run: in this process or in several
 - `calib.importers`: recordings and logs of other tools made feeds
 - `calib.dataset`: from feeds to intervals, and datasets on disk
+- `calib.fitting`: the calibration itself: fill rate over distance, markouts, queue times, quotes, the published file
 - `calib.smartcache`: expensive, permitted computations cached around scheduled events, in memory or on Redis
 - `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
 - `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
         QuoteLogger,
         TradeLogger,
     )
+    from calib.fitting.fit import fit
+    from calib.fitting.markouts import markouts
+    from calib.fitting.published import load_calibration
     from calib.market.book.order_book import OrderBook
     from calib.market.cache.config import MDCacheConfig
     from calib.market.cache.entry import MDCacheEntry
@@ -109,7 +113,10 @@ _HOME = {
     "build_dataset": "calib.dataset.build",
     "check_canary": "calib.evaluation.canary",
     "evaluate_ab": "calib.evaluation.ab",
+    "fit": "calib.fitting.fit",
+    "load_calibration": "calib.fitting.published",
     "load_config": "calib.app_config",
+    "markouts": "calib.fitting.markouts",
     "read_dataset": "calib.dataset.frames",
     "read_feeds": "calib.feeds.reading.frames",
     "render_summary": "calib.reports.render",
@@ -155,7 +162,10 @@ __all__ = [
     "build_dataset",
     "check_canary",
     "evaluate_ab",
+    "fit",
+    "load_calibration",
     "load_config",
+    "markouts",
     "read_dataset",
     "read_feeds",
     "render_summary",

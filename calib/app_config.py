@@ -22,6 +22,8 @@ from calib.feeds.contracts import SETTINGS as CONTRACTS
 from calib.feeds.contracts import Contract, contracts_of
 from calib.feeds.settings import CHECK, CheckSettings, FeedsSettings
 from calib.feeds.settings import SETTINGS as FEEDS
+from calib.fitting.settings import SETTINGS as FITTING
+from calib.fitting.settings import FitSettings, PublishSettings
 from calib.importers.settings import SETTINGS as IMPORT
 from calib.importers.settings import ImportSettings
 from calib.market.cache.config import SETTINGS as MD_CACHE
@@ -34,7 +36,7 @@ from calib.smartcache.settings import SETTINGS as SMART_CACHE
 from calib.smartcache.settings import SmartCacheSettings
 
 SETTINGS: Final[dict[str, Setting]] = (
-    FEEDS | CONTRACTS | CHECK | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | POLICY
+    FEEDS | CONTRACTS | CHECK | DATASET | IMPORT | MD_CACHE | SMART_CACHE | AB | REPLAY | CANARY | POLICY | FITTING
 )
 """Every key by its name, room by room."""
 
@@ -64,6 +66,8 @@ class AppConfig:
     replay: ReplayOptions
     canary: CanarySettings
     policy: PolicySettings
+    fit: FitSettings
+    publish: PublishSettings
 
     @classmethod
     def of(cls, config: Config) -> AppConfig:
@@ -82,6 +86,8 @@ class AppConfig:
             ReplayOptions(**_own(config, REPLAY)),
             CanarySettings.from_section(config.section("canary")),
             PolicySettings(**_own(config, POLICY)),
+            FitSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("fit.")})),
+            PublishSettings(**_own(config, {key: FITTING[key] for key in FITTING if key.startswith("publish.")})),
         )
 
 

@@ -27,6 +27,7 @@
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
     |   |-- NotADataset             not-a-dataset
+    |   |-- NotACalibration         not-a-calibration
     |   |-- NewerSchema             newer-schema
     |   |-- NotThisFormat           not-this-format
     |   |-- MixedStreams            mixed-streams
@@ -44,6 +45,8 @@
     |-- PolicyError             2   what the caching policy forbids
     |   |-- ProhibitedCacheError    prohibited-cache
     |   `-- StaticDataUnavailable   static-data-unavailable
+    |-- WouldReplace            1   would-replace: an empty dataset in place of one with kept intervals
+    |-- ChildLost               4   child-lost: a process that did a part of the work was killed
     |-- ComputeError            1   a value that a cache was asked for and could not get
     |   |-- ComputeTimeout          compute-timeout
     |   `-- ComputeCancelled        compute-cancelled
@@ -256,6 +259,12 @@ class NotADataset(InputError):
     name = "not-a-dataset"
 
 
+class NotACalibration(InputError):
+    """A file that is not a published calibration, or one that was changed."""
+
+    name = "not-a-calibration"
+
+
 class NotThisFormat(InputError):
     """A file that is not of the foreign format it was given as."""
 
@@ -357,6 +366,19 @@ class StaticDataUnavailable(PolicyError):
     """Static data that is older than its limit, or that could not be fetched yet."""
 
     name = "static-data-unavailable"
+
+
+class WouldReplace(CalibError):
+    """A dataset without kept intervals that would take the place of one that has some."""
+
+    name = "would-replace"
+
+
+class ChildLost(CalibError):
+    """A process that did a part of the work was killed, by the system where memory ran out, say."""
+
+    name = "child-lost"
+    exit_code = 4
 
 
 class ComputeError(CalibError):

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import hashlib
+import json
 import os
 import weakref
 from typing import TYPE_CHECKING, BinaryIO
 
+from calib import system
 from calib.errors import LockHeld, UnwritableOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
 LOCK_NAME = ".calib.lock"
+
+
+def settings_tail(settings: Mapping[str, Any]) -> str:
+    """What tells the name of a file from one made with other settings: nothing, or ``_`` and 8 hexadecimal digits.
+
+    Parameters
+    ----------
+    settings
+        Those that differ from the defaults, as plain values; their order does not matter.
+
+    >>> settings_tail({}), settings_tail({"interval_sec": 60}) == settings_tail({"interval_sec": 60})
+    ('', True)
+    """
+    if not settings:
+        return ""
+    text = json.dumps(settings, sort_keys=True, default=list, ensure_ascii=True)
+    return "_" + hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
 
 
 def make_directory(path: Path) -> None:
@@ -69,7 +89,7 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
         if path.is_file() and _same_bytes(temporary, path):
             return False
         temporary.replace(path)
-        _fsync_directory(path.parent)
+        system.sync_directory(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -80,12 +100,12 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
 
 def _temporary(path: Path) -> tuple[Path, BinaryIO]:
     """A new file beside ``path``, locked for as long as it is open: `_sweep` removes those whose writer is gone."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OPEN_FLAGS
     while True:
         temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
         descriptor = os.open(temporary, flags, 0o666)
         with contextlib.suppress(OSError):  # a file system without locks keeps what killed writers leave
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            system.lock(descriptor)
         if os.fstat(descriptor).st_nlink:
             return temporary, os.fdopen(descriptor, "wb")
         os.close(descriptor)  # swept before it was locked
@@ -100,11 +120,11 @@ def _sweep(path: Path) -> None:
 
 def _remove_if_left(path: Path) -> None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | system.OPEN_FLAGS | system.NO_WAIT)
     except OSError:
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(descriptor, wait=False)
         path.unlink(missing_ok=True)
     except OSError:  # locked: its writer lives
         pass
@@ -124,14 +144,6 @@ def _same_bytes(one: Path, other: Path, block: int = 1 << 20) -> bool:
                 return True
 
 
-def _fsync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the output directory's lock while the block runs.
@@ -148,14 +160,14 @@ def locked(directory: Path) -> Iterator[None]:
     make_directory(directory)
     path = directory / LOCK_NAME
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | system.OPEN_FLAGS, 0o644)
     except OSError as error:
         raise unwritable(path, error) from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(descriptor, wait=False)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            holder = system.read_at(descriptor, 32, 0).decode("ascii", "replace").strip()
             raise LockHeld(
                 f"another run holds the lock{f' (process {holder})' if holder else ''}",
                 where=str(path),
@@ -163,7 +175,7 @@ def locked(directory: Path) -> Iterator[None]:
             ) from error
         with contextlib.suppress(OSError):  # only the message of another run needs it: a full disk is met later
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            system.write_at(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(descriptor)
@@ -197,7 +209,7 @@ class AnonymousTempFile:
         try:
             left = memoryview(data)
             while left:
-                written = os.pwrite(self._open(), left, self.size)
+                written = system.write_at(self._open(), left, self.size)
                 self.size += written
                 left = left[written:]
         except OSError as error:
@@ -208,7 +220,7 @@ class AnonymousTempFile:
         """So many bytes from there; fewer only where the file ends."""
         data = b""
         try:
-            while len(data) < size and (piece := os.pread(self._open(), size - len(data), begin + len(data))):
+            while len(data) < size and (piece := system.read_at(self._open(), size - len(data), begin + len(data))):
                 data = data + piece if data else piece
         except OSError as error:
             raise self._unusable(error) from error

@@ -35,6 +35,8 @@ TOOL_ONLY = {
     "build_dataset",
     "check_canary",
     "evaluate_ab",
+    "fit",
+    "markouts",
     "read_dataset",
     "read_feeds",
     "render_summary",

@@ -24,6 +24,7 @@ from calib.dataset.columns import COUNTS, FEATURES, TARGETS, Column
 from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
+from calib.fitting.verdict import DO_NOT_USE, FAILING, LACKING, NOT_ENOUGH_DATA
 from calib.metrics.names import CRON, LIVE, Metric
 from calib.metrics.prometheus import ALERTS, alerts_text, dashboard_text, rules_text
 from calib.policy import DATA_TYPES, QUESTIONS
@@ -47,6 +48,13 @@ def alerts() -> str:
     """Rules of the summary."""
     rows = [[f"`{name}`", *words] for name, words in MEANINGS.items()]
     return _table(("alert", "severity", "raised where", "meaning"), rows)
+
+
+def fit_reasons() -> str:
+    """Reasons of a fit's verdict."""
+    kinds = ((NOT_ENOUGH_DATA, LACKING), (DO_NOT_USE, FAILING))
+    rows = [[f"`{name}`", f"`{verdict}`", meaning] for verdict, each in kinds for name, meaning in each.items()]
+    return _table(("reason", "verdict", "meaning"), rows)
 
 
 def columns() -> str:
@@ -253,6 +261,7 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "columns": columns,
     "commands": commands,
     "features": features,
+    "fit-reasons": fit_reasons,
     "python": python_reference,
     "configuration": configuration,
     "data-types": data_types,

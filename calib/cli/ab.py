@@ -13,6 +13,7 @@ from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
 from calib.files import locked
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.config import Config
@@ -123,7 +124,12 @@ def _evaluate(
             note=session.note,
             progress=lambda lines, total: advance(lines / total),
         )
-    path = write_report(report, out)
+    asked = {"assign": assign, "buckets": buckets}
+    path = write_report(
+        report,
+        out,
+        config.changed("ab", "symbols", "contracts") | {key: value for key, value in asked.items() if value},
+    )
     violated = report["first_act"][settings.decision] is not None
     unknown = not violated and report["state"] in ("NODATA", "INCONCLUSIVE")
     verdict = verdict_line(report).replace("`", "")
@@ -174,7 +180,7 @@ def _digest(report: dict[str, Any]) -> str:
     from calib.reports.numbers import number
 
     total = report["totals"]["slippage_bps"]
-    n = f"{int(total['n_a']):,} fills in A, {int(total['n_b']):,} in B"
+    n = f"{counted(int(total['n_a']), 'fill', thousands=True)} in A, {int(total['n_b']):,} in B"
     return f"slippage {number(total['a'])} in A, {number(total['b'])} in B ({signed(total['delta'])} bps); {n}"
 
 
@@ -194,7 +200,9 @@ def status(
 
     data = ab_status(_directory(session, state))
     rollback = data["rollback"]
-    lines = [f"{data['state']}, {len(data['symbols'])} symbols, evaluated to {moment(data['evaluated_to'])} UTC"]
+    lines = [
+        f"{data['state']}, {counted(len(data['symbols']), 'symbol')}, evaluated to {moment(data['evaluated_to'])} UTC"
+    ]
     lines += [f"  {gate}: violating for {held:.0f} s" for gate, held in data["held_s"].items() if held and not rollback]
     verdict = ""
     if rollback:

@@ -13,9 +13,10 @@ from calib.cli.command import command
 from calib.cli.output import Session, say
 from calib.cli.times import parse_range
 from calib.dataset.settings import SETTINGS
-from calib.errors import NoFeeds
+from calib.errors import NoFeeds, WouldReplace
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, make_directory
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.dataset.build import DatasetOptions
@@ -45,12 +46,17 @@ def aggregate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and written; write nothing.")
     ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Let a dataset without kept intervals replace one that has some."),
+    ] = False,
     prom: options.Prom = None,
 ) -> int:
     """Cut feeds into one row per symbol and interval, drop the rows not fit to learn from, write the dataset.
 
     Without a range: every day that is there. Bad lines are counted and written to rejects/. Exit 1 where no row is
-    left after the filters (the dataset is written all the same).
+    left after the filters (the dataset is written all the same, unless --replace is missing and it would take the
+    place of one that has rows). Settings other than the defaults add their hash to the name.
     """
     now = time.time()
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
@@ -74,7 +80,7 @@ def aggregate(
     if dry_run:
         return _say_plan(session, plan, root)
     with locked(root):
-        return _make(session, plan, root, strict=strict, prom=prom, now=now)
+        return _make(session, plan, root, strict=strict, replace=replace, prom=prom, now=now)
 
 
 def _recipe(session: Session) -> DatasetOptions:
@@ -96,7 +102,16 @@ def _recipe(session: Session) -> DatasetOptions:
     )
 
 
-def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom: Path | None, now: float) -> int:
+def _make(
+    session: Session,
+    plan: DatasetPlan,
+    root: Path,
+    *,
+    strict: bool,
+    replace: bool,
+    prom: Path | None,
+    now: float,
+) -> int:
     from calib.dataset.build import build_from_plan, stored_size
     from calib.dataset.store import write_dataset
 
@@ -114,9 +129,14 @@ def _make(session: Session, plan: DatasetPlan, root: Path, *, strict: bool, prom
     signals.check()
     for item in dataset.inputs:
         bad = ", ".join(f"{reason} {count}" for reason, count in item.rejected.items())
-        session.detail(f"{item.file}: {item.lines} lines, {item.used} used, rejected: {bad or 'none'}")
-    paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"])
+        session.detail(f"{item.file}: {counted(item.lines, 'line')}, {item.used} used, rejected: {bad or 'none'}")
     verdict = _verdict(session, dataset, strict=strict) or _absent_kinds(session, plan, strict=strict)
+    try:
+        paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"], replace=replace)
+    except WouldReplace as stays:
+        paths, verdict = [], f"{verdict}; {stays}"
+    if more := paths[len(dict.fromkeys(session.config["aggregate.format"])) :]:
+        session.note(f"also written, as they lay there: {', '.join(path.name for path in more)}")
     exit_code = 1 if verdict else 0
     if exit_code == 0:
         success.write_last_success(root, "aggregate", now, {"datasets": [str(path) for path in paths]})
@@ -157,10 +177,12 @@ def _digest(dataset: Dataset) -> list[str]:
     dropped = ", ".join(f"{reason} {count}" for reason, count in counts.dropped.items() if count)
     lines, used = (sum(getattr(item, name) for item in dataset.inputs) for name in ("lines", "used"))
     missing = len(dataset.missing_days.fills) + len(dataset.missing_days.pipeline_ticks)
+    kept = f"{counts.kept} of {counted(counts.intervals, 'interval')} kept"
+    read = f"{counted(len(dataset.inputs), 'file')}, {counted(lines, 'line')}, {lines - used} rejected"
     return [
-        f"{counts.kept} of {counts.intervals} intervals kept, {len(span.symbols)} symbols, {span.from_} to {span.to}",
+        f"{kept}, {counted(len(span.symbols), 'symbol')}, {span.from_} to {span.to}",
         f"dropped: {dropped or 'none'}",
-        f"read: {len(dataset.inputs)} files, {lines} lines, {lines - used} rejected; {missing} days missing",
+        f"read: {read}; {counted(missing, 'day')} missing",
     ]
 
 
@@ -199,17 +221,18 @@ def _result(dataset: Dataset) -> JobResult:
 
 def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     """What ``--dry-run`` prints: files, days missing, intervals expected and paths."""
-    from calib.dataset.build import stored_size
+    from calib.dataset.build import planned_name, stored_size
 
     formats = session.config["aggregate.format"]
-    paths = [str(root / "datasets" / f"{plan.name}.{form}") for form in dict.fromkeys(formats)]
+    name = planned_name(plan, _recipe(session))
+    paths = [str(root / "datasets" / f"{name}.{form}") for form in dict.fromkeys(formats)]
     symbols, span = session.config["symbols"], plan.range([])
-    per = f"{len(symbols)} symbols" if symbols else "each symbol"
+    per = counted(len(symbols), "symbol") if symbols else "each symbol"
     missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}
     lines = [
-        *(f"would read   {file.path} ({stored_size(file)} bytes)" for file in plan.files),
+        *(f"would read   {file.path} ({counted(stored_size(file), 'byte')})" for file in plan.files),
         *(f"missing      {kind} {day}" for kind, days in missing.items() for day in days),
-        f"expected     {plan.intervals} intervals of {plan.grid.interval_sec} s for {per}, at most",
+        f"expected     {counted(plan.intervals, 'interval')} of {plan.grid.interval_sec} s for {per}, at most",
         *(f"would write  {path}" for path in paths),
         f"rejects to   {root / 'rejects'}",
     ]

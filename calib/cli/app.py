@@ -15,7 +15,9 @@ from calib.cli import (
     config,
     demo,
     enrich,
+    fit,
     import_commands,
+    markout,
     metrics,
     policy,
     reconcile,
@@ -59,6 +61,8 @@ add(app, "config", config.config)
 add(app, "demo", demo.demo)
 add(app, "enrich", enrich.enrich)
 add(app, "reconcile", reconcile.reconcile)
+add(app, "fit", fit.fit)
+add(app, "markout", markout.markout)
 add(app, "replay", replay.replay)
 add(app, "simulate", simulate.simulate)
 add(app, "summary", summary.summary)

@@ -12,6 +12,7 @@ from calib.cli import options, success
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.experiments.canary.check import Check
@@ -192,8 +193,8 @@ def accept(
     path = directory / BASELINE_NAME
     data = {"path": str(path), "name": baseline.name, "version": baseline.version, "ticks": baseline.ticks}
     data |= {"fetch_md_p95_ms": baseline.fetch_md_p95_ms, "symbols": baseline.symbols}
-    figure = f"fetch_md p95 {baseline.fetch_md_p95_ms:.4g} ms over {baseline.ticks:,} ticks"
-    symbols_line = f"{len(baseline.symbols)} symbols with a p95 of their own"
+    figure = f"fetch_md p95 {baseline.fetch_md_p95_ms:.4g} ms over {counted(baseline.ticks, 'tick', thousands=True)}"
+    symbols_line = f"{counted(len(baseline.symbols), 'symbol')} with a p95 of their own"
     return session.finish(
         data, [str(path), f"  baseline {baseline.name!r} version {baseline.version}: {figure}", f"  {symbols_line}"]
     )

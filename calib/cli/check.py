@@ -17,6 +17,7 @@ from calib.cli.length import length
 from calib.cli.output import Session
 from calib.cli.times import parse_duration
 from calib.errors import UsageError
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.metrics.text_file import JobResult
@@ -174,13 +175,12 @@ def _rejects(session: Session, file: Any, keep: bool) -> Iterator[Any]:
 
 
 def _describe(health: Any, kept: Path | None) -> list[str]:
-    from calib.cli.check_sequence import counted
     from calib.feeds.reading.checkup import iso
 
     stats = health.stats
     rejected = stats.lines - stats.used
     share = f" ({rejected / stats.lines:.2%})" if rejected else ""
-    lines = [f"{stats.file}: {stats.lines} lines, {stats.used} used, {rejected} rejected{share}"]
+    lines = [f"{stats.file}: {counted(stats.lines, 'line')}, {stats.used} used, {rejected} rejected{share}"]
     for reason, count in stats.rejected.items():
         lines.append(f"  {reason:<14} {count}, first at line {stats.first_line[reason]}")
     lines += [f"  {'':<14} {fault.sentence}" for fault in stats.faults if fault.field and fault.what]
@@ -200,7 +200,7 @@ def _describe(health: Any, kept: Path | None) -> list[str]:
     if (lag := health.lag) is not None:
         quantiles = f"p50 {lag.p50_ms:g}, p95 {lag.p95_ms:g}, p99 {lag.p99_ms:g}"
         spread = f"{quantiles}, min {lag.min_ms:g}, max {lag.max_ms:g} ms"
-        lines.append(f"  {'clock lag':<14} ts - ts_exchange of {lag.lines} lines: {spread}")
+        lines.append(f"  {'clock lag':<14} ts - ts_exchange of {counted(lag.lines, 'line')}: {spread}")
     if stats.unknown_fields:
         lines.append(f"  {'unknown fields':<14} {', '.join(stats.unknown_fields)}")
     return lines
@@ -219,7 +219,7 @@ def _spans(days: list[date]) -> str:
         else:
             spans.append([day])
     return ", ".join(
-        str(span[0]) if len(span) == 1 else f"{span[0]} to {span[-1]} ({len(span)} days)" for span in spans
+        str(span[0]) if len(span) == 1 else f"{span[0]} to {span[-1]} ({counted(len(span), 'day')})" for span in spans
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from calib.feeds.reading import trade_audit
 from calib.feeds.reading.days import DayFile
 from calib.recorded import book_audit
+from calib.words import counted
 
 _SHOWN: Final = 5
 """Symbols named per trouble, the worst first."""
@@ -105,7 +106,7 @@ def _book(found: Sequence[book_audit.BookFacts]) -> list[str]:
 def _trades(found: Sequence[trade_audit.TradeFacts]) -> list[str]:
     without = sum(facts.without_id for facts in found)
     total = sum(facts.trades for facts in found)
-    ids = f"  {'trade ids':<14} {total - without} of {total} lines have one"
+    ids = f"  {'trade ids':<14} {total - without} of {counted(total, 'line')} have one"
     # Of lines without an id nothing can be said.
     lines = [ids, _absent(found, ("gaps", "duplicates", "rewinds"))] if without < total else [ids]
     if missing := sum(facts.missing_ids for facts in found):
@@ -117,15 +118,6 @@ def _absent(found: Sequence[Any], names: Sequence[str]) -> str:
     """What was looked for and not found."""
     none = [name for name in names if not any(facts.troubles.get(name) for facts in found)]
     return f"  {'':<14} {', '.join(_NONE[name] for name in none)}" if none else ""
-
-
-def counted(number: int, word: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "symbol"), counted(2, "symbol")
-    ('1 symbol', '2 symbols')
-    """
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _troubles(found: Sequence[Any], names: Sequence[str]) -> list[str]:
@@ -142,6 +134,6 @@ def _troubles(found: Sequence[Any], names: Sequence[str]) -> list[str]:
             f"{facts.symbol} {facts.troubles[name]} (first at line {facts.first_line[name]})"
             for facts in worst[:_SHOWN]
         ]
-        more = [f"{len(worst) - _SHOWN} symbols more"] if len(worst) > _SHOWN else []
+        more = [f"{counted(len(worst) - _SHOWN, 'symbol')} more"] if len(worst) > _SHOWN else []
         lines.append(f"  {_WORDS.get(name, name):<14} {', '.join(told + more)}")
     return lines

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calib.cli.check_sequence import counted
 from calib.cli.length import length
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.cli.check_sequence import Audits

@@ -10,6 +10,7 @@ from calib.cli.command import command
 from calib.cli.output import Session
 from calib.feeds.settings import SETTINGS
 from calib.files import locked
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.dataset.model import Dataset
@@ -79,10 +80,11 @@ def _story(feeds: Path, dataset: Path, report: SummaryReport, root: Path, made: 
     lines = sum(item.lines for item in made.inputs)
     rejected = lines - sum(item.used for item in made.inputs)
     verdict = report.summary.verdict
+    symbols = counted(len(made.range.symbols), "symbol")
     return [
-        f"read     {feeds}: {len(made.inputs)} files, {lines} lines, {len(made.range.symbols)} symbols",
-        f"dataset  {dataset}: {made.counts.kept} of {made.counts.intervals} intervals kept",
-        f"rejects  {root / 'rejects'}: {rejected} bad lines, each with its reason",
+        f"read     {feeds}: {counted(len(made.inputs), 'file')}, {counted(lines, 'line')}, {symbols}",
+        f"dataset  {dataset}: {made.counts.kept} of {counted(made.counts.intervals, 'interval')} kept",
+        f"rejects  {root / 'rejects'}: {counted(rejected, 'bad line')}, each with its reason",
         f"summary  {report.path}: {f'not usable, {verdict.reason}' if not verdict.usable else 'usable'}",
         "Look at the summary first. The same by hand:",
         f"  calib aggregate {feeds} --from {made.range.from_} --to {made.range.to}",

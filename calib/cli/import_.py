@@ -11,6 +11,7 @@ from calib.cli import enrich, import_dry, options, signals, success
 from calib.cli.output import Session
 from calib.errors import NotThisFormat
 from calib.files import locked
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.importers import Import, Importer, ImportSource, Rejected
@@ -191,12 +192,3 @@ def source_lines(found: Import) -> Iterator[str]:
         )
         rows = f"{source.path}: {counted(source.rows, 'row')}, {source.used} imported"
         yield (f"{rows}{f'; rejected: {reasons}' if reasons else ''}")
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "row"), counted(2, "row")
-    ('1 row', '2 rows')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"

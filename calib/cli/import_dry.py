@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from calib.cli import signals
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.cli.output import Session
@@ -51,7 +52,7 @@ def show(
         session.note(note)
     sources = [import_.source_data(source) for source in found.sources]
     lines = [json.dumps(record, ensure_ascii=False) for record in records]
-    lines += [f"{name}  {import_.counted(count, 'line')}, not written" for name, count in days.items()]
+    lines += [f"{name}  {counted(count, 'line')}, not written" for name, count in days.items()]
     return session.finish(
         {"dry_run": True, "records": records, "sources": sources, "days": days},
         [*lines, *import_.source_lines(found)],

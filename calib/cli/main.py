@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from typer.exceptions import Abort, Exit, TyperException
@@ -20,6 +22,7 @@ from calib.errors import CalibError, UnwritableOutput, UsageError
 EXIT_INTERNAL = 4
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+_LOGS_KEPT = 10
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -98,6 +101,19 @@ def _invoke(argv: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _drop_old_logs(directory: Path) -> None:
+    """Keep the newest of our crash logs: a job of cron that fails each minute must not fill the disk."""
+    found = []
+    for path in directory.glob("calib-crash-*.log"):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and (not hasattr(os, "getuid") or status.st_uid == os.getuid()):
+                found.append((status.st_mtime_ns, path))
+    for _, path in sorted(found)[: max(0, len(found) - _LOGS_KEPT + 1)]:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def _wants_json(argv: Sequence[str]) -> bool:
     """Whether ``--output json`` was asked for, also where the line cannot be parsed."""
     pairs = zip(argv, [*argv[1:], ""], strict=False)  # without any word the second is longer
@@ -112,8 +128,9 @@ def _color(argv: Sequence[str]) -> str:
 
 
 def _crash_log(argv: Sequence[str]) -> str:
-    """Write the traceback; the path, empty where no directory takes it."""
+    """Write the traceback, for its owner only; the path, empty where no directory takes it."""
     try:
+        _drop_old_logs(Path(tempfile.gettempdir()))
         descriptor, path = tempfile.mkstemp(prefix="calib-crash-", suffix=".log")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
             handle.write(f"calib {' '.join(argv)}\n\n{traceback.format_exc()}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from calib.cli import success
 from calib.cli.output import Session
 from calib.config import Config, find_file
 from calib.errors import ConfigError
@@ -57,7 +58,13 @@ To = Annotated[str | None, typer.Option("--to", "--to-ts", metavar="TIME", help=
 Since = Annotated[str | None, typer.Option("--since", metavar="DURATION", help="The last 6h, 2d, ... until now.")]
 Day = Annotated[str | None, typer.Option("--day", metavar="DAY", help="One UTC day: yesterday, 2025-01-01, 20250101.")]
 Prom = Annotated[
-    Path | None, typer.Option("--prom", metavar="FILE", help="Also write metrics as a text file, on success only.")
+    Path | None,
+    typer.Option(
+        "--prom",
+        metavar="FILE",
+        callback=success.refuse_absent_directory,
+        help="Also write metrics as a text file, on success only.",
+    ),
 ]
 MaxRejectRatio = Annotated[
     float | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calib import system
 from calib.cli import options, policy_check
 from calib.cli.command import add, command
 from calib.cli.output import Session
@@ -227,7 +227,7 @@ def _store(session: Session) -> EmergencyStore:
 
 def _operator() -> str:
     """Who runs this: the user id, which cannot be set by a variable, and the name where there is one."""
-    uid = str(os.getuid()) if hasattr(os, "getuid") else "?"
+    uid = system.user_id()
     try:
         return f"{uid} {getpass.getuser()}"
     except (KeyError, OSError, ImportError):  # a user id without a name

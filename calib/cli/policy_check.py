@@ -13,6 +13,7 @@ import typer
 from calib.cli import options
 from calib.cli.output import Session, emit, envelope
 from calib.errors import UsageError
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.policy.checker import Report
@@ -85,7 +86,7 @@ def check(
         from calib.policy.checker import baseline as baselines
 
         baselines.write(write_baseline, report.findings)
-        session.note(f"{len(report.standing)} findings are written to {write_baseline}")
+        session.note(f"{counted(len(report.standing), 'finding')} written to {write_baseline}")
         return _show(session, report, output, statistics=statistics, exit_code=0)
     return _show(session, report, output, statistics=statistics, exit_code=1 if report.counting else 0)
 

@@ -23,13 +23,9 @@ _TITLES = {
     "twice": "logged twice",
     "differs": "side, price, quantity or fee differ",
 }
-Words = Annotated[
-    list[str] | None, typer.Option("--map", metavar="FIELD=SOURCE[:CONVERSION]", help="A source; repeat.")
-]
+Words = Annotated[list[str] | None, typer.Option("--map", metavar="FIELD=SOURCE[:CONVERSION]", help="A source.")]
 Against = Annotated[Path, typer.Option("--against", metavar="FILE", help="The venue's fills.")]
-Preset = Annotated[
-    str | None, typer.Option("--preset", metavar="NAME", help="Of calib import presets [the fitting one].")
-]
+Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A preset [the fitting one].")]
 MapFile = Annotated[str | None, typer.Option("--map-file", metavar="FILE", help="A mapping in YAML.")]
 Constants = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A constant; repeat.")]
 Tolerance = Annotated[
@@ -110,6 +106,5 @@ def _lines(found: Reconciled) -> list[str]:
     lines = [f"{found.venue} fills at the venue, {found.logged} in the log"]
     for name, one in found.findings.items():
         lines.append(f"{name}: {one.count} {_TITLES[name]}, notional {one.notional:.2f}")
-        for fill in one.first:
-            lines.append(f"  {' '.join(f'{key}={value}' for key, value in fill.items())}")
+        lines += ["  " + " ".join(f"{key}={value}" for key, value in fill.items()) for fill in one.first]
     return lines

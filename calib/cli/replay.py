@@ -20,6 +20,7 @@ from calib.cli.replay_setup import (
     options_of,
     settings_of,
     stamp_of,
+    tail_of,
     write_reports,
 )
 from calib.cli.times import parse_duration, parse_range
@@ -27,6 +28,7 @@ from calib.errors import UsageError
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, write_atomic
 from calib.replay.options import SETTINGS
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.replay.outcome import ReplayOutcome
@@ -139,14 +141,17 @@ def _one(session: Session, asked: Asked) -> int:
     judged = judged_by(session.config, outcome.data) if asked.gate else []
     for note in outcome.data["notes"]:
         session.note(note)
-    name = f"replay_{stamp_of(outcome.data)}"
+    name = f"replay_{stamp_of(outcome.data)}{tail_of([session.config], asked)}"
     paths = write_reports(out, name, {".md": replay_text(outcome.data, judged).encode(), ".json": outcome.encode()})
     if asked.features_out is not None:
         paths.append(asked.features_out)
         _write_features(outcome, asked.features_out)
     overall = outcome.overall
     lines = [str(path) for path in paths]
-    lines += [f"{overall['reads']:,} reads; symbols: {len(outcome.data['symbols'])}", digest(overall)]
+    lines += [
+        f"{counted(overall['reads'], 'read', thousands=True)}; symbols: {len(outcome.data['symbols'])}",
+        digest(overall),
+    ]
     lines += ["", *gate_table(judged).splitlines()] if judged else []
     data = dict(outcome.data) | {"files": [str(path) for path in paths]}
     if asked.gate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ from calib.cli.replay_setup import (
     options_of,
     settings_of,
     stamp_of,
+    tail_of,
     write_reports,
     write_result,
 )
 from calib.config import Config, find_file
-from calib.errors import ConfigError, UsageError
+from calib.errors import ChildLost, ConfigError, UsageError
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.replay.sweep import SkippedPoint
@@ -34,7 +37,11 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     configs = [Config.resolve(SETTINGS, session.flags, file=find_file(file)) for file in files]
     for config in configs:
         note_unused(session, config)
-    outcomes = _outcomes(session, configs, asked)
+    outcomes = []
+    for file, found in zip(files, _outcomes(session, configs, asked), strict=True):
+        if isinstance(found, ChildLost):
+            raise ChildLost(found.what, where=file, hint=found.hint)
+        outcomes.append(found)
     gates = [judged_by(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
     gates = gates if asked.gate else []
     data: dict[str, Any] = {
@@ -43,7 +50,7 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     }
     for entry, gate in zip(data["outcomes"], gates, strict=False):
         entry["gate"] = [one.as_data() for one in gate]
-    name = f"replay_compare_{stamp_of(outcomes[0])}"
+    name = f"replay_compare_{stamp_of(outcomes[0])}{tail_of(configs, asked)}"
     contents = {".md": compare_text(files, outcomes, gates).encode(), ".json": encoded(data)}
     lines = [str(path) for path in write_reports(Path(session.config["out"]), name, contents)]
     data |= {"files": list(lines)}
@@ -59,15 +66,21 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     from calib.reports.replay_sweep import common_settings, sweep_svg, sweep_table, sweep_text, sweep_verdict
 
     note_unused(session, session.config)
-    chosen, left_out = _possible(session, asked, combinations(_axes(texts)))
+    everything = combinations(_axes(texts))
+    chosen, left_out = _possible(session, asked, everything)
     configs = [session.config.with_flags(values) for values in chosen]
-    outcomes = _outcomes(session, configs, asked)
+    found = _outcomes(session, configs, asked)
+    lost = _name_lost(session, chosen, found)
+    left_out += lost
+    chosen, configs, outcomes = _judgeable(chosen, configs, found)
     limits = [limits_from(config.section("replay")) for config in configs]
     points = [Point.of(*found) for found in zip(chosen, outcomes, limits, strict=True)]
     for setting, why in without_effect(points).items():
         session.note(f"{setting} had no effect: {why}")
     best, winner = frontier(points), cheapest(points, strict=asked.strict, cost=asked.cost)
-    name = f"replay_sweep_{stamp_of(outcomes[0])}"
+    axes = {key: list(dict.fromkeys(values[key] for values in everything)) for key in everything[0]}
+    by = {} if asked.cost == "error" else {"cost": asked.cost}
+    name = f"replay_sweep_{stamp_of(outcomes[0])}{tail_of([session.config], asked, sweep=axes, **by)}"
     picture = sweep_svg(points, strict=asked.strict, cost=asked.cost)
     text = sweep_text(
         points, None if picture is None else f"{name}.svg", left_out, strict=asked.strict, cost=asked.cost
@@ -99,20 +112,53 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     data |= {"files": list(lines)}
     lines += ["", sweep_verdict(points, strict=asked.strict, cost=asked.cost), "", *sweep_table(points).splitlines()]
     verdict = "no configuration meets the gate" if asked.gate and winner is None else ""
+    if lost and asked.strict and not verdict:
+        verdict = f"{counted(len(lost), 'replay')} of {len(found)} lost"
     if not verdict:
         write_result(session, asked, outcomes)
     return session.finish(data, lines, exit_code=int(bool(verdict)), verdict=verdict)
 
 
-def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dict[str, Any]]:
-    """A replay for each configuration; every note is said once."""
-    from calib.replay.sweep import Job, run_all
+def _name_lost(
+    session: Session, chosen: list[dict[str, Any]], found: Sequence[dict[str, Any] | ChildLost]
+) -> list[SkippedPoint]:
+    """Say which combinations have no outcome because their process was killed; the others stand.
+
+    Raises
+    ------
+    ChildLost
+        Where no process came to an outcome.
+    """
+    from calib.replay.sweep import SkippedPoint
+
+    lost = [(values, one) for values, one in zip(chosen, found, strict=True) if isinstance(one, ChildLost)]
+    if len(lost) == len(found):
+        raise lost[0][1]
+    for values, error in lost:
+        name = ", ".join(f"{key}={value}" for key, value in values.items())
+        session.note(f"{name} has no outcome: {error.what}. {error.hint}")
+    return [SkippedPoint(values, error.what) for values, error in lost]
+
+
+def _judgeable(
+    chosen: list[dict[str, Any]], configs: list[Config], found: Sequence[dict[str, Any] | ChildLost]
+) -> tuple[list[dict[str, Any]], list[Config], list[dict[str, Any]]]:
+    """The combinations that have an outcome, with their configurations and outcomes."""
+    whole = [row for row in zip(chosen, configs, found, strict=True) if not isinstance(row[2], ChildLost)]
+    return [row[0] for row in whole], [row[1] for row in whole], [row[2] for row in whole]  # type: ignore[misc]
+
+
+def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dict[str, Any] | ChildLost]:
+    """A replay for each configuration, or the error of a process that was killed; every note is said once."""
+    from calib.replay.job import Job
+    from calib.replay.sweep import run_all
 
     feeds = Path(session.config["feeds"])
     jobs = [Job(feeds, settings_of(config, asked), options_of(config, asked)) for config in configs]
     with session.progress("replaying", len(jobs)) as advance:
         outcomes = run_all(jobs, asked.jobs, advance)
-    for note in dict.fromkeys(note for outcome in outcomes for note in outcome["notes"]):
+    whole = [outcome for outcome in outcomes if not isinstance(outcome, ChildLost)]
+    for note in dict.fromkeys(note for outcome in whole for note in outcome["notes"]):
         session.note(note)
     return outcomes
 
@@ -141,7 +187,9 @@ def _possible(
         raise first
     if left_out:
         first_why = left_out[0].why
-        session.note(f"{len(left_out)} of {len(combinations)} combinations left out, the first because {first_why}")
+        session.note(
+            f"{len(left_out)} of {counted(len(combinations), 'combination')} left out, the first because {first_why}"
+        )
     return chosen, left_out
 
 

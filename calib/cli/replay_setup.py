@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from calib.cli import success
 from calib.cli.output import Session
 from calib.config import Config
-from calib.files import write_atomic
+from calib.files import settings_tail, write_atomic
 
 if TYPE_CHECKING:
     from calib.limits import LimitResult
@@ -153,6 +153,26 @@ def stamp_of(outcome: Mapping[str, Any]) -> str:
         span[end].partition(".")[0].rstrip("Z").replace("-", "").replace(":", "").replace("T", "_")
         for end in ("from", "to")
     )
+
+
+def tail_of(configs: Sequence[Config], asked: Asked, **more: Any) -> str:
+    """What tells the name of a report from one of the same range with other settings; nothing by default.
+
+    Parameters
+    ----------
+    more
+        What else was asked, such as the axes of a sweep.
+    """
+    changed = [config.changed("replay", "md_cache", "symbols", "contracts") for config in configs]
+    for one in changed:
+        for key in AS_SWITCHED_ON:
+            one.pop(key, None)
+    found: dict[str, Any] = {"configs": changed} if any(changed) else {}
+    if asked.fault:
+        found["faults"] = list(asked.fault)
+    if asked.expand:
+        found["expand_reads"] = True
+    return settings_tail(found | more)
 
 
 def write_reports(out: Path, name: str, contents: Mapping[str, bytes]) -> list[Path]:

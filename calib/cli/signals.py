@@ -36,6 +36,8 @@ _IMPORT_S: Final = 3.0
 """No import of ours takes so long."""
 _IMPORTS: Final = "<frozen importlib._bootstrap>"
 """Where Python's own import lives: its frames have this name."""
+_ALARM: Final = getattr(signal, "SIGALRM", None)
+"""Absent on Windows: what was lost there is raised at the next safe point, see `check`."""
 _arrived: list[type[BaseException]] = []
 _lost: list[type[BaseException]] = []
 _deadline = [0.0]
@@ -85,7 +87,7 @@ def _arrive(number: int, frame: FrameType | None) -> None:
     # What the run was about to begin is never begun, which is as it should be.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     _deadline[:] = [time.monotonic() + _IMPORT_S]
-    if _importing(frame):
+    if _ALARM is not None and _importing(frame):
         _later(_KINDS[number])
     else:
         raise _KINDS[number]
@@ -104,7 +106,8 @@ def _importing(frame: FrameType | None) -> bool:
 
 def _later(kind: type[BaseException]) -> None:
     _lost[:] = [kind]
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+    if _ALARM is not None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
 
 
 @contextlib.contextmanager
@@ -119,7 +122,10 @@ def _handled(number: int, handler: Callable[[int, FrameType | None], None]) -> I
 @contextlib.contextmanager
 def _raised_again() -> Iterator[None]:
     """Raise anew, a moment later, what Python says it had to swallow."""
-    loud, theirs = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+    if _ALARM is None:
+        yield
+        return
+    loud, theirs = sys.unraisablehook, signal.getsignal(_ALARM)
 
     def quiet(lost: sys.UnraisableHookArgs) -> None:
         """What could not be raised here is raised elsewhere; Python need not complain of it."""
@@ -136,7 +142,7 @@ def _raised_again() -> Iterator[None]:
         if not _arrived and callable(theirs):  # not our alarm
             theirs(number, frame)
 
-    with _handled(signal.SIGALRM, again):
+    with _handled(_ALARM, again):
         sys.unraisablehook = quiet
         try:
             yield

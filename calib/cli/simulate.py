@@ -16,6 +16,7 @@ from calib.cli.output import Session
 from calib.cli.simulate_live import refuse_unused, serve_live
 from calib.cli.times import DAY_S, parse_range, parse_time
 from calib.errors import BadRange, UsageError
+from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.simulation.plan import SimulationPlan
@@ -64,7 +65,11 @@ def simulate(
         typer.Option("--incidents/--no-incidents", help="Outages, silences, bad deploys [on; with --compare off]."),
     ] = None,
     hostile: Annotated[bool, typer.Option("--hostile", help="Add a few hostile lines to each feed.")] = False,
+    days: Annotated[int, typer.Option("--days", metavar="N", help="Simulate the same times on N days in a row.")] = 1,
     quotes: Annotated[bool, typer.Option("--quotes", help="Write the quotes feed too (large).")] = False,
+    quotes_recorded: Annotated[
+        bool, typer.Option("--quotes-recorded", help="Write the quotes of recorded symbols while they are recorded.")
+    ] = False,
     compress: Annotated[
         list[str] | None,
         typer.Option("--compress", metavar="DAY|all[:gz|zst]", help="Compress that day's files; repeat or use commas."),
@@ -130,6 +135,8 @@ def simulate(
         incidents=not compare if incidents is None else incidents,
         hostile=hostile,
         quotes=quotes,
+        quotes_recorded=quotes_recorded,
+        days_repeated=days,
         compress=_forms(compress),
         box=BoxSettings(
             cache=cache.value,
@@ -158,10 +165,10 @@ def simulate(
         "removed": list(done.removed),
     }
     described = plan.described()
-    many = f"{len(plan.symbols)} symbol{'s' if len(plan.symbols) > 1 else ''}"
+    many = counted(len(plan.symbols), "symbol")
     what = f"{many}, {described['from']} to {described['to']}, seed {seed}"
-    counts = ", ".join(f"{done.lines(kind):,} {kind} lines" for kind in plan.kinds())
-    state = f"{len(done.changed)} of {len(done.files)} files changed" if done.changed else "nothing changed"
+    counts = ", ".join(f"{counted(done.lines(kind), f'{kind} line', thousands=True)}" for kind in plan.kinds())
+    state = f"{len(done.changed)} of {counted(len(done.files), 'file')} changed" if done.changed else "nothing changed"
     paths = [str(done.directory / file.file) for file in done.files]
     return session.finish(data, [*paths, what, counts, state])
 

@@ -32,6 +32,23 @@ def write_last_success(root: Path, command: str, now: float, facts: Mapping[str,
     return path
 
 
+def refuse_absent_directory(path: Path | None) -> Path | None:
+    """The path of a text file; one in a directory that is not there is refused: its collector would never find it.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where the directory is missing.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise UnwritableOutput(
+            f"the directory {path.parent} is not there",
+            where=f"--prom {path}",
+            hint="Make it, or give the directory that the collector of the node exporter reads",
+        )
+    return path
+
+
 def write_prom(path: Path | None, session: Session, result: JobResult) -> None:
     """Write the text file of ``--prom`` for the node exporter's textfile collector, whole or not at all.
 
@@ -54,6 +71,7 @@ def write_prom(path: Path | None, session: Session, result: JobResult) -> None:
     from calib.metrics.text_file import job_text
 
     text = job_text(session.command, result, now=time.time(), duration_s=session.elapsed_s())
+    refuse_absent_directory(path)
     try:
         write_atomic(path, text)
     except UnwritableOutput as error:

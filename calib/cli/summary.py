@@ -35,19 +35,22 @@ def summary(
 ) -> int:
     """Sum up datasets: verdict, alerts, distributions, missing data, data quality, provenance.
 
-    Writes reports/calib_summary_DATASET.md below --out for each. Exit 1 where one of them is not usable.
+    Writes reports/calib_summary_DATASET.md for each, into the root that holds the dataset, or below --out where that
+    is given. Exit 1 where one of them is not usable.
     """
-    root = Path(session.config["out"])
-    paths = datasets or [_newest(root / "datasets", session)]
-    _refuse_clashes(paths)
+    from calib.reports.render import render_summary, root_of
 
-    from calib.reports.render import render_summary
+    given = session.flags.get("out")
+    out = Path(session.config["out"])
+    paths = datasets or [_newest(out / "datasets", session)]
+    roots = [Path(given) if given else root_of(path, out) for path in paths]
+    _refuse_clashes(list(zip(paths, roots, strict=True)))
 
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     unusable: list[str] = []
     reports: list[SummaryReport] = []
-    for path in paths:
+    for path, root in zip(paths, roots, strict=True):
         report = render_summary(path, root)
         reports.append(report)
         data.append(_data(path, report))
@@ -75,10 +78,11 @@ def _newest(directory: Path, session: Session) -> Path:
     return newest
 
 
-def _refuse_clashes(paths: list[Path]) -> None:
-    seen: dict[str, Path] = {}
-    for path in paths:
-        other = seen.setdefault(path.stem, path)
+def _refuse_clashes(paths: list[tuple[Path, Path]]) -> None:
+    """Refuse two datasets whose reports would be one file; each path comes with its root."""
+    seen: dict[tuple[Path, str], Path] = {}
+    for path, root in paths:
+        other = seen.setdefault((root.absolute(), path.stem), path)
         if other is not path:
             raise UsageError(
                 f"{other} and {path} would be written to one report, calib_summary_{path.stem}.md",

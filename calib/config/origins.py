@@ -15,6 +15,7 @@ import yaml
 
 from calib.config.setting import PREFIX, Setting
 from calib.errors import ConfigError
+from calib.system import read_regular
 
 
 def file_values(path: Path, settings: Mapping[str, Setting]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def file_values(path: Path, settings: Mapping[str, Setting]) -> dict[str, Any]:
         Where the file cannot be read, is not valid YAML, or holds an unknown key.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.safe_load(read_regular(path).decode("utf-8"))
     except OSError as error:
         raise ConfigError(
             f"cannot be read: {error.strerror}", where=str(path), hint="Check --config or CALIB_CONFIG"
@@ -38,6 +39,11 @@ def file_values(path: Path, settings: Mapping[str, Setting]) -> dict[str, Any]:
         line, fix = ("", "Fix the file") if mark is None else (f":{mark.line + 1}", f"Fix line {mark.line + 1}")
         problem = getattr(error, "problem", None) or "unreadable"
         raise ConfigError(f"is not valid YAML: {problem}", where=f"{path}{line}", hint=fix) from error
+    except RecursionError as error:
+        raise ConfigError("is nested too deeply", where=str(path), hint="See `calib config` for the keys") from error
+    except ValueError as error:  # a date such as 2020-13-45, a whole number of thousands of digits
+        what = f"holds a value that cannot be read: {str(error).partition(';')[0]}"
+        raise ConfigError(what, where=str(path), hint="Put texts in quotes; see `calib config` for the keys") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):

@@ -53,6 +53,14 @@ class Config:
         """The values below ``name.``, by the rest of their keys."""
         return {key[len(name) + 1 :]: entry.value for key, entry in self.values.items() if key.startswith(f"{name}.")}
 
+    def changed(self, *names: str) -> dict[str, Any]:
+        """The values that are not the defaults, by key: those of the named keys and sections."""
+        return {
+            key: entry.value
+            for key, entry in self.values.items()
+            if (key in names or key.partition(".")[0] in names) and entry.value != self.settings[key].default
+        }
+
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
         """The same with flags on top; a flag that is None was not given."""
         values = dict(self.values)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from calib.errors import ConfigError
 
 PREFIX: Final = "CALIB_"
+_LONGEST: Final = 200
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -100,7 +101,7 @@ class Setting:
         checked = _CHECKS[self.kind](value) if self.check_table is None else self.check_table(value)
         if checked is None or not self._within(checked):
             raise ConfigError(
-                f"{self.key}: {value!r} is not allowed",
+                f"{self.key}: {_spelled(value)} is not allowed",
                 where=where,
                 hint=f"Allowed: {self.allowed}",
             )
@@ -129,6 +130,15 @@ class Setting:
         return True
 
 
+def _spelled(value: Any) -> str:
+    """A value for people: short, and also where Python spells none, as a whole number of thousands of digits."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return "a value too long to spell"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _plain(number: float) -> str:
     return str(int(number)) if float(number).is_integer() else str(number)
 
@@ -142,9 +152,13 @@ def _check_int(value: Any) -> int | None:
 
 
 def _check_float(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond every double
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _check_str(value: Any) -> str | None:
@@ -193,6 +207,6 @@ def _read(kind: str, text: str) -> Any:
                 return {name.strip(): float(number) for name, _, number in pairs}
             case "table":
                 return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return text

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import polars as pl
 
+from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.filters.apply import apply_filters
 from calib.dataset.grid import DAY_S
 from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
+from calib.dataset.markouts import BookMarkouts
 from calib.dataset.model import ContractParams, Counts, Dataset, Filters, Input, MissingDays, Params
+from calib.dataset.naming import dataset_name
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.thin import low_ticks_note
@@ -27,8 +29,8 @@ from calib.dataset.ticks import TickAggregator
 from calib.engines import InProcess, Workers
 from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.batches import read_batches
-from calib.feeds.reading.days import DayFile
+from calib.feeds.reading.batches import read_batches, read_records
+from calib.feeds.reading.days import DayFile, is_newest
 from calib.feeds.reading.pieces import PieceDecoder
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
@@ -150,7 +152,7 @@ def build_from_plan(
         reader = _Reader(plan, out, engine, progress)
         # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
         ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
-    found = [reader.stats[file] for file in plan.files]
+    found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
     for stats in found:
         check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
     rows = join_kinds(ticks, fills, plan.grid)
@@ -162,23 +164,34 @@ def build_from_plan(
     return Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
         filters=_limits(recipe.filters),
-        params=Params(
-            tick_sample_rate=recipe.tick_sample_rate,
-            maker_fee_bps=recipe.maker_fee_bps,
-            taker_fee_bps=recipe.taker_fee_bps,
-            contracts=_contracts(recipe.contracts),
-        ),
+        params=_params(recipe),
         inputs=[_input(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
         counts=_counts(rows, kept, dropped),
         intervals=kept,
         dropped=dropped,
+        # Naming every symbol that the files hold leaves none out: that is the dataset of all.
+        asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
+    )
+
+
+def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
+    """The name that the dataset will have, without a suffix."""
+    return dataset_name(plan.range([]), _limits(recipe.filters), _params(recipe), recipe.symbols)
+
+
+def _params(recipe: DatasetOptions) -> Params:
+    return Params(
+        tick_sample_rate=recipe.tick_sample_rate,
+        maker_fee_bps=recipe.maker_fee_bps,
+        taker_fee_bps=recipe.taker_fee_bps,
+        contracts=_contracts(recipe.contracts),
     )
 
 
 def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
-    cores = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
     return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
 
@@ -202,14 +215,34 @@ class _Reader:
     stats: dict[DayFile, FileStats] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
     """Every symbol in the files, whatever range was asked."""
+    markouts: BookMarkouts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.markouts = BookMarkouts(self.plan.books, self._book)
 
     def days(self, sums: Summation) -> list[DayLines]:
         """The files of one kind."""
         return [
-            DayLines(file.name, file.first_ts // DAY_S, partial(self._batches, file, tuple(sums.lines)))
+            DayLines(file.name, file.first_ts // DAY_S, partial(self._lines, file, sums.columns))
             for file in self.plan.files
             if file.kind == sums.kind
         ]
+
+    def _lines(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """The batches of a file; fills with their markouts."""
+        for batch in self._batches(file, columns):
+            yield self.markouts.add(batch, file.first_ts) if file.kind == "fills" else batch
+
+    @contextlib.contextmanager
+    def _book(self, file: DayFile) -> Iterator[Iterator[Any]]:
+        """The records of a book file, as they stand in it."""
+        first = file not in self.stats
+        with contextlib.ExitStack() as stack:
+            path = None if self.out is None or not first else rejects_path(self.out, file.name)
+            rejects = None if path is None else stack.enter_context(RejectWriter(path))
+            reading = read_records(file, newest=is_newest(file), rejects=rejects)
+            yield (record for _, record in reading)
+            self.stats[file] = reading.stats
 
     def _batches(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         newest = file in self.plan.newest

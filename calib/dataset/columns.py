@@ -27,6 +27,8 @@ class Column:
         One sentence.
     later
         Whether it came after the first release: datasets made before lack it, and are read with null in its place.
+    needs
+        The feed beyond fills and ticks that it is made from: where that was not recorded null is no fault.
     """
 
     name: str
@@ -34,11 +36,22 @@ class Column:
     better: Better
     meaning: str
     later: bool = False
+    needs: str = ""
 
 
 TARGETS: Final = (
     Column("net_bps", "bps", "higher", "Gain per notional after fees, against the mid at the fill, weighted by p q"),
     Column("net_bps_equal", "bps", "higher", "The same gain, every fill counting alike"),
+    Column(
+        "markout_1s_bps",
+        "bps",
+        "higher",
+        "Move of the mid in our favour in the second after maker fills, weighted by p q; null without a book feed",
+        later=True,
+        needs="book",
+    ),
+    Column("markout_5s_bps", "bps", "higher", "The same within 5 seconds", later=True, needs="book"),
+    Column("markout_30s_bps", "bps", "higher", "The same within 30 seconds", later=True, needs="book"),
     Column("slippage_bps", "bps", "lower", "Cost of the fill price against the quoted price, weighted by p q"),
     Column("fill_rate", "ratio", "", "Filled quotes per quote sent; above 1 the sampling rate is wrong"),
     Column("taker_share", "ratio", "lower", "Taker fills per fill"),

@@ -12,10 +12,15 @@ from typing import ClassVar, Final
 import polars as pl
 
 from calib.dataset.exact import sum_lists
+from calib.dataset.markouts import HORIZONS_S
 from calib.dataset.order import GROUP, in_order, with_names
 from calib.feeds.contracts import Contracts
 
-_SUMS: Final = ("notional", "taker", "netted", "net", "net_equal", "slipped", "slip")
+_MARKED: Final = {name: (f"{name} weights", f"{name} products") for name in HORIZONS_S}
+_SUMS: Final = (
+    *("notional", "taker", "netted", "net", "net_equal", "slipped", "slip"),
+    *(name for pair in _MARKED.values() for name in pair),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,11 @@ class FillAggregator:
             "slip_bps": pl.Float64(),
             "fee_bps": pl.Float64(),
             "quote_id": pl.String(),
+            "ts_exchange": pl.Float64(),
+            **dict.fromkeys(HORIZONS_S, pl.Float64()),
         }
     )
+    columns: ClassVar[tuple[str, ...]] = tuple(name for name in lines.names() if name not in HORIZONS_S)
 
     def __call__(self, lines: pl.DataFrame) -> pl.DataFrame:
         """The sums.
@@ -78,6 +86,11 @@ class FillAggregator:
             pl.col("notional").filter("is_taker").alias("taker"),
             *_weighted("gain_bps", weights="netted", products="net"),
             *_weighted("slippage_bps", weights="slipped", products="slip"),
+            *(
+                part
+                for name, (weights, products) in _MARKED.items()
+                for part in _weighted(name, weights=weights, products=products)
+            ),
             pl.col("gain_bps").drop_nulls().alias("net_equal"),
             pl.col("gain_bps").count().alias("nets"),
         )
@@ -87,6 +100,7 @@ class FillAggregator:
             pl.col("filled_quotes").cast(pl.Int64),
             (pl.col("net") / pl.col("netted")).alias("net_bps"),
             (pl.col("net_equal") / pl.col("nets")).alias("net_bps_equal"),
+            *((pl.col(products) / pl.col(weights)).alias(name) for name, (weights, products) in _MARKED.items()),
             (pl.col("slip") / pl.col("slipped")).alias("slippage_bps"),
             "taker_share",
             (pl.col("taker").fill_null(0.0) / pl.col("notional")).alias("taker_share_notional"),

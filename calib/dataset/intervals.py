@@ -67,7 +67,12 @@ class Summation(Protocol):
 
     @property
     def lines(self) -> pl.Schema:
-        """The columns that it reads of a line."""
+        """The columns that it takes of a line."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of them that the feed itself holds."""
         ...
 
     @property

@@ -17,6 +17,7 @@ import polars as pl
 
 from calib._version import __version__
 from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS, Column
+from calib.words import counted
 
 FAMILY: Final = "calib.dataset/"
 SCHEMA: Final = f"{FAMILY}1"
@@ -166,6 +167,8 @@ class Dataset:
         The kept rows, columns as `INTERVALS`, sorted by (symbol, start_ts).
     dropped
         The dropped rows, columns as `DROPPED`, sorted alike.
+    asked_symbols
+        The only symbols that were asked for; empty: all. Part of the name under which it is written, not of the file.
 
     Raises
     ------
@@ -183,6 +186,7 @@ class Dataset:
     intervals: pl.DataFrame
     dropped: pl.DataFrame
     tool: Tool = field(default_factory=Tool)
+    asked_symbols: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.range.from_ts >= self.range.to_ts:
@@ -220,8 +224,8 @@ class Dataset:
         """What a notebook shows: the range and the counts, then the first rows."""
         span, counts = self.range, self.counts
         head = (
-            f"calib dataset, {span.from_} to {span.to}: {counts.kept} of {counts.intervals} intervals of "
-            f"{span.interval_sec} s kept, {len(span.symbols)} symbols"
+            f"calib dataset, {span.from_} to {span.to}: {counts.kept} of {counted(counts.intervals, 'interval')} of "
+            f"{span.interval_sec} s kept, {counted(len(span.symbols), 'symbol')}"
         )
         return f"<p>{html.escape(head)}</p>{self.to_frame()._repr_html_()}"
 

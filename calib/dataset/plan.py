@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,8 +10,7 @@ from typing import Final
 
 from calib.dataset.grid import DAY_S, Grid, Span
 from calib.dataset.model import Range, iso
-from calib.dataset.store import dataset_name
-from calib.errors import NoLines
+from calib.errors import NoFeeds, NoLines
 from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
 
 KINDS: Final = ("fills", "pipeline_ticks")
@@ -37,6 +36,8 @@ class DatasetPlan:
         Days of the span without a file, by kind.
     notes
         What the user should know: that the range was widened, that the intervals do not divide a day.
+    books
+        The book files of the days with fills, and of the days after them: for markouts.
     """
 
     directory: Path
@@ -46,6 +47,7 @@ class DatasetPlan:
     newest: frozenset[DayFile]
     missing: Mapping[str, tuple[date, ...]]
     notes: tuple[str, ...]
+    books: tuple[DayFile, ...] = ()
 
     @property
     def intervals(self) -> int:
@@ -57,11 +59,6 @@ class DatasetPlan:
         return Range(
             from_=iso(self.span.start), to=iso(self.span.end), interval_sec=self.grid.interval_sec, symbols=symbols
         )
-
-    @property
-    def name(self) -> str:
-        """Name of the dataset, without a suffix."""
-        return dataset_name(self.range([]))
 
 
 def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interval_sec: int) -> DatasetPlan:
@@ -102,7 +99,18 @@ def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interva
     if not files:
         raise _no_days(feeds, first, last)
     missing = {kind: tuple(days_missing(files, kind, from_day, to_day)) for kind in KINDS}
-    return DatasetPlan(feeds, grid, span, files, newest_days(found), missing, _notes(grid, span, asked))
+    notes = _notes(grid, span, asked)
+    return DatasetPlan(feeds, grid, span, files, newest_days(found), missing, notes, _books(feeds, files))
+
+
+def _books(feeds: Path, files: Sequence[DayFile]) -> tuple[DayFile, ...]:
+    """Of the days with fills, and of the day after each: a fill's markout may reach into it."""
+    days = {file.day + timedelta(days=later) for file in files if file.kind == "fills" for later in (0, 1)}
+    try:
+        found = find_days(feeds, ("book",))
+    except NoFeeds:
+        return ()
+    return tuple(file for file in found if file.day in days)
 
 
 def _number(day: date) -> int:

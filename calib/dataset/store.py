@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from calib.dataset import stored_columns, stored_json
-from calib.errors import NotADataset, UnreadableInput
+from calib.dataset.naming import name_of
+from calib.errors import CalibError, NotADataset, UnreadableInput, WouldReplace
 from calib.files import write_atomic
+from calib.words import counted
 
 if TYPE_CHECKING:
-    from calib.dataset.model import Dataset, Range
+    from calib.dataset.model import Dataset
 
 _WRITERS: Final[dict[str, Callable[[Dataset, BinaryIO], None]]] = {
     "json": stored_json.write,
@@ -24,42 +25,68 @@ _WRITERS: Final[dict[str, Callable[[Dataset, BinaryIO], None]]] = {
 _MAKE: Final = "`calib aggregate` makes a dataset from feeds; give the .json, .parquet or .arrow file that it wrote"
 
 
-def dataset_name(span: Range) -> str:
-    """Name of the dataset of that range, without a suffix.
-
-    >>> from calib.dataset.model import Range
-    >>> dataset_name(Range(from_="2025-01-01T00:00:00Z", to="2025-01-02T00:00:00Z", interval_sec=300, symbols=[]))
-    'calib_20250101_000000_20250102_000000'
-    """
-    stamps = (datetime.fromtimestamp(ts, UTC).strftime("%Y%m%d_%H%M%S") for ts in (span.from_ts, span.to_ts))
-    return "calib_{}_{}".format(*stamps)
-
-
-def write_dataset(dataset: Dataset, directory: Path, formats: Sequence[str] = ("json",)) -> list[Path]:
+def write_dataset(
+    dataset: Dataset, directory: Path, formats: Sequence[str] = ("json",), *, replace: bool = False
+) -> list[Path]:
     """Write ``directory/calib_{from}_{to}.{format}`` for each format; unchanged files are left alone.
+
+    Settings other than the defaults add their hash to the name, see `calib.dataset.naming`. Other forms of the same
+    name that lie there already are written too, so that all say the same.
 
     Parameters
     ----------
     formats
         Of ``json``, ``parquet``, ``csv`` (the intervals only) and ``arrow``.
+    replace
+        Whether a dataset without kept intervals may take the place of one that has some.
 
     Returns
     -------
     list[Path]
-        The paths, in the order of ``formats``.
+        The paths: those asked for in the order of ``formats``, then the others that were written.
 
     Raises
     ------
+    WouldReplace
+        Where it has no kept interval, one that has some lies there, and not ``replace``.
     UnwritableOutput
         Where the system refuses.
     """
-    name = dataset_name(dataset.range)
-    paths = []
-    for form in dict.fromkeys(formats):
-        path = directory / f"{name}.{form}"
+    name = name_of(dataset)
+    paths = {form: directory / f"{name}.{form}" for form in dict.fromkeys(formats)}
+    paths |= {form: path for form in _WRITERS if form not in paths and (path := directory / f"{name}.{form}").is_file()}
+    if dataset.counts.kept == 0 and not replace:
+        for form in _WRITERS:
+            _refuse_loss(directory / f"{name}.{form}")
+    for form, path in paths.items():
         write_atomic(path, partial(_WRITERS[form], dataset))
-        paths.append(path)
-    return paths
+    return list(paths.values())
+
+
+def _refuse_loss(path: Path) -> None:
+    """Refuse to replace a dataset that has kept intervals.
+
+    Raises
+    ------
+    WouldReplace
+        Where it has.
+    """
+    if path.is_file() and (kept := _kept(path)):
+        raise WouldReplace(
+            f"has {counted(kept, 'kept interval')}, the new dataset of the same name has none, so the old one stays",
+            where=str(path),
+            hint="Are the feeds whole? --replace writes the new one all the same",
+        )
+
+
+def _kept(path: Path) -> int:
+    """How many kept intervals a dataset on disk has; 0 where it cannot be read as one."""
+    try:
+        if path.suffix == ".csv":
+            return max(0, path.read_bytes().count(b"\n") - 1)
+        return read_dataset(path).counts.kept
+    except (CalibError, OSError):
+        return 0
 
 
 def read_dataset(path: Path) -> Dataset:

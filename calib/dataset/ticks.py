@@ -52,6 +52,7 @@ class TickAggregator:
             "ws_gap_ms": pl.Float64(),
         }
     )
+    columns: ClassVar[tuple[str, ...]] = tuple(lines.names())
 
     def __call__(self, lines: pl.DataFrame) -> pl.DataFrame:
         """The sums.

@@ -1,7 +1,8 @@
 """Worker processes that decode chunks, in order, with a bounded number of them in flight.
 
 They are plain child processes with pipes: they start quickly, import no polars, and never run the caller's main module
-again. A worker that dies (killed for its memory, say) costs time only: its chunk is decoded here.
+again. A worker that dies (killed for its memory, say) or fails costs time only: its chunk is decoded here, where an
+error is raised as it is.
 """
 
 from __future__ import annotations
@@ -9,22 +10,20 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import pickle
 import signal
-import struct
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, BinaryIO, Final
+from typing import Final
 
+from calib.engines.messages import Answer, Request
 from calib.feeds.reading.packing import ColumnPlan, Packed, Packer
 from calib.feeds.reading.pieces import Piece, packed
+from calib.pipes import receive, send, start_child
 
-_LENGTH: Final = struct.Struct("<Q")
 _IN_FLIGHT_PER_WORKER: Final = 3
 
 
@@ -49,7 +48,7 @@ class Workers:
 
     def __enter__(self) -> Workers:
         for _ in range(self.jobs):
-            worker = _start()
+            worker = start_child("calib.engines.processes:serve")
             self.processes.append(worker)
             self._idle.put(worker)
         return self
@@ -86,28 +85,16 @@ class Workers:
             if worker is not None:
                 assert worker.stdin is not None
                 assert worker.stdout is not None
-                _send(worker.stdin, (plan, piece))
-                answer = _receive(worker.stdout)
-                if isinstance(answer, Exception):
-                    raise answer
-                if isinstance(answer, Packed):
-                    return answer
-                worker = None  # it died: this thread does its work from now on
+                send(worker.stdin, Request.of(plan, piece))
+                answer = receive(worker.stdout, Answer)
+                if answer is not None:
+                    return answer.packed
+                worker = None  # it ended: this thread does its work from now on
         except (BrokenPipeError, ConnectionResetError):
             worker = None
         finally:
             self._idle.put(worker)
         return packed(Packer(plan), piece)
-
-
-def _start() -> subprocess.Popen[bytes]:
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
-    return subprocess.Popen(
-        [sys.executable, "-c", "from calib.engines.processes import serve; serve()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-    )
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:
@@ -116,23 +103,6 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
     worker.wait()
-
-
-def _send(stream: BinaryIO | Any, message: object) -> None:
-    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(_LENGTH.pack(len(data)))
-    stream.write(data)
-    stream.flush()
-
-
-def _receive(stream: BinaryIO | Any) -> Any:
-    """The next message; None at the end of the stream."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (size,) = _LENGTH.unpack(head)
-    data = stream.read(size)
-    return pickle.loads(data) if len(data) == size else None
 
 
 def serve() -> None:
@@ -145,13 +115,12 @@ def serve() -> None:
     plan: ColumnPlan | None = None
     packer: Packer | None = None
     with requests, answers, contextlib.suppress(BrokenPipeError):
-        while (request := _receive(requests)) is not None:
-            wanted, piece = request
+        while (request := receive(requests, Request)) is not None:
             try:
-                if packer is None or wanted != plan:
-                    plan, packer = wanted, Packer(wanted)
+                if packer is None or request.plan != plan:
+                    plan, packer = request.plan, Packer(request.plan)
                     gc.collect()
-                answer: object = packed(packer, piece)
-            except Exception as error:
-                answer = error
-            _send(answers, answer)
+                answer = Answer.of(packed(packer, request.piece))
+            except Exception:
+                return  # the reader sees the end of the pipe, and meets the error itself
+            send(answers, answer)

@@ -20,6 +20,7 @@ from calib.experiments.rollback import current, reset_by_hand, roll_back_by_hand
 from calib.experiments.routing import Assignment, Router
 from calib.experiments.settings import ABSettings
 from calib.feeds.contracts import Contracts, in_linear_terms
+from calib.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def evaluate_ab(
     if math.isinf(run.last_ts):
         raise UsageError("no line of the range could be used", hint="Check the buckets and the records")
     if data.without_bucket:
-        note(f"{data.without_bucket:,} lines name no bucket; they are left out")
+        note(f"left out: {counted(data.without_bucket, 'line', thousands=True)} without a bucket")
     return _report(run, data, fixed, span, recorded=chosen.assign is None)
 
 

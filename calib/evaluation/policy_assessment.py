@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from calib.dataset.markouts import HORIZONS_S
 from calib.feeds.contracts import Contracts, in_linear_terms
 
 STALE: Final = "stale"
@@ -71,6 +72,9 @@ class StaleFillFigures:
         no fill has one.
     net_bps
         Mean of ``s (mid_now - p) / mid_at_quote x 1e4 - fee_bps``, weighted by notional; None where no fill has one.
+    markouts
+        By name (``markout_1s_bps`` ...) the mean of ``s (mid h later - mid_now) / mid_at_quote x 1e4`` of maker fills,
+        weighted by notional; None where no fill has one, as without a book feed.
     """
 
     fills: int
@@ -78,6 +82,7 @@ class StaleFillFigures:
     net_notional: Mapping[str, float]
     slippage_bps: float | None
     net_bps: float | None
+    markouts: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def exposure(self) -> float:
@@ -123,8 +128,11 @@ class PolicyAssessment:
         return self.reads_total.sampled_lines > 0
 
     def difference(self, name: str) -> float | None:
-        """Stale minus fresh of ``slippage_bps`` or ``net_bps``, bps; None where either is missing."""
-        stale, fresh = (getattr(self.groups[group], name) for group in (STALE, FRESH))
+        """Stale minus fresh of ``slippage_bps``, ``net_bps`` or a markout, bps; None where either is missing."""
+        stale, fresh = (
+            one.markouts.get(name) if name in HORIZONS_S else getattr(one, name)
+            for one in (self.groups[STALE], self.groups[FRESH])
+        )
         return None if stale is None or fresh is None else stale - fresh
 
 
@@ -137,6 +145,7 @@ class _Sums:
     signed: dict[str, list[float]] = field(default_factory=dict)
     slippage: list[tuple[float, float]] = field(default_factory=list)
     net: list[tuple[float, float]] = field(default_factory=list)
+    markouts: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {name: [] for name in HORIZONS_S})
 
     def add(self, fill: Mapping[str, Any], fee_bps: float) -> None:
         sign = 1.0 if fill["side"] == "buy" else -1.0
@@ -152,6 +161,9 @@ class _Sums:
         if fill["mid_now"] is not None:
             mid = fill["mid_now"] if fill["mid_at_quote"] is None else fill["mid_at_quote"]
             self.net.append((notional, sign * (fill["mid_now"] - price) / mid * 1e4 - fee_bps))
+        for name, terms in self.markouts.items():
+            if fill.get(name) is not None:
+                terms.append((notional, fill[name]))
 
     def figures(self) -> StaleFillFigures:
         return StaleFillFigures(
@@ -160,6 +172,7 @@ class _Sums:
             {symbol: math.fsum(terms) for symbol, terms in sorted(self.signed.items())},
             _mean(self.slippage),
             _mean(self.net),
+            {name: _mean(terms) for name, terms in self.markouts.items()},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from calib.errors import NoLines, NoSuchSymbol
+from calib.dataset.markouts import BookMarkouts
+from calib.errors import NoFeeds, NoLines, NoSuchSymbol
 from calib.evaluation.policy_assessment import PolicyAssessment, ReadFigures, assess
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.batches import read_batches
-from calib.feeds.reading.days import DayFile, find_days, newest_days
+from calib.feeds.reading.batches import read_batches, read_records
+from calib.feeds.reading.days import DayFile, find_days, is_newest, newest_days
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
@@ -36,6 +38,7 @@ _FILLS: Final = (
     "ts_quote",
     "quote_id",
     "used_stale",
+    "ts_exchange",
 )
 _QUOTES: Final = ("ts_open", "symbol", "quote_id", "used_stale")
 _TICKS: Final = ("ts", "symbol", "tick_total_ms", "used_stale", "sample_rate")
@@ -127,15 +130,32 @@ class AssessmentFeeds:
     def _frame(
         self, days: Sequence[DayFile], kind: str, stats: list[FileStats], start: float | None, end: float | None
     ) -> pl.DataFrame:
-        """All lines of a kind within a range, in the order of files and lines."""
-        frames = []
+        """All lines of a kind within a range, in the order of files and lines; fills with their markouts."""
+        frames, markouts = [], self._books(stats)
         for file in days:
             if file.kind != kind or not _touches(file, start, end):
                 continue
             frame = self._read(file, newest=file in newest_days(days), stats=stats)
+            if frame.height and kind == "fills":
+                frame = markouts.add(self._cut(frame, start, end), file.first_ts)
             if frame.height:
-                frames.append(self._cut(frame, start, end) if kind == "fills" else frame)
+                frames.append(frame)
         return pl.concat(frames) if frames else pl.DataFrame()
+
+    def _books(self, stats: list[FileStats]) -> BookMarkouts:
+        """What tells the fills' markouts; without a book feed they are null."""
+
+        @contextlib.contextmanager
+        def read(file: DayFile) -> Iterator[Iterator[Any]]:
+            reading = read_records(file, newest=is_newest(file))
+            yield (record for _, record in reading)
+            stats.append(reading.stats)
+            check_ratio(reading.stats, self.max_reject_ratio)
+
+        try:
+            return BookMarkouts(find_days(self.directory, ["book"]), read)
+        except NoFeeds:
+            return BookMarkouts((), read)
 
     def _read(self, file: DayFile, *, newest: bool, stats: list[FileStats]) -> pl.DataFrame:
         columns = _COLUMNS[file.kind]

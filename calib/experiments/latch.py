@@ -7,7 +7,6 @@ by line. Which rollbacks are in force is decided by `calib.experiments.rollback`
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from calib import system
 from calib.errors import BadState, LockHeld, NewerSchema, UnwritableOutput
 from calib.experiments.shape import Check, anything
 from calib.files import make_directory, unwritable
@@ -45,10 +45,10 @@ def append_fsynced(path: Path, record: dict[str, Any]) -> None:
     line = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
     make_directory(path.parent)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | system.OPEN_FLAGS, 0o644)
         try:
             size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            if size and system.read_at(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line
             if os.write(descriptor, line) != len(line):
                 raise OSError(28, "No space left on device")
@@ -184,7 +184,7 @@ class Store:
         make_directory(self.directory)
         path = self.directory / LOCK_NAME
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | system.OPEN_FLAGS, 0o644)
         except OSError as error:
             raise unwritable(path, error) from error
         try:
@@ -240,7 +240,7 @@ def _flock(descriptor: int, path: Path, wait_s: float) -> None:
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(descriptor, wait=False)
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:

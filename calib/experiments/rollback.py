@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from calib import system
 from calib.errors import BadState, CalibError, UnwritableOutput
 from calib.experiments.latch import Store, write_whole
 from calib.experiments.shape import TS, anything, items, optional, record, text
@@ -40,10 +41,10 @@ STATE_PART: Final = {"rollback": optional(ROLLBACK), "resets": RESETS}
 def operator() -> dict[str, str]:
     """Who acts: the number of the user as ``by``, and LOGNAME beside it; a container may know no names.
 
-    >>> operator()["by"] == str(os.getuid())
+    >>> operator()["by"] == system.user_id()
     True
     """
-    return {"by": str(os.getuid()), "logname": os.environ.get("LOGNAME", "")}
+    return {"by": system.user_id(), "logname": os.environ.get("LOGNAME", "")}
 
 
 def brief(error: CalibError) -> str:

@@ -20,6 +20,7 @@ from calib.importers.days import ImportedDay, Place
 from calib.importers.repeats import OverlappingBooks, Repeat, TradeIds
 from calib.importers.spill import Scratch
 from calib.importers.streams import Streams
+from calib.words import counted
 
 _NO_FRESH_TS = VirtualClock()
 
@@ -242,7 +243,7 @@ def _size(path: Path) -> int:
 def _too_many(source: ImportSource, limit: float) -> TooManyRejects:
     first = source.first_damage
     assert first is not None
-    share = f"{source.damaged} of {source.rows} rows are damaged, a larger share than {limit:g}"
+    share = f"{source.damaged} of {counted(source.rows, 'row')} damaged, a larger share than {limit:g}"
     field = f" {first.field}" if first.field else ""
     what = f"{share}; the first is {first.reason}{field}{f': {first.what}' if first.what else ''}"
     most = source.damaged * 2 > source.rows

@@ -62,10 +62,10 @@ class Reconciled:
 def reconcile(venue: Iterable[dict[str, Any]], log: Iterable[dict[str, Any]]) -> Reconciled:
     """Compare by (symbol, trade_id), within the symbols and the times that the venue's fills cover.
 
-    Times are those at the venue where both have them. Prices and quantities agree to 1e-9 of their size, fees to 1e-6 bps.
+    Times are the venue's where a fill has them. Prices and quantities agree to 1e-9 of their size, fees to 1e-6 bps.
     """
     found = Reconciled()
-    theirs = {key: fill for key, fill in _by_id(venue, found)}
+    theirs = dict(_by_id(venue, found))
     found.venue = len(theirs)
     times = [_time(fill) for fill in theirs.values()]
     symbols = {symbol for symbol, _ in theirs}
@@ -103,7 +103,7 @@ def _time(fill: dict[str, Any]) -> float:
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     names = [name for name in ("price", "qty") if not math.isclose(one[name], other[name], rel_tol=_REL)]
-    fees = one.get("fee_bps"), other.get("fee_bps")
-    if None not in fees and not math.isclose(*fees, rel_tol=0, abs_tol=_FEE_BPS):
+    fee, logged = one.get("fee_bps"), other.get("fee_bps")
+    if fee is not None and logged is not None and abs(fee - logged) > _FEE_BPS:
         names.append("fee_bps")
     return [*(["side"] if one["side"] != other["side"] else []), *names]

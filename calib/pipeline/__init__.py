@@ -1,5 +1,6 @@
 """The quoting pipeline: the tick's context, its stages, the one that reads the market, and what they measure."""
 
+from calib.pipeline.cache_stamp import NO_STAMP, CacheStamp
 from calib.pipeline.context import Decision, QuoteContext, ShadowAnswer
 from calib.pipeline.fetch import FetchMDStage
 from calib.pipeline.market_data import MarketData
@@ -9,6 +10,8 @@ from calib.pipeline.stage import QuoteStage
 from calib.pipeline.stale_pricing import StalePricingStage
 
 __all__ = [
+    "NO_STAMP",
+    "CacheStamp",
     "Decision",
     "FetchMDStage",
     "MarketData",

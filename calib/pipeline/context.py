@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from calib.market.cache.entry import MDCacheMeta
+from calib.pipeline.cache_stamp import NO_STAMP, CacheStamp
 from calib.pipeline.market_data import MarketData
 
 
@@ -107,6 +108,18 @@ class QuoteContext(msgspec.Struct, frozen=True):
     def use_case(self) -> str:
         """``guards`` or ``pricing``: the rules by which the cache serves this tick."""
         return "guards" if self.guard else "pricing"
+
+    @property
+    def cache_stamp(self) -> CacheStamp:
+        """What a quote made from this tick's market data is stamped with, and later its fill.
+
+        >>> QuoteContext("BTCUSDT").cache_stamp
+        CacheStamp(used_stale=None, cache_age_ms=None)
+        """
+        meta = self.meta
+        if meta is None or meta.status == "direct":
+            return NO_STAMP
+        return CacheStamp(meta.used_stale, meta.age_ms)
 
     def with_market_data(
         self, market_data: MarketData | None, meta: MDCacheMeta | None = None, shadow: ShadowAnswer | None = None

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from calib import system
 from calib.errors import UnwritableOutput
 from calib.files import make_directory, unwritable
 
@@ -77,11 +78,11 @@ def append_line(path: Path, record: dict[str, Any], max_bytes: int = MAX_BYTES) 
     try:
         if path.exists() and path.stat().st_size + len(line) > max_bytes:
             path.replace(path.with_name(path.name + ".1"))
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | system.OPEN_FLAGS
         descriptor = os.open(path, flags, 0o600)
         try:
             size = os.fstat(descriptor).st_size
-            if size and _last_byte(descriptor, size) != b"\n":
+            if size and system.read_at(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line
             left = memoryview(line)
             while left:
@@ -117,8 +118,3 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             if isinstance(record, dict):
                 records.append(record)
     return records
-
-
-def _last_byte(descriptor: int, size: int) -> bytes:
-    os.lseek(descriptor, size - 1, os.SEEK_SET)  # O_APPEND: writes go to the end all the same
-    return os.read(descriptor, 1)

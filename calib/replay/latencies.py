@@ -8,6 +8,7 @@ from typing import Final
 
 from calib.errors import BadLatency
 from calib.exchange_sim.latency import ConstantLatency, EmpiricalLatency, Latency
+from calib.system import read_regular
 
 DEFAULT_MS: Final = 36.0
 KINDS: Final = ("constant", "recorded", "empirical")
@@ -66,7 +67,7 @@ class LatencyChoice:
 
 def _file_values(path: Path) -> list[float]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadLatency("cannot be read", where=str(path), hint=_FORMS) from error
     values = [_number(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import pickle
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from calib.errors import CalibError
+from calib.errors import CalibError, ChildLost
 from calib.limits import Limit, LimitResult
+from calib.pipes import end_of, start_child
+from calib.replay.job import Job, ask, serve_job
 from calib.replay.limits import check_overall
-from calib.replay.run import run_replay
-from calib.replay.settings import ReplaySettings
 
 T = TypeVar("T")
 _LOOK_S: Final = 0.1
 """How often a sweep that waits looks whether it was interrupted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One replay: its settings, and the arguments of `run_replay`."""
-
-    feeds: Path
-    settings: ReplaySettings
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def run(self, progress: Callable[[float], None] = lambda _: None) -> dict[str, Any]:
-        """The outcome's plain values; ``progress`` is told as by `run_replay`."""
-        return dict(run_replay(self.feeds, self.settings, **self.options, progress=progress).data)
+_FEWER: Final = "If it ran out of memory, give fewer --jobs, or a shorter range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +158,10 @@ def _by_requests(point: Point) -> tuple[float, float]:
 
 def run_all(
     jobs: Sequence[Job], workers: int, progress: Callable[[float], None] = lambda _: None
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any] | ChildLost]:
     """The outcomes of the jobs in their order, whatever the number of processes.
 
+    A process that is killed (for its memory, say) costs its own outcome alone: its error stands in its place.
     ``progress`` is told of the jobs done since the last call, in parts, and from other threads too.
 
     Raises
@@ -204,24 +189,22 @@ def _result(future: Future[T]) -> T:
 
 
 @contextlib.contextmanager
-def _processes(progress: Callable[[float], None]) -> Iterator[Callable[[Job], dict[str, Any]]]:
+def _processes(progress: Callable[[float], None]) -> Iterator[Callable[[Job], dict[str, Any] | ChildLost]]:
     """A function that runs a job in a process of its own; whatever still runs at the end of the block is killed."""
     running: set[subprocess.Popen[bytes]] = set()
     ended = False
 
-    def start(job: Job) -> dict[str, Any]:
-        # A fresh interpreter: a fork would carry polars' threads' locks along, a spawn run the caller's main again.
-        process = subprocess.Popen(
-            [sys.executable, "-m", "calib.replay.sweep"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+    def start(job: Job) -> dict[str, Any] | ChildLost:
+        process = start_child("calib.replay.sweep:serve")
         running.add(process)
         if ended:  # interrupted between two jobs: this one must not outlive the block
             process.kill()
-        result = _told(process, job, progress)
+        with process:
+            found = ask(process, job, progress)
         running.discard(process)
-        if isinstance(result, CalibError):
-            raise result
-        return dict(result)
+        if isinstance(found, CalibError):
+            raise found
+        return ChildLost(f"its process {end_of(process.returncode)}", hint=_FEWER) if found is None else found
 
     try:
         yield start
@@ -231,42 +214,7 @@ def _processes(progress: Callable[[float], None]) -> Iterator[Callable[[Job], di
             process.kill()
 
 
-def _told(process: subprocess.Popen[bytes], job: Job, progress: Callable[[float], None]) -> Any:
-    """What a process makes of a job: the outcome, or the error; parts of the way are handed on."""
-    with process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            pickle.dump(job, process.stdin)
-            process.stdin.close()
-            while isinstance(found := pickle.load(process.stdout), float):  # what our own process wrote
-                progress(found)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            found = None
-    if process.returncode != 0:
-        raise ChildProcessError(f"a replay's process ended with {process.returncode}")
-    return found
-
-
-def _serve() -> None:
+def serve() -> None:
     """The other process: one job from stdin; parts of the way, and last its outcome, to stdout."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and kills its children
-    job: Job = pickle.load(sys.stdin.buffer)
-
-    def tell(part: float) -> None:
-        pickle.dump(part, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-
-    try:
-        try:
-            result: Any = job.run(tell)
-        except CalibError as error:
-            result = error
-        pickle.dump(result, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os._exit(1)  # nobody listens any more
-
-
-if __name__ == "__main__":
-    _serve()
+    serve_job()

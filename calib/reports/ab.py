@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from calib._version import __version__
-from calib.files import write_atomic
+from calib.files import settings_tail, write_atomic
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, duration, number
 from calib.reports.render import environment
@@ -21,12 +21,12 @@ MAX_ROWS: Final = 200
 """Symbols that a table shows; the JSON holds them all."""
 
 
-def write_report(report: dict[str, Any], out: Path) -> Path:
-    """Write ``out/reports/ab_run_<range>.md`` and give its path."""
+def write_report(report: dict[str, Any], out: Path, settings: Mapping[str, Any] | None = None) -> Path:
+    """Write ``out/reports/ab_run_<range>.md`` and give its path; ``settings`` are those that are not the defaults."""
     stamps = "_".join(
         datetime.fromtimestamp(report["range"][end], UTC).strftime("%Y%m%d_%H%M%S") for end in ("from", "to")
     )
-    target = out / "reports" / f"ab_run_{stamps}.md"
+    target = out / "reports" / f"ab_run_{stamps}{settings_tail(settings or {})}.md"
     write_atomic(target, report_text(report).encode())
     return target
 

@@ -149,6 +149,8 @@ def missing_values(dataset: Dataset) -> Iterator[Alert]:
     height = dataset.intervals.height
     for column in NUMBERS:
         share = dataset.intervals[column.name].null_count() / height if height else 0
+        if column.needs:
+            continue  # the book is often recorded for a part of the time alone
         if share > NULL_LIMIT and not (column.later and share == 1):  # an older dataset does not know the column
             main = column.name == "net_bps" and share == 1
             yield Alert("mostly_null", CRITICAL if main else WARNING, share, NULL_LIMIT, subject=column.name)

@@ -12,13 +12,14 @@ from calib.experiments.canary.check import Check
 from calib.files import write_atomic
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, duration, number
+from calib.words import counted
 
 
 def check_lines(check: Check) -> list[str]:
     """A check in three lines."""
     found = check.measures
     figures = [
-        f"{found.ticks:,} ticks",
+        f"{counted(found.ticks, 'tick', thousands=True)}",
         f"hit ratio {number(found.hit_ratio)}",
         f"fetch_md p95 {number(found.fetch_md_p95_ms)} ms",
         f"tick_total p95 {number(found.tick_total_p95_ms)} ms",
@@ -79,6 +80,6 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     """A status in one line, and a second with the first symbols that use the cache."""
     base = status["baseline"]
     baseline = "no baseline" if base is None else f"baseline {base['name']!r} version {base['version']}"
-    enabled = f"{len(status['enabled'])} of {len(status['symbols'])} symbols use the cache"
+    enabled = f"{len(status['enabled'])} of {counted(len(status['symbols']), 'symbol')} with the cache on"
     names = [f"  {', '.join(status['enabled'][:20])}"] if status["enabled"] else []
     return [f"{status['state']}: {status['phase']}: {enabled}; {baseline}", *names]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from calib.dataset.markouts import HORIZONS_S
 from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, PolicyAssessment, StaleFillFigures
-from calib.files import write_atomic
+from calib.files import settings_tail, write_atomic
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, number, percent
 
@@ -37,7 +36,7 @@ def assessment_data(found: PolicyAssessment, start: float, end: float, inputs: l
         "range": {"from": start, "to": end},
         "reads": asdict(total) | {"by_symbol": {symbol: asdict(one) for symbol, one in found.reads.items()}},
         "fills": groups,
-        "difference": {name: found.difference(name) for name in ("slippage_bps", "net_bps")},
+        "difference": {name: found.difference(name) for name in ("slippage_bps", "net_bps", *HORIZONS_S)},
         "sources": dict(found.sources),
         "not_joined": dict(found.unjoined) | {"fills": groups[UNKNOWN]["fills"], "sampled": found.sampled},
         "stale_by_symbol": {symbol: _group(figures) for symbol, figures in found.stale_by_symbol.items()},
@@ -53,6 +52,7 @@ def _group(figures: StaleFillFigures) -> dict[str, Any]:
         "net_notional": dict(figures.net_notional),
         "slippage_bps": figures.slippage_bps,
         "net_bps": figures.net_bps,
+        **figures.markouts,
     }
 
 
@@ -103,10 +103,7 @@ def write_assessment(
     settings: Mapping[str, Any],
 ) -> Path:
     """Write ``out/reports/policy_assessment_FROM_TO.md``; ``settings`` other than the defaults add their hash."""
-    tail = ""
-    if settings:
-        text = json.dumps(dict(settings), sort_keys=True, default=list)
-        tail = "_" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    tail = settings_tail(settings)
     path = out / "reports" / f"policy_assessment_{_stamp(start)}_{_stamp(end)}{tail}.md"
     write_atomic(path, assessment_text(found, start, end).encode())
     return path
@@ -121,11 +118,13 @@ def _fills_table(groups: Mapping[str, StaleFillFigures], *, code: bool) -> str:
             number(one.exposure),
             number(one.slippage_bps),
             number(one.net_bps),
+            number(one.markouts.get("markout_5s_bps")),
         ]
         for name, one in groups.items()
     ]
-    header = ("symbol" if code else "fills", "number", "notional", "exposure", "slippage, bps", "net, bps")
-    return table(header, rows, "lrrrrr")
+    first = "symbol" if code else "fills"
+    header = (first, "number", "notional", "exposure", "slippage, bps", "net, bps", "markout 5 s, bps")
+    return table(header, rows, "lrrrrrr")
 
 
 def _sources(found: PolicyAssessment) -> str:

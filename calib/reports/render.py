@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from calib.dataset.model import Dataset
-from calib.dataset.store import dataset_name, read_dataset
+from calib.dataset.naming import name_of
+from calib.dataset.store import read_dataset
 from calib.files import write_atomic
 from calib.reports.sections import sections
 from calib.reports.summary import WORST_CRITERION, Summary, summarise
+
+DEFAULT_ROOT: Final = "artifacts/edge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class SummaryReport:
     summary: Summary
 
 
-def render_summary(dataset: Dataset | Path | str, out: Path | str = "artifacts/edge") -> SummaryReport:
+def render_summary(dataset: Dataset | Path | str, out: Path | str | None = None) -> SummaryReport:
     """Sum up a dataset and write ``out/reports/calib_summary_<dataset>.md``, as ``calib summary`` does.
 
     Parameters
@@ -32,7 +36,7 @@ def render_summary(dataset: Dataset | Path | str, out: Path | str = "artifacts/e
     dataset
         A dataset, or the path of one in json, parquet or arrow. The three forms of one dataset give the same report.
     out
-        The root that holds ``reports/``.
+        The root that holds ``reports/``; None: the root in whose ``datasets/`` the path lies, else ``artifacts/edge``.
 
     Raises
     ------
@@ -42,15 +46,27 @@ def render_summary(dataset: Dataset | Path | str, out: Path | str = "artifacts/e
         Where the report cannot be written.
     """
     if isinstance(dataset, Dataset):
-        name = dataset_name(dataset.range)
+        root = Path(DEFAULT_ROOT if out is None else out)
+        name = name_of(dataset)
     else:
         path = Path(dataset)
+        root = root_of(path) if out is None else Path(out)
         name, dataset = path.stem, read_dataset(path)
     summary = summarise(name, dataset)
     text = summary_text(summary)
-    target = Path(out) / "reports" / f"calib_summary_{name}.md"
+    target = root / "reports" / f"calib_summary_{name}.md"
     write_atomic(target, text.encode())
     return SummaryReport(target, text, summary)
+
+
+def root_of(dataset: Path, otherwise: Path | str = DEFAULT_ROOT) -> Path:
+    """The root that holds a dataset: its directory's parent where that is a ``datasets/``.
+
+    >>> root_of(Path("out/datasets/x.json")).as_posix(), root_of(Path("x.json")).as_posix()
+    ('out', 'artifacts/edge')
+    """
+    directory = dataset.absolute().parent if dataset.parent == Path() else dataset.parent
+    return directory.parent if directory.name == "datasets" else Path(otherwise)
 
 
 def summary_text(summary: Summary) -> str:

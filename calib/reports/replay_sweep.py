@@ -10,6 +10,7 @@ from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import count, number
 from calib.reports.replay_cells import flat, notes_list, notes_of_all, settings_table, share, shown, verdict
 from calib.reports.svg import Chart, Series, svg
+from calib.words import counted
 
 _Place: TypeAlias = tuple[float, float]
 """Mean error in bps, requests to the venue."""
@@ -40,7 +41,7 @@ def sweep_text(
         What the cheapest is chosen by, see `calib.replay.sweep.COSTS`.
     """
     span = points[0].outcome["range"]
-    combinations = f"{len(points)} configurations" + (f", {len(left_out)} left out" if left_out else "")
+    combinations = counted(len(points), "configuration") + (f", {len(left_out)} left out" if left_out else "")
     parts = [
         "# Sweep of a replay",
         f"{span['from']} to {span['to']}, {combinations}.",

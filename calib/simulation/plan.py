@@ -17,6 +17,8 @@ FORMS: Final = ("gz", "zst")
 MAX_SYMBOLS: Final = 1_000
 MAX_SAMPLE_RATE: Final = 1_000_000
 ALL_DAYS: Final = "all"
+MAX_DAYS: Final = 366
+DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class SimulationPlan:
         Whether a few hostile lines are added.
     quotes
         Whether the quotes feed is written too (it is large).
+    quotes_recorded
+        Whether it is written of the recorded symbols, as long as they are recorded.
+    days_repeated
+        The same times of day are simulated on so many days in a row, 1 to 366.
     compress
         Form (``gz`` or ``zst``) by day ``YYYYMMDD``, or ``all``.
     box
@@ -58,6 +64,8 @@ class SimulationPlan:
     incidents: bool = True
     hostile: bool = False
     quotes: bool = False
+    quotes_recorded: bool = False
+    days_repeated: int = 1
     compress: Mapping[str, str] = field(default_factory=dict)
     box: BoxSettings = field(default_factory=BoxSettings)
 
@@ -84,16 +92,35 @@ class SimulationPlan:
                 f"a sample rate of {self.sample_rate}",
                 hint=f"One tick in so many is logged: 1 to {MAX_SAMPLE_RATE}",
             )
+        self._check_days()
         for day, form in self.compress.items():
             if form not in FORMS:
                 raise UsageError(f"{form!r} is no form of compression", where=day, hint="gz or zst")
             if day != ALL_DAYS and day not in self.days():
                 raise UsageError(f"{day} is not simulated", hint=f"The days are {', '.join(self.days())}")
 
-    def hours(self) -> range:
+    def _check_days(self) -> None:
+        if not 1 <= self.days_repeated <= MAX_DAYS:
+            raise UsageError(f"{self.days_repeated} days", hint=f"Give 1 to {MAX_DAYS}")
+        if self.days_repeated > 1 and self.end_s - self.start_s > DAY_S:
+            raise BadRange("a range of more than a day cannot be repeated", hint="Give at most 24 hours with --days")
+        if self.quotes_recorded and not self.box.record:
+            raise UsageError("quotes of recorded symbols, and none is recorded", hint="Add --record")
+
+    def hours(self) -> list[int]:
         """Unix seconds of every hour that the range touches."""
         first = int(self.start_s // HOUR_S) * HOUR_S
-        return range(first, -int(-self.end_s // HOUR_S) * HOUR_S, HOUR_S)
+        one_day = range(first, -int(-self.end_s // HOUR_S) * HOUR_S, HOUR_S)
+        return [hour + day * DAY_S for day in range(self.days_repeated) for hour in one_day]
+
+    def first_hours(self) -> list[int]:
+        """The first hour of each day's range: in these the book is recorded."""
+        return [self.hours()[0] + day * DAY_S for day in range(self.days_repeated)]
+
+    def bounds(self, hour: int) -> tuple[float, float]:
+        """The range that an hour belongs to, ``[start, end)``: that of its day."""
+        shift = (hour - self.hours()[0]) // DAY_S * DAY_S if self.days_repeated > 1 else 0
+        return self.start_s + shift, self.end_s + shift
 
     def days(self) -> list[str]:
         """The UTC days of the range, ``YYYYMMDD``.
@@ -106,7 +133,7 @@ class SimulationPlan:
     def kinds(self) -> Iterator[str]:
         """The feeds that are written."""
         yield from ("fills", "pipeline_ticks")
-        if self.quotes:
+        if self.quotes or self.quotes_recorded:
             yield "quotes"
         if self.box.record:
             yield from ("book", "trades")
@@ -126,6 +153,8 @@ class SimulationPlan:
             "incidents": self.incidents,
             "hostile": self.hostile,
             "quotes": self.quotes,
+            **({"quotes_recorded": True} if self.quotes_recorded else {}),
+            **({"days_repeated": self.days_repeated} if self.days_repeated > 1 else {}),
             "compress": dict(sorted(self.compress.items())),
             **self.box.described(),
         }

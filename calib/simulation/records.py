@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from calib.pipeline import NO_STAMP, CacheStamp
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
 
@@ -33,6 +34,8 @@ class Quote:
         What stood ahead of it when it came to rest.
     filled_lots
         How much of it was filled.
+    stamp
+        What the cache said of the book that it was made from.
     """
 
     number: int
@@ -45,6 +48,7 @@ class Quote:
     opened_us: int
     queue_lots: int = 0
     filled_lots: int = 0
+    stamp: CacheStamp = NO_STAMP
 
 
 class Execution(NamedTuple):
@@ -101,6 +105,8 @@ class Scribe:
             "quote_id": self._quote_id(quote),
             "ts_quote": quote.sent_us / 1e6,
             "ts_exchange": done.at_us / 1e6,
+            **_stamped(quote),
+            **({} if done.taker else {"queue_ahead": scale.qty(quote.queue_lots)}),
         }
 
     def quote(self, quote: Quote, closed_us: int, reason: str) -> Record:
@@ -119,7 +125,15 @@ class Scribe:
             "qty_filled": scale.qty(quote.filled_lots),
             "queue_ahead_open": scale.qty(quote.queue_lots),
             "mid_open": scale.half(quote.mid_open_h),
+            **_stamped(quote),
         }
 
     def _quote_id(self, quote: Quote) -> str:
         return f"q{self._stamp}{quote.number:05d}"
+
+
+def _stamped(quote: Quote) -> Record:
+    """The stamp's fields, to a microsecond; a field without a value is left out, as it is optional."""
+    age = quote.stamp.cache_age_ms
+    fields = {"used_stale": quote.stamp.used_stale, "cache_age_ms": None if age is None else round(age, 3)}
+    return {name: value for name, value in fields.items() if value is not None}

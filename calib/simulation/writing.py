@@ -21,7 +21,7 @@ from calib.simulation.plan import SimulationPlan, day_of
 from calib.simulation.records import Record
 
 SPOILED: Final = ("fills", "pipeline_ticks", "quotes")
-"""Feeds that get hostile lines; recorded market data stay as they are, for replay."""
+"""Feeds that get hostile lines; what is recorded (market data, the quotes beside them) stays as it is."""
 GZIP_LEVEL: Final = 9
 ZSTD_LEVEL: Final = 12
 
@@ -36,16 +36,16 @@ def write_feeds(plan: SimulationPlan, directory: Path, progress: Callable[[float
     directory
         An empty directory.
     progress
-        Told the number of symbols times hours done since the last call.
+        Told the number of symbols times hours done since the last call, in parts of an hour.
     """
     for hour in plan.hours():
         paths = {kind: directory / feed_name(kind, day_of(hour)) for kind in plan.kinds()}
         begins = {kind: path.stat().st_size if path.exists() else 0 for kind, path in paths.items()}
-        _write_hour(plan, hour, directory)
+        _write_hour(plan, hour, directory, progress)
         for kind, path in paths.items():
-            if plan.hostile and kind in SPOILED and path.exists():
+            recorded = kind == "quotes" and plan.quotes_recorded
+            if plan.hostile and kind in SPOILED and path.exists() and not recorded:
                 _corrupt(path, begins[kind], kind, hour)
-        progress(len(plan.symbols))
     for day in plan.days():
         form = plan.form(day)
         if form is not None:
@@ -62,10 +62,10 @@ def feed_name(kind: str, day: str) -> str:
     return f"{kind}_{day}.jsonl"
 
 
-def _write_hour(plan: SimulationPlan, hour: int, directory: Path) -> None:
+def _write_hour(plan: SimulationPlan, hour: int, directory: Path, progress: Callable[[float], None]) -> None:
     """One hour through loggers of its own: their sampling then starts afresh, so that an hour depends on no other."""
     kinds = set(plan.kinds())
-    settings = plan.box if hour == plan.hours()[0] else replace(plan.box, record=())
+    settings = plan.box if hour in plan.first_hours() else replace(plan.box, record=())
     with contextlib.ExitStack() as stack:
         log: dict[str, Callable[[Record], object]] = {}
         for logger in (FillLogger, QuoteLogger, BookLogger, TradeLogger):
@@ -74,12 +74,28 @@ def _write_hour(plan: SimulationPlan, hour: int, directory: Path) -> None:
         ticks = PipelineTickLogger(directory, sample_rate=plan.sample_rate, background=False, fsync="never")
         log["pipeline_ticks"] = stack.enter_context(ticks).log
 
-        def sink(kind: str, record: Record) -> None:
-            if kind in log and plan.start_s <= record["ts"] < plan.end_s:
-                log[kind](record)
+        start_s, end_s = plan.bounds(hour)
+        until_s = hour + settings.record_s
 
-        length_s = min(HOUR_S, plan.end_s - hour)
-        BoxHour(plan.seed, plan.symbols, hour, settings, sink, length_s=length_s, incidents=plan.incidents).run()
+        def sink(kind: str, record: Record) -> None:
+            if kind not in log or not start_s <= record["ts"] < end_s:
+                return
+            recorded = record["symbol"] in settings.record and record["ts"] < until_s
+            if kind == "quotes" and plan.quotes_recorded and not recorded:
+                return  # without the book nothing can be learned from them
+            log[kind](record)
+
+        length_s = min(HOUR_S, end_s - hour)
+        BoxHour(
+            plan.seed,
+            plan.symbols,
+            hour,
+            settings,
+            sink,
+            length_s=length_s,
+            incidents=plan.incidents,
+            progress=lambda share: progress(share * len(plan.symbols)),
+        ).run()
 
 
 def _corrupt(path: Path, begin: int, kind: str, hour: int) -> None:

@@ -38,7 +38,9 @@ class Desk:
         return code
 
     def dataset(self, name: str = NAME) -> Any:
-        return json.loads((self.out / "datasets" / f"{name}.json").read_bytes())
+        """The only dataset of that range; its settings may stand in its name."""
+        (path,) = (self.out / "datasets").glob(f"{name}*.json")
+        return json.loads(path.read_bytes())
 
 
 @pytest.fixture
@@ -119,6 +121,36 @@ def test_nothing_left_after_the_filters_is_exit_1_with_the_dataset_written(desk:
     assert not (desk.out / "_last_success.json").exists()
 
 
+def test_a_dataset_without_rows_replaces_one_that_has_some_only_where_asked(desk: Desk) -> None:
+    good_feeds(desk.feeds)
+    assert desk.run("--format", "json,csv") == 0
+    before = _tree(desk.out), desk.dataset()
+    success = (desk.out / "_last_success.json").read_bytes()
+    for kind in ("fills", "pipeline_ticks"):  # as after a transfer that broke off
+        path = desk.feeds / f"{kind}_20250101.jsonl"
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    assert desk.run() == 1
+    assert "has 24 kept intervals, the new dataset of the same name has none" in desk.stderr
+    assert "--replace" in desk.stderr
+    assert NAME not in desk.stdout, "no path is named as written"
+    assert (_tree(desk.out), desk.dataset()) == before
+    assert (desk.out / "_last_success.json").read_bytes() == success
+    assert desk.run("--replace") == 1
+    assert desk.dataset()["counts"]["kept"] == 0
+    assert (desk.out / "datasets" / f"{NAME}.csv").read_bytes().count(b"\n") == 1, "all forms agree"
+    assert f"also written, as they lay there: {NAME}.csv" in desk.stderr
+
+
+def test_counts_of_one_read_as_one(desk: Desk) -> None:
+    write(desk.feeds, "fills", fill(DAY_0 + 1))
+    desk.run()
+    assert desk.stdout.splitlines()[1:] == [
+        "0 of 1 interval kept, 1 symbol, 2025-01-01T00:00:00Z to 2025-01-02T00:00:00Z",
+        "dropped: low_ticks 1",
+        "read: 1 file, 1 line, 0 rejected; 1 day missing",
+    ]
+
+
 def test_no_data_for_a_verdict_is_0_with_a_note_and_1_with_strict(desk: Desk) -> None:
     write(desk.feeds, "pipeline_ticks", *(tick(DAY_0 + n) for n in range(0, 300, 10)))
     assert desk.run() == 0
@@ -168,6 +200,10 @@ def test_output_json_is_one_envelope(desk: Desk) -> None:
 def test_success_leaves_its_time_and_metrics_and_failure_leaves_them_alone(desk: Desk, tmp_path: Path) -> None:
     good_feeds(desk.feeds)
     prom = tmp_path / "metrics" / "calib.prom"
+    assert desk.run("--prom", str(prom)) == 2, "no collector reads a directory that calib would make"
+    assert "[unwritable-output]" in desk.stderr
+    assert not desk.out.exists(), "said before the work"
+    prom.parent.mkdir()
     began = time.time()
     assert desk.run("--prom", str(prom)) == 0
     success = json.loads((desk.out / "_last_success.json").read_bytes())

@@ -90,6 +90,28 @@ def test_an_internal_error_leaves_a_crash_log_and_no_traceback(
     path.unlink()
 
 
+def test_ten_crash_logs_are_kept_for_their_owner_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(_argv: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("calib.cli.main._invoke", explode)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "other.log").write_text("not ours")
+    (tmp_path / "calib-crash-link.log").symlink_to(tmp_path / "other.log")
+    named = []
+    for number in range(14):
+        assert run(["config"]) == 4
+        path = Path(capsys.readouterr().err.rsplit("crash log ", 1)[1].strip())
+        os.utime(path, (number, number))
+        named.append(path)
+    assert sorted(path for path in named if path.exists()) == sorted(named[-10:])
+    assert {path.stat().st_mode & 0o777 for path in named[-10:]} == {0o600}
+    assert (tmp_path / "other.log").exists()
+    assert (tmp_path / "calib-crash-link.log").is_symlink(), "a link is left alone: somebody else made it"
+
+
 def test_interrupt_exits_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_argv: object) -> int:
         raise KeyboardInterrupt
@@ -131,6 +153,64 @@ def test_control_characters_are_spelled_out() -> None:
 def test_without_a_word_it_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 0
     assert capsys.readouterr().out.startswith("Usage: calib")
+
+
+ODD_FILES = {
+    "deep nesting": b"x: [" * 3000,
+    "a number of 5,000 digits": b"jobs: " + b"9" * 5000,
+    "a hexadecimal number of 5,000 digits": b"jobs: 0x" + b"f" * 5000,
+    "a number beyond every double": b"aggregate: {maker_fee_bps: 1" + b"0" * 400 + b"}",
+    "not a number": b"aggregate: {maker_fee_bps: .nan}",
+    "a date": b"ab: {salt: 2020-01-01}",
+    "a date that is none": b"md_cache: {ttl_ms: 2020-13-45}",
+    "a date as a key": b"2020-01-01: 1",
+    "NUL": b"jobs: 1\0",
+    "not UTF-8": b"\xff\xfe",
+    "a mapping as a key": b"? {a: 1}\n: 2",
+    "a list of itself": b"symbols: &a [*a]",
+    "a call of a function": b"jobs: !!python/object/apply:os.getpid []",
+    "a list": b"- 1",
+    "a merge with nothing": b"<<: 3",
+    "an unknown alias": b"jobs: *nothing",
+}
+
+
+@pytest.mark.parametrize("name", ODD_FILES)
+def test_an_odd_configuration_is_one_sentence_and_exit_2(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_bytes(ODD_FILES[name])
+    assert run(["config", "--config", str(path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"error: {path}")
+    assert said[0].endswith("[bad-config]")
+    assert len(said) == 2
+    assert all(len(line) < 700 for line in said)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for words, code in (
+        (["config", "--config", str(pipe)], 2),
+        (["policy", "check", str(pipe)], 0),
+        (["replay", "--feeds", str(tmp_path), "--latency", f"empirical:{pipe}"], 2),
+        (["summary", str(pipe)], 3),
+        (["import", "hummingbot", str(pipe), "--out", str(tmp_path / "out")], 3),
+    ):
+        assert run(words) == code, words
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "words", [["config", "\udcff"], ["--config", "\udcff", "config"], ["aggregate", "--feeds", "\udcff"]]
+)
+def test_an_argument_that_is_not_utf8_is_answered_with_a_documented_code(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) in (2, 3)
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("error", "code"), [(OSError(28, "No space left on device"), 2), (RuntimeError("odd"), 4)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,8 @@ def test_it_writes_a_report_and_the_outcome_and_says_what_it_found(
     assert run(command(feeds, *CALLBACK)) == 0
     printed = capsys.readouterr()
     reports = feeds.parent / "out" / "reports"
-    stem = "replay_20250101_000000_20250101_000009"
+    stem = next(reports.glob("*.md")).stem
+    assert re.fullmatch("replay_20250101_000000_20250101_000009_[0-9a-f]{8}", stem), "its settings are in its name"
     assert printed.out.splitlines()[:2] == [str(reports / f"{stem}.md"), str(reports / f"{stem}.json")]
     assert "98 reads" in printed.out
     outcome = json.loads((reports / f"{stem}.json").read_text())

@@ -187,3 +187,21 @@ def test_the_library_does_what_the_command_does(root: Path) -> None:
 def test_the_names_of_errors_are_unique() -> None:
     names = [kind.name for kind in all_errors()]
     assert len(set(names)) == len(names)
+
+
+def test_a_report_lies_in_the_root_that_holds_the_dataset(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dataset of another root must not leave its report among ours, where it might replace one of the same name."""
+    other, loose = Path("elsewhere"), Path("loose")
+    name = "reports/calib_summary_calib_20250101_000000_20250102_000000.md"
+    [path] = write_dataset(made(40), other / "datasets")
+    assert run(["summary", str(path)]) == 0
+    assert (other / name).is_file()
+    assert not root.exists()
+    [path] = write_dataset(made(40), loose)
+    assert run(["summary", str(path)]) == 0
+    assert (root / name).is_file()
+    assert run(["summary", str(path), "--out", "asked"]) == 0
+    assert Path("asked", name).is_file()
+    ours, theirs = (write_dataset(made(40), Path(each) / "datasets")[0] for each in ("one", "two"))
+    assert run(["summary", str(ours), str(theirs)]) == 0, "one name in two roots is no clash"
+    capsys.readouterr()

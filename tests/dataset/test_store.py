@@ -32,7 +32,8 @@ from calib.dataset.model import (
     Targets,
     Tool,
 )
-from calib.dataset.store import dataset_name, read_dataset, write_dataset
+from calib.dataset.naming import dataset_name
+from calib.dataset.store import read_dataset, write_dataset
 from calib.errors import CalibError, NewerSchema, NotADataset, UnreadableInput, UnwritableOutput
 
 T0 = 1_735_689_600  # 2025-01-01T00:00:00Z
@@ -130,7 +131,7 @@ def test_the_same_dataset_is_the_same_bytes_and_is_left_alone(tmp_path: Path) ->
 
 def test_json_is_the_golden_file(tmp_path: Path) -> None:
     [path] = write_dataset(example(), tmp_path)
-    assert path.name == "calib_20250101_000000_20250102_000000.json"
+    assert path.name == "calib_20250101_000000_20250102_000000_707d7635.json"
     assert path.read_text("utf-8") == (GOLDEN / path.name).read_text("utf-8")
 
 
@@ -145,8 +146,8 @@ def test_json_keys_stand_in_the_published_order(tmp_path: Path) -> None:
     row = tree["intervals"][0]
     assert list(row) == ["symbol", "start", "start_ts", "end_ts", "sample_count", "targets", "features"]
     assert list(row["targets"]) == [
-        *("net_bps", "net_bps_equal", "slippage_bps", "fill_rate", "taker_share", "taker_share_notional"),
-        *("notional", "pnl_mid"),
+        *("net_bps", "net_bps_equal", "markout_1s_bps", "markout_5s_bps", "markout_30s_bps"),
+        *("slippage_bps", "fill_rate", "taker_share", "taker_share_notional", "notional", "pnl_mid"),
     ]
     assert row["start"] == "2025-01-01T00:00:00Z"
     assert row["features"]["latency_p95_ms"] == 1e-7
@@ -156,6 +157,7 @@ def test_json_keys_stand_in_the_published_order(tmp_path: Path) -> None:
 def test_a_dataset_made_before_a_column_existed_reads_with_nulls_in_it() -> None:
     old = read_dataset(GOLDEN / "before_notional.json")
     assert old.intervals["notional"].null_count() == old.intervals.height == 2
+    assert old.intervals["markout_5s_bps"].null_count() == 2
     assert old.intervals["net_bps"].to_list() == [-1.25, None]
 
 

@@ -27,7 +27,7 @@ def test_the_how_to_prints_what_it_says(
 ) -> None:
     text = HOW_TO.read_text(encoding="utf-8")
     program, allowed = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    printed, baseline = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    printed, baseline = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
     (tmp_path / "bot").mkdir()
     (tmp_path / "bot" / "account.py").write_text(program)
     monkeypatch.chdir(tmp_path)

@@ -21,6 +21,7 @@ HOW_TO = REPOSITORY / "docs" / "how-to"
         "embed-the-smart-cache.md",
         "replay-a-recording.md",
         "respond-to-a-cache-violation.md",
+        "calibrate-quotes.md",
         "watch-a-bot.md",
     ],
 )

@@ -9,7 +9,7 @@ from struct import unpack
 
 import pytest
 
-from calib.engines import InProcess, Workers
+from calib.engines import InProcess, Workers, processes
 from calib.feeds.reading.chunks import ByteSpan
 from calib.feeds.reading.packing import ColumnPlan
 from calib.feeds.reading.pieces import Piece
@@ -35,6 +35,29 @@ def test_pieces_come_back_in_order() -> None:
         found = [unpack("=d", packed.records)[0] for _, packed in engine.run(plan, iter(pieces))]
     assert found == [float(n + 1) for n in range(40)]
     assert [packed.used for _, packed in InProcess().run(plan, pieces)] == [1] * 40
+
+
+def test_the_workers_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker does not answer is decoded here; that must be the exception."""
+
+    def here(*_: object) -> None:
+        raise AssertionError("decoded here")
+
+    monkeypatch.setattr(processes, "packed", here)
+    plan = ColumnPlan("fills", int(TS), ("price",))
+    pieces = [_piece(line("fills", price=n + 1) + b"\n") for n in range(40)]
+    with Workers(2) as engine:
+        assert [packed.used for _, packed in engine.run(plan, iter(pieces))] == [1] * 40
+        assert [worker.poll() for worker in engine.processes] == [None, None]
+
+
+def test_a_killed_worker_costs_time_only() -> None:
+    plan = ColumnPlan("fills", int(TS), ("price",))
+    pieces = [_piece(line("fills", price=n + 1) + b"\n") for n in range(40)]
+    with Workers(2) as engine:
+        engine.processes[0].kill()
+        found = [unpack("=d", packed.records)[0] for _, packed in engine.run(plan, iter(pieces))]
+    assert found == [float(n + 1) for n in range(40)]
 
 
 def test_large_pieces_and_answers_do_not_block_the_pipes() -> None:

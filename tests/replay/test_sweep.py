@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
-from calib.errors import NoFeeds
+from calib.cli import main
+from calib.errors import ChildLost, NoFeeds
+from calib.exchange_sim.faults import Fault
 from calib.limits import Limit, LimitResult
 from calib.market import MDCacheConfig
+from calib.pipes import start_child
+from calib.replay import sweep
+from calib.replay.job import Job, JobData
 from calib.replay.latencies import LatencyChoice
 from calib.replay.limits import check_overall, limits_from
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
-from calib.replay.sweep import Job, Point, cheapest, frontier, run_all
+from calib.replay.sweep import Point, cheapest, frontier, run_all
 from tests.replay.recording import STREAMED, delta, fill, snapshot, tick, write
 
 BASE = ReplaySettings(md_cache=STREAMED, fill="callback", latency=LatencyChoice("constant", (7.0,)))
@@ -126,3 +133,75 @@ def test_a_limit_is_met_exactly_missed_or_without_data() -> None:
         ("pricing_on_stale_ratio", None),
         ("error_p95_bps", False),
     ]
+
+
+def killed_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the second process that a sweep starts killed before it has its job."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(entry: str) -> subprocess.Popen[bytes]:
+        process = start_child(entry)
+        started.append(process)
+        if len(started) == 2:
+            process.kill()
+            process.wait()
+        return process
+
+    monkeypatch.setattr(sweep, "start_child", start)
+
+
+def test_a_killed_process_costs_its_own_outcome_alone(feeds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = [run_replay(feeds, job.settings).data for job in jobs(feeds)]
+    killed_second(monkeypatch)
+    found = run_all(jobs(feeds), 2)
+    lost = [one for one in found if isinstance(one, ChildLost)]
+    assert [one.what for one in lost] == ["its process was killed by SIGKILL"]
+    assert all(one == data for one, data in zip(found, alone, strict=True) if not isinstance(one, ChildLost))
+
+
+def test_a_sweep_names_the_killed_one_and_goes_on(
+    feeds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["replay", "--feeds", str(feeds), "--fill", "callback", "--sweep", "md_cache.ttl_ms=20,100,400"]
+    argv += ["--jobs", "2", "--output", "json"]
+    for flags, code in (([], 0), (["--strict"], 1)):
+        killed_second(monkeypatch)
+        assert main.run([*argv, "--out", str(tmp_path / str(code)), *flags]) == code
+        said = capfd.readouterr()
+        data = orjson.loads(said.out)["data"]
+        assert len(data["points"]) == 2
+        (lost,) = data["left_out"]
+        assert lost["why"] == "its process was killed by SIGKILL"
+        assert f"md_cache.ttl_ms={lost['set']['md_cache.ttl_ms']} has no outcome" in said.err
+    monkeypatch.undo()
+
+
+def test_a_comparison_without_one_of_its_replays_is_an_error_that_names_it(
+    feeds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, ttl in (("one.yaml", 20), ("two.yaml", 100)):
+        (tmp_path / name).write_text(f"md_cache:\n  ttl_ms: {ttl}\n")
+    monkeypatch.chdir(tmp_path)
+    killed_second(monkeypatch)
+    argv = ["replay", "--feeds", str(feeds), "--out", "out", "--compare", "one.yaml", "--compare", "two.yaml"]
+    assert main.run([*argv, "--jobs", "2"]) == 4
+    assert re.search(r"(one|two)\.yaml: its process was killed by SIGKILL \[child-lost\]", capfd.readouterr().err)
+
+
+def test_every_setting_of_a_job_reaches_the_other_process(feeds: Path) -> None:
+    settings = ReplaySettings(
+        md_cache=MDCacheConfig(ttl_ms=30, fresh_ms_for_pricing=20, tick_sizes={"BTCUSDT": 0.1}, price_jump_ticks=7),
+        fill="callback", rule="range", latency=LatencyChoice("empirical", (1.1, 2.2), "x.txt"),
+        faults=(Fault.parse("rest-error@1.000000000001+2:BTCUSDT"),), read_every_us=1000, use_case="guards", depth=3,
+        expand=True, features_every_us=2_000_000,
+    )  # fmt: skip
+    job = Job(feeds, settings, {"start": 1.5, "end": None, "symbols": ["A"], "max_reject_ratio": 0.5})
+    data = msgspec.msgpack.decode(msgspec.msgpack.encode(JobData.of(job)), type=JobData)
+    assert data.job == job
+    assert data.job.settings.md_cache.followed == settings.md_cache.followed
+    changed = [item.name for item in fields(ReplaySettings) if getattr(settings, item.name) == item_default(item.name)]
+    assert changed == [], "each setting differs from its default, so that one left out would show"
+
+
+def item_default(name: str) -> object:
+    return getattr(ReplaySettings(), name)

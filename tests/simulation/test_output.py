@@ -180,3 +180,12 @@ def test_hostile_lines_come_beside_the_good_ones(tmp_path: Path) -> None:
 def test_a_plan_that_makes_no_sense_is_refused(change: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         replace(SMALL, **change)  # type: ignore[arg-type]  # the wrong values are the point
+
+
+def test_progress_moves_within_the_hour_and_adds_up(tmp_path: Path) -> None:
+    told: list[float] = []
+    simulate(SMALL, tmp_path, progress=told.append)
+    total = len(SMALL.symbols) * len(SMALL.hours())
+    assert sum(told) == pytest.approx(total)
+    assert max(told) <= 0.1 * total
+    assert all(part >= 0 for part in told)

@@ -73,6 +73,8 @@ def test_the_recipe_in_the_makefile_is_the_one_they_were_made_by(record: dict[st
     assert f"--record {','.join(record['record'])}\n" in f"{recipe}\n"
     assert f"--to {record['to'].removesuffix(':00Z')} " in recipe
     assert (record["hostile"], record["incidents"], record["quotes"]) == (True, True, False)
+    assert record["quotes_recorded"] is True
+    assert "--quotes-recorded " in recipe
     assert record["compress"] == {"20250102": "gz"}
 
 
@@ -109,7 +111,7 @@ def test_the_reader_counts_them_so(record: dict[str, Any]) -> None:
         symbols = {symbol for batch in reading for symbol in batch["symbol"].unique()}
         assert dict(reading.stats.rejected) == HOSTILE_LINES.get(file.kind, {})
         assert reading.stats.lines == listed[file.name]
-        assert symbols == set(record["record"] if file.kind in ("book", "trades") else record["symbols"])
+        assert symbols == set(record["record"] if file.kind in ("book", "trades", "quotes") else record["symbols"])
 
 
 def test_they_are_twelve_symbols_and_small(record: dict[str, Any]) -> None:

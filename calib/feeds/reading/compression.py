@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import zstandard
 
+from calib import system
 from calib.errors import TruncatedInput, UnreadableInput
 from calib.feeds.reading.days import Form
 
@@ -38,7 +39,7 @@ class StoredFile:
         self.bytes = 0
         self._hash = hashlib.sha256()
         try:
-            self._handle: FileIO = path.open("rb", buffering=0)
+            self._handle: FileIO = FileIO(system.open_regular(path))
             self._left = os.fstat(self._handle.fileno()).st_size
         except OSError as error:
             raise self._unreadable(error) from error
@@ -172,9 +173,9 @@ def read_again(path: Path, identity: tuple[int, int], offset: int, size: int) ->
     try:
         with path.open("rb", buffering=0) as handle:
             same = _identity(os.fstat(handle.fileno())) == identity
-            piece = os.pread(handle.fileno(), size, offset)
+            piece = system.read_at(handle.fileno(), size, offset)
             while same and 0 < len(piece) < size:
-                more = os.pread(handle.fileno(), size - len(piece), offset + len(piece))
+                more = system.read_at(handle.fileno(), size - len(piece), offset + len(piece))
                 if not more:
                     break
                 piece += more

@@ -16,6 +16,7 @@ from calib.errors import TooManyRejects, UnwritableOutput
 from calib.feeds.reading.stats import FieldFault, FileStats
 from calib.feeds.schema.validation import RejectReason
 from calib.files import write_atomic
+from calib.words import counted
 
 TEXT_LIMIT: Final = 500
 """Characters of a line that its reject keeps."""
@@ -139,8 +140,9 @@ def check_ratio(stats: FileStats, max_reject_ratio: float, rejects: Path | None 
         return
     first = min(fault.first_line for fault in faults)
     reason = next(fault.reason for fault in faults if fault.first_line == first)
+    share = f"{bad} of {counted(stats.lines, 'line')} {'is' if stats.lines == 1 else 'are'} bad"
     raise TooManyRejects(
-        f"{bad} of {stats.lines} lines are bad ({bad / stats.lines:.2%}, tolerated are {max_reject_ratio:.2%}); "
+        f"{share} ({bad / stats.lines:.2%}, tolerated are {max_reject_ratio:.2%}); "
         f"the first is {reason}; {most_faults(faults)}",
         where=f"{stats.path}:{first}",
         hint=_hint(bad, stats, rejects),

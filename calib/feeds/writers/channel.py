@@ -1,12 +1,14 @@
 """From the threads that log to the sink: at once, or through a bounded queue and one writer thread.
 
-A Python signal handler runs between two bytecodes of the main thread, possibly inside `put`. So `put` of the
-background channel holds no lock that the writer needs: a handler that flushes would otherwise wait for the writer, the
-writer for the lock, and the lock for the handler to return.
+A Python signal handler runs between two bytecodes of the main thread, possibly inside `put` or `flush`. So no thread
+but the writer holds what the writer needs: a handler that flushes would otherwise wait for the writer, the writer for
+the lock, and the lock for the handler to return. For what is left (a disk that hangs, an ``on_error`` that waits for
+something of the bot) a handler waits a bounded time.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import logging
 import threading
@@ -26,6 +28,10 @@ WhenFull = Literal["block", "drop"]
 OnError = Callable[[SinkFailed], None]
 _BATCH_LINES: Final = 4096
 _FULL_WAIT_S: Final = 0.0005
+_LOOK_S: Final = 0.1
+"""How often a thread that waits for the writer looks whether there still is one."""
+FOR_EVER: Final = -1.0
+"""As a longest wait in seconds: none."""
 _Request = tuple[Callable[[], None], SimpleQueue[None]] | None
 """Something for the writer to do and to answer; None only wakes it."""
 _log: Final = logging.getLogger("calib.feeds")
@@ -97,28 +103,32 @@ class Channel:
         self._tell()
         return True
 
-    def flush(self) -> None:
+    def flush(self, wait_s: float = FOR_EVER) -> None:
         """Return when every line taken before is in the file, synced as the policy asks.
 
+        Parameters
+        ----------
+        wait_s
+            Longest time to wait for another thread, s; from a signal handler it must be bounded.
+
         Raises
         ------
         SinkFailed
-            Once, where the disk refused.
+            Once, where the disk refused, or the time is up.
         """
-        self._guarded(self._sink.sync)
+        self._guarded(self._sink.sync, wait_s)
         self._tell()
 
-    def close(self) -> None:
-        """Flush, then take no more. A second call does nothing.
+    def close(self, wait_s: float = FOR_EVER) -> None:
+        """Flush, then take no more; ``wait_s`` as in `flush`. A second call waits for what the first began.
 
         Raises
         ------
         SinkFailed
-            Once, where the disk refused; closed all the same.
+            Once, where the disk refused, or the time is up; closed all the same.
         """
-        with self._io:
-            self._closed = True
-            self._guarded(self._sink.close)
+        self._closed = True
+        self._guarded(self._sink.close, wait_s)
         self._tell()
 
     def after_fork(self) -> None:
@@ -144,7 +154,7 @@ class Channel:
 
     def _write(self, lines: list[Line]) -> None:
         """Write under the io lock; a refusal is counted and kept to be said."""
-        mended = len(self._sink.repairs)
+        known = len(self._sink.repairs)
         try:
             self._sink.write(lines)
         except SinkFailed as error:
@@ -155,14 +165,18 @@ class Channel:
             self._written += len(lines)
             self._failing = False
             self._guarded(self._sink.sync_if_due)
-        self._news += self._sink.repairs[mended:]
+        self._news += self._sink.repairs[known:]
 
-    def _guarded(self, step: Callable[[], None]) -> None:
-        with self._io:
-            try:
-                step()
-            except SinkFailed as error:
-                self._refused(error)
+    def _guarded(self, step: Callable[[], None], wait_s: float = FOR_EVER) -> None:
+        if not self._io.acquire(timeout=wait_s):
+            self._refused(_too_slow(wait_s))
+            return
+        try:
+            step()
+        except SinkFailed as error:
+            self._refused(error)
+        finally:
+            self._io.release()
 
     def _refused(self, error: SinkFailed) -> None:
         if self._failing:
@@ -219,7 +233,7 @@ class BackgroundChannel(Channel):
         self._wake: SimpleQueue[_Request] = SimpleQueue()
         self._in_flight = 0
         self._starting = threading.RLock()
-        self._thread: threading.Thread | None = None
+        self._running = self._ran = False
         self._finished = False
 
     def put(self, line: Line) -> bool:
@@ -234,19 +248,24 @@ class BackgroundChannel(Channel):
                 return False
             self._wake.put(None)
         queue.append(line)
-        if self._thread is None:
+        if not self._running:
             self._start()
         if self._finished:  # closed between the check above and the append: nobody else would write it
             self._close_now()
         return True
 
-    def flush(self) -> None:
-        self._ask_writer(self._flush_now)
+    def flush(self, wait_s: float = FOR_EVER) -> None:
+        if self._ran or self._queue:  # else no line was ever taken, and no file is open
+            self._ask_writer(self._flush_now, wait_s)
         self._tell()
 
-    def close(self) -> None:
+    def close(self, wait_s: float = FOR_EVER) -> None:
         self._closed = True
-        self._ask_writer(self._close_now)
+        if self._ran or self._queue:
+            self._ask_writer(self._close_now, wait_s)
+        else:
+            self._finished = True
+            self._drain()  # what another thread took in this moment; see `put`
         self._tell()
 
     @property
@@ -271,15 +290,17 @@ class BackgroundChannel(Channel):
             self._dropped += 1
 
     def _start(self) -> None:
+        # Not a `threading.Thread`: its start takes locks of the module, which the thread that a signal handler
+        # interrupted may hold.
         with self._starting:
-            if self._thread is None and not self._finished:
-                thread = threading.Thread(target=self._run, name="calib-writer", daemon=True)
+            if not self._running and not self._finished:
                 try:
-                    thread.start()
+                    _thread.start_new_thread(self._run, ())
                 except RuntimeError:  # the interpreter is shutting down: no threads any more
                     self._drain()
                 else:
-                    self._thread = thread
+                    # Only now: a handler that interrupts before this line starts a writer of its own. Two are safe.
+                    self._running = self._ran = True
 
     def _flush_now(self) -> None:
         self._drain()
@@ -290,23 +311,34 @@ class BackgroundChannel(Channel):
         self._drain()
         self._guarded(self._sink.close)
 
-    def _ask_writer(self, step: Callable[[], None]) -> None:
+    def _ask_writer(self, step: Callable[[], None], wait_s: float) -> None:
         """Have the writer thread do ``step``, and wait for it.
 
-        The calling thread does not do it itself: a signal handler on it could find lines that were taken out of the
-        queue and not yet written, and end the process over them.
+        The calling thread does not do it itself as long as there can be a writer: a signal handler on it could find
+        lines that were taken out of the queue and not yet written, and end the process over them; or it would wait for
+        a writer that another thread started meanwhile, which waits for the lock that the calling thread holds.
         """
-        thread = self._thread
+        self._start()
+        deadline = None if wait_s == FOR_EVER else time.monotonic() + wait_s
         answer: SimpleQueue[None] = SimpleQueue()
         self._wake.put((step, answer))
-        while thread is not None and thread.is_alive():
+        while self._running:
             with contextlib.suppress(Empty):
-                return answer.get(timeout=0.1)
-        if answer.empty():  # nobody there: nothing was logged yet, or closed already
-            step()
-        return None
+                answer.get(timeout=_LOOK_S)
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                self._refused(_too_slow(wait_s))
+                return
+        if answer.empty():  # closed already, or no threads any more
+            self._guarded(step, wait_s)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._running = False
+
+    def _serve(self) -> None:
         while not self._finished:
             asked: list[_Request] = []
             with contextlib.suppress(Empty):
@@ -329,3 +361,11 @@ class BackgroundChannel(Channel):
                 self._in_flight = len(lines)
                 self._write(lines)
                 self._in_flight = 0
+
+
+def _too_slow(wait_s: float) -> SinkFailed:
+    return SinkFailed(
+        f"lines were still being written {wait_s:g} s after a signal",
+        where="logger",
+        hint="Is the disk slow, or does on_error wait for something?",
+    )

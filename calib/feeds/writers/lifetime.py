@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, Protocol
 
+from calib import system
 from calib.errors import SinkError
+from calib.feeds.writers.channel import FOR_EVER
 
 _log: Final = logging.getLogger("calib.feeds")
 
@@ -19,13 +22,15 @@ _log: Final = logging.getLogger("calib.feeds")
 class Closable(Protocol):
     """What is told of the end."""
 
-    def close(self) -> None: ...
+    def close_within(self, wait_s: float) -> None: ...
 
-    def flush(self) -> None: ...
+    def flush_within(self, wait_s: float) -> None: ...
 
     def after_fork(self) -> None: ...
 
 
+SIGNAL_WAIT_S: Final = 10.0
+"""A handler of a signal waits for one logger no longer than this."""
 _open: dict[int, Closable] = {}
 _previous: dict[int, Any] = {}
 
@@ -40,10 +45,10 @@ def unregister(logger: Closable) -> None:
     _open.pop(id(logger), None)
 
 
-def close_all() -> None:
-    """Close every open logger; a disk that refuses was logged and cannot be told to anybody any more."""
+def close_all(wait_s: float = FOR_EVER) -> None:
+    """Close every open logger; a disk that refuses is logged, as there is no caller to raise it to."""
     for logger in list(_open.values()):
-        _quietly(logger.close)
+        _quietly(logger.close_within, wait_s)
 
 
 def install_sigterm() -> None:
@@ -69,18 +74,18 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     previous = _previous.get(number, signal.SIG_DFL)
     if callable(previous):
         for logger in list(_open.values()):
-            _quietly(logger.flush)
+            _quietly(logger.flush_within, SIGNAL_WAIT_S)
         previous(number, frame)
     elif previous == signal.SIG_DFL:
-        close_all()
+        close_all(SIGNAL_WAIT_S)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
 
-def _quietly(step: Any) -> None:
+def _quietly(step: Callable[[float], None], wait_s: float) -> None:
     try:
-        step()
-    except SinkError as error:  # nobody is left to raise it to; the others must still be closed
+        step(wait_s)
+    except SinkError as error:  # the others must still be closed
         _log.error("%s", error)
 
 
@@ -104,5 +109,5 @@ def _finalize(_: object) -> None:
     sys.modules["multiprocessing.util"].Finalize(None, close_all, exitpriority=0)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+system.after_fork(_after_fork)
 atexit.register(close_all)

@@ -12,7 +12,7 @@ from calib.clock import Clock, SystemClock
 from calib.errors import BadRecord, ConfigError
 from calib.feeds.schema.table import BOOK, FILLS, PIPELINE_TICKS, QUOTES, TRADES, Feed
 from calib.feeds.writers import lifetime
-from calib.feeds.writers.channel import BackgroundChannel, Channel, OnError, WhenFull
+from calib.feeds.writers.channel import FOR_EVER, BackgroundChannel, Channel, OnError, WhenFull
 from calib.feeds.writers.encoding import Encoder
 from calib.feeds.writers.fields import BookFields, FillFields, QuoteFields, TickFields, TradeFields
 from calib.feeds.writers.rotation import DayFiles, FsyncPolicy
@@ -185,6 +185,10 @@ class FeedLogger:
         """
         self._channel.flush()
 
+    def flush_within(self, wait_s: float) -> None:
+        """`flush` for the handler of a signal: raises `SinkFailed` after ``wait_s`` seconds."""
+        self._channel.flush(wait_s)
+
     def close(self) -> None:
         """Flush and accept no more; a second call does nothing.
 
@@ -193,9 +197,14 @@ class FeedLogger:
         SinkFailed
             Once, where the disk refused; the logger is closed all the same.
         """
-        lifetime.unregister(self)
-        if not self._channel.closed:
-            self._channel.close()
+        self.close_within(FOR_EVER)
+
+    def close_within(self, wait_s: float) -> None:
+        """`close` for the handler of a signal: raises `SinkFailed` after ``wait_s`` seconds."""
+        try:
+            self._channel.close(wait_s)  # also where another thread is closing: what it writes is waited for
+        finally:
+            lifetime.unregister(self)
 
     @property
     def closed(self) -> bool:
@@ -209,7 +218,7 @@ class FeedLogger:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Unfinished last lines of earlier writers that this logger mended; each was warned of too."""
+        """Unfinished last lines that this logger repaired, and files moved under it; each was warned of too."""
         return tuple(self._files.repairs)
 
     def after_fork(self) -> None:

@@ -29,7 +29,7 @@ class Sink(Protocol):
         ...
 
     def write(self, lines: Sequence[Line]) -> None:
-        """Take all the lines, or raise `SinkFailed` with the number that were taken, the first ones."""
+        """Take all the lines, or raise `SinkFailed` with the number of those that were taken."""
         ...
 
     def sync(self) -> None:
@@ -96,21 +96,26 @@ class DayFiles:
         self.repairs: list[Repair] = []
 
     def write(self, lines: Sequence[Line]) -> None:
-        written = 0
-        try:
-            for day, run in itertools.groupby(lines, key=itemgetter(0)):
-                texts = [text for _, text in run]
+        written, failed = 0, None
+        for day, run in itertools.groupby(lines, key=itemgetter(0)):
+            texts = [text for _, text in run]
+            try:
                 self._append(day, texts)
                 written += len(texts)
-        except SinkFailed as error:
-            error.lines_kept += written
-            raise
+            except SinkFailed as error:  # a day that takes no more, as one that was compressed, leaves the others alone
+                written += error.lines_kept
+                failed = failed or error
+        if failed is not None:
+            failed.lines_kept = written
+            raise failed
 
     def sync(self) -> None:
         if self._fsync == "never":
             return
         for day in sorted(self._unsynced):
-            self._files[day].sync()
+            file = self._files.get(day)  # none: a signal handler closed it in the middle of this
+            if file is not None:
+                file.sync()
             self._unsynced.discard(day)
         self._synced_ns = time.monotonic_ns()
 
@@ -134,21 +139,23 @@ class DayFiles:
 
     def _append(self, day: int, texts: list[bytes]) -> None:
         file = self._files.get(day) or self._open(day)
-        file.append(texts)
-        self._unsynced.add(day)
-        while file.repairs:
-            done = file.repairs.pop(0)
-            self.repairs.append(done)
+        try:
+            file.append(texts)
+        finally:
+            while file.repairs:
+                self.repairs.append(file.repairs.pop(0))
+            self._unsynced.add(day)  # also after a refusal: a part of the lines may stand
 
     def _open(self, day: int) -> OpenDayFile:
+        opened = OpenDayFile(self._directory / file_name(self._kind, day))  # first: a refused day closes no other
         if len(self._files) >= _OPEN_DAYS:
             oldest = next(iter(self._files))
             if oldest in self._unsynced and self._fsync != "never":
                 self._files[oldest].sync()
             self._unsynced.discard(oldest)
             self._files.pop(oldest).close()
-        file = self._files[day] = OpenDayFile(self._directory / file_name(self._kind, day))
-        return file
+        self._files[day] = opened
+        return opened
 
 
 def file_name(kind: str, day: int) -> str:

@@ -9,12 +9,15 @@ from typing import Final
 
 import orjson
 
+from calib import system
+from calib.words import counted
+
 _BLOCK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was done to one file's unfinished last line.
+    """What was done to one file that was not as its writer had left it.
 
     Parameters
     ----------
@@ -24,16 +27,22 @@ class Repair:
         Length of the unfinished line.
     saved_as
         Where the cut bytes lie; None where the line was whole and only got its newline.
+    moved
+        Whether the file was renamed, replaced or removed while it was open; further lines go to a file of its name.
     """
 
     file: Path
     tail_bytes: int
     saved_as: Path | None
+    moved: bool = False
 
     def __str__(self) -> str:
+        if self.moved:
+            return f"{self.file}: was renamed, replaced or removed while it was open; a new file of that name goes on"
         if self.saved_as is None:
             return f"{self.file}: the last line was whole and got its newline"
-        return f"{self.file}: an unfinished last line of {self.tail_bytes} bytes was cut and saved as {self.saved_as}"
+        tail = f"an unfinished last line of {counted(self.tail_bytes, 'byte')}"
+        return f"{self.file}: {tail} was cut and saved as {self.saved_as}"
 
 
 def repair(descriptor: int, path: Path) -> Repair | None:
@@ -58,7 +67,7 @@ def repair(descriptor: int, path: Path) -> Repair | None:
     begin = whole_lines_end(descriptor, size)
     if begin == size:
         return None
-    tail = os.pread(descriptor, size - begin, begin)
+    tail = system.read_at(descriptor, size - begin, begin)
     if _is_record(tail):
         os.write(descriptor, b"\n")
         return Repair(path, len(tail), None)
@@ -72,7 +81,7 @@ def whole_lines_end(descriptor: int, size: int) -> int:
     end = size
     while end > 0:
         begin = max(0, end - _BLOCK)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        found = system.read_at(descriptor, end - begin, begin).rfind(b"\n")
         if found >= 0:
             return begin + found + 1
         end = begin
@@ -91,7 +100,7 @@ def _save(path: Path, tail: bytes) -> Path:
     while True:
         target = path.with_name(f"{path.name}.tail-{number}")
         try:
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OPEN_FLAGS, 0o644)
         except FileExistsError:
             number += 1
             continue

@@ -16,6 +16,7 @@ from calib.errors import NotThisFormat
 from calib.importers.base import ROW_FAULTS, Advance, BadRow, Imported, ImportOption, Rejected, fault_of, unseen
 from calib.importers.cells import MAX_LEVELS, level_or_empty, number, price_above_0, whole_number, wrong_unit
 from calib.importers.lines import TOO_LONG, TextLine, text_lines
+from calib.words import counted
 
 Row = dict[str, str]
 
@@ -232,7 +233,7 @@ class _Incremental:
             chain.synced = not affected
         if not chain.synced:
             reason = "incomplete_snapshot" if whole else "before_snapshot"
-            text = f"{message.rows} rows of {message.record['symbol']}"
+            text = f"{counted(message.rows, 'row')} of {message.record['symbol']}"
             return Rejected(message.line, reason, "is_snapshot", text, damaged=whole)
         update_id = chain.next_id + affected
         chain.next_id = update_id + 1

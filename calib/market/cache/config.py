@@ -176,19 +176,20 @@ class MDCacheConfig:
         >>> MDCacheConfig().changed(ttl_ms=20).fresh_ms_for_pricing
         20
         """
-        return type(self)(**(self._given() | changes))
+        return type(self)(**(self.given() | changes))
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
         """The ``md_cache`` section of resolved settings (`calib.config.Config.resolve`)."""
         return cls(**config.section(SECTION))
 
-    def _given(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
+        """The settings as plain values, None where a bound was not set: `MDCacheConfig(**given)` is the same again."""
         values = {name: None if name in self.followed else getattr(self, name) for name in field_names()}
         return values | {"tick_sizes": dict(self.tick_sizes)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._given())  # a mapping proxy cannot be pickled
+        return _rebuild, (type(self), self.given())  # a mapping proxy cannot be pickled
 
 
 SETTINGS: Final[dict[str, Setting]] = settings_of(MDCacheConfig, SECTION)

@@ -17,6 +17,7 @@ from calib.policy.checker.kinds import kinds_of, names_in, trading_level
 from calib.policy.checker.module import Module
 from calib.policy.checker.rules import RULES
 from calib.policy.checker.words import says_cache, split
+from calib.system import read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,7 @@ def _speaks(name: str, level: int) -> bool:
 def check_file(path: Path, name: str, rules: Iterable[Rule] | None = None) -> FileResult:
     """Check one file; ``name`` is how it is called in the findings."""
     try:
-        with path.open("rb") as handle:
-            raw = handle.read()
+        raw = read_regular(path)
         encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
         source = raw.decode(encoding)
     except (OSError, SyntaxError, UnicodeDecodeError, LookupError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 from calib.policy.checker.findings import Finding
 from calib.policy.checker.rules import RULES
 from calib.policy.checker.run import Report
+from calib.words import counted
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:
@@ -64,8 +65,8 @@ def summary(report: Report) -> str:
     allowed = len(report.findings) - len(standing)
     parts = [
         (
-            f"{_counted(len(report.files), 'file')} checked: {_counted(errors, 'error')}, "
-            f"{_counted(len(standing) - errors, 'warning')}"
+            f"{counted(len(report.files), 'file')} checked: {counted(errors, 'error')}, "
+            f"{counted(len(standing) - errors, 'warning')}"
         )
     ]
     if known:
@@ -73,10 +74,6 @@ def summary(report: Report) -> str:
     if allowed:
         parts.append(f"{allowed} allowed by comments")
     return ", ".join(parts)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def statistics(report: Report) -> Iterator[str]:

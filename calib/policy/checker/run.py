@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import gc
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
+import msgspec
+
+from calib.pipes import receive, send, start_child
 from calib.policy.checker import baseline
 from calib.policy.checker.check import FileResult, check_file
 from calib.policy.checker.files import shown
@@ -103,27 +108,82 @@ def check_paths(
                 results.append(_one(each))
                 advance(1)
         return Report(tuple(results), ids, known)
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(jobs, os.cpu_count() or 1), context, _quiet) as pool:
-        try:
-            for result in pool.map(_one, named, chunksize=_AT_ONCE):
-                results.append(result)
-                advance(1)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    parts = [named[begin : begin + _AT_ONCE] for begin in range(0, len(named), _AT_ONCE)]
+    with _Children(min(jobs, os.cpu_count() or 1)) as children:
+        for part in children.check(parts):
+            results += part
+            advance(len(part))
     return Report(tuple(results), ids, known)
 
 
-def _one(given: tuple[Path, str, tuple[str, ...]]) -> FileResult:
+_Named = tuple[Path, str, tuple[str, ...]]
+"""A file, its name in findings, and the ids of the rules to ask."""
+
+
+class _Results(msgspec.Struct, frozen=True):
+    files: list[FileResult]
+
+
+def _one(given: _Named) -> FileResult:
     path, name, ids = given
     return check_file(path, name, [RULES[each] for each in ids])
 
 
-def _quiet() -> None:
-    """An interrupt goes to the parent, which ends the processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class _Children:
+    """Processes that check files, a part at a time each; one that dies has its part checked here."""
+
+    def __init__(self, jobs: int) -> None:
+        self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
+        self._all = [start_child("calib.policy.checker.run:serve") for _ in range(jobs)]
+        self._threads = ThreadPoolExecutor(jobs)
+        for child in self._all:
+            self._idle.put(child)
+
+    def __enter__(self) -> _Children:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            for child in self._all:
+                child.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for child in self._all:
+            with contextlib.suppress(BrokenPipeError), child:
+                pass
+
+    def check(self, parts: Sequence[Sequence[_Named]]) -> Iterator[list[FileResult]]:
+        """The results of each part, in order."""
+        return self._threads.map(self._ask, parts)
+
+    def _ask(self, part: Sequence[_Named]) -> list[FileResult]:
+        child = self._idle.get()
+        try:
+            if child is not None:
+                send(child.stdin, [(os.fsencode(path), name, ids) for path, name, ids in part])
+                answer = receive(child.stdout, _Results)
+                if answer is not None:
+                    return answer.files
+                child = None
+        except (BrokenPipeError, ConnectionResetError):
+            child = None
+        finally:
+            self._idle.put(child)
+        return [_one(each) for each in part]
+
+
+def serve() -> None:
+    """The life of a child: check what comes, until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its children
     gc.disable()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a stray print must not end up between the messages
+    with answers, contextlib.suppress(BrokenPipeError):
+        while (part := receive(sys.stdin.buffer, list[tuple[bytes, str, tuple[str, ...]]])) is not None:
+            try:
+                found = [_one((Path(os.fsdecode(path)), name, ids)) for path, name, ids in part]
+            except Exception:
+                return  # the parent does it itself, and meets the error
+            send(answers, _Results(found))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from calib.exchange_sim.matching import Match
+from calib.pipeline import NO_STAMP, CacheStamp
 from calib.simulation.closed_loop.socket import Sink
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
@@ -32,7 +33,18 @@ class Account:
         Takes the quotes lines.
     """
 
-    __slots__ = ("_instrument", "_inventory", "_orders", "_report", "_resting", "_scribe", "_sink", "_trades", "_world")
+    __slots__ = (
+        "_instrument",
+        "_inventory",
+        "_orders",
+        "_report",
+        "_resting",
+        "_scribe",
+        "_sink",
+        "_stamp",
+        "_trades",
+        "_world",
+    )
 
     def __init__(self, instrument: Instrument, world: MarketModel, scribe: Scribe, report: Report, sink: Sink) -> None:
         self._instrument, self._world, self._scribe = instrument, world, scribe
@@ -40,18 +52,27 @@ class Account:
         self._resting: dict[int, Quote] = {}
         self._inventory = 0
         self._orders = self._trades = 0
+        self._stamp = NO_STAMP
 
     @property
     def inventory_share(self) -> float:
         """Inventory over its limit, -1 to 1."""
         return max(-1.0, min(1.0, self._inventory / (HEDGE_AT * self._instrument.quote_lots)))
 
-    def send(self, seen: Book, prices: Mapping[int, int], sent_us: int, opened_us: int) -> int:
+    def send(
+        self,
+        seen: Book,
+        prices: Mapping[int, int],
+        sent_us: int,
+        opened_us: int,
+        stamp: CacheStamp = NO_STAMP,
+    ) -> int:
         """Hedge where the limit is reached and requote what changed; the number of orders sent.
 
         A quote whose price stands keeps its place in the queue. One that would take is refused by the venue
-        (post-only).
+        (post-only). ``stamp`` is what the cache said of the book that was seen.
         """
+        self._stamp = stamp
         sent = self._hedge(seen, sent_us, opened_us)
         for side, price in prices.items():
             resting = self._resting.get(side)
@@ -94,7 +115,7 @@ class Account:
     def _order(self, side: int, price: int, lots: int, seen: Book, sent_us: int, opened_us: int) -> Quote:
         self._orders += 1
         mid_h = self._world.best.mid_h
-        return Quote(self._orders, side, price, lots, seen, mid_h, sent_us, opened_us)
+        return Quote(self._orders, side, price, lots, seen, mid_h, sent_us, opened_us, stamp=self._stamp)
 
     def _hedge(self, seen: Book, sent_us: int, at_us: int) -> int:
         """Past the limit, take the whole inventory off, level by level."""

@@ -46,7 +46,7 @@ def compare(plan: SimulationPlan, progress: Callable[[float], None] = lambda _: 
 def _run(plan: SimulationPlan, settings: BoxSettings, progress: Callable[[float], None]) -> TickTally:
     total = TickTally()
     for hour in plan.hours():
-        length_s = min(HOUR_S, plan.end_s - hour)
+        length_s = min(HOUR_S, plan.bounds(hour)[1] - hour)
         box = BoxHour(
             plan.seed,
             plan.symbols,
@@ -55,7 +55,7 @@ def _run(plan: SimulationPlan, settings: BoxSettings, progress: Callable[[float]
             lambda _kind, _record: None,
             length_s=length_s,
             incidents=plan.incidents,
+            progress=lambda share: progress(share * len(plan.symbols)),
         )
         total += box.run()
-        progress(len(plan.symbols))
     return total

@@ -63,6 +63,7 @@ async def _watch(socket: Socket, venue: SimulatedExchange) -> None:
             venue.reconnect()
 
 
+_PROGRESS_STEP: Final = 0.01
 STREAM_LATENCY: Final = latency.LogNormal(4_000, 0.4, cap_us=60_000)
 
 
@@ -81,6 +82,8 @@ class BoxHour:
         Whether outages, silences and bad deploys happen.
     sink
         Takes every line, in the order in which the bot writes them.
+    progress
+        Told of the share of the hour done since the last call; in the end of 1 in all.
     metrics
         What the bots and their cache record in; None: each bot has its own, and nothing is kept.
     on_parts
@@ -97,9 +100,12 @@ class BoxHour:
         *,
         length_s: float = HOUR_S,
         incidents: bool = True,
+        progress: Callable[[float], None] = lambda _: None,
         metrics: StageMetrics | None = None,
         on_parts: Callable[[MDCache, FeatureCollector], None] | None = None,
     ) -> None:
+        self._progress = progress
+        self._done = 0.0
         self._names = (seed, hour_start_s)
         self._instruments = [instrument(name) for name in symbols]
         self._settings = settings
@@ -117,7 +123,14 @@ class BoxHour:
         """Run it, and give what it measured."""
         clock = VirtualClock(self._start_us / US_PER_S)
         run(self._main(clock), clock=clock)
+        self._tell(1.0)
         return self.tally
+
+    def _tell(self, done: float) -> None:
+        """Say how much of the hour is done, at most a hundred times."""
+        if done >= 1.0 or done - self._done >= _PROGRESS_STEP:
+            self._progress(done - self._done)
+            self._done = done
 
     def run_live(self) -> TickTally:
         """Run it at the pace of the machine's clock."""
@@ -191,6 +204,8 @@ class BoxHour:
         for number in range(1, self._length_us // STEP_US):
             await asyncio.sleep((first_us + number * STEP_US - bot.now_us()) / US_PER_S)
             self._publish(traded, venue, world.step(), bot)
+            if traded is self._instruments[0]:
+                self._tell(min(number * STEP_US / self._length_us, 1.0 - _PROGRESS_STEP))
             while jumps and jumps[0].start_s * US_PER_S <= bot.now_us() - self._start_us:
                 self._publish(traded, venue, world.jump(round(jumps.pop(0).span_s)), bot)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from calib.features import FeatureCollector
-from calib.pipeline import Decision, QuoteContext, QuoteStage
+from calib.pipeline import CacheStamp, Decision, QuoteContext, QuoteStage
 from calib.simulation import latency
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
@@ -15,6 +15,9 @@ from calib.simulation.named_rng import NamedRng
 from calib.simulation.pricing import Pricer
 
 US_PER_S: Final = 1_000_000
+
+Send = Callable[[Book, Mapping[int, int], int, int, CacheStamp], int]
+"""Sends what changed: the book seen, prices by side, when decided and sent (Unix us), and the book's stamp."""
 
 Wait = Callable[[str], float]
 """How long a stage of that name computes this time, s."""
@@ -121,9 +124,7 @@ class Quoting:
 
     name = "quote"
 
-    def __init__(
-        self, send: Callable[[Book, Mapping[int, int], int, int], int], wait: Wait, now_us: Callable[[], int]
-    ) -> None:
+    def __init__(self, send: Send, wait: Wait, now_us: Callable[[], int]) -> None:
         self._send = send
         self._wait = wait
         self._now_us = now_us
@@ -132,5 +133,5 @@ class Quoting:
         sent_us = self._now_us()
         await asyncio.sleep(self._wait(self.name))
         return context.with_quotes(
-            self._send(context.values["seen"], context.values["prices"], sent_us, self._now_us())
+            self._send(context.values["seen"], context.values["prices"], sent_us, self._now_us(), context.cache_stamp)
         )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calib.policy.checker import Finding, check_file, check_source
+from calib.policy.checker import Finding, check_file, check_source, run
 from tests.policy.checker.shapes_wrong import WRONG
 
 SOURCE = """\
@@ -109,3 +109,15 @@ def test_comments_and_blank_lines_above_change_only_the_lines(source: str, count
     assert [(each.rule, each.line - count, each.fingerprint) for each in moved] == [
         (each.rule, each.line, each.fingerprint) for each in check_source(source).findings
     ]
+
+
+def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / f"bot_{number}.py" for number in range(60)]
+    for path in files:
+        path.write_text(f"# calib: allow[CAL999] nothing\n{SOURCE}")
+    alone = run.check_paths(files, jobs=1)
+    monkeypatch.setattr(run, "_WORTH_PROCESSES", 1)
+    told: list[float] = []
+    assert run.check_paths(files, jobs=2, advance=told.append) == alone
+    assert sum(told) == len(files)
+    assert alone.findings

@@ -1,0 +1,156 @@
+"""One replay of a sweep: what it needs and what came of it, as plain data that crosses a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from calib import errors
+from calib.errors import CalibError
+from calib.exchange_sim.faults import Fault
+from calib.market import MDCacheConfig
+from calib.pipes import receive, send
+from calib.replay.latencies import LatencyChoice
+from calib.replay.run import run_replay
+from calib.replay.settings import ReplaySettings
+
+_OWN_FORM: Final = ("md_cache", "latency", "faults")
+"""Settings that are more than plain values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One replay: its settings, and the arguments of `run_replay`."""
+
+    feeds: Path
+    settings: ReplaySettings
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, progress: Callable[[float], None] = lambda _: None) -> dict[str, Any]:
+        """The outcome's plain values; ``progress`` is told as by `run_replay`."""
+        return dict(run_replay(self.feeds, self.settings, **self.options, progress=progress).data)
+
+
+class JobData(msgspec.Struct, frozen=True):
+    """A job as a message; ``feeds`` holds the bytes of the name, ``plain`` the settings that are plain values."""
+
+    feeds: bytes
+    md_cache: dict[str, Any]
+    latency: LatencyChoice
+    faults: tuple[Fault, ...]
+    plain: dict[str, Any]
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, job: Job) -> JobData:
+        settings = job.settings
+        plain = {item.name: getattr(settings, item.name) for item in fields(settings) if item.name not in _OWN_FORM}
+        given = settings.md_cache.given()
+        return cls(os.fsencode(job.feeds), given, settings.latency, settings.faults, plain, dict(job.options))
+
+    @property
+    def job(self) -> Job:
+        settings = ReplaySettings(
+            md_cache=MDCacheConfig(**self.md_cache), latency=self.latency, faults=self.faults, **self.plain
+        )
+        return Job(Path(os.fsdecode(self.feeds)), settings, self.options)
+
+
+class Part(msgspec.Struct, frozen=True, tag="part"):
+    """A part of the way, of 1."""
+
+    done: float
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The outcome."""
+
+    outcome: dict[str, Any]
+
+
+class Raised(msgspec.Struct, frozen=True, tag="raised"):
+    """An error that calib can explain: its class and its words."""
+
+    kind: str
+    what: str
+    where: str
+    hint: str
+
+    @property
+    def error(self) -> CalibError:
+        kind = getattr(errors, self.kind, CalibError)
+        if not (isinstance(kind, type) and issubclass(kind, CalibError)):
+            kind = CalibError
+        return kind(self.what, where=self.where, hint=self.hint)
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """An error that calib cannot explain, with where it happened."""
+
+    trace: str
+
+
+Message = Part | Done | Raised | Failed
+
+
+def ask(
+    process: subprocess.Popen[bytes], job: Job, progress: Callable[[float], None]
+) -> dict[str, Any] | CalibError | None:
+    """What a process makes of a job: the outcome or the error; None where it ended without either.
+
+    Raises
+    ------
+    ChildProcessError
+        Where it met an error that calib cannot explain; the text has its trace.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        send(process.stdin, JobData.of(job))
+        process.stdin.close()
+        while True:
+            match receive(process.stdout, cast("type[Message]", Message)):
+                case Part(done=done):
+                    progress(done)
+                case Done(outcome=outcome):
+                    return outcome
+                case Raised() as raised:
+                    return raised.error
+                case Failed(trace=trace):
+                    raise ChildProcessError(f"a replay's process failed\n{trace}")
+                case _:
+                    return None
+    except (BrokenPipeError, ConnectionResetError):
+        return None
+    finally:
+        with contextlib.suppress(BrokenPipeError):  # what is still buffered has no reader
+            process.stdin.close()
+
+
+def serve_job() -> None:
+    """Read one job from stdin, do it, and say to stdout how far it is and what came of it."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a stray print must not end up between the messages
+    asked = receive(sys.stdin.buffer, JobData)
+    if asked is None:
+        return
+    answer: Message
+    try:
+        try:
+            answer = Done(asked.job.run(lambda part: send(out, Part(part))))
+        except CalibError as error:
+            answer = Raised(type(error).__name__, error.what, error.where, error.hint)
+        except Exception:
+            answer = Failed(traceback.format_exc())
+        send(out, answer)
+    except BrokenPipeError:
+        os._exit(1)  # the reader has ended

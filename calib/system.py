@@ -1,0 +1,179 @@
+"""What the operating systems do differently: locks, flags of `open`, reads at a place, cores, forks.
+
+Everything that not every system has is called here and nowhere else; each has a fallback. Linux is tested; macOS has
+all of it but the set of a process's own cores; Windows locks with ``msvcrt`` and has no forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+OPEN_FLAGS: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""For every file that calib makes: not inherited, never through a symbolic link, bytes as they are."""
+NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
+"""So that opening a named pipe does not wait for its other end."""
+_LOCKED_BYTE: Final = 1 << 40
+"""Where Windows locks a byte: far behind the content, because there a locked byte cannot be read either."""
+_AGAIN_S: Final = 0.005
+
+
+def _module(name: str) -> Any:
+    """A module that not every system has; None without it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+_fcntl: Final = _module("fcntl")
+_msvcrt: Final = _module("msvcrt")
+
+
+def lock(descriptor: int, *, wait: bool = True) -> None:
+    """Take the exclusive lock of an open file; it ends with `unlock`, with the descriptor, and with the process.
+
+    Parameters
+    ----------
+    descriptor
+        The open file.
+    wait
+        Whether to wait for another holder.
+
+    Raises
+    ------
+    BlockingIOError
+        Where another holds it and ``wait`` is off.
+    OSError
+        Where the file system has no locks.
+    """
+    if _fcntl is not None:
+        _fcntl.flock(descriptor, _fcntl.LOCK_EX | (0 if wait else _fcntl.LOCK_NB))
+    elif _msvcrt is not None:
+        _lock_byte(descriptor, wait=wait)
+
+
+def _lock_byte(descriptor: int, *, wait: bool) -> None:
+    while True:
+        try:
+            with _at(descriptor, _LOCKED_BYTE):
+                _msvcrt.locking(descriptor, _msvcrt.LK_NBLCK, 1)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EDEADLK):
+                raise
+            if not wait:
+                raise BlockingIOError(errno.EAGAIN, "the file is locked") from error
+        time.sleep(_AGAIN_S)
+
+
+def unlock(descriptor: int) -> None:
+    """Give the lock of an open file back."""
+    if _fcntl is not None:
+        _fcntl.flock(descriptor, _fcntl.LOCK_UN)
+    elif _msvcrt is not None:
+        with _at(descriptor, _LOCKED_BYTE):
+            _msvcrt.locking(descriptor, _msvcrt.LK_UNLCK, 1)
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Up to ``size`` bytes from there; the file's own position stays."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    with _at(descriptor, offset):
+        return os.read(descriptor, size)
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> int:
+    """Write there; how many bytes were written. The file's own position stays."""
+    if hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, data, offset)
+    with _at(descriptor, offset):
+        return os.write(descriptor, data)
+
+
+class _at(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a word
+    """The file's position moved to ``offset`` while the block runs."""
+
+    def __init__(self, descriptor: int, offset: int) -> None:
+        self._descriptor, self._offset = descriptor, offset
+
+    def __enter__(self) -> None:
+        self._before = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        os.lseek(self._descriptor, self._offset, os.SEEK_SET)
+
+    def __exit__(self, *_: object) -> None:
+        os.lseek(self._descriptor, self._before, os.SEEK_SET)
+
+
+def read_regular(path: Path) -> bytes:
+    """The whole content of a file; a named pipe or a device, whose end may never come, is refused.
+
+    Raises
+    ------
+    OSError
+        Where the system refuses, or it is not a file.
+    """
+    descriptor = open_regular(path)
+    with os.fdopen(descriptor, "rb") as handle:
+        return handle.read()
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor of a file to read; see `read_regular`."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | NO_WAIT)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "a named pipe or a device is not a file", str(path))
+
+
+def sync_directory(path: Path) -> None:
+    """Have the disk hold the names in a directory; Windows cannot open one, and does without."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cores() -> int:
+    """The cores that this process may use, at least 1.
+
+    >>> cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def user_id() -> str:
+    """Who runs this process: the number of the user, or the name where users have no numbers."""
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "?")
+
+
+def after_fork(step: Callable[[], None]) -> None:
+    """Call ``step`` in every forked child; nothing where the system has no forks."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=step)
+
+
+def same_file(descriptor: int, path: Path) -> bool:
+    """Whether the open file still has this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False

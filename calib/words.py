@@ -1,0 +1,32 @@
+"""Numbers in sentences."""
+
+from __future__ import annotations
+
+
+def counted(number: int, word: str, *, thousands: bool = False) -> str:
+    """A number with its word: one of them, or several.
+
+    Parameters
+    ----------
+    number
+        How many there are, >= 0.
+    word
+        The singular; the plural ends in ``s``, or in ``ies`` for ``y`` after a consonant.
+    thousands
+        Whether thousands are set apart with commas.
+
+    >>> counted(1, "file"), counted(0, "file"), counted(12_000, "entry", thousands=True)
+    ('1 file', '0 files', '12,000 entries')
+    """
+    return f"{number:{',' if thousands else ''}} {word if number == 1 else plural(word)}"
+
+
+def plural(word: str) -> str:
+    """Several of them.
+
+    >>> plural("day"), plural("query"), plural("breach")
+    ('days', 'queries', 'breaches')
+    """
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("s", "x", "ch", "sh")) else f"{word}s"

@@ -1,0 +1,154 @@
+"""Change the code a little, and see whether a test notices: ``make mutate``.
+
+A sample of the changes that mutmut's operators make, and of statements left out, room by room. Each is tried in a copy
+of the repository with the tests of its room. A change that no test notices is printed: it wants a test, or says that
+the code is not needed. The same seed gives the same sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+from mutmut.mutation.mutators import mutation_operators
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+LEFT_OUT: Final = (".git", ".venv*", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "artifacts")
+LAST: Final = ("kill", "process", "end_to_end")
+"""Tests that start many processes come last: most changes are noticed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one file."""
+
+    path: Path
+    line: int
+    before: str
+    after: str
+    text: str
+    """The file with the change."""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {_short(self.before)} -> {_short(self.after)}"
+
+
+def _short(code: str) -> str:
+    text = " ".join(code.split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def changes_of(path: Path) -> list[Change]:
+    """Every change of a file; docstrings, annotations and imports are left as they are."""
+    wrapper = MetadataWrapper(cst.parse_module((ROOT / path).read_text(encoding="utf-8")), unsafe_skip_copy=True)
+    lines = wrapper.resolve(PositionProvider)
+    module = wrapper.module
+    found = []
+    for node, changed in _pairs(module):
+        text = cast("cst.Module", module.deep_replace(node, changed)).code
+        if text != module.code:
+            before, after = module.code_for_node(node), cst.Module([]).code_for_node(changed)
+            found.append(Change(path, lines[node].start.line, before, after, text))
+    return found
+
+
+def _pairs(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
+    """The nodes below one that can be changed, each with what it becomes."""
+    if isinstance(node, cst.Annotation | cst.Import | cst.ImportFrom | cst.Decorator):
+        return
+    if isinstance(node, cst.Expr):
+        if isinstance(node.value, cst.SimpleString | cst.ConcatenatedString):
+            return  # a docstring
+        yield node, cst.Pass()
+    for kind, operator in mutation_operators:
+        if isinstance(node, kind):
+            for changed in operator(node):
+                yield node, changed
+    for child in node.children:
+        yield from _pairs(child)
+
+
+def rooms() -> dict[str, list[Path]]:
+    """The files of each room that has tests of its own."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((ROOT / "calib").rglob("*.py")):
+        room = path.parent.relative_to(ROOT / "calib")
+        while room != Path() and not (ROOT / "tests" / room).is_dir():
+            room = room.parent
+        if room != Path():
+            found.setdefault(room.as_posix(), []).append(path.relative_to(ROOT))
+    return found
+
+
+def noticed(copy: Path, tests: list[str], timeout_s: float) -> bool:
+    """Whether a test fails in the copy, or does not end."""
+    environment = dict(os.environ, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env=environment, check=False, timeout=timeout_s, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def judge(room: str, files: list[Path], number: int, seed: int, copy: Path) -> tuple[int, int]:
+    """Try a sample of a room's changes; how many were noticed, of how many."""
+    paths = sorted((copy / "tests" / room).rglob("test_*.py"))
+    paths.sort(key=lambda path: any(word in path.as_posix() for word in LAST))
+    tests = [path.relative_to(copy).as_posix() for path in paths]
+    began = time.monotonic()
+    if noticed(copy, tests, 1800):
+        print(f"{room}: its tests fail without any change")
+        return 0, 0
+    timeout_s = 20 + 3 * (time.monotonic() - began)
+    changes = [change for path in files for change in changes_of(path)]
+    chosen = random.Random(f"{seed} {room}").sample(changes, min(number, len(changes)))
+    caught = 0
+    for change in chosen:
+        target = copy / change.path
+        target.write_text(change.text, encoding="utf-8")
+        if noticed(copy, tests, timeout_s):
+            caught += 1
+        else:
+            print(f"  not noticed: {change}", flush=True)
+        shutil.copyfile(ROOT / change.path, target)
+    return caught, len(chosen)
+
+
+def main() -> None:
+    """Print the score of each room."""
+    parser = argparse.ArgumentParser(description="Change the code a little, and see whether a test notices.")
+    parser.add_argument("rooms", nargs="*", help="Rooms below calib/, such as feeds/writers; default: all.")
+    parser.add_argument("--number", type=int, default=10, help="Changes to try in each room [10].")
+    parser.add_argument("--seed", type=int, default=1, help="Of the sample [1].")
+    asked = parser.parse_args()
+    known = rooms()
+    chosen = asked.rooms or list(known)
+    if unknown := [room for room in chosen if room not in known]:
+        parser.error(f"no such room: {', '.join(unknown)}; there are {', '.join(known)}")
+    with tempfile.TemporaryDirectory(prefix="calib-mutate-") as directory:
+        copy = Path(directory) / "calib"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        for room in chosen:
+            caught, tried = judge(room, known[room], asked.number, asked.seed, copy)
+            share = f"{caught / tried:.0%}" if tried else "nothing tried"
+            print(f"{room:<20} {caught} of {tried} changes noticed ({share})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
