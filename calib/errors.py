@@ -38,6 +38,7 @@
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
     |   |-- BadLevel                bad-level
+    |   |-- VenueMessageError       bad-venue-message
     |   `-- InvalidSnapshot                 bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
@@ -318,6 +319,12 @@ class BadLevel(RecordError, ValueError):
     """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
 
     name = "bad-level"
+
+
+class VenueMessageError(RecordError, ValueError):
+    """A venue's message that claims to be of an order book and cannot be read as one."""
+
+    name = "bad-venue-message"
 
 
 class InvalidSnapshot(RecordError, ValueError):

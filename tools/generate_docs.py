@@ -25,6 +25,7 @@ from calib.errors import CalibError, all_errors
 from calib.features import FEATURE_TABLE
 from calib.feeds.schema import reference
 from calib.fitting.verdict import DO_NOT_USE, FAILING, LACKING, NOT_ENOUGH_DATA
+from calib.market.venues import VENUES
 from calib.metrics.names import CRON, LIVE, Metric
 from calib.metrics.prometheus import ALERTS, alerts_text, dashboard_text, rules_text
 from calib.policy import DATA_TYPES, QUESTIONS
@@ -33,6 +34,7 @@ from calib.policy.static.formats import FORMATS
 from calib.reports.alerts import MEANINGS
 from calib.smartcache import TARGETS as WATCHED
 from calib.smartcache import SmartCacheTarget
+from tools import venue_pages
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
@@ -203,6 +205,21 @@ def cache_questions() -> str:
     return _table(("key", "question", "denied by", "because"), rows)
 
 
+def venues() -> str:
+    """The registry of venues."""
+    rows = [
+        [
+            f"[`{row.name}`](../how-to/venues/{row.name}.md)",
+            row.title,
+            f"`{row.sequence_rule}`",
+            "in the stream" if row.pushes_snapshots else "by REST",
+            f"{row.rule} ([published]({row.source}))",
+        ]
+        for row in VENUES.values()
+    ]
+    return _table(("name", "venue", "`sequence_rule`", "snapshots", "rule"), rows)
+
+
 def exchange_symbols() -> str:
     """How exchanges spell their symbols."""
     rows = [[f"`{row.exchange}`", row.market, f"`{row.spell('BTC', 'USDT')}`"] for row in FORMATS.values()]
@@ -271,6 +288,7 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "metric-names": metric_names,
     "exchange-symbols": exchange_symbols,
     "smartcache-targets": smartcache_targets,
+    "venues": venues,
 }
 """Each block's maker by the name that its markers carry."""
 
@@ -280,6 +298,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/how-to/prometheus/calib-rules.yml": rules_text,
     "docs/reference/feeds.md": reference.page,
     **rules.pages(),
+    **venue_pages.pages(),
 }
 """Makers of whole files."""
 

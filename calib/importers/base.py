@@ -31,12 +31,14 @@ class Imported:
     record
         Field -> value.
     line
-        Where it began in the source file, counted from 1; no other record of its feed begins there.
+        Where it began in the source file, counted from 1.
     stream
         Which stream of the market it is from, such as ``aggTrade``; empty where the source does not say, or where the
         record belongs to any of them. A symbol's feed must have one stream.
     market
         Venue and market, such as ``binance-spot``; empty where the source does not say. A symbol must have one market.
+    part
+        Its number among the records of that line, from 0: no other record of its feed has the same line and part.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Imported:
     line: int
     stream: str = ""
     market: str = ""
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import orjson
 from calib.errors import UsageError
 from calib.importers.base import ROW_FAULTS, BadRow, fault_of
 from calib.importers.contracts import is_coin_margined
+from calib.market.venues.binance import depth_stream
 
 SPOT: Final = "binance-spot"
 USDM: Final = "binance-usdm"
@@ -24,8 +25,6 @@ SCANNED: Final = 2_000
 _SCANNED_BYTES: Final = 32 << 20
 _TRADES: Final = {"trade": "t", "aggTrade": "a"}
 """Event -> its id."""
-_PARTIAL: Final = re.compile(r"@depth(\d+)(?:@|$)")
-"""The stream of the best 5, 10 or 20 levels: whole books, whatever their event is called."""
 _PER_SECOND: Final = {13: 1e3, 16: 1e6, 19: 1e9}
 """Digits of a venue's time -> its units in a second: milliseconds, or microseconds where a recorder asked for them."""
 
@@ -168,9 +167,10 @@ class BinanceMessages:
             if isinstance(message, list) or isinstance(data, list):
                 raise BadRow("no_feed", "data", damaged=False)
             raise BadRow("bad_type", "data")
-        levels = _PARTIAL.search(name)
-        partial = levels[1] if levels else partial
-        event = _event(data)
+        event, named = _event(data), depth_stream(name)
+        if event == "depthUpdate" and name and named is None:  # rpiDepth: other levels than the book's
+            raise BadRow("no_feed", "stream", damaged=False, what=f"the stream {name[:40]} has no feed")
+        partial = str(named.depth) if named and named.depth else partial
         if _is_whole(data):
             pushed = bool(name) or bool(partial) or not requested
             whole = self._whole(ts, data, "lastUpdateId", "bids", "asks", pushed)

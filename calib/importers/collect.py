@@ -206,7 +206,7 @@ class _Gathering:
         if number is None:
             number = self._numbers[item.kind, day] = len(self._days)
             self._days.append((file_name(item.kind, day), ImportedDay(self._scratch)))
-        place = Place(float(record["ts"]), len(self._sources) - 1, item.line)
+        place = Place(float(record["ts"]), len(self._sources) - 1, item.line, item.part)
         self._days[number][1].add(place, text)
         if item.kind == "book":
             self._overlaps.see(record, place)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from calib.importers.spill import Scratch
 
-_PLACE: Final = struct.Struct(">dIQ")
+_PLACE: Final = struct.Struct(">dIQI")
 """Big end first: as bytes they sort as the numbers do, for no time here lies before 1970."""
 
 
@@ -20,6 +20,8 @@ class Place(NamedTuple):
     file: int
     """The number of the source file, in the order of reading."""
     line: int
+    part: int = 0
+    """The number among the records of one line."""
 
     def packed(self) -> bytes:
         """As bytes that sort alike."""
@@ -27,7 +29,7 @@ class Place(NamedTuple):
 
 
 class ImportedDay:
-    """The lines of one day file, by (ts, file, line); they can be read any number of times."""
+    """The lines of one day file, by (ts, file, line, part); they can be read any number of times."""
 
     def __init__(self, scratch: Scratch) -> None:
         self.scratch = scratch

@@ -15,7 +15,7 @@ from calib.importers.days import ImportedDay, Place
 from calib.importers.spill import Scratch, Sorted
 
 _NAME: Final = struct.Struct(">I")
-_WHERE: Final = struct.Struct(">IQdI")
+_WHERE: Final = struct.Struct(">IQIdI")
 _DIGEST: Final = 16
 
 
@@ -51,7 +51,10 @@ class TradeIds:
         # A symbol holds no control characters, so no two ids share a name; the length keeps those of one together.
         name = f"{kind}\0{record['symbol']}\0{record['trade_id']}".encode()
         self._ids.add(
-            _NAME.pack(len(name)) + name + _identity(record) + _WHERE.pack(place.file, place.line, place.ts, day)
+            _NAME.pack(len(name))
+            + name
+            + _identity(record)
+            + _WHERE.pack(place.file, place.line, place.part, place.ts, day)
         )
 
     def repeats(self) -> Iterator[Repeat]:
@@ -115,7 +118,7 @@ class OverlappingBooks:
             for place, text in day.placed():
                 record = orjson.loads(text)
                 if record["symbol"] in self.symbols and (digest := key(record)) is not None:
-                    keys.add(digest + _WHERE.pack(place.file, place.line, place.ts, number))
+                    keys.add(digest + _WHERE.pack(place.file, place.line, place.part, place.ts, number))
         for _, same in groupby(keys, lambda entry: entry[:_DIGEST]):
             for entry in islice(same, 1, None):
                 found.add(entry[-_WHERE.size :])
@@ -130,8 +133,8 @@ def _in_reading_order(found: Sorted, field: str) -> Iterator[Repeat]:
 
 
 def _place(entry: bytes) -> tuple[Place, int]:
-    file, line, ts, day = _WHERE.unpack_from(entry, len(entry) - _WHERE.size)
-    return Place(ts, file, line), day
+    file, line, part, ts, day = _WHERE.unpack_from(entry, len(entry) - _WHERE.size)
+    return Place(ts, file, line, part), day
 
 
 def _identity(record: Mapping[str, Any]) -> bytes:

@@ -181,6 +181,14 @@ def test_partial_books_are_pushed_snapshots_whatever_their_event(tmp_path: Path)
     assert [(row.record["update_id"], row.stream) for row in books] == [(9, "depth5"), (10, "depth20")]
 
 
+def test_a_stream_of_other_levels_than_the_books_has_no_feed(tmp_path: Path) -> None:
+    lines = [line(US, {"stream": name, "data": DEPTH}) for name in ("nexousdt@rpiDepth@500ms", "nexousdt@depth@100ms")]
+    first, second = read(tmp_path / "nexousdt_20240723.dat", *lines)
+    assert isinstance(first, Rejected)
+    assert (first.reason, first.damaged) == ("no_feed", False)
+    assert isinstance(second, Imported)
+
+
 def test_the_venues_time_is_told_by_its_digits(tmp_path: Path) -> None:
     micro, ms = {**DEPTH, "E": 1721749183710123}, {**DEPTH, "E": 1721749183710}
     rows = read(tmp_path / "x_20240101", line(US, micro), line(US, ms), line(US, {**DEPTH, "E": 1721749183}))
@@ -196,7 +204,7 @@ def test_the_venues_time_is_told_by_its_digits(tmp_path: Path) -> None:
     [
         (b"1721749182850 {}\n", "look like milliseconds; expected nanoseconds"),
         (b"1721749182.850 {}\n", "look like seconds"),
-        (b'1721749182850494 {"topic":"orderbook.50.BTCUSDT","data":{}}\n', "is a recording of Bybit"),
+        (b'1721749182850494 {"topic":"/market/level2:BTC-USDT","data":{}}\n', "is a recording of KuCoin"),
         (b'1721749182850494 {"arg":{"channel":"books","instId":"X"},"data":[]}\n', "is a recording of OKX"),
         ("1721749182850494 {}\n".encode("utf-16"), "is UTF-16 text"),
         ("1721749182850494 {}\n".encode("utf-16-le"), "is UTF-16 text"),

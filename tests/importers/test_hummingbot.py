@@ -206,7 +206,8 @@ def test_the_real_files(real_feeds: Path) -> None:
     expected = Counter(
         (
             f"fills_{datetime.datetime.fromtimestamp(int(line['timestamp']) // 1000, datetime.UTC):%Y%m%d}.jsonl",
-            f"{line['symbol']}@{line['market']}", line["trade_type"].lower(), line["price"].rstrip("0"), line["exchange_trade_id"],
+            f"{line['symbol']}@{line['market']}", line["trade_type"].lower(),
+            line["price"].rstrip("0"), line["exchange_trade_id"],
         )
         for line in rows
     )  # fmt: skip

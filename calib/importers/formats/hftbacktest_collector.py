@@ -1,4 +1,6 @@
-"""The recordings of hftbacktest's collector: ``<receive time> <the exchange's JSON>`` a line, of Binance.
+"""The recordings of hftbacktest's collector: ``<receive time> <the exchange's JSON>`` a line.
+
+Of Binance, Bybit or Hyperliquid: the first messages of a file tell whose it is.
 
 Newer files stamp nanoseconds, older ones microseconds. A message may stand in a combined-stream envelope
 (``{"stream", "data"}``); the REST snapshot stands inline, on spot without a symbol. Best prices (bookTicker) have no
@@ -18,6 +20,7 @@ from calib.importers.base import Advance, BadRow, Imported, ImportOption, Reject
 from calib.importers.binance import BinanceMessages, Scan
 from calib.importers.cells import UNITS
 from calib.importers.lines import TOO_LONG, text_lines
+from calib.importers.recorded_venues import RECORDED, RecordedVenue
 
 _HINT: Final = "Give the collector's files, plain or .gz: <name>_YYYYMMDD.gz"
 _STAMP: Final = re.compile(rb"(\d{16}|\d{19}) +(\{.*)", re.DOTALL)
@@ -66,25 +69,49 @@ class HftbacktestCollector:
         with closing(_texts(path)) as texts:
             scan = Scan.of(texts)
         if scan.foreign and not scan.known:
-            raise NotThisFormat(
-                f"is a recording of {scan.foreign}, and this importer reads Binance's messages",
-                where=str(path),
-                hint=_HINT,
-            )
+            recorded = RECORDED.get(scan.foreign)
+            if recorded is None:
+                raise NotThisFormat(
+                    f"is a recording of {scan.foreign}; this importer reads Binance, {', '.join(RECORDED)}",
+                    where=str(path),
+                    hint=_HINT,
+                )
+            yield from _recorded(recorded, path, advance)
+            return
         messages = BinanceMessages(scan, named=self._symbol, file_symbol=symbol_of(path), where=str(path))
         for line, text, too_long in text_lines(path, _HINT, advance):
             try:
-                if too_long:
-                    raise TOO_LONG
-                match = _STAMP.fullmatch(text)
-                if match is None:
-                    raise BadRow("bad_line")
-                ts = int(match[1]) / (1e6 if len(match[1]) == 16 else 1e9)
-                kind, record, stream, market = messages.record(match[2], ts)
+                ts, message = _stamped(text, too_long)
+                kind, record, stream, market = messages.record(message, ts)
             except BadRow as bad:
                 yield bad.rejected(line, text)
             else:
                 yield Imported(kind, record, line, stream, market)
+
+
+def _recorded(recorded: RecordedVenue, path: Path, advance: Advance) -> Iterator[Imported | Rejected]:
+    """The rows of a venue that is not Binance; a message may hold several trades."""
+    for line, text, too_long in text_lines(path, _HINT, advance):
+        try:
+            ts, message = _stamped(text, too_long)
+        except BadRow as bad:
+            yield bad.rejected(line, text)
+            continue
+        for part, found in enumerate(recorded.records(message, ts)):
+            if isinstance(found, BadRow):
+                yield found.rejected(line, text)
+            else:
+                yield Imported(found.kind, found.record, line, found.stream, found.market, part)
+
+
+def _stamped(text: bytes, too_long: bool) -> tuple[float, bytes]:
+    """Unix seconds of the receipt, and the message."""
+    if too_long:
+        raise TOO_LONG
+    match = _STAMP.fullmatch(text)
+    if match is None:
+        raise BadRow("bad_line")
+    return int(match[1]) / (1e6 if len(match[1]) == 16 else 1e9), match[2]
 
 
 def _texts(path: Path) -> Generator[bytes]:
