@@ -18,7 +18,7 @@ FINDINGS: Final = ("missing", "extra", "twice", "differs")
 
 
 @dataclass(slots=True)
-class Difference:
+class FillsFinding:
     """Fills of one kind of difference: how many, their notional, and the first of them."""
 
     count: int = 0
@@ -50,7 +50,7 @@ class Reconciled:
     venue: int = 0
     logged: int = 0
     without_id: int = 0
-    findings: dict[str, Difference] = field(default_factory=lambda: {name: Difference() for name in FINDINGS})
+    findings: dict[str, FillsFinding] = field(default_factory=lambda: {name: FillsFinding() for name in FINDINGS})
 
     @property
     def share(self) -> float:
