@@ -16,7 +16,7 @@ from calib.feeds.reading.rejects import Reject
 from calib.feeds.schema.records import Slot
 
 
-class Request(msgspec.Struct, frozen=True, array_like=True):
+class DecodeRequest(msgspec.Struct, frozen=True, array_like=True):
     """One piece to decode; ``path`` holds the bytes of the name, which need not be UTF-8."""
 
     plan: ColumnPlan
@@ -26,7 +26,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     identity: tuple[int, int]
 
     @classmethod
-    def of(cls, plan: ColumnPlan, piece: Piece) -> Request:
+    def of(cls, plan: ColumnPlan, piece: Piece) -> DecodeRequest:
         path = None if piece.path is None else os.fsencode(piece.path)
         return cls(plan, piece.span, piece.data, path, piece.identity)
 

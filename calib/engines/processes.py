@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final
 
-from calib.engines.messages import Answer, Request
+from calib.engines.messages import Answer, DecodeRequest
 from calib.feeds.reading.packing import ColumnPlan, Packed, Packer
 from calib.feeds.reading.pieces import Piece, packed
 from calib.pipes import receive, send, start_child
@@ -85,7 +85,7 @@ class Workers:
             if worker is not None:
                 assert worker.stdin is not None
                 assert worker.stdout is not None
-                send(worker.stdin, Request.of(plan, piece))
+                send(worker.stdin, DecodeRequest.of(plan, piece))
                 answer = receive(worker.stdout, Answer)
                 if answer is not None:
                     return answer.packed
@@ -115,7 +115,7 @@ def serve() -> None:
     plan: ColumnPlan | None = None
     packer: Packer | None = None
     with requests, answers, contextlib.suppress(BrokenPipeError):
-        while (request := receive(requests, Request)) is not None:
+        while (request := receive(requests, DecodeRequest)) is not None:
             try:
                 if packer is None or request.plan != plan:
                     plan, packer = request.plan, Packer(request.plan)

@@ -71,7 +71,7 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
     done: float
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
+class JobDone(msgspec.Struct, frozen=True, tag="done"):
     """The outcome."""
 
     outcome: dict[str, Any]
@@ -93,13 +93,13 @@ class Raised(msgspec.Struct, frozen=True, tag="raised"):
         return kind(self.what, where=self.where, hint=self.hint)
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
+class JobFailed(msgspec.Struct, frozen=True, tag="failed"):
     """An error that calib cannot explain, with where it happened."""
 
     trace: str
 
 
-Message = Part | Done | Raised | Failed
+Message = Part | JobDone | Raised | JobFailed
 
 
 def ask(
@@ -121,11 +121,11 @@ def ask(
             match receive(process.stdout, cast("type[Message]", Message)):
                 case Part(done=done):
                     progress(done)
-                case Done(outcome=outcome):
+                case JobDone(outcome=outcome):
                     return outcome
                 case Raised() as raised:
                     return raised.error
-                case Failed(trace=trace):
+                case JobFailed(trace=trace):
                     raise ChildProcessError(f"a replay's process failed\n{trace}")
                 case _:
                     return None
@@ -146,11 +146,11 @@ def serve_job() -> None:
     answer: Message
     try:
         try:
-            answer = Done(asked.job.run(lambda part: send(out, Part(part))))
+            answer = JobDone(asked.job.run(lambda part: send(out, Part(part))))
         except CalibError as error:
             answer = Raised(type(error).__name__, error.what, error.where, error.hint)
         except Exception:
-            answer = Failed(traceback.format_exc())
+            answer = JobFailed(traceback.format_exc())
         send(out, answer)
     except BrokenPipeError:
         os._exit(1)  # the reader has ended

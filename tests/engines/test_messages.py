@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import calib
-from calib.engines.messages import Answer, Request
+from calib.engines.messages import Answer, DecodeRequest
 from calib.feeds.reading.chunks import ByteSpan
 from calib.feeds.reading.packing import ColumnPlan, Packer
 from calib.feeds.reading.pieces import Piece, packed
@@ -24,7 +24,7 @@ SAMPLES = REPOSITORY / "sample_feeds"
 HIJACKED = ("msgspec", "orjson", "struct", "zstandard", "polars", "calib", "array", "sitecustomize")
 
 
-def _there_and_back(message: Request | Answer) -> object:
+def _there_and_back(message: DecodeRequest | Answer) -> object:
     pipe = io.BytesIO()
     send(pipe, message)
     pipe.seek(0)
@@ -38,8 +38,8 @@ def test_a_request_is_the_same_on_the_other_side() -> None:
         Piece(ByteSpan(0, 3), b"{}\n"),
         Piece(ByteSpan(7, 3, unended=True, oversized=True), None, odd_name, (2**63, -1)),
     ):
-        found = _there_and_back(Request.of(plan, piece))
-        assert isinstance(found, Request)
+        found = _there_and_back(DecodeRequest.of(plan, piece))
+        assert isinstance(found, DecodeRequest)
         assert (found.plan, found.piece) == (plan, piece)
 
 
