@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 FUZZ_S ?= 3600
 FUZZ_FROM ?= 100000
 
-.PHONY: help setup demo test fuzz mutate lint bench docs reports lock samples clean
+.PHONY: help setup demo test fuzz mutate lint bench docs reports lock samples clean dist
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ demo: setup ## from sample_feeds/ to a dataset and its summary
 samples: setup ## make sample_feeds/ anew: the same lines each time
 	$(BIN)/calib simulate --out sample_feeds --symbols 12 --from 2025-01-01T21:00 --to 2025-01-02T03:00 \
 	  --seed 1655 --hostile --compress 2025-01-02 --quotes-recorded --record BTCUSDT,ETHUSDT
+
+dist: setup ## the wheel, into dist/
+	$(BIN)/hatchling build -t wheel -d dist
 
 docs: setup ## fill the generated parts of docs/
 	$(BIN)/python -m tools.generate_types

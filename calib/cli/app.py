@@ -15,11 +15,13 @@ from calib.cli import (
     config,
     demo,
     diff,
+    enrich,
     fit,
     import_commands,
     markout,
     metrics,
     policy,
+    reconcile,
     replay,
     simulate,
     summary,
@@ -59,6 +61,8 @@ app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds -
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
 add(app, "diff", diff.diff)
+add(app, "enrich", enrich.enrich)
+add(app, "reconcile", reconcile.reconcile)
 add(app, "fit", fit.fit)
 add(app, "markout", markout.markout)
 add(app, "replay", replay.replay)

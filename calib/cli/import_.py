@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calib.cli import options, signals, success
+from calib.cli import enrich, import_dry, options, signals, success
 from calib.cli.output import Session
+from calib.errors import NotThisFormat
 from calib.files import locked
 from calib.words import counted
 
@@ -56,9 +58,14 @@ def _run(session: Session, importer: Importer, files: Sequence[Path], common: Ma
         what = f" ({row.what})" if row.what else ""
         session.detail(f"{path}:{row.line}: {row.reason} {row.field}{what}: {row.text[:120]}")
 
+    if common["dry_run"]:
+        return import_dry.show(session, importer, files, common, on_reject)
     feeds = Path(session.config["feeds"])
     with locked(feeds), Scratch(feeds, session.config["import.buffer_mb"] << 20) as scratch:
-        with session.progress(f"importing {importer.name}", stored_bytes(files)) as advance:
+        with (
+            naming_the_right_one(files),
+            session.progress(f"importing {importer.name}", stored_bytes(files)) as advance,
+        ):
             found = collect(
                 importer,
                 files,
@@ -72,14 +79,33 @@ def _run(session: Session, importer: Importer, files: Sequence[Path], common: Ma
             )
         with session.progress("writing", found.used) as advance:
             written = write_days(found.days, feeds, replace=common["replace"], progress=signals.checked(advance))
-    for note in _notes(found, importer):
+        joined = enrich.joined(session, feeds) if common["enrich"] and found.used else None
+    for note in notes(found, importer):
         session.note(note)
     verdict = "" if found.used else "no row became a record: nothing was written"
     if found.used:
         success.write_prom(common["prom"], session, _result(found))
     return session.finish(
-        _data(found, written), _lines(found, written), exit_code=0 if found.used else 1, verdict=verdict
+        _data(found, written) | ({} if joined is None else {"enriched": enrich.data(joined)}),
+        [*_lines(found, written), *([] if joined is None else enrich.lines(joined))],
+        exit_code=0 if found.used else 1,
+        verdict=verdict,
     )
+
+
+@contextlib.contextmanager
+def naming_the_right_one(files: Sequence[Path]) -> Iterator[None]:
+    """A file that is not of the format is refused with the name of the one that it is of."""
+    try:
+        yield
+    except NotThisFormat as error:
+        from calib.importers.recognise import recognised
+
+        path = next((file for file in files if error.where.startswith(str(file))), None)
+        if path is None or not (names := recognised(path)):
+            raise
+        words = " or ".join(f"calib import {name} {path}" for name in names[:3])
+        raise NotThisFormat(error.what, where=error.where, hint=f"It is read by {words}") from error
 
 
 def _result(found: Import) -> JobResult:
@@ -90,13 +116,14 @@ def _result(found: Import) -> JobResult:
     return JobResult(found.used, added(source.rejected for source in found.sources), share(found.used, rows))
 
 
-def _notes(found: Import, importer: Importer) -> Iterator[str]:
+def notes(found: Import, importer: Importer) -> Iterator[str]:
     """What the user has to know of the import."""
     from calib.importers import counts_contracts
 
     for reason, hint in importer.hints.items():
         if count := sum(source.rejected[reason] for source in found.sources):
             yield f"{counted(count, 'row')} rejected as {reason}: {hint}"
+    yield from importer.remarks() if hasattr(importer, "remarks") else ()
     if other := sum(source.rejected["other_stream"] for source in found.sources):
         labels = ", ".join(found.left_out)
         yield f"{counted(other, 'row')} of other markets or streams left out, as --only asks: {labels}"
@@ -127,7 +154,7 @@ def _named(symbols: Sequence[str]) -> str:
 
 def _data(found: Import, written: list[tuple[Path, bool]]) -> dict[str, Any]:
     return {
-        "sources": [_source(source) for source in found.sources],
+        "sources": [source_data(source) for source in found.sources],
         "written": [
             {"file": str(path), "lines": len(found.days[path.name]), "changed": changed} for path, changed in written
         ],
@@ -136,7 +163,7 @@ def _data(found: Import, written: list[tuple[Path, bool]]) -> dict[str, Any]:
     }
 
 
-def _source(source: ImportSource) -> dict[str, Any]:
+def source_data(source: ImportSource) -> dict[str, Any]:
     return {
         "file": str(source.path),
         "rows": source.rows,
@@ -153,11 +180,15 @@ def _lines(found: Import, written: list[tuple[Path, bool]]) -> list[str]:
     lines = []
     for path, changed in written:
         lines.append(f"{path}  {counted(len(found.days[path.name]), 'line')}{'' if changed else ', unchanged'}")
+    return [*lines, *source_lines(found)]
+
+
+def source_lines(found: Import) -> Iterator[str]:
+    """Each source with its rows, and its rejects by reason."""
     for source in found.sources:
         reasons = ", ".join(
             f"{source.rejected[reason]} {reason} (first at line {source.first_line[reason]})"
             for reason in sorted(source.rejected)
         )
         rows = f"{source.path}: {counted(source.rows, 'row')}, {source.used} imported"
-        lines.append(f"{rows}{f'; rejected: {reasons}' if reasons else ''}")
-    return lines
+        yield (f"{rows}{f'; rejected: {reasons}' if reasons else ''}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from calib.cli import import_, options
+from calib.cli import import_, import_guess, import_listing, options
+from calib.cli.command import add
 from calib.cli.help import Group
 
 if TYPE_CHECKING:
@@ -31,12 +32,19 @@ Salvage = Annotated[
     bool, typer.Option("--salvage", help="Import what came before the cut of a file that is cut short.")
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace day files that hold other lines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing: show ten records and the rejects by reason.")]
+Enrich = Annotated[
+    bool,
+    typer.Option("--enrich", help="Then join mids to fills that lack them, as calib enrich does."),
+]
 COMMON: dict[str, tuple[Any, Any]] = {
     "out": (FeedsOut, None),
     "only": (Only, None),
     "symbol_suffix": (SymbolSuffix, None),
     "salvage": (Salvage, False),
     "replace": (Replace, False),
+    "dry_run": (DryRun, False),
+    "enrich": (Enrich, False),
     "prom": (options.Prom, None),
     "max_reject_ratio": (options.MaxRejectRatio, None),
     "config_file": (options.ConfigFile, None),
@@ -61,21 +69,19 @@ class FormatGroup(Group):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands()
+        self.commands = _Commands(self.commands)
 
 
 class _Commands(MutableMapping[str, Any]):
     """Name -> command, made on the first look."""
 
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
+    def __init__(self, others: Mapping[str, Any]) -> None:
+        self._made: dict[str, Any] = dict(others)
 
     def __getitem__(self, name: str) -> Any:
-        from calib.importers import IMPORTERS
-
-        if name not in IMPORTERS:
-            raise KeyError(name)
         if name not in self._made:
+            if name not in list(self):
+                raise KeyError(name)
             self._made[name] = made(name)
         return self._made[name]
 
@@ -86,9 +92,10 @@ class _Commands(MutableMapping[str, Any]):
         del self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        from calib.importers import IMPORTERS
+        from calib.importers.registry import IMPORTERS
+        from calib.importers.table.chosen import preset_names
 
-        return iter(IMPORTERS)
+        return iter(dict.fromkeys([*self._made, *IMPORTERS, *preset_names()]))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -96,15 +103,23 @@ class _Commands(MutableMapping[str, Any]):
 
 app = typer.Typer(
     no_args_is_help=False,
+    invoke_without_command=True,
     cls=FormatGroup,
-    help="Turn recordings of other tools into feed files.",
+    help="Turn recordings of other tools, and tables of your own, into feed files.",
     epilog="Example: calib import hummingbot trades_*.csv --out artifacts/edge/feeds",
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Turn recordings of other tools into feed files."""
+@app.callback(invoke_without_command=True)
+def _group(context: typer.Context) -> None:
+    """Turn recordings of other tools, and tables of your own, into feed files."""
+    if context.invoked_subcommand is None:
+        typer.echo("\n".join(import_listing.listing()))
+        raise typer.Exit
+
+
+add(app, "presets", import_listing.presets)
+add(app, "guess", import_guess.guess)
 
 
 def made(name: str) -> Any:
@@ -116,7 +131,7 @@ def made(name: str) -> Any:
 
     def command(**given: Any) -> int:
         files = [Path(file) for file in given.pop("files")]
-        chosen = {keyword: _plain(given.pop(keyword)) for keyword in own}
+        chosen = {keyword: _plain(given.pop(_parameter(keyword))) for keyword in own}
         return import_.import_files(importer, files, chosen, given)
 
     texts = {
@@ -125,7 +140,7 @@ def made(name: str) -> Any:
             inspect.Parameter.empty,
         )
     }
-    taken = texts | {keyword: (_annotation(option), None) for keyword, option in own.items()} | COMMON
+    taken = texts | {_parameter(keyword): (_annotation(option), None) for keyword, option in own.items()} | COMMON
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads the options from
         [
             inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
@@ -146,7 +161,14 @@ def _annotation(option: ImportOption) -> Any:
     if option.choices:
         members = {choice.upper(): choice for choice in option.choices}
         kind = enum.EnumType.__call__(enum.StrEnum, option.keyword, members)
+    if option.repeated:
+        kind = list[str]
     return Annotated[kind | None, typer.Option(option.flag, metavar=option.metavar or None, help=option.help)]
+
+
+def _parameter(keyword: str) -> str:
+    """The parameter of a format's option, which no common option has."""
+    return f"{keyword}_" if keyword in COMMON else keyword
 
 
 def _plain(value: Any) -> Any:

@@ -103,6 +103,8 @@ class ImportOption:
         The only values.
     setting
         The configuration key behind it; empty where there is none.
+    repeated
+        Whether it may be given several times; the value is then a list.
     """
 
     flag: str
@@ -110,6 +112,7 @@ class ImportOption:
     metavar: str = ""
     choices: tuple[str, ...] = ()
     setting: str = ""
+    repeated: bool = False
 
     @property
     def keyword(self) -> str:

@@ -1,14 +1,17 @@
-"""The lines of a recorded text file, plain, gzip or zip: one at a time, none of them longer than memory may hold."""
+"""The lines of a recorded text file, plain or packed: one at a time, none longer than memory may hold."""
 
 from __future__ import annotations
 
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from gzip import BadGzipFile
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 from zipfile import BadZipFile
+
+import zstandard
 
 from calib.errors import NotThisFormat, TruncatedInput, UnreadableInput
 from calib.feeds.reading.chunks import MAX_LINE
@@ -17,7 +20,7 @@ from calib.importers.opened import content_of
 
 MARK: Final = b"\xef\xbb\xbf"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
-DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError, BadGzipFile, BadZipFile)
+DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError, BadGzipFile, BadZipFile, zstandard.ZstdError)
 """What a compressed file raises that was cut short or changed."""
 TOO_LONG: Final = BadRow("line_too_long", what=f"longer than {MAX_LINE >> 20} MiB")
 """A line past the limit: a reject, and the next line is read."""
@@ -46,18 +49,30 @@ def text_lines(path: Path, hint: str, advance: Advance = unseen) -> Iterator[Tex
         Where it is UTF-16, or a zip that holds more or less than one file.
     """
     line = 0
+    with unpacking(path, hint, lambda: f"{path}:{line + 1}"), content_of(path, hint, advance) as handle:
+        for line, raw, too_long in _bounded(handle):  # the line of an error
+            if line == 1:
+                _refuse_utf16(raw, path)
+                raw = raw.removeprefix(MARK)
+            if text := raw.strip():
+                yield TextLine(line, text, too_long)
+
+
+@contextmanager
+def unpacking(path: Path, hint: str, where: Callable[[], str] | None = None) -> Iterator[None]:
+    """What goes wrong while a file is read and unpacked, as errors of calib.
+
+    Parameters
+    ----------
+    where
+        Which place a cut is said to be at; None: the file.
+    """
     try:
-        with content_of(path, hint, advance) as handle:
-            for line, raw, too_long in _bounded(handle):  # the line of an error below
-                if line == 1:
-                    _refuse_utf16(raw, path)
-                    raw = raw.removeprefix(MARK)
-                if text := raw.strip():
-                    yield TextLine(line, text, too_long)
+        yield
     except DAMAGED as error:
         raise TruncatedInput(
             f"the compression ends too early or is damaged: {error}",
-            where=f"{path}:{line + 1}",
+            where=str(path) if where is None else where(),
             hint="Fetch the file again, or import what came before with --salvage",
         ) from error
     except OSError as error:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 from zipfile import ZipFile
+
+import zstandard
 
 from calib.errors import NotThisFormat, UnreadableInput
 from calib.importers.base import Advance
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 GZIP: Final = b"\x1f\x8b"
 ZIP: Final = b"PK"
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = 1 << 17
+_ZSTD_BITE: Final = 1 << 12
 
 
 class _ReportingFile(io.FileIO):
@@ -62,7 +66,7 @@ def opened(path: Path, advance: Advance) -> io.BufferedReader:
 
 @contextmanager
 def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
-    """The content of a plain, gzip or zip file, by what the file is and not by what it is called.
+    """The content of a plain, gzip, zstd or zip file, by what the file is and not by what it is called.
 
     Raises
     ------
@@ -70,10 +74,13 @@ def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
         Where a zip holds more or less than one file.
     """
     with opened(path, advance) as handle:
-        begin = handle.peek(len(GZIP))
+        begin = handle.peek(len(ZSTD))
         if begin.startswith(GZIP):
             with GzipFile(fileobj=handle) as packed:
                 yield cast("IO[bytes]", packed)
+        elif begin.startswith(ZSTD):
+            with io.BufferedReader(_ZstdContent(handle), _BLOCK) as unpacked:
+                yield cast("IO[bytes]", unpacked)
         elif begin.startswith(ZIP):
             with ZipFile(handle) as archive:
                 members = [member for member in archive.infolist() if not member.is_dir()]
@@ -83,3 +90,39 @@ def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
                     yield member
         else:
             yield handle
+
+
+class _ZstdContent(io.RawIOBase):
+    """What frames of zstd hold, one after the other.
+
+    Unlike the library's own reader it raises `EOFError` where the last frame is cut short. What a small bite of packed
+    bytes becomes is held at once, so the bites are small.
+    """
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._frame: Any = None
+        self._content = memoryview(b"")
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        while not self._content:
+            piece = self._rest or self._packed.read(_ZSTD_BITE)
+            if not piece:
+                if self._frame is not None:
+                    raise EOFError("the zstd data ends in the middle of a frame")
+                return 0
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._content = memoryview(self._frame.decompress(piece))
+            self._rest = b""
+            if self._frame.eof:
+                self._rest, self._frame = self._frame.unused_data, None
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), len(self._content))
+        view[:count] = self._content[:count]
+        self._content = self._content[count:]
+        return count

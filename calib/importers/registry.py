@@ -17,13 +17,21 @@ IMPORTERS: dict[str, str] = {
     "tardis": "calib.importers.formats.tardis:Tardis",
     "binance-vision": "calib.importers.formats.binance_vision:BinanceVision",
     "hftbacktest-npz": "calib.importers.formats.hftbacktest_npz:HftbacktestNpz",
+    "table": "calib.importers.table.importer:Table",
     "cryptofeed": "calib.importers.formats.cryptofeed:Cryptofeed",
 }
 """The word after ``calib import`` -> module and class."""
 
 
 def load(name: str) -> type[Importer]:
-    """The class of a format; `KeyError` where the table has none of that name."""
+    """The class of a format or a preset; `KeyError` where there is none of that name."""
+    if name not in IMPORTERS:
+        from calib.importers.table.chosen import preset_names
+        from calib.importers.table.importer import preset_class
+
+        if name not in preset_names():
+            raise KeyError(name)
+        return preset_class(name)
     module, _, class_name = IMPORTERS[name].partition(":")
     found: Any = getattr(importlib.import_module(module), class_name)
     return cast("type[Importer]", found)

@@ -86,9 +86,16 @@ def test_every_format_says_what_its_command_needs(name: str, capsys: pytest.Capt
 
 def made(name: str) -> Any:
     importer: Any = load(name)
-    return importer()
+    return importer(**WORDS.get(name, {}))
 
 
+WORDS = {
+    "table": {
+        "kind": "fills",
+        "map": ["ts=time:ms", "symbol=pair", "side=side", "price=price", "qty=qty", "liquidity=role"],
+    }
+}
+"""Of each format that needs them: its own options."""
 STARTS = {
     "hummingbot": (
         "trades_x.csv",
@@ -109,6 +116,7 @@ STARTS = {
         ),
     ),
     "binance-vision": ("BTCUSDT-trades-2025-01-01.csv", b"1,93576.0,0.5,46788.0,1735689600000123,True,True\n"),
+    "table": ("fills.csv", b"time,pair,side,price,qty,role\n1735689600500,BTCUSDT,buy,93000.5,0.1,maker\n"),
     "cryptofeed": (
         "BINANCE-1.0",
         b'1723161255.3: {"e":"trade","s":"BTCUSDT","t":12,"p":"1.6","q":"10","T":1723161255200,"m":false}\n',

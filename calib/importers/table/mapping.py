@@ -1,0 +1,279 @@
+"""Which column of a table is which field of a feed, read from words of a command line or from YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from calib.errors import UsageError
+from calib.feeds.schema.table import FEEDS, Field, Type
+from calib.importers.table.arithmetic import Arithmetic, is_arithmetic
+from calib.importers.table.conversions import CONVERSIONS, Convert, Enum, key_of
+from calib.importers.table.fees import Fee
+
+_ENUM: Final = re.compile(r"(?P<source>.+?):\{(?P<choices>.*)\}")
+_KEYS: Final = frozenset(
+    {"kind", "map", "set", "fee", "rates", "path", "table", "query", "delimiter", "requires", "summary", "source",
+     "market", "files", "only", "contracts"}
+)  # fmt: skip
+_FEE_KEYS: Final = frozenset({"amount", "asset", "sign"})
+_GRAMMAR: Final = "Write FIELD=SOURCE or FIELD=SOURCE:CONVERSION, such as ts=time:ms or side=side:{BUY:buy,SELL:sell}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One field's source.
+
+    Parameters
+    ----------
+    source
+        The column, or None where ``arithmetic`` says how it is computed.
+    convert
+        None: the value as it is, within what its field takes.
+    """
+
+    text: str
+    source: str | None
+    arithmetic: Arithmetic | None = None
+    convert: Convert | None = None
+
+    @classmethod
+    def of(cls, text: str, choices: Mapping[str, Any] | None = None) -> TableColumn:
+        """Of ``SOURCE[:CONVERSION]``.
+
+        Raises
+        ------
+        UsageError
+            Where it cannot be read.
+        """
+        source, convert = _conversion(text.strip()) if choices is None else (text.strip(), Enum(choices))
+        if not source:
+            raise UsageError(f"{text!r} names no column", hint=_GRAMMAR)
+        if is_arithmetic(source):
+            return cls(text, None, Arithmetic(source), convert)
+        return cls(text, source.strip('"'), None, convert)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it reads."""
+        return [self.source] if self.source is not None else self.arithmetic.columns if self.arithmetic else []
+
+
+def _conversion(text: str) -> tuple[str, Convert | None]:
+    match = _ENUM.fullmatch(text)
+    if match is not None:
+        pairs = [pair.partition(":") for pair in match["choices"].split(",") if pair.strip()]
+        if not pairs or not all(middle and name.strip() and value.strip() for name, middle, value in pairs):
+            raise UsageError(f"{text!r} is not an enum", hint="Write {a:b,c:d}: what stands there, and what it means")
+        return match["source"], Enum({name.strip(): value.strip() for name, _, value in pairs})
+    source, colon, word = text.rpartition(":")
+    if not colon or text.endswith('"'):
+        return text, None
+    if word not in CONVERSIONS:
+        known = ", ".join(CONVERSIONS)
+        raise UsageError(f"{word!r} of {text!r} is not a conversion", hint=f"Use {known}, or an enum {{a:b}}")
+    return source, CONVERSIONS[word]
+
+
+@dataclass(frozen=True, slots=True)
+class TableMapping:
+    """How a table is read.
+
+    Parameters
+    ----------
+    kind
+        The feed.
+    columns, constants
+        Field -> where its value comes from, or the value.
+    path, table, query, delimiter
+        Where the rows stand: in a JSON document, in a database, in a text.
+    only
+        TableColumn -> the values that it has in rows of this feed; other rows are left out, and counted.
+    contracts
+        What is found in symbols whose quantities are numbers of contracts, a regular expression: their fees have no
+        notional to be divided by.
+    requires
+        Columns that a file of this form has; empty for no check.
+    name
+        Of the preset; empty of a mapping of one's own.
+    market
+        The venue and market, where the form is of one.
+    """
+
+    kind: str
+    columns: Mapping[str, TableColumn] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    fee: Fee | None = None
+    path: str = ""
+    table: str = ""
+    query: str = ""
+    delimiter: str = ""
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    contracts: str = ""
+    requires: tuple[str, ...] = ()
+    name: str = ""
+    summary: str = ""
+    source: str = ""
+    files: str = ""
+    market: str = ""
+
+    @property
+    def missing(self) -> list[str]:
+        """Required fields that it says nothing of."""
+        given = {*self.columns, *self.constants}
+        return [field.name for field in FEEDS[self.kind].fields if field.required and field.name not in given]
+
+
+def mapping_of(document: Any, where: str, name: str = "") -> TableMapping:
+    """A mapping of a YAML document.
+
+    Raises
+    ------
+    UsageError
+        Where it has an unknown key, field or conversion.
+    """
+    if not isinstance(document, dict):
+        raise UsageError("is not a mapping file", where=where, hint="Begin with `kind: fills` and `map:`")
+    if unknown := sorted(set(map(str, document)) - _KEYS):
+        raise UsageError(f"has no key {unknown[0]!r}", where=where, hint=f"The keys are {', '.join(sorted(_KEYS))}")
+    kind = known_kind(document.get("kind"), where)
+    mapped, constants = _part(document, "map", where), _part(document, "set", where)
+    columns = {key: _column(value, f"{where}, {key}") for key, value in mapped.items()}
+    for key in (*columns, *constants):
+        known_field(kind, key, where)
+    texts = {
+        key: _plain_text(document, key, where)
+        for key in _KEYS - {"kind", "map", "set", "fee", "rates", "requires", "only"}
+    }
+    return TableMapping(
+        kind,
+        columns,
+        {key: _constant(kind, key, value) for key, value in constants.items()},
+        _fee(document, where),
+        only={column: tuple(map(key_of, values)) for column, values in _part(document, "only", where).items()},
+        requires=tuple(map(str, document.get("requires") or ())),
+        name=name,
+        **texts,
+    )
+
+
+def _part(document: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    part = document.get(key) or {}
+    if not isinstance(part, dict):
+        raise UsageError(f"{key} is not a mapping", where=where, hint="Write FIELD: SOURCE, a line each")
+    return {str(name): value for name, value in part.items()}
+
+
+def _plain_text(document: Mapping[str, Any], key: str, where: str) -> str:
+    value = document.get(key, "")
+    if not isinstance(value, str):
+        raise UsageError(f"{key} is not a text", where=where)
+    return value
+
+
+def _column(value: Any, where: str) -> TableColumn:
+    if isinstance(value, dict) and set(value) == {"from", "as"} and isinstance(value["as"], dict):
+        return TableColumn.of(str(value["from"]), {_yaml_key(key): chosen for key, chosen in value["as"].items()})
+    if not isinstance(value, str):
+        raise UsageError(
+            f"{value!r} is not a source", where=where, hint=f"{_GRAMMAR}, or {{from: side, as: {{1: buy}}}}"
+        )
+    return TableColumn.of(value)
+
+
+def _yaml_key(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def _fee(document: Mapping[str, Any], where: str) -> Fee | None:
+    part, rates = _part(document, "fee", where), _part(document, "rates", where)
+    if not part:
+        return None
+    if not {"amount", "asset"} <= set(part) <= _FEE_KEYS or part.get("sign", 1) not in (1, -1):
+        raise UsageError("fee is not {amount, asset, sign}", where=where, hint="sign: -1 where paid fees are negative")
+    numbers = {asset.upper(): _rate(asset, rate) for asset, rate in rates.items()}
+    return Fee(str(part["amount"]), str(part["asset"]), part.get("sign", 1), numbers)
+
+
+def _rate(asset: str, value: Any) -> float:
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise UsageError(f"{value!r} is not a rate of {asset}", hint="Give its price in the quote asset, above 0")
+    return rate
+
+
+def known_kind(kind: Any, where: str = "") -> str:
+    """The kind, where it is one."""
+    if kind not in FEEDS:
+        what = "no kind is given" if kind in (None, "") else f"{kind!r} is not a kind of feed"
+        raise UsageError(what, where=where, hint=f"Say --kind, or `kind:` in the mapping: {', '.join(FEEDS)}")
+    return str(kind)
+
+
+def known_field(kind: str, name: str, where: str = "") -> Field:
+    """The field of the kind.
+
+    Raises
+    ------
+    UsageError
+        Where it has none of that name, or one that a table cannot fill.
+    """
+    names = [field.name for field in FEEDS[kind].fields if field.name != "ts_iso"]
+    if name not in names:
+        raise UsageError(f"{kind} has no field {name!r}", where=where, hint=f"Its fields: {', '.join(names)}")
+    return FEEDS[kind].field(name)
+
+
+def _constant(kind: str, name: str, value: Any) -> Any:
+    """A constant as its field takes it."""
+    type_ = known_field(kind, name).type
+    try:
+        if type_ is Type.BOOLEAN:
+            return {"true": True, "false": False}[str(value).lower()]
+        if type_ in (Type.NUMBER, Type.INTEGER):
+            return float(value) if type_ is Type.NUMBER else int(value)
+    except (TypeError, ValueError, KeyError):
+        raise UsageError(f"{value!r} cannot be the constant {name}: it is a {type_.value}") from None
+    if type_ is not Type.STRING:
+        raise UsageError(f"{name} cannot be a constant: it is {type_.value}")
+    return str(value)
+
+
+def with_words(
+    mapping: TableMapping, maps: Iterable[str], sets: Iterable[str], rates: Iterable[str] = ()
+) -> TableMapping:
+    """The mapping with the words of a command line, which come before those it has.
+
+    Raises
+    ------
+    UsageError
+        Where one cannot be read.
+    """
+    columns, constants = dict(mapping.columns), dict(mapping.constants)
+    fee = mapping.fee
+    for name, text in map(_pair, maps):
+        known_field(mapping.kind, name)
+        columns[name] = TableColumn.of(text)
+        constants.pop(name, None)
+        fee = None if name == "fee_bps" else fee
+    for name, text in map(_pair, sets):
+        constants[name] = _constant(mapping.kind, name, text)
+        columns.pop(name, None)
+        fee = None if name == "fee_bps" else fee
+    given = {asset.upper(): _rate(asset, rate) for asset, rate in map(_pair, rates)}
+    if given and fee is None:
+        raise UsageError("--rate needs a mapping with `fee:`", hint="Give --map-file or --preset with amount and asset")
+    fee = replace(fee, rates={**fee.rates, **given}) if fee is not None else None
+    return replace(mapping, columns=columns, constants=constants, fee=fee)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip() or not value.strip():
+        raise UsageError(f"{text!r} is not FIELD=VALUE", hint=_GRAMMAR)
+    return name.strip(), value.strip()

@@ -1,0 +1,1 @@
+"""Mappings of venues and bots, a YAML file each: adding one is adding a file."""

@@ -1,0 +1,127 @@
+"""Comma, semicolon and tab separated texts with a header."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from calib.errors import NotThisFormat
+from calib.importers.base import BadRow
+from calib.importers.lines import TOO_LONG, TextLine
+from calib.importers.table.readers.rows import TableRow, TableRows
+
+DELIMITERS: Final = (",", ";", "\t")
+_SNIFFED: Final = 20
+"""Lines that are looked at."""
+_HINT: Final = "Give a table whose first line names its columns"
+
+
+def delimited(path: Path, lines: Iterator[TextLine], delimiter: str = "") -> TableRows:
+    """The rows of a text with a header.
+
+    Parameters
+    ----------
+    delimiter
+        Empty: comma, semicolon or tab, by the first lines.
+
+    Raises
+    ------
+    NotThisFormat
+        Where the first line is not a header.
+    """
+    begin = list(itertools.islice(lines, _SNIFFED))
+    chosen = delimiter or sniffed([line.text.decode("utf-8", "replace") for line in begin])
+    source = _Lines(itertools.chain(begin, lines))
+    rows = csv.reader(source, delimiter=chosen, strict=True)
+    header = tuple(_header(rows, path))
+    return TableRows("csv", True, _rows(rows, header, source, chosen), header)
+
+
+def sniffed(lines: list[str]) -> str:
+    """The delimiter that divides the header, and the most of the lines into just as many cells.
+
+    >>> sniffed(["a;b;c", "1,5;2;3"]), sniffed(["a,b", "1,2"])
+    (';', ',')
+    """
+
+    def fit(delimiter: str) -> tuple[int, int]:
+        widths = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in lines]
+        return (sum(width == widths[0] for width in widths), widths[0]) if widths and widths[0] > 1 else (0, 0)
+
+    try:
+        return max(DELIMITERS, key=fit)
+    except csv.Error:
+        return DELIMITERS[0]
+
+
+def _header(rows: Any, path: Path) -> list[str]:
+    try:
+        names = [name.strip() for name in next(rows, [])]
+    except csv.Error as error:
+        raise NotThisFormat(f"does not begin with a header: {error}", where=f"{path}:1", hint=_HINT) from None
+    if not names or not all(names):
+        raise NotThisFormat("does not begin with a header: a name is empty", where=f"{path}:1", hint=_HINT)
+    if all(_is_number(name) for name in names):
+        raise NotThisFormat("has no header: its first line holds numbers", where=f"{path}:1", hint=_HINT)
+    if double := next((name for name in names if names.count(name) > 1), None):
+        raise NotThisFormat(f"has two columns {double!r}", where=f"{path}:1", hint="Give each column its own name")
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _rows(rows: Any, header: tuple[str, ...], lines: _Lines, delimiter: str) -> Iterator[TableRow]:
+    while True:
+        lines.begin_row()
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield TableRow(lines.begun, {}, lines.first, BadRow("bad_csv", what=str(error)))
+            continue
+        if not cells:
+            continue
+        text = delimiter.join(cells[: len(header)])[:500]
+        if lines.too_long:
+            yield TableRow(lines.begun, {}, text, TOO_LONG)
+        elif len(cells) != len(header):
+            what = f"{len(cells)} cells under {len(header)} columns"
+            yield TableRow(lines.begun, {}, text, BadRow("bad_csv", what=what))
+        else:
+            yield TableRow(lines.begun, dict(zip(header, cells, strict=True)), text)
+
+
+class _Lines:
+    """The lines for the csv reader, and which of them its present row began with."""
+
+    def __init__(self, lines: Iterator[TextLine]) -> None:
+        self._lines = lines
+        self._is_first = True
+        self.begun = 1
+        self.first = ""
+        self.too_long = False
+
+    def begin_row(self) -> None:
+        """The next line begins a row."""
+        self._is_first, self.too_long = True, False
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        number, text, too_long = next(self._lines)
+        shown = text.decode("utf-8", "replace")
+        if self._is_first:
+            self._is_first, self.begun, self.first = False, number, shown[:500]
+        self.too_long |= too_long
+        return shown.replace('"', "") if too_long else shown

@@ -1,0 +1,90 @@
+"""Which reader a file needs: by its content, not by its name."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from calib.errors import NotThisFormat
+from calib.importers.base import Advance, unseen
+from calib.importers.lines import MARK, TextLine, text_lines, unpacking
+from calib.importers.opened import GZIP, ZIP, ZSTD, content_of
+from calib.importers.table.mapping import TableMapping
+from calib.importers.table.readers.columnar import ARROW, PARQUET, columnar
+from calib.importers.table.readers.database import SQLITE, database
+from calib.importers.table.readers.delimited import delimited
+from calib.importers.table.readers.documents import json_array, json_inside, json_lines, needs_path, path_alone
+from calib.importers.table.readers.rows import TableRows
+
+HINT: Final = "Give csv, tsv, jsonl, json, parquet, arrow or sqlite, plain or as .gz, .zst or .zip"
+_BINARY: Final = {"parquet": PARQUET, "arrow": ARROW, "sqlite": SQLITE}
+
+
+@contextmanager
+def opened_rows(path: Path, mapping: TableMapping, advance: Advance = unseen) -> Iterator[TableRows]:
+    """The rows of a file, whatever its form.
+
+    A packed parquet, Arrow or sqlite file is unpacked into a temporary file first.
+
+    Raises
+    ------
+    NotThisFormat
+        Where it is none of them, or empty.
+    UnreadableInput, TruncatedInput, UsageError
+        As its reader does.
+    """
+    with unpacking(path, HINT), content_of(path, HINT, unseen) as handle:
+        head = handle.read(64)
+    form = next((name for name, mark in _BINARY.items() if head.startswith(mark)), "")
+    if not form:
+        yield _of_text(path, head.removeprefix(MARK).lstrip()[:1], mapping, advance)
+        return
+    with tempfile.TemporaryDirectory(prefix="calib-") as directory:
+        plain = _unpacked(path, Path(directory))
+        if form == "sqlite":
+            yield database(plain, mapping.table, mapping.query, advance)
+        else:
+            yield columnar(plain, form, advance)
+
+
+def _unpacked(path: Path, directory: Path) -> Path:
+    with path.open("rb") as handle:
+        packed = handle.read(4).startswith((GZIP, ZIP, ZSTD))
+    if not packed:
+        return path
+    target = directory / path.name
+    with unpacking(path, HINT), content_of(path, HINT, unseen) as source, target.open("wb") as handle:
+        shutil.copyfileobj(source, handle, 1 << 20)
+    return target
+
+
+def _of_text(path: Path, first: bytes, mapping: TableMapping, advance: Advance) -> TableRows:
+    if mapping.table or mapping.query:
+        raise NotThisFormat("is not an SQLite database", where=str(path), hint=HINT)
+    if first == b"[":
+        return json_array(path, HINT, advance)
+    if first == b"{" and (mapping.path or _is_document(path)):
+        return json_inside(path, mapping.path, HINT, advance)
+    lines = text_lines(path, HINT, advance)
+    if first == b"{":
+        return json_lines(lines)
+    begin = next(lines, None)
+    if begin is None:
+        raise NotThisFormat("is empty", where=str(path), hint=HINT)
+    return delimited(path, _again(begin, lines), "\t" if mapping.delimiter == "tab" else mapping.delimiter)
+
+
+def _is_document(path: Path) -> bool:
+    """Whether the object is one document, over several lines or alone on one and with an array in it."""
+    lines = text_lines(path, HINT)
+    first = next(lines)
+    return needs_path(first.text, path) or (path_alone(first.text) and next(lines, None) is None)
+
+
+def _again(first: TextLine, lines: Iterator[TextLine]) -> Iterator[TextLine]:
+    yield first
+    yield from lines
