@@ -28,10 +28,10 @@ def test_its_commands_print_what_it_says(
         code = run(words.split())
         printed = capsys.readouterr().out.splitlines()
         # Whether an experiment of equal arms calls for a rollback depends on the decision: both are a verdict.
-        allowed = {0, 1} if words.startswith("ab ") else {1} if expected.startswith("NOT READY") else {0}
+        allowed = {0, 1} if words.startswith("ab ") else {1} if "NOT READY" in expected else {0}
         assert code in allowed, words
         for line in expected.splitlines():
-            assert line in printed, words
+            assert line in [*printed, "..."], words
 
 
 def test_its_configuration_is_one(tmp_path: Path) -> None:

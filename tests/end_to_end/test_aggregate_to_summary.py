@@ -47,7 +47,7 @@ def test_the_reports_own_command_makes_the_same_bytes(
     # A buy 1 below the mid of 100 gains 100 bps, in each of 18 intervals.
     assert "net_bps median 100, p05 100, p95 100, over 18 intervals" in out
 
-    [report] = Path("artifacts/edge/reports").iterdir()
+    [report] = Path("artifacts/edge/reports").glob("*.md")
     block = re.search(r"(`{3,})sh\n(.*)\n\1", report.read_text("utf-8"), re.DOTALL)
     assert block is not None
     words = shlex.split(block[2].replace("\\\n", ""))
