@@ -26,20 +26,18 @@ def row(number: int) -> str:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_import_leaves_nothing_behind(tmp_path: Path, number: int, code: int) -> None:
-    """It reads from a pipe that never ends, so that it is surely in the middle."""
+    """The file is long enough that the signal surely comes in the middle."""
     source, out = tmp_path / "trades.csv", tmp_path / "feeds"
-    os.mkfifo(source)
+    with source.open("w") as file:
+        file.write(HEADER)
+        file.writelines(map(row, range(400_000)))
     argv = [sys.executable, "-m", "calib", "import", "hummingbot", str(source), "--out", str(out)]
     environment = {**os.environ, "CALIB_IMPORT_BUFFER_MB": "1"}
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    with source.open("w") as pipe:
-        pipe.write(HEADER)
-        pipe.writelines(map(row, range(10_000)))
-        pipe.flush()
-        # What it has spilled lies in a file that no longer has a name.
-        wait_until_open(process, lambda path: path.startswith(f"{out}/") and path.endswith(" (deleted)"))
-        assert [path.name for path in out.iterdir()] == [".calib.lock"]
-        interrupt(process, number, code)
+    # What it has spilled lies in a file that no longer has a name.
+    wait_until_open(process, lambda path: path.startswith(f"{out}/") and path.endswith(" (deleted)"))
+    assert [path.name for path in out.iterdir()] == [".calib.lock"]
+    interrupt(process, number, code)
     assert [path.name for path in out.iterdir()] == [".calib.lock"]
 
 
@@ -47,7 +45,8 @@ def test_a_terminal_is_shown_how_much_of_all_files_was_read_and_a_pipe_nothing(t
     for day in (1, 2):
         with gzip.open(tmp_path / f"btcusdt_2024080{day}.gz", "wb") as handle:
             for number in range(100):
-                message = b'{"e":"trade","s":"X","t":%d,"p":"1","q":"1","T":1,"m":true}' % number
+                time_ms = 1_722_470_400_000 + day * 86_400_000
+                message = b'{"e":"trade","s":"X","t":%d,"p":"1","q":"1","T":%d,"m":true}' % (number, time_ms)
                 handle.write(b"%d000 %s\n" % (1_722_470_400_000_000 + day * 86_400_000_000 + number, message))
     files = [str(path) for path in sorted(tmp_path.glob("*.gz"))]
     argv = [sys.executable, "-m", "calib", "import", "hftbacktest-collector", *files, "--out", str(tmp_path / "out")]

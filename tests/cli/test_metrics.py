@@ -81,6 +81,7 @@ def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def prom(tmp_path: Path) -> Path:
+    (tmp_path / "textfiles").mkdir()
     return tmp_path / "textfiles" / "calib.prom"
 
 
@@ -193,7 +194,6 @@ def test_an_import_leaves_a_text_file(prom: Path, tmp_path: Path) -> None:
 def test_a_run_that_does_not_succeed_leaves_the_file_of_the_last_success(
     argv: list[str], code: int, prom: Path, tmp_path: Path
 ) -> None:
-    prom.parent.mkdir()
     prom.write_text("before")
     paths = ["--feeds", str(FEEDS), "--out", str(tmp_path / "out"), "--prom", str(prom), "--quiet"]
     assert run([*argv, *paths]) == code
@@ -206,7 +206,8 @@ def test_a_text_file_that_cannot_be_written_is_said(tmp_path: Path, capsys: pyte
     assert run(argv) == 2
     said = capsys.readouterr().err
     assert "[unwritable-output]" in said
-    assert "Give --prom a file in a directory that can be written" in said
+    assert "is not there" in said
+    assert "Make it, or give the directory that the collector of the node exporter reads" in said
 
 
 def test_every_job_has_its_row_of_the_last_success() -> None:

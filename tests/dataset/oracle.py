@@ -214,7 +214,8 @@ def read(path: Path, newest: bool) -> Feed:
     feed = Feed(path.name, len(data), hashlib.sha256(data).hexdigest())
     content = _open(path).removeprefix(b"\xef\xbb\xbf")
     pieces = content.split(b"\n")
-    seen: set[tuple[str, str]] = set()
+    first: dict[tuple[str, str], list[Any]] = {}
+    taken: set[tuple[str, str]] = set()
     for number, piece in enumerate(pieces):
         raw = piece.removesuffix(b"\r")
         if not raw.strip(b" \t\r"):
@@ -226,8 +227,10 @@ def read(path: Path, newest: bool) -> Feed:
             reason = "partial_tail"
         if reason is None and kind == "fills" and line.get("trade_id") is not None:
             key = (line["symbol"], line["trade_id"])
-            reason = "duplicate" if key in seen else None
-            seen.add(key)
+            # SPEC 1: only an equal fill is a duplicate; a flip or a reused id is another fill.
+            content = [line["side"], line["price"], line["qty"], line.get("order_id")]
+            reason = "duplicate" if first.setdefault(key, content) == content and key in taken else None
+            taken.add(key)
         if reason is None:
             feed.used.append({**line, "_order": (line["ts"], path.name, number)})
         else:
@@ -304,6 +307,7 @@ def targets(fills: list[Line], quotes: int, maker_fee: float, taker_fee: float) 
         "taker_share_notional": over(total(taker), total(notional)) if fills else None,
         "notional": total(notional) if fills else None,
         "pnl_mid": total([w * x for w, x in gains]) / 1e4 if gains else None,
+        **dict.fromkeys(("markout_1s_bps", "markout_5s_bps", "markout_30s_bps")),  # no book feed in these days
     }
 
 

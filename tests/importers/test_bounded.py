@@ -195,7 +195,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
 def test_what_ends_an_import_ends_it_before_anything_is_written(tmp_path: Path, held_bytes: int) -> None:
     out = tmp_path / "feeds"
     good, bad = file(tmp_path / "a", [trade(1)]), file(tmp_path / "b", [trade(2, "7"), trade(3, "7"), {}])
-    said = r"b:3: 1 of 3 rows are damaged.*; the first is bad_line"
+    said = r"b:3: 1 of 3 rows damaged.*; the first is bad_line"
     with Scratch(out, held_bytes) as scratch, pytest.raises(TooManyRejects, match=said):
         collect(Lines(), [good, bad], scratch=scratch)
 

@@ -284,6 +284,9 @@ class StreamMachine(RuleBasedStateMachine):
         age_ns = self.clock.monotonic_ns() - self.alive_ns
         suspect = self.suspect or age_ns > 300 * NS_PER_MS
         fresh = age_ns <= FRESH[use_case] * NS_PER_MS and not (suspect and use_case in ("pricing", "guards"))
+        if not self.bids and use_case in ("pricing", "guards"):
+            assert (book, meta.status) == (None, "unavailable")
+            return
         if self.last_id is None or (use_case == "guards" and not fresh) or age_ns > 5000 * NS_PER_MS:
             assert (book, meta.status) == (None, "unavailable")
             return
@@ -302,7 +305,8 @@ class StreamMachine(RuleBasedStateMachine):
             view = self.cache.peek("X", 20, use_case)
             fresh = self.last_id is not None and age_ns <= bound * NS_PER_MS
             if use_case in ("pricing", "guards"):
-                fresh = fresh and not suspect
+                # A book without a side is neither priced from nor guarded by; the asks are always there.
+                fresh = fresh and not suspect and bool(self.bids)
             assert (view is not None) == fresh, use_case
 
 

@@ -33,7 +33,7 @@ def feeds(path: Path, *rows: dict[str, Any]) -> Path:
 
 
 def replay(path: Path, *more: str) -> tuple[int, dict[str, Any], str]:
-    out = path.parent / "out"
+    out = path.parent / f"out-{len(list(path.parent.iterdir()))}"
     code = run(["replay", str(path), "--read-every", "100ms", "--out", str(out), "-q", *more])
     (made,) = (out / "reports").glob("*.json")
     return code, json.loads(made.read_text())["overall"], made.with_suffix(".md").read_text()

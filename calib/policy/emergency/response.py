@@ -61,10 +61,11 @@ class EmergencyResponse:
     calib.errors.BadState
         Where the state file is damaged: the bot must not trade on an assumption.
 
+    >>> from calib.policy import CacheComplianceMonitor
     >>> from calib.policy.emergency import FakeTradingEngine
     >>> async def rehearse() -> None:
     ...     engine = FakeTradingEngine()
-    ...     response = EmergencyResponse(engine)
+    ...     response = EmergencyResponse(engine, monitor=CacheComplianceMonitor())
     ...     outcome = await response.handle_cache_violation("balance_cache_access", "wallet")
     ...     print(outcome.safety.passed, engine.calls, response.trading_allowed())
     >>> asyncio.run(rehearse())
