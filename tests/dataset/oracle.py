@@ -214,8 +214,7 @@ def read(path: Path, newest: bool) -> Feed:
     feed = Feed(path.name, len(data), hashlib.sha256(data).hexdigest())
     content = _open(path).removeprefix(b"\xef\xbb\xbf")
     pieces = content.split(b"\n")
-    first: dict[tuple[str, str], list[Any]] = {}
-    taken: set[tuple[str, str]] = set()
+    seen: list[list[Any]] = []
     for number, piece in enumerate(pieces):
         raw = piece.removesuffix(b"\r")
         if not raw.strip(b" \t\r"):
@@ -226,11 +225,10 @@ def read(path: Path, newest: bool) -> Feed:
         if is_tail and reason == "bad_json":
             reason = "partial_tail"
         if reason is None and kind == "fills" and line.get("trade_id") is not None:
-            key = (line["symbol"], line["trade_id"])
-            # SPEC 1: only an equal fill is a duplicate; a flip or a reused id is another fill.
-            content = [line["side"], line["price"], line["qty"], line.get("order_id")]
-            reason = "duplicate" if first.setdefault(key, content) == content and key in taken else None
-            taken.add(key)
+            # Only an equal fill is a duplicate; a flip or an id that the venue uses again is another fill.
+            fill = [line.get(name) for name in ("symbol", "trade_id", "side", "price", "qty", "order_id")]
+            reason = "duplicate" if fill in seen else None
+            seen.append(fill)
         if reason is None:
             feed.used.append({**line, "_order": (line["ts"], path.name, number)})
         else:
