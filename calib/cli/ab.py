@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calib.cli import options, success
+from calib.cli.command import add, command
 from calib.cli.output import Session
 from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
+from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked
 from calib.words import counted
 
@@ -195,17 +197,12 @@ def _digest(report: dict[str, Any]) -> str:
     return f"slippage {number(total['a'])} in A, {number(total['b'])} in B ({signed(total['delta'])} bps); {n}"
 
 
-@app.command("status", epilog="Example: calib ab status --state artifacts/edge/ab")
+@command("ab status", example="calib ab status --state artifacts/edge/ab", settings=[FEEDS["out"]])
 def status(
+    session: Session,
     state: StateDir = None,
-    out: options.Out = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Say where a running experiment stands, from its state file. Exit 1 where it is rolled back."""
-    session = options.start("ab status", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
     from calib.evaluation.ab import ab_status
     from calib.reports.ab import moment
 
@@ -229,18 +226,13 @@ def by_whom(rollback: dict[str, Any]) -> str:
     return f"{rollback.get('gate', 'an unknown gate')} ({rollback.get('decision', 'unknown')} decision)"
 
 
-@app.command("rollback", epilog="Example: calib ab rollback --reason 'venue maintenance'")
+@command("ab rollback", example="calib ab rollback --reason 'venue maintenance'", settings=[FEEDS["out"]])
 def rollback(
+    session: Session,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")],
     state: StateDir = None,
-    out: options.Out = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Route every symbol to A, now and until a reset. A running process follows at its next evaluation."""
-    session = options.start("ab rollback", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
     if not reason.strip():
         raise UsageError("--reason is empty", hint="Say why; it is kept in the audit")
     from calib.evaluation.ab import roll_back_ab
@@ -249,18 +241,13 @@ def rollback(
     return session.finish({"rollback": found}, [f"ROLLED_BACK by {by_whom(found)}; every symbol runs A"])
 
 
-@app.command("reset", epilog="Example: calib ab reset --reason 'queue model fixed in 1.8.2'")
+@command("ab reset", example="calib ab reset --reason 'queue model fixed in 1.8.2'", settings=[FEEDS["out"]])
 def reset(
+    session: Session,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it may run again; kept in the audit.")],
     state: StateDir = None,
-    out: options.Out = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Clear a rollback: the only way out of one. A running process sees it at its next evaluation."""
-    session = options.start("ab reset", flags={"out": out}, config=config, output=output, quiet=quiet, color=color)
     if not reason.strip():
         raise UsageError("--reason is empty", hint="Say why the experiment may run again; it is kept in the audit")
     from calib.evaluation.ab import reset_ab
@@ -276,3 +263,7 @@ def reset(
 
 def _directory(session: Session, state: str | None) -> Path:
     return Path(state) if state else Path(session.config["out"]) / "ab"
+
+
+for _body in (status, rollback, reset):
+    add(app, _body.__name__, _body)

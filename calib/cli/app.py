@@ -57,7 +57,7 @@ def root(
 
 
 add(app, "aggregate", aggregate.aggregate)
-app.command("check", epilog="Example: calib check --feeds artifacts/edge/feeds --max-age 2h")(check.check)
+add(app, "check", check.check)
 add(app, "config", config.config)
 add(app, "demo", demo.demo)
 add(app, "diff", diff.diff)

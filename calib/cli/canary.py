@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calib.cli import options, success
+from calib.cli.command import add, command
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
+from calib.feeds.settings import SETTINGS as FEEDS
 from calib.words import counted
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ StateDir = Annotated[
     str | None, typer.Option("--state", metavar="DIR", help="Directory of the canary's state [OUT/canary].")
 ]
 Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Judge as of this time, UTC [now].")]
+_READING = [FEEDS[key] for key in ("feeds", "out", "symbols", "max_reject_ratio")]
+"""Settings of the commands that read the feeds."""
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")]
 
@@ -37,46 +41,30 @@ def canary(context: typer.Context) -> int:
     return 0
 
 
-@app.command("check", epilog="Example: calib canary check --feeds artifacts/edge/feeds --advance --quiet")
+@command("canary check", example="calib canary check --feeds artifacts/edge/feeds --advance --quiet", settings=_READING)
 def check(
-    feeds: options.Feeds = None,
-    out: options.Out = None,
+    session: Session,
     state: StateDir = None,
-    symbols: options.Symbols = None,
     now: Now = None,
     advance: Annotated[bool, typer.Option("--advance", help="Take the next step where this one is done.")] = False,
     strict: Strict = False,
-    max_reject_ratio: options.MaxRejectRatio = None,
     prom: options.Prom = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Judge the canary from the feeds; a violated gate rolls back. Exit 1 where it is violated or rolled back."""
-    session = _session("check", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
     found = _check(session, state, now, advance=advance)
     if found.advanced:
         session.note(f"advanced to {found.phase}")
     return _finish(session, found, strict=strict, prom=prom)
 
 
-@app.command("advance", epilog="Example: calib canary advance")
+@command("canary advance", example="calib canary advance", settings=_READING)
 def advance(
-    feeds: options.Feeds = None,
-    out: options.Out = None,
+    session: Session,
     state: StateDir = None,
-    symbols: options.Symbols = None,
     now: Now = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
     prom: options.Prom = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Take the next step of the schedule. Exit 1 where the present one is not served and fine."""
-    session = _session("advance", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
     found = _check(session, state, now, advance=True)
     if found.advanced:
         return _finish(session, found, prom=prom)
@@ -85,17 +73,12 @@ def advance(
     return _finish(session, found, refused="may not advance: ")
 
 
-@app.command("status", epilog="Example: calib canary status --output json")
+@command("canary status", example="calib canary status --output json", settings=[FEEDS["out"]])
 def status(
-    out: options.Out = None,
+    session: Session,
     state: StateDir = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Say where the canary stands, without judging. Exit 1 where it is rolled back."""
-    session = _session("status", None, out, None, None, config, output, quiet, color)
     from calib.evaluation.canary import existing_canary
     from calib.reports.canary import status_lines
 
@@ -105,18 +88,13 @@ def status(
     return session.finish(data, status_lines(data), exit_code=1 if rollback else 0, verdict=verdict)
 
 
-@app.command("rollback", epilog="Example: calib canary rollback --reason 'venue maintenance'")
+@command("canary rollback", example="calib canary rollback --reason 'venue maintenance'", settings=[FEEDS["out"]])
 def rollback(
+    session: Session,
     reason: Reason,
-    out: options.Out = None,
     state: StateDir = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Take the cache back from every symbol, now and until a reset."""
-    session = _session("rollback", None, out, None, None, config, output, quiet, color)
     _must_say(reason)
     from calib.evaluation.canary import roll_back_canary
     from calib.reports.canary import report_writer
@@ -128,18 +106,13 @@ def rollback(
     return session.finish({"rollback": found}, [f"ROLLED_BACK: {found.get('why', '')}; no symbol uses the cache"])
 
 
-@app.command("reset", epilog="Example: calib canary reset --reason 'cache fixed in 1.8.2'")
+@command("canary reset", example="calib canary reset --reason 'cache fixed in 1.8.2'", settings=[FEEDS["out"]])
 def reset(
+    session: Session,
     reason: Reason,
-    out: options.Out = None,
     state: StateDir = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Clear a rollback; the canary begins again in shadow."""
-    session = _session("reset", None, out, None, None, config, output, quiet, color)
     _must_say(reason)
     from calib.evaluation.canary import reset_canary
 
@@ -152,25 +125,17 @@ def reset(
     )
 
 
-@app.command("accept", epilog="Example: calib canary accept --name before-cache --day yesterday")
+@command("canary accept", example="calib canary accept --name before-cache --day yesterday", settings=_READING)
 def accept(
+    session: Session,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the baseline is called.")],
-    feeds: options.Feeds = None,
-    out: options.Out = None,
     state: StateDir = None,
     start: options.From = None,
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
-    symbols: options.Symbols = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
-    config: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Measure fetch_md over a range without the cache, and make that the baseline; nothing else ever changes it."""
-    session = _session("accept", feeds, out, symbols, max_reject_ratio, config, output, quiet, color)
     if not name.strip():
         raise UsageError("--name is empty", hint="Say what the baseline is, as in before-cache")
     now = time.time()
@@ -198,24 +163,6 @@ def accept(
     return session.finish(
         data, [str(path), f"  baseline {baseline.name!r} version {baseline.version}: {figure}", f"  {symbols_line}"]
     )
-
-
-def _session(
-    name: str,
-    feeds: str | None,
-    out: str | None,
-    symbols: list[str] | None,
-    max_reject_ratio: float | None,
-    config: str | None,
-    output: options.OutputForm,
-    quiet: bool,
-    color: options.ColorMode,
-) -> Session:
-    chosen = options.split_commas(symbols)
-    if chosen == []:
-        raise UsageError("--symbols names nothing", hint="Leave it out, or say what you mean")
-    flags = {"feeds": feeds, "out": out, "symbols": chosen, "max_reject_ratio": max_reject_ratio}
-    return options.start(f"canary {name}", flags=flags, config=config, output=output, quiet=quiet, color=color)
 
 
 def _must_say(reason: str) -> None:
@@ -271,3 +218,7 @@ def _result(found: Check) -> JobResult:
 
     served = share(found.covered_s, found.needed_s)
     return JobResult(found.measures.ticks, coverage_ratio=None if served is None else min(1.0, served))
+
+
+for _body in (check, advance, status, rollback, reset, accept):
+    add(app, _body.__name__, _body)

@@ -14,11 +14,14 @@ import typer
 
 from calib.cli import options, success
 from calib.cli.check_ready import check_ready
+from calib.cli.command import command
 from calib.cli.length import length
 from calib.cli.output import Session
 from calib.cli.report_options import ReportFormat
 from calib.cli.times import parse_duration
 from calib.errors import UsageError
+from calib.feeds.settings import CHECK
+from calib.feeds.settings import SETTINGS as FEEDS
 from calib.words import counted
 
 if TYPE_CHECKING:
@@ -29,24 +32,19 @@ _WORTH_WORKERS: Final = 64 << 20
 """Bytes below which starting workers costs more than they save."""
 
 
+@command(
+    "check",
+    example="calib check --feeds artifacts/edge/feeds --max-age 2h",
+    settings=[FEEDS["feeds"], FEEDS["out"], FEEDS["max_reject_ratio"], CHECK["check.max_bad_book_ratio"]],
+)
 def check(
+    session: Session,
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[PATH]...", help="Feed files or directories; default --feeds.")
     ] = None,
-    feeds: options.Feeds = None,
-    out: options.Out = None,
     max_age: Annotated[
         str | None,
         typer.Option("--max-age", metavar="DURATION", help="Exit 1 where the newest line is older, such as 2h."),
-    ] = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
-    max_bad_book_ratio: Annotated[
-        float | None,
-        typer.Option(
-            "--max-bad-book-ratio",
-            metavar="X",
-            help="Exit 1 where a book is crossed or not known for a larger share of its lines [0.05].",
-        ),
     ] = None,
     rejects: Annotated[bool, typer.Option("--rejects", help="Write the bad lines to rejects/ below --out.")] = False,
     schema: Annotated[
@@ -67,10 +65,6 @@ def check(
         ReportFormat | None, typer.Option("--format", help="With --ready: write the checklist as a report too.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="With --ready: open the checklist in a browser.")] = False,
-    config_file: options.ConfigFile = None,
-    output: options.Output = options.OutputForm.TEXT,
-    quiet: options.Quiet = False,
-    color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Say what is in the feeds and what is wrong with them: rejects, missing days, order, silences, lag, freshness.
 
@@ -79,9 +73,6 @@ def check(
 
     Writes nothing unless --rejects is given.
     """
-    flags = {"feeds": feeds, "out": out, "max_reject_ratio": max_reject_ratio}
-    flags |= {"check.max_bad_book_ratio": max_bad_book_ratio}
-    session = options.start("check", flags=flags, config=config_file, output=output, quiet=quiet, color=color)
     if schema is not None:
         return _print_schema(session, schema)
     if ready:

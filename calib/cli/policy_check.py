@@ -69,6 +69,7 @@ def check(
     ] = CheckForm.TEXT,
     config_file: options.ConfigFile = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
     """Find caches of balances, orders, positions and prices in Python code, without running it.
@@ -77,7 +78,7 @@ def check(
     baseline. Files that are not Python are reported and do not count.
     """
     form = options.OutputForm.JSON if output is CheckForm.JSON else options.OutputForm.TEXT
-    session = options.start(NAME, config=config_file, output=form, quiet=quiet, color=color)
+    session = options.start(NAME, config=config_file, output=form, quiet=quiet, verbose=verbose, color=color)
     if explain is not None:
         return _explain(session, explain)
     rules = _chosen(options.split_commas(select), options.split_commas(ignore))

@@ -48,7 +48,7 @@ def _below(root: Path) -> Iterator[Path]:
 def shown(path: Path, base: Path) -> str:
     """How a file is called in findings: with forward slashes, relative to ``base`` where it lies below it.
 
-    >>> shown(Path("/work/bot/main.py"), Path("/work")), shown(Path("/srv/x.py"), Path("/work"))
+    >>> shown(Path("/code/bot/main.py"), Path("/code")), shown(Path("/srv/x.py"), Path("/code"))
     ('bot/main.py', '/srv/x.py')
     """
     full = Path(os.path.abspath(path))  # noqa: PTH100 - links are kept as they were named
