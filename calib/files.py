@@ -255,6 +255,40 @@ class AnonymousTempFile:
         )
 
 
+def append_line(path: Path, line: bytes, mode: int = 0o644) -> None:
+    """Append one line and wait until the disk has it; a torn last line of a killed writer is ended first.
+
+    Parameters
+    ----------
+    path
+        Its directory is made where it is missing; a link is not followed.
+    line
+        With its newline.
+    mode
+        Permissions of a new file.
+
+    Raises
+    ------
+    UnwritableOutput
+        Where the system refuses; a part of the line may have been written.
+    """
+    make_directory(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | system.OPEN_FLAGS, mode)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and system.read_at(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line
+            left = memoryview(line)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def unwritable(path: Path, error: OSError) -> UnwritableOutput:
     """The error of a write that the system refused."""
     return UnwritableOutput(

@@ -1,6 +1,8 @@
-"""Numbers in sentences."""
+"""Numbers and times in sentences."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 
 def counted(number: int, word: str, *, thousands: bool = False) -> str:
@@ -30,3 +32,12 @@ def plural(word: str) -> str:
     if word.endswith("y") and word[-2] not in "aeiou":
         return f"{word[:-1]}ies"
     return f"{word}es" if word.endswith(("s", "x", "ch", "sh")) else f"{word}s"
+
+
+def moment_text(ts: float) -> str:
+    """Unix seconds for reading: UTC, to the second.
+
+    >>> moment_text(1735689600.9)
+    '2025-01-01 00:00:00'
+    """
+    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d %H:%M:%S")

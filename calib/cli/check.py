@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -176,15 +176,10 @@ def _files(paths: list[Path]) -> tuple[list[Any], list[str]]:
     return days.in_order(chosen.values()), near
 
 
-@contextlib.contextmanager
-def _rejects(session: Session, file: Any, keep: bool) -> Iterator[Any]:
-    if not keep:
-        yield None
-        return
-    from calib.feeds.reading.rejects import RejectWriter, rejects_path
+def _rejects(session: Session, file: Any, keep: bool) -> AbstractContextManager[Any]:
+    from calib.feeds.reading.rejects import rejects_path, rejects_to
 
-    with RejectWriter(rejects_path(Path(session.config["out"]), file.name)) as sink:
-        yield sink
+    return rejects_to(rejects_path(Path(session.config["out"]), file.name) if keep else None)
 
 
 def _describe(health: Any, kept: Path | None) -> list[str]:

@@ -19,6 +19,7 @@ from calib.cli.times import parse_time
 from calib.errors import UsageError
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.policy.settings import SETTINGS
+from calib.words import moment_text
 
 if TYPE_CHECKING:
     from calib.policy.emergency.store import EmergencyStore
@@ -159,10 +160,10 @@ def status(session: Session) -> int:
         "monitored_until": last.monitored_until if last is not None and phase == "MONITORING" else None,
     }
     if held is None:
-        until = f" until {_moment(last.monitored_until)} UTC" if last is not None and phase == "MONITORING" else ""
+        until = f" until {moment_text(last.monitored_until)} UTC" if last is not None and phase == "MONITORING" else ""
         return session.finish(data, [f"{phase}{until}: trading is allowed"])
     names = ", ".join(sorted(held.components))
-    verdict = f"LATCHED since {_moment(held.ts)} UTC: {names}"
+    verdict = f"LATCHED since {moment_text(held.ts)} UTC: {names}"
     lines = [verdict, *(f"  {one}" for one in against), "  clear it with: calib policy resume --reason '...'"]
     return session.finish(data, lines, exit_code=1, verdict=verdict)
 
@@ -215,7 +216,7 @@ def resume(
     if decision.resumed is None:
         verdict = f"the emergency stays in force: {len(decision.obstacles)} checks have not passed"
         return session.finish(data, [f"  {one}" for one in decision.obstacles], exit_code=1, verdict=verdict)
-    until = _moment(decision.resumed.monitored_until)
+    until = moment_text(decision.resumed.monitored_until)
     return session.finish(data, [f"resumed: emergency {decision.emergency.id}; watched until {until} UTC"])
 
 
@@ -232,10 +233,6 @@ def _operator() -> str:
         return f"{uid} {getpass.getuser()}"
     except (KeyError, OSError, ImportError):  # a user id without a name
         return uid
-
-
-def _moment(ts: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ts))
 
 
 _NAMES = {"limits": limits, "classify": classify, "status": status, "resume": resume, "assess": assess}

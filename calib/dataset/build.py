@@ -32,7 +32,7 @@ from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches, read_records
 from calib.feeds.reading.days import DayFile, is_newest
 from calib.feeds.reading.pieces import PieceDecoder
-from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
@@ -239,7 +239,7 @@ class _Reader:
         first = file not in self.stats
         with contextlib.ExitStack() as stack:
             path = None if self.out is None or not first else rejects_path(self.out, file.name)
-            rejects = None if path is None else stack.enter_context(RejectWriter(path))
+            rejects = stack.enter_context(rejects_to(path))
             reading = read_records(file, newest=is_newest(file), rejects=rejects)
             yield (record for _, record in reading)
             self.stats[file] = reading.stats
@@ -251,7 +251,7 @@ class _Reader:
             return
         with contextlib.ExitStack() as stack:
             path = None if self.out is None else rejects_path(self.out, file.name)
-            rejects = None if path is None else stack.enter_context(RejectWriter(path))
+            rejects = stack.enter_context(rejects_to(path))
             reading = read_batches(file, columns, newest=newest, engine=self.engine, rejects=rejects)
             told = 0
             for batch in reading:

@@ -16,13 +16,12 @@ import polars as pl
 from calib.errors import NoBuckets, NoFeeds, NoLines, NoSuchSymbol, UsageError
 from calib.experiments.records import FILL_FIELDS, TICK_FIELDS
 from calib.experiments.routing import Assignment, RecordedRouter, Router
-from calib.feeds.reading.batches import read_batches
+from calib.feeds.reading.batches import read_batches, within
 from calib.feeds.reading.days import DayFile, find_days, in_order, named_file, newest_days
-from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
-DAY_S: Final = 86_400
 COLUMNS: Final = {"fills": FILL_FIELDS, "pipeline_ticks": TICK_FIELDS}
 SWITCHES: Final = 3
 """Changes of arm per symbol, on average, from which on a recording is taken for a switchback."""
@@ -69,13 +68,10 @@ class ABFeeds:
         name = entry.file.name if entry.arm is None else f"{entry.arm}.{entry.file.name}"
         columns = COLUMNS[entry.file.kind]
         newest = entry.file in newest_days(known.file for known in self.files)
-        if first_time and self.out is not None:
-            with RejectWriter(rejects_path(self.out, name)) as rejects:
-                reading = read_batches(entry.file, columns, newest=newest, rejects=rejects)
-                frames = [self._cut(batch) for batch in reading]
-        else:
-            reading = read_batches(entry.file, columns, newest=newest)
-            frames = [self._cut(batch) for batch in reading]
+        path = rejects_path(self.out, name) if first_time and self.out is not None else None
+        with rejects_to(path) as rejects:
+            reading = read_batches(entry.file, columns, newest=newest, rejects=rejects)
+            frames = [batch.filter(within(self.start, self.end, self.symbols)) for batch in reading]
         if first_time:
             self.stats.append(reading.stats)
             check_ratio(reading.stats, self.max_reject_ratio)
@@ -83,16 +79,6 @@ class ABFeeds:
         if entry.arm is not None and frame.height:
             frame = frame.with_columns(pl.lit(entry.arm).alias("bucket"))
         return frame.sort("ts", maintain_order=True) if frame.height else frame
-
-    def _cut(self, batch: pl.DataFrame) -> pl.DataFrame:
-        keep = pl.lit(value=True)
-        if self.start is not None:
-            keep &= pl.col("ts") >= self.start
-        if self.end is not None:
-            keep &= pl.col("ts") < self.end
-        if self.symbols:
-            keep &= pl.col("symbol").is_in(list(self.symbols))
-        return batch.filter(keep)
 
     def survey(self) -> Survey:
         """One look at all files: who is in which arm, how often that changes, which symbols there are.
@@ -178,7 +164,7 @@ def choose_files(directory: Path, buckets: list[str], start: float | None, end: 
         Where a glob matches nothing.
     """
     if not buckets:
-        return [ArmFile(file, None) for file in find_days(directory, COLUMNS) if _touches(file, start, end)]
+        return [ArmFile(file, None) for file in find_days(directory, COLUMNS) if file.touches(start, end)]
     found: list[ArmFile] = []
     arms = set()
     for text in buckets:
@@ -190,16 +176,12 @@ def choose_files(directory: Path, buckets: list[str], start: float | None, end: 
             raise NoFeeds(f"--bucket {text}: no file matches", where=pattern, hint="Quote the pattern; check the path")
         arms.add(arm)
         files = in_order([named_file(Path(path)) for path in paths])
-        found += [ArmFile(file, arm) for file in files if file.kind in COLUMNS and _touches(file, start, end)]
+        found += [ArmFile(file, arm) for file in files if file.kind in COLUMNS and file.touches(start, end)]
     if arms != {"A", "B"}:
         raise UsageError(
             f"--bucket names {' and '.join(sorted(arms))} only", hint="Name both: --bucket A=... --bucket B=..."
         )
     return sorted(found, key=lambda entry: (entry.file.kind, entry.file.day, entry.arm or "", str(entry.file.path)))
-
-
-def _touches(file: DayFile, start: float | None, end: float | None) -> bool:
-    return (start is None or file.first_ts + DAY_S > start) and (end is None or file.first_ts < end)
 
 
 def recorded_router(survey: Survey, block_s: float, rule: Assignment | None) -> RecordedRouter:

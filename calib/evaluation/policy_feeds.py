@@ -14,9 +14,9 @@ from calib.dataset.markouts import BookMarkouts
 from calib.errors import NoFeeds, NoLines, NoSuchSymbol
 from calib.evaluation.policy_assessment import PolicyAssessment, ReadFigures, assess
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.batches import read_batches, read_records
+from calib.feeds.reading.batches import read_batches, read_records, within
 from calib.feeds.reading.days import DayFile, find_days, is_newest, newest_days
-from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
@@ -116,12 +116,12 @@ class AssessmentFeeds:
         quoted = {int(ts // DAY_S) for ts in asked["quoted"]} if asked.height else set()
         for file in days:
             quotes_here = int(file.first_ts // DAY_S) in quoted
-            if file.kind != "pipeline_ticks" or not (quotes_here or _touches(file, self.start, self.end)):
+            if file.kind != "pipeline_ticks" or not (quotes_here or file.touches(self.start, self.end)):
                 continue
             frame = self._read(file, newest=file in newest_days(days), stats=stats)
             if not frame.height:
                 continue
-            for symbol, figures in _reads(self._cut(frame, self.start, self.end), self.tick_sample_rate).items():
+            for symbol, figures in _reads(frame.filter(within(self.start, self.end)), self.tick_sample_rate).items():
                 reads[symbol] = reads.get(symbol, ReadFigures()).plus(figures)
             if asked.height:
                 joined |= _quoting_ticks(asked, frame)
@@ -133,11 +133,11 @@ class AssessmentFeeds:
         """All lines of a kind within a range, in the order of files and lines; fills with their markouts."""
         frames, markouts = [], self._books(stats)
         for file in days:
-            if file.kind != kind or not _touches(file, start, end):
+            if file.kind != kind or not file.touches(start, end):
                 continue
             frame = self._read(file, newest=file in newest_days(days), stats=stats)
             if frame.height and kind == "fills":
-                frame = markouts.add(self._cut(frame, start, end), file.first_ts)
+                frame = markouts.add(frame.filter(within(start, end)), file.first_ts)
             if frame.height:
                 frames.append(frame)
         return pl.concat(frames) if frames else pl.DataFrame()
@@ -159,13 +159,9 @@ class AssessmentFeeds:
 
     def _read(self, file: DayFile, *, newest: bool, stats: list[FileStats]) -> pl.DataFrame:
         columns = _COLUMNS[file.kind]
-        if self.out is None:
-            reading = read_batches(file, columns, newest=newest)
+        with rejects_to(None if self.out is None else rejects_path(self.out, file.name)) as rejects:
+            reading = read_batches(file, columns, newest=newest, rejects=rejects)
             frames = list(reading)
-        else:
-            with RejectWriter(rejects_path(self.out, file.name)) as rejects:
-                reading = read_batches(file, columns, newest=newest, rejects=rejects)
-                frames = list(reading)
         stats.append(reading.stats)
         check_ratio(reading.stats, self.max_reject_ratio)
         frame = pl.concat(frames) if frames else pl.DataFrame()
@@ -177,24 +173,12 @@ class AssessmentFeeds:
         """The range with a day on either side: a quote is filed by another time than its fills."""
         return None if self.start is None else self.start - DAY_S, None if self.end is None else self.end + DAY_S
 
-    def _cut(self, frame: pl.DataFrame, start: float | None, end: float | None) -> pl.DataFrame:
-        keep = pl.lit(value=True)
-        if start is not None:
-            keep &= pl.col("ts") >= start
-        if end is not None:
-            keep &= pl.col("ts") < end
-        return frame.filter(keep)
-
     def _nothing(self, stats: Sequence[FileStats]) -> NoLines | NoSuchSymbol:
         if self.symbols and any(one.used for one in stats):
             return NoSuchSymbol(
                 f"no line of {', '.join(self.symbols[:5])} in the range", hint="Check --symbols and the range"
             )
         return NoLines("the feeds hold no usable line in the range", hint="Check --from and --to, or --feeds")
-
-
-def _touches(file: DayFile, start: float | None, end: float | None) -> bool:
-    return (start is None or file.first_ts + DAY_S > start) and (end is None or file.first_ts < end)
 
 
 def _with_quotes(fills: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFrame:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from calib import system
-from calib.errors import BadState, LockHeld, NewerSchema, UnwritableOutput
+from calib.errors import BadState, LockHeld, NewerSchema
 from calib.experiments.shape import Check, anything
-from calib.files import make_directory, unwritable
+from calib.files import append_line, make_directory, unwritable
 from calib.files import write_atomic as write_atomic
 
 STATE_NAME: Final = "state.json"
@@ -43,22 +43,7 @@ def append_fsynced(path: Path, record: dict[str, Any]) -> None:
         Where the system refuses; the part of a line that was written is left out by `read_audit`.
     """
     line = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
-    make_directory(path.parent)
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | system.OPEN_FLAGS, 0o644)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size and system.read_at(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line
-            if os.write(descriptor, line) != len(line):
-                raise OSError(28, "No space left on device")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UnwritableOutput(
-            f"cannot be written: {error.strerror or error}", where=str(path), hint="Check permissions and free space"
-        ) from error
+    append_line(path, line)
 
 
 def read_audit(path: Path) -> list[dict[str, Any]]:

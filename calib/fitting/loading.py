@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from calib.errors import NoLines, NoSuchSymbol
-from calib.feeds.reading.batches import read_batches, read_records
+from calib.feeds.reading.batches import read_batches, read_records, within
 from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
-from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.fitting.arrays import Floats
 from calib.fitting.rows import FillRows, QuoteRows, TickRows, TradeRows
@@ -191,14 +191,7 @@ class FitFeeds:
 
     def _cut(self, batch: pl.DataFrame) -> pl.DataFrame:
         self.present.update(batch["symbol"].unique())
-        keep = pl.lit(value=True)
-        if self.start is not None:
-            keep &= pl.col("ts") >= self.start
-        if self.end is not None:
-            keep &= pl.col("ts") < self.end
-        if self.symbols:
-            keep &= pl.col("symbol").is_in(list(self.symbols))
-        return batch.filter(keep)
+        return batch.filter(within(self.start, self.end, self.symbols))
 
     def _tops(self) -> dict[str, Tops]:
         """The books of whole day files: what lies before the range makes the book known, what lies after ends it."""
@@ -218,13 +211,8 @@ class FitFeeds:
         self.present.update(recorders)
         return {name: recorder.finish() for name, recorder in recorders.items()}
 
-    @contextlib.contextmanager
-    def _rejects(self, file: DayFile) -> Iterator[RejectWriter | None]:
-        if self.out is None:
-            yield None
-            return
-        with RejectWriter(rejects_path(self.out, file.name)) as writer:
-            yield writer
+    def _rejects(self, file: DayFile) -> AbstractContextManager[RejectWriter | None]:
+        return rejects_to(None if self.out is None else rejects_path(self.out, file.name))
 
     def _note(self, stats: FileStats) -> None:
         self.stats.append(stats)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from calib import system
+from calib import files
 from calib.errors import UnwritableOutput
-from calib.files import make_directory, unwritable
+from calib.files import unwritable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,24 +73,12 @@ def append_line(path: Path, record: dict[str, Any], max_bytes: int = MAX_BYTES) 
         Where the system refuses.
     """
     line = json.dumps(record, ensure_ascii=True, allow_nan=False, default=str).encode("ascii") + b"\n"
-    make_directory(path.parent)
     try:
         if path.exists() and path.stat().st_size + len(line) > max_bytes:
             path.replace(path.with_name(path.name + ".1"))
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | system.OPEN_FLAGS
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size and system.read_at(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line
-            left = memoryview(line)
-            while left:
-                left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
     except OSError as error:
         raise unwritable(path, error) from error
+    files.append_line(path, line, 0o600)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from calib.errors import NoFeeds
 from calib.feeds.reading.batches import RecordReading, read_batches, read_records
 from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
-from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path
+from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
@@ -183,7 +183,7 @@ class Sources:
                 continue
             with contextlib.ExitStack() as stack:
                 path = None if self.out is None else rejects_path(self.out, file.name)
-                rejects = None if path is None else stack.enter_context(RejectWriter(path))
+                rejects = stack.enter_context(rejects_to(path))
                 reading = self._open[file.name] = read_records(file, newest=file in newest, rejects=rejects)
                 yield from reading.blocks()
                 self.stats[file.name] = self._open.pop(file.name).stats

@@ -12,6 +12,7 @@ from calib.files import settings_tail, write_atomic
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, duration, number
 from calib.reports.render import environment
+from calib.words import moment_text
 
 BINS: Final = 60
 """Characters of a timeline."""
@@ -83,7 +84,7 @@ def report_text(report: dict[str, Any]) -> str:
 
 def moment(ts: float | None) -> str:
     """Unix seconds for reading, to the second."""
-    return NONE if ts is None else datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return NONE if ts is None else moment_text(ts)
 
 
 def verdict_line(report: dict[str, Any]) -> str:

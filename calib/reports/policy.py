@@ -13,6 +13,7 @@ from calib.evaluation.policy_assessment import FRESH, GROUPS, STALE, UNKNOWN, Po
 from calib.files import settings_tail, write_atomic
 from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, number, percent
+from calib.words import moment_text
 
 SCHEMA: Final = "calib.policy_assessment/1"
 _WORDS: Final = {STALE: "quoted from a stale book", FRESH: "the rest", UNKNOWN: "not known"}
@@ -78,7 +79,7 @@ def assessment_text(found: PolicyAssessment, start: float, end: float) -> str:
     cost = f"net {_signed(found.difference('net_bps'))} bps, slippage {_signed(found.difference('slippage_bps'))} bps"
     parts = [
         "# Stale market data: what it touched",
-        f"Range: {_moment(start)} to {_moment(end)} UTC.",
+        f"Range: {moment_text(start)} to {moment_text(end)} UTC.",
         "\n".join(f"- {line}" for line in digest(found)),
         _CAUTION,
         "## Fills",
@@ -158,10 +159,6 @@ def _reads_table(found: PolicyAssessment) -> str:
 
 def _signed(value: float | None) -> str:
     return NONE if value is None else ("+" if value > 0 else "") + number(value)
-
-
-def _moment(ts: float) -> str:
-    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _stamp(ts: float) -> str:

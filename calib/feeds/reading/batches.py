@@ -33,6 +33,18 @@ BATCH_LINES: Final = 100_000
 """Rows of a batch, about: each query of polars costs as much as some thousand rows do."""
 
 
+def within(start: float | None, end: float | None, symbols: Sequence[str] = ()) -> pl.Expr:
+    """Which rows lie in [start, end), Unix seconds, None where that side is open, and are of these symbols if any."""
+    keep = pl.lit(value=True)
+    if start is not None:
+        keep &= pl.col("ts") >= start
+    if end is not None:
+        keep &= pl.col("ts") < end
+    if symbols:
+        keep &= pl.col("symbol").is_in(list(symbols))
+    return keep
+
+
 class FeedReading:
     """The batches of one file, to be iterated once; `stats` stands when they are exhausted.
 

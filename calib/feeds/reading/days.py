@@ -15,6 +15,7 @@ from typing import Final
 
 from calib.errors import DuplicateDayFile, NoFeeds, UnreadableInput
 from calib.feeds.schema.table import FEEDS
+from calib.feeds.schema.types import DAY_S
 
 _NAME: Final = re.compile(r"(?P<kind>[a-z_]+)_(?P<day>[0-9]{8})\.jsonl(?P<form>\.gz|\.zst)?")
 _LAYOUT: Final = "Feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.zst"
@@ -46,6 +47,11 @@ class DayFile:
     def first_ts(self) -> int:
         """Unix seconds of the day's first moment."""
         return int(datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC).timestamp())
+
+    def touches(self, start: float | None, end: float | None) -> bool:
+        """Whether the day has a moment of [start, end), Unix seconds; None where that side is open."""
+        first = self.first_ts
+        return (start is None or first + DAY_S > start) and (end is None or first < end)
 
     @classmethod
     def of(cls, path: Path) -> DayFile | None:

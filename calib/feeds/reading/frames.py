@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import polars as pl
 
 from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.errors import UsageError
-from calib.feeds.reading.batches import read_batches, read_records
+from calib.feeds.reading.batches import read_batches, read_records, within
 from calib.feeds.reading.columns import schema
 from calib.feeds.reading.days import DayFile, find_days, newest_days
 from calib.feeds.reading.rejects import check_ratio
@@ -69,28 +68,20 @@ def read_feeds(
     files = find_days(Path(directory), (kind,))
     newest = newest_days(files)
     read = _with_levels if any(field.type is Type.LEVELS for field in FEEDS[kind].fields) else _flat
-    parts = [read(file, file in newest, tuple(stages), max_reject_ratio) for file in files if _touches(file, low, high)]
+    parts = [read(file, file in newest, tuple(stages), max_reject_ratio) for file in files if file.touches(low, high)]
     whole = pl.concat(parts) if parts else pl.DataFrame(schema=_schema(kind, tuple(stages)))
-    chosen = (pl.col("ts") >= low) & (pl.col("ts") < high)
-    if names:
-        chosen &= pl.col("symbol").is_in(names)
     times = [
         pl.from_epoch((pl.col(name) * 1e6).round(), time_unit="us").dt.replace_time_zone("UTC").alias(name)
         for name in whole.columns
         if name in _TIMES
     ]
-    return whole.filter(chosen).with_columns(times)
+    return whole.filter(within(low, high, names)).with_columns(times)
 
 
 def _schema(kind: str, stages: tuple[str, ...]) -> dict[str, Any]:
     flat = schema(kind) | schema(kind, [f"stage_latencies.{stage}" for stage in stages])
     levels = {field.name: _LEVELS for field in FEEDS[kind].fields if field.type is Type.LEVELS}
     return flat | levels
-
-
-def _touches(file: DayFile, low: float, high: float) -> bool:
-    first = datetime(file.day.year, file.day.month, file.day.day, tzinfo=UTC).timestamp()
-    return first < high and first + 86_400 > low
 
 
 def _flat(file: DayFile, newest: bool, stages: tuple[str, ...], max_reject_ratio: float) -> pl.DataFrame:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -117,6 +118,16 @@ def _unwritable(path: Path, error: OSError) -> UnwritableOutput:
         where=str(path),
         hint="Check its permissions and the free space",
     )
+
+
+@contextlib.contextmanager
+def rejects_to(path: Path | None) -> Iterator[RejectWriter | None]:
+    """A `RejectWriter` for the block, or None where nothing is to be written."""
+    if path is None:
+        yield None
+        return
+    with RejectWriter(path) as writer:
+        yield writer
 
 
 def check_ratio(stats: FileStats, max_reject_ratio: float, rejects: Path | None = None) -> None:
