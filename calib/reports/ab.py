@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from calib._version import __version__
 from calib.files import settings_tail, write_atomic
+from calib.reports.inputs import inputs_table
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, duration, number
 from calib.reports.render import environment
@@ -73,7 +74,7 @@ def report_text(report: dict[str, Any]) -> str:
             assignment=assignment_table(report),
             rule=rule_line(report),
             settings=settings_table(report),
-            inputs=inputs_table(report),
+            inputs=inputs_table(report["inputs"]),
             left_out=left_out(report),
             shortened=len(report["by_symbol"]) > MAX_ROWS,
             max_rows=MAX_ROWS,
@@ -323,21 +324,6 @@ def settings_table(report: dict[str, Any]) -> str:
     """The settings that the evaluation held to."""
     rows = [[f"`ab.{name}`", NONE if value is None else str(value)] for name, value in report["settings"].items()]
     return table(["setting", "value"], rows, "ll")
-
-
-def inputs_table(report: dict[str, Any]) -> str:
-    """The feed files with what was used of them."""
-    rows = [
-        [
-            cell(entry["file"]),
-            entry["sha256"][:12],
-            count(entry["lines"]),
-            count(entry["used"]),
-            ", ".join(f"{reason} {count(n)}" for reason, n in entry["rejected"].items()) or NONE,
-        ]
-        for entry in report["inputs"]
-    ]
-    return table(["file", "sha256", "lines", "used", "rejected"], rows, "llrrl")
 
 
 def left_out(report: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from calib._version import __version__
 from calib.fitting.verdict import REASONS
 from calib.reports.files import RenderedReport, ReportForm, write_report_files
+from calib.reports.inputs import used_inputs_table
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, moment, number, percent
 from calib.reports.svg import Chart, Series, svg
@@ -59,7 +60,7 @@ def fit_text(document: Mapping[str, Any], charts: Mapping[tuple[str, str], Seque
     for row in document["fits"][:MAX_ROWS]:
         if row["intensity"] is not None:
             parts += _row_parts(row, charts.get((row["symbol"], row["side"]), ()))
-    parts += ["## Inputs", _inputs(document), f"Made by calib {__version__}."]
+    parts += ["## Inputs", used_inputs_table(document["inputs"], MAX_ROWS), f"Made by calib {__version__}."]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -259,11 +260,3 @@ def _walk(row: Mapping[str, Any]) -> str:
     ]
     header = ["day", "fills", "foretold", "hit", "gain over constant", "over yesterday", "over the file in use"]
     return table(header, rows, "lrrlrrr")
-
-
-def _inputs(document: Mapping[str, Any]) -> str:
-    rows = [
-        [cell(one["file"]), count(one["lines"]), count(one["used"]), code(one["sha256"][:12])]
-        for one in document["inputs"]
-    ]
-    return table(["input", "lines", "used", "sha256"], rows[:MAX_ROWS], "lrrl")

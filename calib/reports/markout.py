@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from calib._version import __version__
 from calib.reports.files import RenderedReport, ReportForm, write_report_files
-from calib.reports.markdown import cell, code, table
+from calib.reports.inputs import used_inputs_table
+from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, moment, number
 from calib.reports.svg import Chart, Series, svg
 
@@ -50,7 +51,7 @@ def markout_text(document: Mapping[str, Any], charts: Mapping[str, str]) -> str:
         if group in charts:
             parts.append(f"![Markout over the horizon, {group}]({charts[group]})")
         parts += _bucket_parts(document, group)
-    parts += ["## Where the numbers come from", _joins_table(document), _inputs_table(document)]
+    parts += ["## Where the numbers come from", _joins_table(document), used_inputs_table(document["inputs"], MAX_ROWS)]
     parts.append(f"Made by calib {__version__}.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -189,11 +190,3 @@ def _joins_table(document: Mapping[str, Any]) -> str:
     ]
     header = ["symbol", "maker", "taker", "trades", "no mid before", "mids from", "clock"]
     return table(header, rows[:MAX_ROWS], "lrrrrll")
-
-
-def _inputs_table(document: Mapping[str, Any]) -> str:
-    rows = [
-        [cell(one["file"]), count(one["lines"]), count(one["used"]), code(one["sha256"][:12])]
-        for one in document["inputs"]
-    ]
-    return table(["input", "lines", "used", "sha256"], rows[:MAX_ROWS], "lrrl")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calib.limits import LimitResult
+from calib.reports.inputs import inputs_table
 from calib.reports.markdown import cell, code, table
 from calib.reports.numbers import NONE, count, number, percent
 from calib.reports.replay_cells import STATUSES, flat, gate_table, notes_list, settings_table, share, shown
@@ -166,18 +167,8 @@ def _fidelity(found: Mapping[str, Any]) -> str:
 
 
 def _recording_table(outcome: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            cell(entry["file"]),
-            entry["sha256"][:12],
-            count(entry["lines"]),
-            count(entry["used"]),
-            ", ".join(f"{reason} {count(n)}" for reason, n in entry["rejected"].items()) or NONE,
-        ]
-        for entry in outcome["inputs"]
-    ]
     missing = [f"{kind} {', '.join(days)}" for kind, days in outcome["missing_days"].items() if days]
-    files = table(["file", "sha256", "lines", "used", "rejected"], rows, "llrrl")
+    files = inputs_table(outcome["inputs"])
     return f"{files}\n\nDays missing: {'; '.join(missing)}." if missing else files
 
 

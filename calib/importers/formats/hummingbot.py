@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final, Literal
 from calib.errors import NotThisFormat
 from calib.importers.base import ROW_FAULTS, Advance, BadRow, Imported, ImportOption, Rejected, fault_of, unseen
 from calib.importers.cells import wrong_unit
-from calib.importers.lines import TOO_LONG, TextLine, text_lines
+from calib.importers.csv_lines import CsvLines
+from calib.importers.lines import TOO_LONG, text_lines
 
 LimitAs = Literal["maker", "taker", "reject"]
 _NEW: Final = (
@@ -65,12 +66,12 @@ class HummingbotTrades:
         self._liquidity = _LIQUIDITY if limit_as == "reject" else {**_LIQUIDITY, "LIMIT": limit_as}
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        lines = _Lines(text_lines(path, _HINT, advance))
+        lines = CsvLines(text_lines(path, _HINT, advance), "surrogateescape")
         rows = csv.reader(lines)
         names = _header(rows, path)
         yield from self._rows(rows, names, lines)
 
-    def _rows(self, rows: Any, names: list[str], lines: _Lines) -> Iterator[Imported | Rejected]:
+    def _rows(self, rows: Any, names: list[str], lines: CsvLines) -> Iterator[Imported | Rejected]:
         while True:
             lines.begin_row()
             try:
@@ -119,31 +120,6 @@ class HummingbotTrades:
             reason = "unknown_liquidity" if kind == "LIMIT" else "unknown_order_type"
             raise BadRow(reason, "order_type", damaged=False, what=f"order type {kind[:40]}")
         raise BadRow("bad_value", "order_type")
-
-
-class _Lines:
-    """The lines for the csv reader, and which of them its present row began with."""
-
-    def __init__(self, lines: Iterator[TextLine]) -> None:
-        self._lines = lines
-        self._first = True
-        self.begun = 0
-        self.too_long = False
-
-    def begin_row(self) -> None:
-        """The next line begins a row."""
-        self._first, self.too_long = True, False
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        number, text, too_long = next(self._lines)
-        if self._first:
-            self._first, self.begun = False, number
-        self.too_long |= too_long
-        shown = text.decode("utf-8", "surrogateescape")
-        return shown.replace('"', "") if too_long else shown
 
 
 def _header(rows: Any, path: Path) -> list[str]:

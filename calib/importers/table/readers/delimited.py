@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from calib.errors import NotThisFormat
 from calib.importers.base import BadRow
+from calib.importers.csv_lines import CsvLines
 from calib.importers.lines import TOO_LONG, TextLine
 from calib.importers.table.readers.rows import TableRow, TableRows
 
@@ -34,7 +35,7 @@ def delimited(path: Path, lines: Iterator[TextLine], delimiter: str = "") -> Tab
     """
     begin = list(itertools.islice(lines, _SNIFFED))
     chosen = delimiter or sniffed([line.text.decode("utf-8", "replace") for line in begin])
-    source = _Lines(itertools.chain(begin, lines))
+    source = CsvLines(itertools.chain(begin, lines), "replace")
     rows = csv.reader(source, delimiter=chosen, strict=True)
     header = tuple(_header(rows, path))
     return TableRows("csv", True, _rows(rows, header, source, chosen), header)
@@ -79,7 +80,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _rows(rows: Any, header: tuple[str, ...], lines: _Lines, delimiter: str) -> Iterator[TableRow]:
+def _rows(rows: Any, header: tuple[str, ...], lines: CsvLines, delimiter: str) -> Iterator[TableRow]:
     while True:
         lines.begin_row()
         try:
@@ -99,29 +100,3 @@ def _rows(rows: Any, header: tuple[str, ...], lines: _Lines, delimiter: str) -> 
             yield TableRow(lines.begun, {}, text, BadRow("bad_csv", what=what))
         else:
             yield TableRow(lines.begun, dict(zip(header, cells, strict=True)), text)
-
-
-class _Lines:
-    """The lines for the csv reader, and which of them its present row began with."""
-
-    def __init__(self, lines: Iterator[TextLine]) -> None:
-        self._lines = lines
-        self._is_first = True
-        self.begun = 1
-        self.first = ""
-        self.too_long = False
-
-    def begin_row(self) -> None:
-        """The next line begins a row."""
-        self._is_first, self.too_long = True, False
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        number, text, too_long = next(self._lines)
-        shown = text.decode("utf-8", "replace")
-        if self._is_first:
-            self._is_first, self.begun, self.first = False, number, shown[:500]
-        self.too_long |= too_long
-        return shown.replace('"', "") if too_long else shown
