@@ -1,7 +1,7 @@
 """Child processes that run a part of a job, and the messages between them and us: plain data, never pickles.
 
 A pickle can name any function to call; a message of plain values cannot do more than be wrong. Children look for
-modules where this process does, but never in the current directory: whoever can put a file there would run code here.
+modules where this process does, but never in the current directory: a file put there by someone else would run here.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def _print_schema(session: Session, kind: str) -> int:
     from calib.feeds.schema.table import FEEDS
 
     if kind not in FEEDS:
-        raise UsageError(f"there is no feed {kind!r}", where="--schema", hint=f"One of {', '.join(FEEDS)}")
+        raise UsageError(f"unknown feed {kind!r}", where="--schema", hint=f"One of {', '.join(FEEDS)}")
     made = json_schema(FEEDS[kind])
     return session.finish(made, json.dumps(made, indent=2).splitlines())
 

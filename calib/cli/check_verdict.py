@@ -36,7 +36,7 @@ def verdict_of(
     faults = list(_bad_files(config, files, found, keep))
     faults += _bad_books(config["check.max_bad_book_ratio"], audits)
     if max_age_s is not None and freshness.too_old(max_age_s):
-        age = "there is no usable line" if freshness.age_s is None else f"is {length(freshness.age_s)} old"
+        age = "is unknown (no usable line)" if freshness.age_s is None else f"is {length(freshness.age_s)} old"
         faults.append(f"the newest line {age}; --max-age allows {length(max_age_s)}")
     return "; ".join(faults)
 

@@ -98,7 +98,7 @@ def _explain(session: Session, wanted: str) -> int:
 
     rule = RULES.get(wanted.strip().upper())
     if rule is None:
-        raise UsageError(f"there is no rule {wanted!r}", where="--explain", hint=f"One of {', '.join(RULES)}")
+        raise UsageError(f"unknown rule {wanted!r}", where="--explain", hint=f"One of {', '.join(RULES)}")
     data = {
         "rule": rule.id,
         "name": rule.name,
@@ -137,7 +137,7 @@ def _run(session: Session, paths: list[Path], rules: list[str], baseline: Path |
     known = None if baseline is None else baselines.read(baseline)
     files = python_files(paths)
     if not files:
-        session.note("there is no Python file below the paths given")
+        session.note("the paths given hold no Python files")
     used = min(os.cpu_count() or 1, 8) if jobs is None else jobs
     with session.progress("checking", float(len(files))) as advance:
         report = check_paths(files, rules=rules, known=known, jobs=used, advance=advance)

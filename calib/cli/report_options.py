@@ -33,7 +33,7 @@ def form_of(format_: ReportFormat, open_: bool) -> ReportFormat:
 
 
 def open_report(session: Session, paths: Sequence[Path]) -> None:
-    """Open the page among the written files; where there is no browser, say how to."""
+    """Open the page among the written files; without a browser, say how to open it."""
     for path in paths:
         if path.suffix == ".html" and not webbrowser.open(path.resolve().as_uri()):
             session.note(f"no browser found: open {path} in one")

@@ -52,7 +52,7 @@ def check() -> None:
 
 
 def checked(advance: Callable[[float], None]) -> Callable[[float], None]:
-    """The same progress, told of at a safe point: what arrived is raised there."""
+    """The same progress; each report is a safe point at which a signal that arrived is raised."""
 
     def tell(amount: float) -> None:
         check()

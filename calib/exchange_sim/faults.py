@@ -56,7 +56,7 @@ class Fault:
         match = _FORM.fullmatch(text.strip())
         if match is None or match["kind"] not in [*FaultKind]:
             known = ", ".join(FaultKind)
-            raise BadFault(f"{text!r} is no fault", hint=f"{_EXAMPLE}; kinds: {known}")
+            raise BadFault(f"{text!r} is not a valid fault", hint=f"{_EXAMPLE}; kinds: {known}")
         return cls(FaultKind(match["kind"]), float(match["at"]), float(match["span"] or 1.0), match["symbol"])
 
     def __str__(self) -> str:

@@ -26,7 +26,7 @@ STATE_NAME: Final = "state.json"
 AUDIT_NAME: Final = "audit.jsonl"
 LOCK_NAME: Final = ".state.lock"
 LOCK_WAIT_S: Final = 2.0
-"""The state's lock is held for milliseconds; whoever waits longer waits for a stopped process."""
+"""The state's lock is held for milliseconds; a longer wait means that its holder is stopped."""
 
 
 def write_whole(path: Path, content: bytes) -> None:

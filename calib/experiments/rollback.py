@@ -270,7 +270,7 @@ class RollbackLatch:
             self._changed(self.store.state_path)
 
     def _note_missing(self) -> None:
-        """A rollback that another place told of is to be in the audit too: its evidence must not be lost."""
+        """Note that a rollback read from another place is not in the audit yet, so that it is written there too."""
         force = self.record
         if force is not None:
             with self._lock:
@@ -311,7 +311,7 @@ def _usable(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_flag(path: Path) -> dict[str, Any] | None:
-    """The rollback of a flag file; None where there is no file.
+    """The rollback of a flag file; None without one.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 The room lies below the parts that it shows: it knows them by their attributes alone, and imports none of them.
 
-The names below are loaded when they are first used: whoever only records a histogram pays for nothing else.
+The names below are loaded when they are first used: recording a histogram imports nothing else.
 prometheus_client is loaded by the first `register` or `serve`.
 """
 

@@ -25,7 +25,7 @@ class HistogramCounts(NamedTuple):
     counts
         Observations in each bucket alone, one more than there are bounds.
     total
-        Sum of the observations; None where whoever counted did not add them up.
+        Sum of the observations; None where the counts came without a sum.
     """
 
     bounds: tuple[float, ...]

@@ -56,7 +56,7 @@ def run_replay(
     choose_latency
         Take the recorded latency where the feeds hold one, and the settings' own where they do not.
     progress
-        Receives the share of the feeds read since the last call; in the end it was told of 1.
+        Receives the share of the feeds read since the last call; the shares add up to 1.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def _must_hold_something(driver: Driver, sources: Sources) -> None:
     missing = [symbol for symbol in sources.symbols if symbol not in driver.books]
     if missing:
         raise NoSuchSymbol(
-            f"there is no book line of {', '.join(missing[:5])} in the range", hint="Check --symbols and the range"
+            f"no book lines of {', '.join(missing[:5])} in the range", hint="Check --symbols and the range"
         )
     if not driver.recording.lines["book"]:
         raise NoLines("the book feed holds no usable line in the range", hint="Check --from and --to, or --feeds")

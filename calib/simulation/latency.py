@@ -20,7 +20,7 @@ class LogNormal:
     sigma
         Standard deviation of the logarithm, >= 0.
     cap_us
-        No draw is longer: whoever waits has a timeout.
+        No draw is longer: the caller has a timeout.
     """
 
     median_us: int

@@ -47,6 +47,6 @@ class MarketOrderFlow:
         return found
 
     def impact_half_ticks(self, order: MarketOrder) -> int:
-        """How far the mid moves with an order: whoever takes knows something."""
+        """How far the mid moves with an order: takers are informed."""
         mean_h = self._instrument.impact_bps * self._instrument.half_ticks_per_bps
         return order.aggressor * int(self._chance.exponential(mean_h))

@@ -59,7 +59,7 @@ def load_catalogue(name: str) -> TagCatalogue:
     file = folder / f"{name}.yaml"
     if not file.is_file():
         known = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
-        raise BadCatalogue(f"there is no catalogue {name!r}", hint=f"Known: {', '.join(known)}")
+        raise BadCatalogue(f"unknown catalogue {name!r}", hint=f"Known: {', '.join(known)}")
     return parse_catalogue(_tree(file.read_text("utf-8"), name), name)
 
 

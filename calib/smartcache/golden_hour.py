@@ -176,7 +176,7 @@ def load_schedule(name: str) -> Schedule:
     file = folder / f"{name}.yaml"
     if not file.is_file():
         known = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
-        raise BadCatalogue(f"there is no schedule {name!r}", hint=f"Known: {', '.join(known)}")
+        raise BadCatalogue(f"unknown schedule {name!r}", hint=f"Known: {', '.join(known)}")
     return parse_schedule(yaml.safe_load(file.read_text("utf-8")), str(name))
 
 

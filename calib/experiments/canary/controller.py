@@ -276,7 +276,7 @@ class CanaryController:
         if now < since:
             return State.INCONCLUSIVE, "warm-up: a cold cache misses"
         if baseline is None:
-            return State.INCONCLUSIVE, "there is no baseline: `calib canary accept`"
+            return State.INCONCLUSIVE, "no baseline yet: run `calib canary accept`"
         figures = judge_figures(found, settings, now)
         if figures is not None:
             return figures
@@ -328,9 +328,9 @@ class CanaryController:
                 )
             progress = self.progress
             if progress.step + 1 >= len(self.settings.schedule):
-                raise UsageError("every symbol uses the cache already", hint="There is no further step")
+                raise UsageError("every symbol uses the cache already", hint="This was the last step")
             if self.baseline is None:
-                raise UsageError("there is no baseline to compare with", hint="Make one: `calib canary accept`")
+                raise UsageError("no baseline to compare with", hint="Make one: `calib canary accept`")
             before = self.progress
             self.progress = replace(
                 before, step=before.step + 1, since=moment, covered_s=0.0, newest=None,

@@ -26,7 +26,7 @@ class Reading:
     n_a: float
     n_b: float
     breached: bool | None
-    """None where there is no data to compare: never a pass."""
+    """None without data to compare; None never counts as a pass."""
 
 
 @dataclass(frozen=True, slots=True)

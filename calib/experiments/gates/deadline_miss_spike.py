@@ -13,7 +13,7 @@ class DeadlineMissSpike(Gate):
     """Breached where B's share of late ticks is above the limit, whatever A's is.
 
     The sequential decision needs both: B's mean above the limit (a bounded-mean e-process over blocks) and B above A
-    (the switchback process on the same blocks). A burst that hits the whole market is no fault of B.
+    (the switchback process on the same blocks). A burst that hits the whole market is not caused by B.
 
     Parameters
     ----------

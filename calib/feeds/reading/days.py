@@ -179,7 +179,7 @@ def _list(directory: Path) -> Sequence[str]:
     try:
         return sorted(os.listdir(directory))  # noqa: PTH208 - names are all that is needed
     except FileNotFoundError as error:
-        raise NoFeeds("there is no such directory", where=str(directory), hint="Check --feeds") from error
+        raise NoFeeds("the directory does not exist", where=str(directory), hint="Check --feeds") from error
     except NotADirectoryError as error:
         raise UnreadableInput("is no directory", where=str(directory), hint="Check --feeds") from error
     except OSError as error:

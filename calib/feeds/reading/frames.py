@@ -61,7 +61,7 @@ def read_feeds(
         UsageError for an unknown kind; NoFeeds, UnreadableInput, TruncatedInput or TooManyRejects as the readers.
     """
     if kind not in FEEDS:
-        raise UsageError(f"there is no feed {kind!r}", hint=f"One of {', '.join(FEEDS)}")
+        raise UsageError(f"unknown feed {kind!r}", hint=f"One of {', '.join(FEEDS)}")
     low = -math.inf if start is None else unix_seconds(start)
     high = math.inf if end is None else unix_seconds(end)
     names = symbol_list(symbols)

@@ -33,7 +33,7 @@ class TradeFacts:
     symbol
         The market.
     trades, without_id
-        Lines, and those among them that no duplicate can be told of.
+        Lines, and those among them that cannot be checked for duplicates.
     troubles, first_line
         By name, those of `TROUBLES` that were found: how many, and the line of the first. ``duplicates`` have the id of
         one of the last `REMEMBERED` trades; ``gaps`` are steps of whole-numbered ids by more than one, of symbols whose

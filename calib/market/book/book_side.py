@@ -41,7 +41,7 @@ class BookSide:
         Of the levels near the touch, ascending: the best comes last, where changes are cheapest. Empty only without
         levels.
     unknown_prices
-        A list, for whoever follows the side: `merge` appends each price that it meets and has no level of. Else None.
+        A list, for a follower of the side: `merge` appends each price that it meets and has no level of. Else None.
 
     >>> bids = BookSide(1.0)
     >>> bids.merge([(99.0, 1.0), ("98.5", "2"), (99.5, 1.0), (99.5, 0.0)])

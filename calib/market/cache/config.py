@@ -35,7 +35,7 @@ class MDCacheConfig:
     max_depth
         Deepest view that may be asked for. 1..200.
     stale_ok
-        False: whoever would get a book past its freshness waits for the refresh.
+        False: a reader that would get a book past its freshness waits for the refresh.
     hard_ttl_ms
         Past this age a book counts as missing. 10..5000, at least ``ttl_ms``.
     invalidate_on_ws_gap_ms

@@ -124,7 +124,7 @@ class MDCache:
     def disable_cache(self, reason: str) -> None:
         """Serve nothing from the cache from now on: every read is a call of the callback; for any thread.
 
-        ``reason`` is for the log of whoever calls; the emergency procedure of `calib.policy` does.
+        ``reason`` is for the caller's log; the emergency procedure of `calib.policy` does.
         """
         self._enabled = False
         self._entries = {}  # the fastest path looks here alone

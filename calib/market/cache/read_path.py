@@ -217,7 +217,7 @@ class ReadPath:
 
 async def no_callback(symbol: str, depth: int) -> Any:
     """The refresh callback of a cache that has none."""
-    raise LookupError(f"there is no refresh callback to fetch {symbol} with")
+    raise LookupError(f"no refresh callback to fetch {symbol}")
 
 
 def _nothing(

@@ -30,7 +30,7 @@ def python_files(paths: Iterable[Path]) -> list[Path]:
         elif path.exists():
             found[path] = None
         else:
-            raise UsageError(f"there is no file or directory {path}", hint="Give Python files or directories to check")
+            raise UsageError(f"{path} does not exist", hint="Give Python files or directories to check")
     return list(found)
 
 
