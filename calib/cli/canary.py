@@ -69,7 +69,7 @@ def advance(
     if found.advanced:
         return _finish(session, found, prom=prom)
     if found.ready:
-        raise UsageError("every symbol uses the cache already", hint="This was the last step")
+        raise UsageError("every symbol uses the cache already", hint="There is no further step")
     return _finish(session, found, refused="may not advance: ")
 
 

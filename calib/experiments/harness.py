@@ -110,7 +110,6 @@ class ABHarness:
         self._recording = threading.Lock()
         self._evaluating = threading.RLock()
         self._errors: dict[str, str] = {}
-        self._announced: set[str] = set()
         """Rollbacks whose report was written and whose hook was called."""
         self._cleared: frozenset[str] = frozenset()
         self._saved: dict[str, Any] = {}
@@ -268,7 +267,7 @@ class ABHarness:
             if "state" in self._errors:
                 self._save()
             self.exposure.flush()
-        self._announce()
+        self.latch.announce(self._write_report, self.on_rollback)
         return self.state
 
     def roll_back(self, reason: str, now: float | None = None) -> None:
@@ -278,7 +277,7 @@ class ABHarness:
             self.latch.set(by_hand(reason, moment))
         with self._evaluating:
             self._save()
-        self._announce()
+        self.latch.announce(self._write_report, self.on_rollback)
 
     def _advance(self, now: float) -> None:
         with self._recording:
@@ -315,28 +314,6 @@ class ABHarness:
             }
         )
         self._save()
-
-    def _announce(self) -> None:
-        """Once for each rollback: write the report, call the owner's hook; neither can undo it."""
-        record = self.rollback
-        if record is None:
-            return
-        with self._recording:
-            if record["id"] in self._announced:
-                return
-            self._announced.add(record["id"])
-        try:
-            self._write_report()
-        except Exception as error:  # whatever the writer does, the rollback stands
-            self.latch.audit(
-                {"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
-            )
-        if self.on_rollback is None:
-            return
-        try:
-            self.on_rollback(record)
-        except Exception as error:  # whatever the owner's hook does, the rollback stands
-            self.latch.audit_failure("hook_failed", record["ts"], error)
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -422,7 +399,7 @@ class ABHarness:
         if state is not None:
             self._resume(state)
         if self.rollback is not None:
-            self._announced.add(self.rollback["id"])
+            self.latch.is_known()
             self.latch.persist()  # killed between two writes: what the audit lacks is added
 
     def _resume(self, state: dict[str, Any]) -> None:

@@ -92,6 +92,7 @@ class RollbackLatch:
         self._waiting: list[dict[str, Any]] = []
         """Other events that the audit refused, the newest `MAX_WAITING`."""
         self._seen: dict[Path, tuple[int, int, int]] = {}
+        self._announced: set[str] = set()
 
     # -- the two sets --------------------------------------------------------------------------------------------------
 
@@ -139,9 +140,32 @@ class RollbackLatch:
         self._add([rollback])
         self.persist()
 
-    def audit_failure(self, event: str, ts: float, error: Exception) -> None:
-        """Note that a report or a hook failed; see `audit`."""
-        self.audit({"event": event, "ts": ts, "error": f"{type(error).__name__}: {error}"})
+    def is_known(self) -> None:
+        """Take the rollback in force as announced: it was, before this process began."""
+        with self._lock:
+            if self.record is not None:
+                self._announced.add(self.record["id"])
+
+    def announce(self, write_report: Callable[[], object], hook: Callable[[dict[str, Any]], object] | None) -> None:
+        """Once for each rollback: write the report, call the owner's hook. A failure is audited and undoes nothing."""
+        with self._lock:
+            record = self.record
+            if record is None or record["id"] in self._announced:
+                return
+            self._announced.add(record["id"])
+        try:
+            write_report()
+        except Exception as error:  # whatever the writer does, the rollback stands
+            self._audit_failure("report_failed", record, error)
+        if hook is None:
+            return
+        try:
+            hook(record)
+        except Exception as error:  # whatever the owner's hook does, the rollback stands
+            self._audit_failure("hook_failed", record, error)
+
+    def _audit_failure(self, event: str, record: dict[str, Any], error: Exception) -> None:
+        self.audit({"event": event, "ts": record["ts"], "error": f"{type(error).__name__}: {error}"})
 
     def audit(self, event: dict[str, Any]) -> None:
         """Write an event to the audit, now or, where the disk refuses, with a later `persist`."""
@@ -150,8 +174,11 @@ class RollbackLatch:
         self._write_waiting()
 
     def _write_waiting(self) -> None:
-        while self._waiting:
-            event = self._waiting[0]
+        while True:
+            with self._lock:  # another thread may write the same events at the same time
+                if not self._waiting:
+                    return
+                event = self._waiting[0]
             try:
                 self.store.audit(event)
             except CalibError as error:

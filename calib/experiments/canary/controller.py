@@ -92,12 +92,11 @@ class CanaryController:
         self._errors: dict[str, str] = {}
         self._version = 0
         self._cleared: frozenset[str] = frozenset()
-        self._announced: set[str] = set()
         self.progress = Progress()
         self._read()
         self._follow_resets()
         if self.rollback is not None:
-            self._announced.add(self.rollback["id"])
+            self.latch.is_known()
             self.latch.persist()
         self._join(symbols)
 
@@ -130,7 +129,7 @@ class CanaryController:
         with self._lock:
             self._read()
             self._follow_resets()
-        self._announce()
+        self.latch.announce(self.write_report, self.on_rollback)
 
     def record_tick(
         self,
@@ -177,7 +176,7 @@ class CanaryController:
             self.latch.persist()
             if found is None or self.rollback is not None:
                 found = self._judge(moment)
-        self._announce()
+        self.latch.announce(self.write_report, self.on_rollback)
         return found
 
     def _check(self, now: float) -> Check:
@@ -328,7 +327,7 @@ class CanaryController:
                 )
             progress = self.progress
             if progress.step + 1 >= len(self.settings.schedule):
-                raise UsageError("every symbol uses the cache already", hint="This was the last step")
+                raise UsageError("every symbol uses the cache already", hint="There is no further step")
             if self.baseline is None:
                 raise UsageError("no baseline to compare with", hint="Make one: `calib canary accept`")
             before = self.progress
@@ -360,7 +359,7 @@ class CanaryController:
                 self._save()
             finally:
                 self._lock.release()
-        self._announce()
+        self.latch.announce(self.write_report, self.on_rollback)
 
     def reset(self, reason: str, now: float | None = None, *, by: str = "") -> dict[str, Any] | None:
         """Clear the rollback in force: the canary begins again in shadow. Returns the rollback that was cleared.
@@ -389,26 +388,6 @@ class CanaryController:
             "enabled": list(self.progress.enabled),
             "measures": asdict(measures),
         }
-
-    def _announce(self) -> None:
-        """Once for each rollback: write the report, call the owner's hook; neither can undo it."""
-        record = self.rollback
-        if record is None or record["id"] in self._announced:
-            return
-        self._announced.add(record["id"])
-        try:
-            self.write_report()
-        except Exception as error:  # whatever the writer does, the rollback stands
-            self.latch.audit(
-                {"event": "report_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
-            )
-        if self.on_rollback is not None:
-            try:
-                self.on_rollback(record)
-            except Exception as error:  # whatever the owner's hook does, the rollback stands
-                self.latch.audit(
-                    {"event": "hook_failed", "ts": record["ts"], "error": f"{type(error).__name__}: {error}"}
-                )
 
     def report(self) -> dict[str, Any]:
         """What a report of a rollback shows, as plain JSON data."""
