@@ -69,7 +69,7 @@ def test_two_forms_of_one_day_names_both(forms: tuple[str, str], tmp_path: Path)
 
 
 def test_a_missing_directory(tmp_path: Path) -> None:
-    with pytest.raises(NoFeeds, match="no such directory"):
+    with pytest.raises(NoFeeds, match="the directory does not exist"):
         find_days(tmp_path / "nowhere")
 
 

@@ -62,7 +62,7 @@ def test_stages_become_columns_and_levels_lists(feeds: Path) -> None:
 
 
 def test_what_is_wrong_is_said(feeds: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no feed 'fill'"):
+    with pytest.raises(UsageError, match="unknown feed 'fill'"):
         read_feeds(feeds, "fill")
     with pytest.raises(NoFeeds):
         read_feeds(tmp_path / "nowhere", "fills")
