@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections import deque
 
 from benchmarks.timing import interleaved, table
@@ -52,6 +54,29 @@ def append_only(count: int) -> None:
         kept.append((T0 + i * 0.01, SYMBOLS[i % 10], "A", 20.0, False, 1))
 
 
+def bytes_an_arm(records: int) -> float:
+    """Bytes that one arm of a harness keeps after ``records`` of its own, a tenth fills; evaluated every 5 s."""
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    ab = harness("rank")
+    for i in range(2 * records):
+        ts = T0 + i * 0.01
+        if i % 10 == 0:
+            ab.record_fill(
+                SYMBOLS[i // 10 % 10], ts, "buy", 100.0 + i, 1.0 + i, "maker",
+                quote_price=100.5 + i, mid_at_quote=100.25 + i, mid_now=100.75 + i,
+            )  # fmt: skip
+        else:
+            ab.record_tick(SYMBOLS[i % 10], ts, 20.0 + i % 7, False, n_quotes=1)
+        if i % 500 == 0:
+            ab.evaluate(ts)
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return kept / 2
+
+
 def main() -> None:
     runs = {
         "floor: tuple on a deque": append_only,
@@ -61,6 +86,8 @@ def main() -> None:
         "bucket": ask_bucket,
     }
     print(table("per call", interleaved(runs, 40_000, 5), "floor: tuple on a deque"))
+    for records in (10_000, 100_000, 500_000):
+        print(f"  MB kept by an arm after {records:,} records of it: {bytes_an_arm(records) / 1e6:.2f}")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from benchmarks.timing import interleaved, table
+from benchmarks.timing import cpu_interleaved, interleaved, table
 from calib.market import BookView, Delta, MDCache, MDCacheConfig, Snapshot
+from calib.pipeline import FetchMDStage, QuoteContext
 
 SYMBOL = "BTCUSDT"
 LOOP = asyncio.new_event_loop()
@@ -99,7 +100,7 @@ def ours() -> dict[str, Timed]:
 
 
 def during_refresh() -> Timed:
-    """Stale reads while a refresh runs that does not end; set up anew before the policy's 5 s are over."""
+    """Stale reads while a refresh runs that does not end; set up again before the policy's 5 s are over."""
     stuck = False
 
     async def slow(symbol: str, depth: int) -> dict[str, Any]:
@@ -221,6 +222,21 @@ def after_delta() -> dict[str, Timed]:
     return {"calib on_book + first read of top 10": run}
 
 
+def switched_off() -> dict[str, Timed]:
+    """`FetchMDStage` with the cache off, beside the bare callback, at three depths: CPU time, in short batches."""
+    bodies = {depth: body(depth) for depth in (1, 50, 1000)}
+
+    async def ready(symbol: str, depth: int) -> dict[str, Any]:
+        return bodies[depth]
+
+    stage = FetchMDStage(MDCache(config().changed(enabled=False), ready), ready)
+    found: dict[str, Timed] = {}
+    for depth in bodies:
+        found[f"bare callback, depth {depth}"] = awaiting(ready, SYMBOL, depth)
+        found[f"stage, cache off, depth {depth}"] = awaiting(stage.run, QuoteContext(SYMBOL, depth=depth))
+    return found
+
+
 FLOOR = "floor: await a dict read"
 
 
@@ -231,6 +247,8 @@ def main() -> None:
     print(table("a fresh read, unchanged book of 50 levels", hits, FLOOR))
     print(table("an old book is served while its refresh runs", refreshing, FLOOR))
     print(table("after each delta of a 1000-level book; and what the libraries take for a hit", others, FLOOR))
+    off = cpu_interleaved(switched_off(), 3_000)
+    print(table("the stage with the cache off, CPU time", off, "bare callback, depth 1"))
     for depth in (1, 50, 200):
         print(f"  peak bytes over 100 hits at depth {depth}: {allocated_per_hit(depth):.0f}")
 

@@ -35,6 +35,7 @@ TICK: dict[str, Any] = {
     "n_quotes": 2, "bid": 94000.5, "ask": 94001.5, "mid": 94001.0, "update_id": 123456789, "depth": 50,
     "use_case": "pricing", "source": "stream", "status": "fresh", "ws_gap_ms": 8.0,
 }  # fmt: skip
+FEW_FIELDS = ("ts", "symbol", "side", "price", "qty", "liquidity", "trade_id")
 LEVELS = [[94000.5 - n, 0.5] for n in range(20)]
 BOOK: dict[str, Any] = {
     "ts": 1735689600.25, "symbol": "BTCUSDT", "type": "snapshot", "update_id": 1, "bids": LEVELS,
@@ -75,9 +76,32 @@ def bench(where: Path) -> None:
     base = figures.pop("building the record, nothing else")
     for name, value in figures.items():
         print(f"  {name:<52} {(value - base) / 1000:6.2f} us")
+    print("\nbytes of a line:")
+    for name, size in bytes_a_line(where).items():
+        print(f"  {name:<52} {size}")
     print(f"\nworst single call of 200,000 fills: {_worst(where, fill):.2f} ms")
     for logger in (fills, ticks, sampled, books, direct):
         logger.close()
+
+
+def bytes_a_line(where: Path) -> dict[str, int]:
+    """What one line takes on disk, with its end: whole, and with ``compact=True``."""
+    found: dict[str, int] = {}
+    makers: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+        "fill": (FillLogger, FILL),
+        "tick": (PipelineTickLogger, TICK),
+        "tick without stage maps": (PipelineTickLogger, {k: v for k, v in TICK.items() if not k.startswith("stage_")}),
+        "fill, required fields and trade_id": (FillLogger, {name: FILL[name] for name in FEW_FIELDS}),
+    }
+    for name, (logger, record) in makers.items():
+        for compact in (False, True):
+            directory = where / f"{name} {compact}"
+            options: dict[str, Any] = {"sample_rate": 1} if logger is PipelineTickLogger else {}
+            with logger(directory, compact=compact, **options) as log:
+                log.log(record)
+            (file,) = directory.glob("*.jsonl")
+            found[f"{name}{', compact' if compact else ''}"] = file.stat().st_size
+    return found
 
 
 def _rounds(make: Callable[[int], dict[str, Any]], log: Callable[[Any], object], flush: Callable[[], None]) -> Any:
