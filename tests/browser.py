@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ class Browser:
         self.said.clear()
         self.asked.clear()
         mode = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._call("Emulation.setEmulatedMedia", features=[mode])
+        self._call("Emulation.setEmulatedMedia", media="", features=[mode])
         self._call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
@@ -72,6 +73,16 @@ class Browser:
         self._call("Page.navigate", url=path.resolve().as_uri())
         while not self._loaded:
             self._take()
+
+    def print_layout(self, path: Path, *, width: int = 718) -> None:
+        """Show a file as it is printed: A4 with margins of 1 cm is 718 px wide."""
+        self.open(path, width=width, dark=False)
+        self._call("Emulation.setEmulatedMedia", media="print", features=[])
+
+    def pdf(self, path: Path) -> None:
+        """Save what is shown as it is printed on A4."""
+        sheet = self._call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
+        path.write_bytes(base64.b64decode(sheet["data"]))
 
     def value(self, script: str) -> Any:
         """What a script comes to."""
@@ -143,7 +154,8 @@ def browser() -> Iterator[Browser]:
         os.dup2(13, 3)
         os.dup2(14, 4)
 
-    with tempfile.TemporaryDirectory() as profile:
+    # Helpers of the browser may still write into the profile while it is removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
             stdin=subprocess.DEVNULL,
@@ -160,9 +172,9 @@ def browser() -> Iterator[Browser]:
         finally:
             os.close(to)
             os.close(back)
-            process.terminate()
-            try:
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -94,6 +94,24 @@ def check_page(chromium: Browser, path: Path) -> None:
     assert chromium.value("document.querySelector('p.verdict').textContent.length") > 10
 
 
+_PRINTED_CUT = """
+[...document.querySelectorAll('table, figure svg, pre, p')].filter(
+  one => one.getBoundingClientRect().right > innerWidth + 1).map(one => one.textContent.slice(0, 60))
+"""
+
+
+@pytest.mark.parametrize("path", sorted(PUBLISHED.glob("*.html")), ids=lambda path: path.stem.partition("_2025")[0])
+def test_a_published_page_can_be_printed(path: Path, chromium: Browser, tmp_path: Path) -> None:
+    chromium.print_layout(path)
+    assert chromium.sideways() <= 0
+    assert chromium.value(_PRINTED_CUT) == []
+    assert chromium.value(_CUT) == []
+    assert chromium.least_contrast()[0] >= 4.5
+    assert chromium.value("getComputedStyle(document.querySelector('nav')).display") == "none"
+    chromium.pdf(tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
 def test_dark_and_light_differ_and_follow_the_reader(chromium: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text(REPORTS["handmade"]().page(), "utf-8")
