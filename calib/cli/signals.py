@@ -29,7 +29,16 @@ class Terminated(SystemExit):
         super().__init__(128 + signal.SIGTERM)
 
 
-_KINDS: dict[int, type[BaseException]] = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C.
+
+    A class of its own, because CPython (3.11, `_PyRuntime.signals.unhandled_keyboard_interrupt`) remembers when its own
+    `KeyboardInterrupt` leaves code that was made from text, as dataclasses make theirs, and at the end of the process
+    kills it by SIGINT, although the exception was handled: the exit code 130 would be lost.
+    """
+
+
+_KINDS: dict[int, type[BaseException]] = {signal.SIGTERM: Terminated, signal.SIGINT: Interrupted}
 _AGAIN_S: Final = 0.01
 """By then the finaliser that swallowed an exception is over."""
 _IMPORT_S: Final = 3.0

@@ -7,6 +7,8 @@ import contextlib
 import importlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -145,3 +147,21 @@ def test_an_import_without_end_is_interrupted_all_the_same(tmp_path: Path, monke
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(signals.Terminated), signals.raising():
         importlib.import_module("for_ever")
+
+
+_EXEC = """
+import os, signal, sys
+from calib.cli import signals
+try:
+    with signals.raising():
+        exec("os.kill(os.getpid(), signal.SIGINT)")  # as dataclasses and named tuples do while they are made
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_in_code_made_from_text_ends_with_the_exit_code(tmp_path: Path) -> None:
+    """``python -m`` ends by the signal itself where CPython once saw its own KeyboardInterrupt leave such code."""
+    (tmp_path / "struck.py").write_text(_EXEC)
+    ended = subprocess.run([sys.executable, "-m", "struck"], cwd=tmp_path, check=False)
+    assert ended.returncode == 130
