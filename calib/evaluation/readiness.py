@@ -45,8 +45,19 @@ ADVICE: Final[dict[str, str]] = {
     "clock_behind_ratio": "synchronise the bot's clock (NTP, chrony): fills are stamped before the exchange made them",
 }
 """What to do where a figure misses its limit, by name, in the order of the report."""
-OPTIONAL: Final = ("fetch_md_p95_gain_ms", "clock_behind_ratio")
-"""Figures that feeds need not carry: without a value they are not judged. Every other one must have a value."""
+OPTIONAL: Final[dict[str, str]] = {
+    "fetch_md_p95_gain_ms": "give --baseline, or log fetch_md_cache_ms in shadow mode",
+    "clock_behind_ratio": "log ts_exchange with the fills",
+}
+"""Figures that feeds need not carry, and how to have each judged: without a value it is not. Every other one must have
+a value."""
+
+
+def advice(result: LimitResult) -> str:
+    """What to do about a figure: empty where it holds its limit."""
+    if result.passed:
+        return ""
+    return (ADVICE if result.passed is False else OPTIONAL)[result.limit.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +109,7 @@ class Readiness:
 
     def as_data(self) -> dict[str, Any]:
         """Plain values, ``calib.ready/1``."""
-        checks = [
-            result.as_data() | {"advice": "" if result.passed else ADVICE[result.limit.name]} for result in self.results
-        ]
+        checks = [result.as_data() | {"advice": advice(result)} for result in self.results]
         return {
             "schema": SCHEMA,
             "ready": self.ready,
@@ -277,7 +286,7 @@ def _notes(ticks: TickFigures, gain: float | None, values: Mapping[str, float | 
     if ticks.shadow:
         yield "The cache ran in shadow: the times are those with the cache in place of the bot's own fetch."
     if gain is None:
-        yield "fetch_md_p95_gain_ms is not judged: give --baseline, or log fetch_md_cache_ms in shadow mode."
+        yield f"fetch_md_p95_gain_ms is not judged: {OPTIONAL['fetch_md_p95_gain_ms']}."
     if values["clock_behind_ratio"] is None:
         yield "clock_behind_ratio is not judged: no fill has ts_exchange."
 

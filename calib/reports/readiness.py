@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calib.evaluation.readiness import ADVICE, Readiness
+from calib.evaluation.readiness import Readiness, advice
 from calib.limits import LimitResult
 from calib.reports.files import RenderedReport
 from calib.reports.markdown import cell, table
@@ -41,5 +41,5 @@ def readiness_table(found: Readiness) -> str:
 
 def _row(result: LimitResult) -> list[str]:
     limit = result.limit
-    advice = ADVICE[limit.name] if result.passed is False else NONE
-    return [limit.name, number(result.value), f"{limit.sign} {number(limit.limit)}", _VERDICTS[result.passed], advice]
+    figures = [limit.name, number(result.value), f"{limit.sign} {number(limit.limit)}"]
+    return [*figures, _VERDICTS[result.passed], advice(result) or NONE]
