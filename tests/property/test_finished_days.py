@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import json
@@ -219,8 +218,7 @@ def run(root: Path, seed: int, steps: int) -> Iterator[FinishedDays]:
         with_them = history.outcome(root / "with", parameters, finished)
         assert with_them == expected, (seed, number, parameters, done)
         yield finished
-        for _ in range(history.rng.randint(0, 2)):
-            done.append((number, history.step()))
+        done += [(number, history.step()) for _ in range(history.rng.randint(0, 2))]
 
 
 @pytest.mark.parametrize("seed", range(40))
