@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ def main() -> None:
             for day in range(given.days):
                 # The newest day is still being written: one minute is missing.
                 write(feeds, day, given.rate, end_s=DAY_S if day < given.days - 1 else DAY_S - 60)
+        shutil.rmtree(out, ignore_errors=True)
         one.mkdir(exist_ok=True)
         (one / "pipeline_ticks_20250101.jsonl").write_bytes(_tick(0))
         sizes = [path.stat().st_size for path in feeds.iterdir()]

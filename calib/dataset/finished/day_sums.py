@@ -12,6 +12,7 @@ from calib.dataset.grid import DAY_S, INDEX, Grid, Span
 from calib.dataset.intervals import DayLines, LineFilter, Summation, sum_days
 from calib.dataset.order import GROUP
 from calib.feeds.reading.batches import LINE
+from calib.feeds.reading.days import DayFile
 
 Batches = Callable[[], Generator[pl.DataFrame]]
 """Starts to read a file again."""
@@ -21,14 +22,18 @@ class LateLine(Exception):
     """A line that was appended belongs to an interval that was finished."""
 
 
-def line_schema(sums: Summation) -> pl.Schema:
-    """The columns of lines that are kept."""
-    return pl.Schema({LINE: pl.Int64(), **sums.lines})
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of what is kept of one kind of feed: of its rows, and of its lines."""
 
+    rows: pl.Schema
+    lines: pl.Schema
 
-def row_schema(sums: Summation) -> pl.Schema:
-    """The columns of finished rows."""
-    return sums(pl.DataFrame(schema={**line_schema(sums), INDEX: pl.Int64, "file": pl.Int64})).schema
+    @classmethod
+    def of(cls, sums: Summation) -> Columns:
+        lines = pl.Schema({LINE: pl.Int64(), **sums.lines})
+        rows = sums(pl.DataFrame(schema={**lines, INDEX: pl.Int64, "file": pl.Int64})).schema
+        return cls(rows, lines)
 
 
 def inner_span(grid: Grid, day: int) -> Span:
@@ -61,11 +66,12 @@ class DaySums:
     open: pl.DataFrame
 
 
-def sum_day(name: str, day: int, grid: Grid, batches: Batches, sums: Summation) -> DaySums:
-    """Sum one file; parameters as in `DayLines`, errors as in `sum_days`."""
-    seen = _Lines(inner_span(grid, day), batches, line_schema(sums))
+def sum_day(file: DayFile, grid: Grid, batches: Batches, sums: Summation, columns: Columns) -> DaySums:
+    """Sum one file, whose lines ``batches`` yields; errors as in `sum_days`."""
+    day = file.first_ts // DAY_S
+    seen = _Lines(inner_span(grid, day), batches, columns.lines)
     wanted = LineFilter(grid, seen.inner)
-    rows = sum_days([DayLines(name, day, seen.batches)], wanted, sums, at_end=seen.keep_open)
+    rows = sum_days([DayLines(file.name, day, seen.batches)], wanted, sums, at_end=seen.keep_open)
     return DaySums(rows, seen.edges, seen.open)
 
 

@@ -17,14 +17,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from calib.dataset.finished.copies import ReadingCopy, rejects_before
-from calib.dataset.finished.day_sums import (
-    DaySums,
-    LateLine,
-    continued,
-    line_schema,
-    row_schema,
-    sum_day,
-)
+from calib.dataset.finished.day_sums import Columns, DaySums, LateLine, continued, sum_day
 from calib.dataset.finished.directory import EntryDirectory
 from calib.dataset.finished.entry import (
     BOOK_REJECTS,
@@ -99,6 +92,7 @@ class FinishedDays:
         self._entries = EntryDirectory(directory, limit_bytes)
         self._verify, self._worth_bytes = verify, worth_bytes
         self._found: dict[DayFile, Lookup] = {}
+        self._columns: dict[str, Columns] = {}
         self._usable = False
         self.served = self.continued = self.read = 0
         """Files whose rows were at hand, that had grown, and that were read whole."""
@@ -108,6 +102,7 @@ class FinishedDays:
         self._usable = plan.grid.divides_a_day or plan.grid.interval_sec <= LONGEST_EDGE_S
         if self._usable:
             for sums in kinds:
+                self._columns[sums.kind] = Columns.of(sums)
                 for file in plan.files:
                     if file.kind == sums.kind:
                         self._found[file] = self._look_up(file, plan, sums)
@@ -120,14 +115,14 @@ class FinishedDays:
 
     def sum_days(self, reader: DayReader, wanted: LineFilter, sums: Summation) -> pl.DataFrame:
         """As `calib.dataset.intervals.sum_days`, of the files that were looked up."""
-        done = [row_schema(sums).to_frame()]
+        done = [self._columns[sums.kind].rows.to_frame()]
         edges = WatermarkBuffer(wanted.grid, lambda lines: done.append(sums(lines)))
         files = [file for file in self._found if file.kind == sums.kind]
         for number, file in enumerate(files):
             part = self._day(self._found[file], reader, wanted.grid, sums, file)
             done.append(_chosen(part.rows, wanted))
-            if (lines := wanted.of(part.edges, number)).height:
-                edges.add(lines)
+            if part.edges.height:
+                edges.add(wanted.of(part.edges, number))
             edges.end_day(file.first_ts + DAY_S)
         edges.end()
         assert edges.late.is_empty()  # a day's edge lines come at once, and its end closes no later interval
@@ -173,9 +168,8 @@ class FinishedDays:
         assert now is not None
         names = entry.header.sections if look.stale_identity else (ROWS, EDGES, REJECTS, BOOK_REJECTS)
         sections = {name: entry.section(name) for name in names}
-        part = DaySums(
-            entry.frame(ROWS, row_schema(sums)), entry.frame(EDGES, line_schema(sums)), line_schema(sums).to_frame()
-        )
+        columns = self._columns[sums.kind]
+        rows, edges = entry.frame(ROWS, columns.rows), entry.frame(EDGES, columns.lines)
         reader.take(now.file, entry.header.stats, set(entry.header.symbols), sections.get(REJECTS, b""))
         for use, book in zip(entry.header.books, look.books, strict=False):
             if use.stats is not None:
@@ -185,7 +179,7 @@ class FinishedDays:
         else:
             self._entries.touch(look.name)
         self.served += 1
-        return part
+        return DaySums(rows, edges, columns.lines.to_frame())
 
     def _read_on(self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation) -> DaySums:
         """The rows of a file that has grown: those of the open intervals are made again."""
@@ -194,13 +188,14 @@ class FinishedDays:
         assert now is not None
         header, state = entry.header, entry.header.state
         assert state is not None
-        schema = line_schema(sums)
-        before = DaySums(entry.frame(ROWS, row_schema(sums)), entry.frame(EDGES, schema), entry.frame(OPEN, schema))
+        columns = self._columns[sums.kind]
+        kept = (entry.frame(EDGES, columns.lines), entry.frame(OPEN, columns.lines))
+        before = DaySums(entry.frame(ROWS, columns.rows), *kept)
         symbols = set(header.symbols) - {header.tail_symbol}
         copy = ReadingCopy(state, rejects_before(entry.section(REJECTS), state.line), symbols)
         new = partial(reader.lines, now.file, sums.columns, copy)
         batches, stay = continued(before, state.line, new, grid)
-        part = sum_day(now.file.name, now.file.first_ts // DAY_S, grid, batches, sums)
+        part = sum_day(now.file, grid, batches, sums, columns)
         part.rows = pl.concat([stay, part.rows]).sort(*GROUP)
         # The open lines went by again, but none of them is of an interval that crosses midnight.
         part.edges = pl.concat([before.edges.filter(pl.col("line") < state.line), part.edges])
@@ -211,7 +206,7 @@ class FinishedDays:
     def _read_whole(self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation, file: DayFile) -> DaySums:
         copy = ReadingCopy()
         batches = partial(reader.lines, file, sums.columns, copy)
-        part = sum_day(file.name, file.first_ts // DAY_S, grid, batches, sums)
+        part = sum_day(file, grid, batches, sums, self._columns[sums.kind])
         self._keep(look, reader, copy, part, file)
         self.read += 1
         return part

@@ -252,7 +252,7 @@ def test_damaged_entries_are_ignored(runs: Runs, damage: str) -> None:
     assert runs.counts() == (0, 0, 2)
 
 
-def test_a_directory_that_goes_while_a_run_is_at_it(runs: Runs) -> None:
+def test_a_directory_that_goes_while_a_run_is_at_it(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     runs.make()
     append(ticks(runs), tick(DAY_0 + 7200))
     finished = FinishedDays(runs.entries, worth_bytes=0)
@@ -263,7 +263,7 @@ def test_a_directory_that_goes_while_a_run_is_at_it(runs: Runs) -> None:
         shutil.rmtree(runs.entries)
         return files
 
-    finished.look_up = look_up  # type: ignore[method-assign]
+    monkeypatch.setattr(finished, "look_up", look_up)
     made = build_dataset(runs.feeds, filters=(), jobs=1, finished=finished)
     assert (finished.served, finished.continued, finished.read) == (0, 0, 2)
     assert made.intervals.equals(build_dataset(runs.feeds, filters=(), jobs=1).intervals)
