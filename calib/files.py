@@ -77,7 +77,7 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
     make_directory(path.parent)
     temporary: Path | None = None
     try:
-        _sweep(path)
+        remove_leftovers(path.parent, path.name)
         temporary, handle = _temporary(path)
         with handle:
             if callable(content):
@@ -99,7 +99,7 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
 
 
 def _temporary(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside ``path``, locked for as long as it is open: `_sweep` removes those whose writer is gone."""
+    """A new file beside ``path``, locked while it is open: `remove_leftovers` removes those whose writer is gone."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OPEN_FLAGS
     while True:
         temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
@@ -111,11 +111,17 @@ def _temporary(path: Path) -> tuple[Path, BinaryIO]:
         os.close(descriptor)  # swept before it was locked
 
 
-def _sweep(path: Path) -> None:
-    """Remove the temporary files that killed writers of this target left."""
-    for name in os.listdir(path.parent):  # noqa: PTH208 - a pattern would read the target's name as one
-        if name.startswith(f".{path.name}.") and name.endswith(".tmp"):
-            _remove_if_left(path.parent / name)
+def remove_leftovers(directory: Path, target: str = "") -> None:
+    """Remove the temporary files that killed writers left in a directory; `OSError` where it cannot be listed.
+
+    Parameters
+    ----------
+    target
+        Only those of this file; empty for any.
+    """
+    for name in os.listdir(directory):  # noqa: PTH208 - a pattern would read the target's name as one
+        if name.startswith(f".{target}." if target else ".") and name.endswith(".tmp"):
+            _remove_if_left(directory / name)
 
 
 def _remove_if_left(path: Path) -> None:

@@ -20,6 +20,7 @@ from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.dataset.build import DatasetOptions
+    from calib.dataset.finished import FinishedDays
     from calib.dataset.model import Dataset
     from calib.dataset.plan import DatasetPlan
     from calib.metrics.text_file import JobResult
@@ -49,6 +50,13 @@ def aggregate(
     replace: Annotated[
         bool,
         typer.Option("--replace", help="Let a dataset without kept intervals replace one that has some."),
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Hash whole files before finished rows of them are used, instead of trusting size, times and ends.",
+        ),
     ] = False,
     prom: options.Prom = None,
 ) -> int:
@@ -80,7 +88,7 @@ def aggregate(
     if dry_run:
         return _say_plan(session, plan, root)
     with locked(root):
-        return _make(session, plan, root, strict=strict, replace=replace, prom=prom, now=now)
+        return _make(session, plan, root, strict=strict, replace=replace, verify=verify, prom=prom, now=now)
 
 
 def _recipe(session: Session) -> DatasetOptions:
@@ -102,6 +110,16 @@ def _recipe(session: Session) -> DatasetOptions:
     )
 
 
+def _finished(session: Session, root: Path, *, verify: bool) -> FinishedDays | None:
+    """Where the rows of days are kept, unless that is switched off."""
+    from calib.dataset.finished import FinishedDays
+    from calib.dataset.finished.directory import NAME
+
+    if not session.config["aggregate.cache"]:
+        return None
+    return FinishedDays(root / NAME, limit_bytes=session.config["aggregate.cache_mib"] << 20, verify=verify)
+
+
 def _make(
     session: Session,
     plan: DatasetPlan,
@@ -109,6 +127,7 @@ def _make(
     *,
     strict: bool,
     replace: bool,
+    verify: bool,
     prom: Path | None,
     now: float,
 ) -> int:
@@ -116,6 +135,7 @@ def _make(
     from calib.dataset.store import write_dataset
 
     make_directory(root / "datasets")
+    finished = _finished(session, root, verify=verify)
     total = sum(stored_size(file) for file in plan.files)
     with session.progress("aggregate", total) as advance:
         dataset = build_from_plan(
@@ -123,10 +143,13 @@ def _make(
             _recipe(session),
             out=root,
             jobs=session.config["jobs"],
+            finished=finished,
             note=session.note,
             progress=signals.checked(advance),
         )
     signals.check()
+    if finished is not None:
+        session.detail(finished.summary)
     for item in dataset.inputs:
         bad = ", ".join(f"{reason} {count}" for reason, count in item.rejected.items())
         session.detail(f"{item.file}: {counted(item.lines, 'line')}, {item.used} used, rejected: {bad or 'none'}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,8 @@ from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.filters.apply import apply_filters
+from calib.dataset.finished import FinishedDays
+from calib.dataset.finished.copies import ReadingCopy
 from calib.dataset.grid import DAY_S
 from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
 from calib.dataset.markouts import BookMarkouts
@@ -32,7 +34,7 @@ from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches, read_records
 from calib.feeds.reading.days import DayFile, is_newest
 from calib.feeds.reading.pieces import PieceDecoder
-from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
+from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
@@ -71,6 +73,7 @@ def build_dataset(
     contracts: Contracts | None = None,
     out: Path | str | None = None,
     jobs: int | None = None,
+    finished: FinishedDays | None = None,
     note: Callable[[str], None] = _silent,
 ) -> Dataset:
     """Cut feeds into one row per (symbol, interval) and drop the rows that are not fit to learn from.
@@ -100,6 +103,9 @@ def build_dataset(
         Root below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
         Processes that read; None: as many as there are cores. It never changes the result.
+    finished
+        Keeps the rows of the days from one run to the next (`calib.dataset.finished.FinishedDays`), a new one for each
+        call; None: every file is read. It never changes the result.
     note
         Gets what the user should know, one sentence at a time.
 
@@ -132,7 +138,9 @@ def build_dataset(
         max_reject_ratio,
         contracts or {},
     )
-    return build_from_plan(plan, recipe, out=None if out is None else Path(out), jobs=jobs, note=note)
+    return build_from_plan(
+        plan, recipe, out=None if out is None else Path(out), jobs=jobs, finished=finished, note=note
+    )
 
 
 def build_from_plan(
@@ -141,6 +149,7 @@ def build_from_plan(
     *,
     out: Path | None = None,
     jobs: int | None = None,
+    finished: FinishedDays | None = None,
     note: Callable[[str], None] = _silent,
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
@@ -148,10 +157,13 @@ def build_from_plan(
     tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
     fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
-    with _engine(plan, jobs) as engine:
+    unread = plan.files if finished is None else finished.look_up(plan, (tick_sums, fill_sums))
+    with _engine(unread, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
         # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
-        ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
+        ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in (tick_sums, fill_sums))
+    if finished is not None:
+        finished.close()
     found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
     for stats in found:
         check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
@@ -189,10 +201,16 @@ def _params(recipe: DatasetOptions) -> Params:
     )
 
 
-def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
+def _sum_days(reader: _Reader, wanted: LineFilter, sums: Summation, finished: FinishedDays | None) -> pl.DataFrame:
+    if finished is None or not finished.usable:
+        return sum_days(reader.days(sums), wanted, sums)
+    return finished.sum_days(reader, wanted, sums)
+
+
+def _engine(files: Sequence[DayFile], jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
     cores = system.cores() if jobs is None else jobs
-    small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
+    small = jobs is None and sum(stored_size(file) for file in files) < _WORTH_WORKERS
     return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
 
 
@@ -215,6 +233,8 @@ class _Reader:
     stats: dict[DayFile, FileStats] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
     """Every symbol in the files, whatever range was asked."""
+    book_copies: dict[DayFile, ReadingCopy] = field(default_factory=dict)
+    """What the first reading of each book found."""
     markouts: BookMarkouts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -223,42 +243,57 @@ class _Reader:
     def days(self, sums: Summation) -> list[DayLines]:
         """The files of one kind."""
         return [
-            DayLines(file.name, file.first_ts // DAY_S, partial(self._lines, file, sums.columns))
+            DayLines(file.name, file.first_ts // DAY_S, partial(self.lines, file, sums.columns))
             for file in self.plan.files
             if file.kind == sums.kind
         ]
 
-    def _lines(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """The batches of a file; fills with their markouts."""
-        for batch in self._batches(file, columns):
+    def take(self, file: DayFile, stats: FileStats, symbols: set[str], rejects: bytes) -> None:
+        """Note what an earlier run found in a file, and write its rejects, as if it had been read."""
+        with self._rejects(file) as writer:
+            if writer is not None:
+                writer.add_lines(rejects)
+        self.stats[file] = replace(stats, path=str(file.path))
+        self.symbols |= symbols
+        if file.kind != "book":
+            self.progress(stats.bytes)
+
+    def lines(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy | None = None) -> Generator[pl.DataFrame]:
+        """The batches of a file; fills with their markouts. The first reading fills the copy."""
+        for batch in self._batches(file, columns, copy):
             yield self.markouts.add(batch, file.first_ts) if file.kind == "fills" else batch
 
     @contextlib.contextmanager
     def _book(self, file: DayFile) -> Iterator[Iterator[Any]]:
         """The records of a book file, as they stand in it."""
         first = file not in self.stats
-        with contextlib.ExitStack() as stack:
-            path = None if self.out is None or not first else rejects_path(self.out, file.name)
-            rejects = stack.enter_context(rejects_to(path))
-            reading = read_records(file, newest=is_newest(file), rejects=rejects)
+        with self._rejects(file) if first else contextlib.nullcontext() as rejects:
+            self.book_copies[file] = copy = ReadingCopy().forward_to(rejects)
+            reading = read_records(file, newest=is_newest(file), rejects=copy)
             yield (record for _, record in reading)
             self.stats[file] = reading.stats
 
-    def _batches(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        newest = file in self.plan.newest
+    def _rejects(self, file: DayFile) -> contextlib.AbstractContextManager[RejectWriter | None]:
+        return rejects_to(None if self.out is None else rejects_path(self.out, file.name))
+
+    def _batches(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy | None) -> Iterator[pl.DataFrame]:
+        newest, after = file in self.plan.newest, None if copy is None else copy.after
         if file in self.stats:
-            yield from read_batches(file, columns, newest=newest, engine=self.engine)
+            yield from read_batches(file, columns, newest=newest, engine=self.engine, after=after)
             return
-        with contextlib.ExitStack() as stack:
-            path = None if self.out is None else rejects_path(self.out, file.name)
-            rejects = stack.enter_context(rejects_to(path))
-            reading = read_batches(file, columns, newest=newest, engine=self.engine, rejects=rejects)
+        copy = ReadingCopy() if copy is None else copy
+        with self._rejects(file) as rejects:
+            reading = read_batches(
+                file, columns, newest=newest, engine=self.engine, rejects=copy.forward_to(rejects), after=after
+            )
             told = 0
             for batch in reading:
-                self.symbols.update(batch["symbol"].unique())
+                copy.saw(batch, reading)
                 self.progress(reading.bytes_read - told)
                 told = reading.bytes_read
                 yield batch
+            copy.end(reading)
+            self.symbols |= copy.symbols
             self.stats[file] = reading.stats
             self.progress(reading.stats.bytes - told)
 

@@ -92,6 +92,7 @@ def sum_days(
     *,
     allowance_s: float = ALLOWED_LATENESS_S,
     redo_lines: int = REDO_LINES,
+    at_end: Callable[[pl.DataFrame], None] | None = None,
 ) -> pl.DataFrame:
     """Sum every (symbol, interval) of one kind of feed.
 
@@ -105,6 +106,8 @@ def sum_days(
         How.
     allowance_s, redo_lines
         See `ALLOWED_LATENESS_S` and `REDO_LINES`: they decide the cost, never the result.
+    at_end
+        Gets the lines of the intervals that are still open at the last line of each file.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def sum_days(
     """
     done = [sums(_nothing(sums))]
     holdback = WatermarkBuffer(wanted.grid, lambda lines: done.append(sums(lines)), allowance_s)
-    last_lines = [_hold_day(holdback, day, file, wanted) for file, day in enumerate(days)]
+    last_lines = [_hold_day(holdback, day, file, wanted, at_end) for file, day in enumerate(days)]
     holdback.end()
     table, late = pl.concat(done), holdback.late
     for part in _parts(late, table, sums.count, redo_lines):
@@ -133,13 +136,21 @@ def _nothing(sums: Summation) -> pl.DataFrame:
     return pl.DataFrame(schema={"line": pl.Int64, **sums.lines, INDEX: pl.Int64, "file": pl.Int64})
 
 
-def _hold_day(holdback: WatermarkBuffer, day: DayLines, file: int, wanted: LineFilter) -> int:
+def _hold_day(
+    holdback: WatermarkBuffer,
+    day: DayLines,
+    file: int,
+    wanted: LineFilter,
+    at_end: Callable[[pl.DataFrame], None] | None,
+) -> int:
     """Give one file to the holdback; the number of its last valid line."""
     last = 0
     for batch in day.batches():
         if batch.height:
             last = int(batch.item(-1, "line"))
             holdback.add(wanted.of(batch, file))
+    if at_end is not None and (held := holdback.held) is not None:
+        at_end(held)
     holdback.end_day((day.day + 1) * DAY_S)
     return last
 

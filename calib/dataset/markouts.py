@@ -42,6 +42,8 @@ class BookMarkouts:
 
     books: Sequence[DayFile]
     read: ReadBook
+    glances: dict[DayFile, tuple[int, str, bool]] = field(default_factory=dict)
+    """Of each book that was read for the sake of the day before: bytes read, their sha256, whether that was all."""
     _day: int | None = None
     _tops: dict[str, Tops] = field(default_factory=dict)
 
@@ -85,10 +87,14 @@ class BookMarkouts:
                 with self.read(file) as records:
                     yield from records
             elif file.first_ts == day + 86_400:
-                for _, record in read_records(file, newest=True):
+                reading = read_records(file, newest=True)
+                ended = True
+                for _, record in reading:
                     if record.ts > until:
+                        ended = False
                         break
                     yield record
+                self.glances[file] = reading.bytes_read, reading.sha256_read, ended
 
 
 def _markouts(fills: pl.DataFrame, tops: Tops) -> dict[str, Floats]:

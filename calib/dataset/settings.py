@@ -20,6 +20,8 @@ class AggregateSettings:
     tick_sample_rate: int = setting(10, "Ticks that a line without sample_rate stands for", 1)
     maker_fee_bps: float = setting(0.0, "Fee of a maker fill without fee_bps, bps", metavar="BPS")
     taker_fee_bps: float = setting(0.0, "Fee of a taker fill without fee_bps, bps", metavar="BPS")
+    cache: bool = setting(True, "Keep the finished rows of each day in .calib-cache below --out, and use them")
+    cache_mib: int = setting(4096, "Largest size of .calib-cache, MiB; rows used longest ago go first", 1, 1 << 24)
     format: tuple[str, ...] = setting(("json",), "Formats of the dataset", choices=FORMATS, metavar="F[,F]")
 
 

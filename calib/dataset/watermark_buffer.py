@@ -74,6 +74,11 @@ class WatermarkBuffer:
         self._close_complete()
 
     @property
+    def held(self) -> pl.DataFrame | None:
+        """The lines of the open intervals; None where there are none."""
+        return pl.concat(held.lines for held in self._held) if self._held else None
+
+    @property
     def late(self) -> pl.DataFrame:
         """Intervals that were closed too early: ``symbol``, ``index`` and the number of ``lines`` that came late."""
         if not self._late:

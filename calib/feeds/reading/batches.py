@@ -22,7 +22,8 @@ from calib.feeds.reading.days import DayFile, Form
 from calib.feeds.reading.decoding import RowDecoder, Rows
 from calib.feeds.reading.packing import ColumnPlan, Packed
 from calib.feeds.reading.pieces import InProcess, Piece, PieceDecoder
-from calib.feeds.reading.rejects import Reject, RejectWriter, clipped
+from calib.feeds.reading.rejects import Reject, RejectSink, clipped
+from calib.feeds.reading.state import MAX_TAIL, PrefixChanged, ReadingState
 from calib.feeds.reading.stats import FILL_KEY, FileStats, FillKey, LineTally
 from calib.feeds.schema.table import FEEDS, Type
 from calib.feeds.schema.validation import RejectReason
@@ -57,6 +58,8 @@ class FeedReading:
         Where the file cannot be opened or read.
     TruncatedInput
         Where a compressed file ends too early or is damaged.
+    PrefixChanged
+        Where the reading goes on from an earlier one, and what that one read is not there any more.
     """
 
     def __init__(
@@ -66,14 +69,16 @@ class FeedReading:
         *,
         newest: bool,
         engine: PieceDecoder | None = None,
-        rejects: RejectWriter | None = None,
+        rejects: RejectSink | None = None,
+        after: ReadingState | None = None,
         chunk_bytes: int = chunks.CHUNK,
         max_line_bytes: int = chunks.MAX_LINE,
         batch_lines: int = BATCH_LINES,
     ) -> None:
         self.file = file
         self.columns = tuple(dict.fromkeys(columns))
-        self._ledger = _Ledger(file, newest, rejects)
+        self._ledger = _Ledger(file, newest, rejects, after)
+        self._after = after
         self._limits = chunk_bytes, max_line_bytes
         self._batch_lines = batch_lines
         self._engine = InProcess() if engine is None else engine
@@ -81,6 +86,12 @@ class FeedReading:
         self._plan = ColumnPlan(file.kind, file.first_ts, tuple(dict.fromkeys(needed)))
         self.bytes_read = 0
         """Stored bytes read so far, to show how far it is."""
+        self.tail: ReadingState | None = None
+        """Where a later reading may go on (`after`), known once the last line is read; None where none can."""
+        self.unended = False
+        """Whether no newline ends the last line."""
+        self.last_line = 0
+        """Number of that line, once it is read."""
 
     @property
     def stats(self) -> FileStats:
@@ -92,8 +103,11 @@ class FeedReading:
             engine = self._engine
             stored = stack.enter_context(StoredFile(self.file.path))
             held: list[_Part] = []
-            first_line = 1
-            for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote)):
+            begin, first_line = self._begin(stored)
+            for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote, begin)):
+                if piece.span.unended:
+                    self.unended, self.last_line = True, first_line
+                    self.tail = self._ledger.tail(stored, first_line, piece)
                 part = self._part(piece, packed, first_line)
                 first_line += packed.count
                 self.bytes_read = stored.bytes
@@ -101,9 +115,20 @@ class FeedReading:
                 if sum(part.packed.used for part in held) >= self._batch_lines:
                     yield self._batch(held)
                     held = []
+            if not self.unended:
+                self.tail = self._ledger.tail(stored, first_line, None)
             if held:
                 yield self._batch(held)
             self._ledger.close(stored)
+
+    def _begin(self, stored: StoredFile) -> tuple[int, int]:
+        """Where the lines begin that are to be read: the offset, and the number of the first."""
+        if self._after is None:
+            return 0, 1
+        stored.skip(self._after.offset)
+        if not self._after.ends_with(stored.digest):
+            raise PrefixChanged(f"{self.file.path} does not begin as it did")
+        return self._after.offset, self._after.line
 
     def _part(self, piece: Piece, packed: Packed, first_line: int) -> list[_Part]:
         """What a chunk gives, if anything; counted, duplicates found."""
@@ -171,7 +196,7 @@ class RecordReading:
         file: DayFile,
         *,
         newest: bool,
-        rejects: RejectWriter | None = None,
+        rejects: RejectSink | None = None,
         chunk_bytes: int = chunks.RECORDS_CHUNK,
         max_line_bytes: int = chunks.MAX_LINE,
     ) -> None:
@@ -180,11 +205,17 @@ class RecordReading:
         self._limits = chunk_bytes, max_line_bytes
         self.bytes_read = 0
         """Stored bytes read so far, to show how far it is."""
+        self._stored: StoredFile | None = None
 
     @property
     def stats(self) -> FileStats:
         """The facts of the file; `RuntimeError` before the records are exhausted."""
         return self._ledger.stats
+
+    @property
+    def sha256_read(self) -> str:
+        """Of the stored bytes read so far; empty before the first."""
+        return "" if self._stored is None else self._stored.sha256
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         for lines, records in self.blocks():
@@ -194,6 +225,7 @@ class RecordReading:
         """The same in blocks of at least one line: ``(lines, records)``; instead of iterating."""
         decoder = RowDecoder(self.file.kind, self.file.first_ts, None)
         with StoredFile(self.file.path) as stored:
+            self._stored = stored
             first_line = 1
             for piece in _pieces(self.file, stored, self._limits, by_reference=False):
                 data = piece.content()
@@ -223,7 +255,8 @@ def read_batches(
     *,
     newest: bool,
     engine: PieceDecoder | None = None,
-    rejects: RejectWriter | None = None,
+    rejects: RejectSink | None = None,
+    after: ReadingState | None = None,
 ) -> FeedReading:
     """Read a feed file as polars batches.
 
@@ -240,34 +273,46 @@ def read_batches(
         What decodes the file, see `calib.engines`; None: this process. The result does not depend on it.
     rejects
         Where the rejects go; None to count them only.
+    after
+        Go on where an earlier reading of the same plain file, not of fills, ended; None: from the beginning. The stats
+        are of the whole file, the batches and the rejects of what comes after.
     """
-    return FeedReading(file, columns, newest=newest, engine=engine, rejects=rejects)
+    return FeedReading(file, columns, newest=newest, engine=engine, rejects=rejects, after=after)
 
 
-def read_records(file: DayFile, *, newest: bool, rejects: RejectWriter | None = None) -> RecordReading:
+def read_records(file: DayFile, *, newest: bool, rejects: RejectSink | None = None) -> RecordReading:
     """Read a feed file record by record; parameters as in `read_batches`, the same lines are used and rejected."""
     return RecordReading(file, newest=newest, rejects=rejects)
 
 
-def _pieces(file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool) -> Iterator[Piece]:
-    """The file's chunks; ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself."""
+def _pieces(
+    file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool, begin: int = 0
+) -> Iterator[Piece]:
+    """The file's chunks from ``begin`` on, to which it is read already.
+
+    ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself.
+    """
     block = min(BLOCK, limits[0])
     if by_reference and file.form is Form.PLAIN:
-        buffer, cutter = bytearray(block), chunks.Cutter(*limits)
+        buffer, cutter = bytearray(block), chunks.Cutter(*limits, begin)
         while size := stored.read_into(buffer):
             yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
         yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
     else:
-        for chunk in chunks.cut(contents(stored, file.form, block), *limits):
+        for chunk in chunks.cut(contents(stored, file.form, block), *limits, begin):
             yield Piece(chunk.span, chunk.data)
 
 
 class _Ledger:
     """What is decided in line order over the whole file."""
 
-    def __init__(self, file: DayFile, newest: bool, rejects: RejectWriter | None) -> None:
+    def __init__(
+        self, file: DayFile, newest: bool, rejects: RejectSink | None, after: ReadingState | None = None
+    ) -> None:
         self.once_only = file.kind == "fills"
-        self.tally = LineTally()
+        if after is not None and self.once_only:
+            raise ValueError("a reading of fills cannot go on: which of them were duplicates is not kept")
+        self.tally = LineTally() if after is None else after.tally()
         self._file, self._newest, self._rejects = file, newest, rejects
         self._stats: FileStats | None = None
 
@@ -318,6 +363,13 @@ class _Ledger:
         """The same for a few: the calls into numpy would cost more than the counting."""
         steps_back = sum(map(lt, times[1:], times))
         self.tally.use(len(times), times[0], times[-1], min(times), max(times), steps_back)
+
+    def tail(self, stored: StoredFile, line: int, last: Piece | None) -> ReadingState | None:
+        """Where a later reading may go on: before the ``last`` line where no newline ends it, else at the end."""
+        if self._file.form is not Form.PLAIN or self.once_only or (last is not None and last.span.size > MAX_TAIL):
+            return None
+        data = b"" if last is None else last.content()
+        return ReadingState.of(self.tally, stored.bytes - len(data), line, stored.sha256, data)
 
     def close(self, stored: StoredFile) -> None:
         self._stats = self.tally.finish(

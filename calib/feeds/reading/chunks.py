@@ -52,15 +52,17 @@ class Cutter:
     max_line
         Bytes past which a line is oversized; judged at the end of each block, so that one which ends within the block
         that goes past them is not: the decoder sees to that. At least the three of a byte-order mark.
+    begin
+        Where the first block begins in the content: the beginning of a line.
     """
 
-    def __init__(self, size: int = CHUNK, max_line: int = MAX_LINE) -> None:
+    def __init__(self, size: int = CHUNK, max_line: int = MAX_LINE, begin: int = 0) -> None:
         self._size, self._max_line = size, max_line
-        self._begin = 0
+        self._begin = begin
         """Where the next span begins."""
-        self._lines_end = 0
+        self._lines_end = begin
         """Past the last newline seen; not before ``begin``."""
-        self._end = 0
+        self._end = begin
 
     @property
     def in_oversized(self) -> bool:
@@ -112,16 +114,18 @@ class Chunk:
     span: ByteSpan
 
 
-def cut(blocks: Iterable[bytes], size: int = CHUNK, max_line: int = MAX_LINE) -> Iterator[Chunk]:
+def cut(blocks: Iterable[bytes], size: int = CHUNK, max_line: int = MAX_LINE, begin: int = 0) -> Iterator[Chunk]:
     """Cut blocks of any sizes into chunks of whole lines; a byte-order mark at the very beginning is left out.
+
+    ``begin`` is where the first block begins in the content.
 
     >>> [chunk.data for chunk in cut([b"one\\ntw", b"o\\nthr", b"ee"], size=4)]
     [b'one\\n', b'two\\n', b'three']
     """
-    cutter = Cutter(size, max_line)
+    cutter = Cutter(size, max_line, begin)
     held: list[bytes] = []
     """The content that is in no span yet; of an oversized line only the beginning."""
-    read = 0
+    read = begin
     for block in blocks:
         if not cutter.in_oversized:
             held.append(block)

@@ -59,6 +59,16 @@ class StoredFile:
         """Of the bytes read so far, hexadecimal."""
         return self._hash.hexdigest()
 
+    @property
+    def digest(self) -> hashlib._Hash:
+        """A copy of the sha256 of the bytes read so far, to go on with."""
+        return self._hash.copy()
+
+    def skip(self, size: int) -> None:
+        """Read and hash so many bytes that are not needed."""
+        while size > 0 and (block := self.read(min(size, BLOCK))):
+            size -= len(block)
+
     def read(self, size: int) -> bytes:
         """At most ``size`` more bytes; empty at the end."""
         try:

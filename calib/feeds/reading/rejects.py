@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 
@@ -65,6 +65,14 @@ def rejects_path(out: Path, feed_file_name: str) -> Path:
     return out / "rejects" / f"{feed_file_name}.rejects.jsonl"
 
 
+class RejectSink(Protocol):
+    """What takes the rejects of one feed file, in line order."""
+
+    def add(self, reject: Reject) -> None:
+        """Take one."""
+        ...
+
+
 class RejectWriter:
     """Gathers the rejects of one feed file and writes them whole when its block ends well.
 
@@ -93,9 +101,13 @@ class RejectWriter:
                 self._commit()
 
     def add(self, reject: Reject) -> None:
-        self.count += 1
+        self.add_lines(reject.encode())
+
+    def add_lines(self, lines: bytes) -> None:
+        """Take whole lines as `Reject.encode` makes them."""
+        self.count += lines.count(b"\n")
         try:
-            self._held.write(reject.encode())
+            self._held.write(lines)
         except OSError as error:
             raise _unwritable(Path(tempfile.gettempdir()), error) from error
 

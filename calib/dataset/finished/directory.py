@@ -1,0 +1,81 @@
+"""The directory of entries: bounded, and nobody's only copy of anything."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from calib.dataset.finished.entry import DamagedEntry, DayEntry
+from calib.errors import UnwritableOutput
+from calib.files import remove_leftovers, write_atomic
+
+NAME: Final = ".calib-cache"
+"""The directory's name below the output root."""
+_SUFFIX: Final = ".finished"
+
+
+class EntryDirectory:
+    """Entries as files; each is written whole, and may be deleted at any moment.
+
+    Parameters
+    ----------
+    path
+        Made by the first entry.
+    limit_bytes
+        Of all entries together, >= 0: `trim` removes those used longest ago.
+    """
+
+    def __init__(self, path: Path, limit_bytes: int) -> None:
+        self.path = path
+        self._limit = limit_bytes
+        self.trouble = ""
+        """Why the last entry could not be written; empty where all were."""
+
+    def read(self, name: str) -> DayEntry | None:
+        """The entry of that name; None where there is none that is whole."""
+        try:
+            return DayEntry.open(self._place(name))
+        except DamagedEntry:
+            return None
+
+    def touch(self, name: str) -> None:
+        """Note that an entry was used."""
+        with contextlib.suppress(OSError):  # deleted meanwhile, or the directory is read-only: only the order suffers
+            os.utime(self._place(name))
+
+    def write(self, name: str, parts: Sequence[bytes]) -> None:
+        """Write an entry; a directory that cannot be written ends no run."""
+        if self.trouble or sum(map(len, parts)) > self._limit:
+            return
+
+        def fill(handle: BinaryIO) -> None:
+            handle.writelines(parts)
+
+        try:
+            write_atomic(self._place(name), fill)
+        except UnwritableOutput as error:
+            self.trouble = str(error)
+
+    def trim(self) -> None:
+        """Remove the entries used longest ago until the rest is within the limit, and what killed runs left."""
+        found = []
+        with contextlib.suppress(OSError):  # no directory, or deleted meanwhile
+            remove_leftovers(self.path)
+            for path in self.path.iterdir():
+                with contextlib.suppress(OSError):
+                    status = path.stat(follow_symlinks=False)
+                    if path.suffix == _SUFFIX:
+                        found.append((status.st_mtime_ns, path.name, status.st_size, path))
+        excess = sum(size for _, _, size, _ in found) - self._limit
+        for _, _, size, path in sorted(found):
+            if excess <= 0:
+                return
+            with contextlib.suppress(OSError):
+                path.unlink()
+                excess -= size
+
+    def _place(self, name: str) -> Path:
+        return self.path / f"{name}{_SUFFIX}"

@@ -1,0 +1,208 @@
+"""One entry on disk: a header and sections, each with its checksum; what does not match is not used.
+
+No format that runs code when it is read: JSON for the header, Arrow for the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from calib import system
+from calib.dataset.finished.identity import FileIdentity
+from calib.feeds.reading.state import ReadingState
+from calib.feeds.reading.stats import FileStats
+
+FORMAT: Final = 1
+"""Number of the layout; entries of another are ignored."""
+ROWS, EDGES, OPEN, REJECTS, BOOK_REJECTS = "rows", "edges", "open", "rejects", "book rejects"
+_MAGIC: Final = b"calib finished\x00\x01"
+_PREFIX: Final = len(_MAGIC) + 8 + 32
+_MAX_HEADER: Final = 64 << 20
+
+
+class DamagedEntry(Exception):
+    """The file is not an entry, or not whole."""
+
+
+class BookUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A book file that the markouts of a file of fills were computed from.
+
+    Parameters
+    ----------
+    file, identity
+        Its base name, and what it was before it was read.
+    newest
+        Whether it was the newest day of its kind.
+    stats
+        Of the book of the fills' own day, which is read whole; None for the next day's.
+    begin, sha256, ended
+        How many bytes of it were read, their sha256, and whether that was all of it.
+    """
+
+    file: str
+    identity: FileIdentity
+    newest: bool
+    stats: FileStats | None
+    begin: int
+    sha256: str
+    ended: bool
+
+
+class _Section(msgspec.Struct, frozen=True):
+    offset: int
+    size: int
+    sha256: str
+
+
+class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of an entry but the rows, the lines and the rejects.
+
+    Parameters
+    ----------
+    format, key
+        `FORMAT`, and what else decides the rows beside the file's content: see `calib.dataset.finished.key`.
+    identity
+        What the file was before it was read.
+    newest, unended
+        Whether it was the newest day of its kind, and whether its last line had no newline.
+    stats
+        Without the path.
+    symbols
+        Every symbol in the file, sorted.
+    tail_symbol
+        The one that only a last line without newline has; None where there is none.
+    state
+        Where a grown file may be read on; None where it is to be read from its beginning.
+    books
+        What the markouts came from.
+    sections
+        Where the sections lie, by name.
+    """
+
+    format: int
+    key: str
+    identity: FileIdentity
+    newest: bool
+    unended: bool
+    stats: FileStats
+    symbols: list[str]
+    tail_symbol: str | None
+    state: ReadingState | None
+    books: list[BookUse]
+    sections: dict[str, _Section] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class DayEntry:
+    """An entry that lies on disk; its sections are read when they are asked for."""
+
+    path: Path
+    header: EntryHeader
+    _body: int
+    """Where the sections begin."""
+
+    @classmethod
+    def open(cls, path: Path) -> DayEntry:
+        """Read the header.
+
+        Raises
+        ------
+        DamagedEntry
+            Also where there is none.
+        """
+        prefix = _read(path, 0, _PREFIX)
+        size = int.from_bytes(prefix[len(_MAGIC) : len(_MAGIC) + 8], "big")
+        if len(prefix) < _PREFIX or not prefix.startswith(_MAGIC) or size > _MAX_HEADER:
+            raise DamagedEntry(path)
+        text = _read(path, _PREFIX, size)
+        if len(text) != size or hashlib.sha256(text).digest() != prefix[-32:]:
+            raise DamagedEntry(path)
+        try:
+            header = msgspec.json.decode(text, type=EntryHeader)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DamagedEntry(path) from error
+        return cls(path, header, _PREFIX + size)
+
+    def section(self, name: str) -> bytes:
+        """The bytes of a section; empty where there is none.
+
+        Raises
+        ------
+        DamagedEntry
+            Where they are not those that were written.
+        """
+        place = self.header.sections.get(name)
+        if place is None:
+            return b""
+        data = _read(self.path, self._body + place.offset, place.size)
+        if len(data) != place.size or hashlib.sha256(data).hexdigest() != place.sha256:
+            raise DamagedEntry(self.path)
+        return data
+
+    def frame(self, name: str, schema: pl.Schema) -> pl.DataFrame:
+        """A section of rows or lines.
+
+        Raises
+        ------
+        DamagedEntry
+            Also where it has other columns.
+        """
+        data = self.section(name)
+        if not data:
+            return schema.to_frame()
+        try:
+            found = pl.read_ipc(io.BytesIO(data))
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+            raise DamagedEntry(self.path) from error
+        if found.schema != schema:
+            raise DamagedEntry(self.path)
+        return found
+
+
+def encode(header: EntryHeader, sections: Mapping[str, bytes]) -> list[bytes]:
+    """The parts of the file; `ValueError` where a text cannot be written as UTF-8."""
+    sizes = {name: data for name, data in sections.items() if data}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in sizes.items()}
+    begin, places = 0, {}
+    for name, data in sizes.items():
+        places[name] = _Section(begin, len(data), digests[name])
+        begin += len(data)
+    text = msgspec.json.encode(msgspec.structs.replace(header, sections=places))
+    return [_MAGIC, len(text).to_bytes(8, "big"), hashlib.sha256(text).digest(), text, *sizes.values()]
+
+
+def frame_bytes(frame: pl.DataFrame) -> bytes:
+    """A frame as a section; empty without rows."""
+    if frame.is_empty():
+        return b""
+    buffer = io.BytesIO()
+    frame.rechunk().write_ipc(buffer)
+    return buffer.getvalue()
+
+
+def _read(path: Path, offset: int, size: int) -> bytes:
+    """At most ``size`` bytes of a regular file."""
+    try:
+        descriptor = system.open_regular(path)
+    except OSError as error:
+        raise DamagedEntry(path) from error
+    try:
+        size = min(size, max(0, os.fstat(descriptor).st_size - offset))
+        parts = []
+        while size and (part := system.read_at(descriptor, size, offset)):
+            parts.append(part)
+            offset, size = offset + len(part), size - len(part)
+    except (OSError, OverflowError, ValueError) as error:
+        raise DamagedEntry(path) from error
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)

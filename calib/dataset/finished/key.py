@@ -1,0 +1,51 @@
+"""What decides the rows of a file beside its content: the parameters, and the code."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+import calib
+from calib._version import __version__
+from calib.dataset.grid import Grid
+from calib.feeds.reading.days import DayFile
+
+_ROOMS: Final = ("dataset", "feeds", "recorded", "engines")
+"""The packages whose code makes the rows."""
+
+
+def key_of(file: DayFile, grid: Grid, sums: Any) -> str:
+    """Hexadecimal, 64 digits: of the file's place and name, the grid, the parameters of the sums, and the code.
+
+    Parameters
+    ----------
+    sums
+        A `calib.dataset.intervals.Summation`: a dataclass of all its parameters.
+    """
+    parts = {
+        "directory": str(file.path.parent.resolve()).encode("utf-8", "surrogateescape").hex(),
+        "file": file.name,
+        "interval_sec": grid.interval_sec,
+        "kind": sums.kind,
+        "columns": list(sums.lines),
+        "params": msgspec.to_builtins(sums),
+        "code": code_version(),
+    }
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+
+@functools.cache
+def code_version() -> str:
+    """Of calib's version, that of polars, and the source that makes the rows: work on the code starts afresh too."""
+    digest = hashlib.sha256(f"{__version__} {pl.__version__}".encode())
+    root = Path(calib.__file__).parent
+    for path in sorted(path for room in _ROOMS for path in (root / room).rglob("*.*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()} {len(content)} ".encode() + content)
+    return digest.hexdigest()
