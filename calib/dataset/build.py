@@ -26,7 +26,7 @@ from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.thin import low_ticks_note
 from calib.dataset.ticks import TickAggregator
-from calib.engines import InProcess, Workers
+from calib.engines import decoders
 from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches, read_records
@@ -193,7 +193,7 @@ def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextMa
     """What decodes the lines: for small files starting workers would take longer than the work."""
     cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
-    return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
+    return decoders(1 if small else cores)
 
 
 def stored_size(file: DayFile) -> int:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from calib.feeds.reading.chunks import HEAD, ByteSpan, without_mark
 from calib.feeds.reading.compression import read_again
-from calib.feeds.reading.packing import ColumnPlan, Packed, Packer
+from calib.feeds.reading.packing import ColumnPlan, Packed, Packer, PlanCarrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,24 @@ class InProcess:
     remote = False
 
     def run(self, plan: ColumnPlan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
-        packer = Packer(plan)
+        packer = new_packer(plan)
         for piece in pieces:
             yield piece, packed(packer, piece)
 
 
-def packed(packer: Packer, piece: Piece) -> Packed:
+def new_packer(plan: ColumnPlan) -> PlanCarrier:
+    """What carries out the plan: the kernel where there is one, else Python."""
+    from calib.feeds.reading.native import library
+
+    if (kernel := library()) is not None:
+        from calib.feeds.reading.native.packer import NativePacker, suits
+
+        if suits(plan):
+            return NativePacker(kernel, plan)
+    return Packer(plan)
+
+
+def packed(packer: PlanCarrier, piece: Piece) -> Packed:
     """What one piece came to; of an oversized line only its beginning is looked at."""
     data = piece.content()
     return packer.oversized(data) if piece.span.oversized else packer.pack(data)
