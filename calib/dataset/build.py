@@ -31,6 +31,7 @@ from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches, read_records
 from calib.feeds.reading.days import DayFile, is_newest
+from calib.feeds.reading.native import library
 from calib.feeds.reading.pieces import PieceDecoder
 from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
@@ -145,17 +146,12 @@ def build_from_plan(
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
-    tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
-    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
-    wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
     with _engine(plan, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
-        # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
-        ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
+        rows = _rows(reader, recipe, jobs)
     found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
     for stats in found:
         check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
-    rows = join_kinds(ticks, fills, plan.grid)
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
         note(sentence)
     kept, dropped = apply_filters(rows, recipe.filters)
@@ -173,6 +169,26 @@ def build_from_plan(
         # Naming every symbol that the files hold leaves none out: that is the dataset of all.
         asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
     )
+
+
+def _rows(reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataFrame:
+    """The intervals before the filters: by the kernel where there is one, else in Python."""
+    plan = reader.plan
+    if (kernel := library()) is not None:
+        from calib.dataset.native.intervals import intervals_of
+
+        made = intervals_of(
+            kernel, plan, recipe, lambda: reader.markouts, out=reader.out, jobs=jobs, progress=reader.progress
+        )
+        reader.stats |= made.stats
+        reader.symbols |= made.symbols
+        return made.table.frame()
+    tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
+    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
+    wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
+    # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
+    ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
+    return join_kinds(ticks, fills, plan.grid)
 
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from calib.feeds.reading import chunks
 from calib.feeds.reading.chunks import HEAD, ByteSpan, without_mark
-from calib.feeds.reading.compression import read_again
+from calib.feeds.reading.compression import BLOCK, StoredFile, contents, read_again
+from calib.feeds.reading.days import DayFile, Form
 from calib.feeds.reading.packing import ColumnPlan, Packed, Packer, PlanCarrier
 
 
@@ -71,3 +73,16 @@ def packed(packer: PlanCarrier, piece: Piece) -> Packed:
     """What one piece came to; of an oversized line only its beginning is looked at."""
     data = piece.content()
     return packer.oversized(data) if piece.span.oversized else packer.pack(data)
+
+
+def pieces_of(file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool) -> Iterator[Piece]:
+    """The file's chunks; ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself."""
+    block = min(BLOCK, limits[0])
+    if by_reference and file.form is Form.PLAIN:
+        buffer, cutter = bytearray(block), chunks.Cutter(*limits)
+        while size := stored.read_into(buffer):
+            yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
+        yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
+    else:
+        for chunk in chunks.cut(contents(stored, file.form, block), *limits):
+            yield Piece(chunk.span, chunk.data)

@@ -34,13 +34,28 @@ _SIGNATURES: Final[dict[str, tuple[str, str]]] = {
     "chunk_new": ("p", ""),
     "chunk_free": ("", "p"),
     "kernel_parse": ("i", "pppl"),
+    "sums_new": ("p", "isssdlddpuup"),
+    "sums_free": ("", "p"),
+    "sums_symbol": ("i", "piid"),
+    "sums_seen": ("i", "pu"),
+    "sums_only": ("i", "pus"),
+    "sums_begin_file": ("i", "p"),
+    "sums_settle": ("i", "pp"),
+    "sums_close_before": ("", "ps"),
+    "sums_closed": ("l", "p"),
+    "sums_take": ("u", "ppu"),
+    "sums_late": ("l", "ppl"),
+    "sums_fold": ("i", "ppup"),
+    "rows_sort": ("", "plp"),
+    "rows_join": ("l", "plplp"),
 }
-"""What each function returns and takes: i int, u uint32, l uint64, d double, p pointer."""
+"""What each function returns and takes: i int, u uint32, l uint64, s int64, d double, p pointer."""
 _TYPES: Final[dict[str, Any]] = {
     "": None,
     "i": ctypes.c_int,
     "u": ctypes.c_uint32,
     "l": ctypes.c_uint64,
+    "s": ctypes.c_int64,
     "d": ctypes.c_double,
     "p": ctypes.c_void_p,
 }

@@ -95,15 +95,6 @@ class NativeDecoder:
         self._choices = {field.name: field.choices for field in FEEDS[plan.kind].fields}
         self._codes = [self._codes_of(slot.name) for slot in self.layout.slots if slot.type is Type.STRING]
 
-    def new_chunk(self) -> Any:
-        """Room for what a chunk comes to; to be used again. Its memory goes with it."""
-        address = self.library.chunk_new()
-        if address is None:
-            raise MemoryError
-        chunk = ChunkFound.from_address(address)
-        weakref.finalize(chunk, self.library.chunk_free, address)
-        return chunk
-
     def parse(self, chunk: Any, address: int | bytes, size: int) -> None:
         """Let the kernel read whole lines; the caller keeps them where they are meanwhile."""
         if self.library.kernel_parse(self.kernel, ctypes.addressof(chunk), address, size):
@@ -183,7 +174,7 @@ class NativePacker:
 
     def __init__(self, library: Any, plan: ColumnPlan) -> None:
         self._decoder = NativeDecoder(library, plan)
-        self._chunk = self._decoder.new_chunk()
+        self._chunk = new_room(library)
         self.handed_back_used = 0
         """Valid lines of the last chunk that the kernel had handed back."""
 
@@ -199,11 +190,11 @@ class NativePacker:
         own = array("I", ctypes.string_at(chunk.lines, used * 4) if used else b"")
         lines: Sequence[int] = own
         if judged.lines:
-            cuts = list(_cuts(own, judged.lines))
-            records = b"".join(_merged(records, judged.records, cuts, stride))
+            cuts = list(cuts_of(own, judged.lines))
+            records = b"".join(merged(records, judged.records, cuts, stride))
             for name, values in texts.items():
-                texts[name] = [text for part in _merged(values, judged.texts[name], cuts, 1) for text in part]
-            lines = array("I", b"".join(_merged(own.tobytes(), array("I", judged.lines).tobytes(), cuts, 4)))
+                texts[name] = [text for part in merged(values, judged.texts[name], cuts, 1) for text in part]
+            lines = array("I", b"".join(merged(own.tobytes(), array("I", judged.lines).tobytes(), cuts, 4)))
         if len(lines) == chunk.line_count:
             lines = range(chunk.line_count)
         return Packed(
@@ -239,12 +230,22 @@ class NativePacker:
         }
 
 
+def new_room(library: Any) -> Any:
+    """Room for what a chunk comes to, to be used again for records of the same width. Its memory goes with it."""
+    address = library.chunk_new()
+    if address is None:
+        raise MemoryError
+    chunk = ChunkFound.from_address(address)
+    weakref.finalize(chunk, library.chunk_free, address)
+    return chunk
+
+
 def suits(plan: ColumnPlan) -> bool:
     """Whether a kernel can carry out a plan: it has room for so many stages."""
     return sum("." in name for name in plan.columns) <= MAX_STAGES
 
 
-def _cuts(own: Sequence[int], others: Sequence[int]) -> Iterator[tuple[int, int]]:
+def cuts_of(own: Sequence[int], others: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Where each of the other lines goes among the kernel's: (how many of those come before it, its own place)."""
     before = 0
     for place, line in enumerate(others):
@@ -253,7 +254,7 @@ def _cuts(own: Sequence[int], others: Sequence[int]) -> Iterator[tuple[int, int]
         yield before, place
 
 
-def _merged(own: Any, others: Any, cuts: Sequence[tuple[int, int]], step: int) -> Iterator[Any]:
+def merged(own: Any, others: Any, cuts: Sequence[tuple[int, int]], step: int) -> Iterator[Any]:
     """Pieces of both, ``step`` entries a record, in the order of the lines."""
     begin = 0
     for before, place in cuts:
