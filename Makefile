@@ -20,15 +20,20 @@ help: ## list the targets
 
 setup: $(STAMP) ## make .venv with the locked dependencies and calib itself
 
-$(STAMP): requirements/dev.lock pyproject.toml
+$(STAMP): requirements/dev.lock pyproject.toml hatch_build.py $(wildcard calib/feeds/reading/native/source/*)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements/dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: setup ## run every test
+# What reads feeds is tested once more without the kernel.
+WITHOUT_KERNEL := tests/feeds/reading tests/engines tests/dataset tests/property/test_reading_and_judge.py \
+  tests/property/test_dataset_oracle.py tests/cli/test_aggregate.py
+
+test: setup ## run every test, and those of the readers once more without the kernel
 	$(BIN)/python -m pytest -q -n auto
+	CALIB_NATIVE=0 $(BIN)/python -m pytest -q -n auto $(WITHOUT_KERNEL)
 
 mutate: setup ## change the code a little and see whether a test notices: ROOM=feeds/writers NUMBER=40 SEED=1
 	$(BIN)/python -m tools.mutate $(ROOM) --number $(or $(NUMBER),10) --seed $(or $(SEED),1)
@@ -57,8 +62,9 @@ samples: setup ## make sample_feeds/ anew: the same lines each time
 	$(BIN)/calib simulate --out sample_feeds --symbols 12 --from 2025-01-01T21:00 --to 2025-01-02T03:00 \
 	  --seed 1655 --hostile --compress 2025-01-02 --quotes-recorded --record BTCUSDT,ETHUSDT
 
-dist: setup ## the wheel, into dist/
-	$(BIN)/hatchling build -t wheel -d dist
+dist: setup ## the wheels, into dist/: one with the kernel for this platform, and a pure one
+	CALIB_NATIVE=1 $(BIN)/hatchling build -t wheel -d dist
+	CALIB_NATIVE=0 $(BIN)/hatchling build -t wheel -d dist
 
 docs: setup ## fill the generated parts of docs/
 	$(BIN)/python -m tools.generate_types

@@ -15,7 +15,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
 - `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
 - `calib.exchange_sim`: the simulated exchange: latency, faults, matching with a queue
 - `calib.recorded`: recorded books made whole again
-- `calib.engines`: how the parts of a job run: in this process or in several
+- `calib.engines`: how the parts of a job run: in this process, its threads or several processes
 - `calib.importers`: recordings and logs of other tools made feeds
 - `calib.dataset`: from feeds to intervals, and datasets on disk
 - `calib.fitting`: the calibration itself: fill rate over distance, markouts, queue times, quotes, the published file

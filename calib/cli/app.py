@@ -41,19 +41,32 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"calib {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="With --version: also what reads feed lines, and why.")
     ] = False,
 ) -> None:
     """Turn a market-making bot's live feeds into trustworthy calibration datasets."""
+    if version:
+        typer.echo(f"calib {__version__}")
+        if verbose:
+            typer.echo(_reader())
+        raise typer.Exit
+    if verbose:
+        context.fail("-v goes with --version here; a command takes it after its name")
+    if context.invoked_subcommand is None:
+        context.fail("Missing command.")
+
+
+def _reader() -> str:
+    """Which path reads feed lines."""
+    from calib.feeds.reading.native import status
+
+    found = status()
+    return f"feeds are read by {'the native kernel' if found.used else 'Python'}: {found.reason}"
 
 
 add(app, "aggregate", aggregate.aggregate)

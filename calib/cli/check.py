@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from contextlib import AbstractContextManager
@@ -102,7 +101,7 @@ def _check(
 ) -> int:
     from calib.cli import check_sequence
     from calib.cli.check_verdict import verdict_of
-    from calib.engines.processes import Workers
+    from calib.engines import decoders
     from calib.feeds.reading import checkup, days
     from calib.feeds.reading.batches import FeedReading, RecordReading
     from calib.feeds.reading.rejects import rejects_path
@@ -113,8 +112,8 @@ def _check(
     found: list[checkup.FileHealth] = []
     audits, newest_days = check_sequence.Audits(files), days.NewestDays()
     total = sum(file.path.stat().st_size for file in files)
-    several = Workers(min(_MOST_JOBS, os.cpu_count() or 1)) if total > _WORTH_WORKERS else contextlib.nullcontext()
-    with session.progress("reading", float(total)) as advance, several as engine:
+    jobs = min(_MOST_JOBS, os.cpu_count() or 1) if total > _WORTH_WORKERS else 1
+    with session.progress("reading", float(total)) as advance, decoders(jobs) as engine:
         for file in files:
             with _rejects(session, file, keep) as sink:
                 newest = file in newest_days

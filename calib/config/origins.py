@@ -71,7 +71,7 @@ def environment_values(environment: Mapping[str, str], settings: Mapping[str, Se
     for variable in sorted(environment):
         if variable in by_variable:
             found[by_variable[variable]] = environment[variable]
-        elif variable.startswith(PREFIX) and variable != "CALIB_CONFIG":
+        elif variable.startswith(PREFIX) and variable not in ("CALIB_CONFIG", "CALIB_NATIVE"):
             raise ConfigError(f"unknown variable {variable}", where="environment", hint=nearest(variable, by_variable))
     return found
 

@@ -28,11 +28,12 @@ from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.thin import low_ticks_note
 from calib.dataset.ticks import TickAggregator
-from calib.engines import InProcess, Workers
+from calib.engines import InProcess, decoders
 from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches, read_records
 from calib.feeds.reading.days import DayFile, is_newest
+from calib.feeds.reading.native import library
 from calib.feeds.reading.pieces import PieceDecoder
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
@@ -154,20 +155,14 @@ def build_from_plan(
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
-    tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
-    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
-    wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
-    unread = plan.files if finished is None else finished.look_up(plan, (tick_sums, fill_sums))
-    with _engine(unread, jobs) as engine:
-        reader = _Reader(plan, out, engine, progress)
-        # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
-        ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in (tick_sums, fill_sums))
-    if finished is not None:
-        finished.close()
+    reader = _Reader(plan, out, InProcess(), progress)
+    if (kernel := library()) is not None and (finished is None or not finished.worth_it(plan)):
+        rows = _by_kernel(kernel, reader, recipe, jobs)
+    else:
+        rows = _by_batches(reader, recipe, jobs, finished)
     found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
     for stats in found:
         check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
-    rows = join_kinds(ticks, fills, plan.grid)
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
         note(sentence)
     kept, dropped = apply_filters(rows, recipe.filters)
@@ -185,6 +180,36 @@ def build_from_plan(
         # Naming every symbol that the files hold leaves none out: that is the dataset of all.
         asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
     )
+
+
+def _by_kernel(kernel: Any, reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataFrame:
+    """The intervals before the filters, read and summed by the kernel."""
+    from calib.dataset.native.intervals import intervals_of
+
+    plan = reader.plan
+    made = intervals_of(
+        kernel, plan, recipe, lambda: reader.markouts, out=reader.out, jobs=jobs, progress=reader.progress
+    )
+    reader.stats |= made.stats
+    reader.symbols |= made.symbols
+    return made.table.frame()
+
+
+def _by_batches(
+    reader: _Reader, recipe: DatasetOptions, jobs: int | None, finished: FinishedDays | None
+) -> pl.DataFrame:
+    """The intervals before the filters, day by day, of the rows that are at hand already and of batches of lines."""
+    plan = reader.plan
+    tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
+    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
+    wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
+    unread = plan.files if finished is None else finished.look_up(plan, (tick_sums, fill_sums))
+    with _engine(unread, jobs) as reader.engine:
+        # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
+        ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in (tick_sums, fill_sums))
+    if finished is not None:
+        finished.close()
+    return join_kinds(ticks, fills, plan.grid)
 
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
@@ -211,7 +236,7 @@ def _engine(files: Sequence[DayFile], jobs: int | None) -> contextlib.AbstractCo
     """What decodes the lines: for small files starting workers would take longer than the work."""
     cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in files) < _WORTH_WORKERS
-    return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
+    return decoders(1 if small else cores)
 
 
 def stored_size(file: DayFile) -> int:

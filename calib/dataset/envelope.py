@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import polars as pl
 
-from calib.dataset.model import (
-    DROPPED,
+from calib.dataset.parts import (
     FAMILY,
     SCHEMA,
     Counts,
-    Dataset,
     Dropped,
     Filters,
     Input,
@@ -24,6 +21,12 @@ from calib.dataset.model import (
     Tool,
 )
 from calib.errors import NewerSchema, NotADataset
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from calib.dataset.lean import LeanDataset
+    from calib.dataset.model import Dataset
 
 REMAKE = "It was cut short or changed; make it again with `calib aggregate`"
 
@@ -45,7 +48,7 @@ class _Schema(JsonRecord, frozen=True, kw_only=True):
     schema: str
 
 
-def envelope_of(dataset: Dataset) -> Envelope:
+def envelope_of(dataset: Dataset | LeanDataset) -> Envelope:
     """The envelope of a dataset."""
     names = [name for name in Envelope.__struct_fields__ if name != "schema"]
     return Envelope(schema=SCHEMA, **{name: getattr(dataset, name) for name in names})
@@ -59,6 +62,8 @@ def assemble(envelope: Envelope, intervals: pl.DataFrame, dropped: pl.DataFrame,
     NotADataset
         Where the parts contradict each other.
     """
+    from calib.dataset.model import Dataset
+
     names = [name for name in Envelope.__struct_fields__ if name != "schema"]
     try:
         return Dataset(intervals=intervals, dropped=dropped, **{name: getattr(envelope, name) for name in names})
@@ -106,6 +111,10 @@ def decode(text: bytes | str | msgspec.Raw, kind: type[Any], where: str) -> Any:
 
 def dropped_frame(rows: list[Dropped]) -> pl.DataFrame:
     """Dropped rows as a frame with the columns `DROPPED`."""
+    import polars as pl
+
+    from calib.dataset.model import DROPPED
+
     return pl.DataFrame(
         {
             "symbol": [row.symbol for row in rows],

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Final
 
 from calib.errors import BadRange
+
+if TYPE_CHECKING:
+    import polars as pl
 
 DAY_S: Final = 86_400
 _YEAR_10000: Final = 253_402_300_800
 
+ALLOWED_LATENESS_S: Final = 900.0
+"""How far behind its symbol's watermark a line may come and still meet its interval open, s."""
 INDEX: Final = "index"
 """Column that holds an interval's number on the grid."""
 
@@ -50,6 +53,8 @@ class Grid:
 
     def index_of(self, ts: str = "ts") -> pl.Expr:
         """The same as an expression over a column of Unix seconds."""
+        import polars as pl
+
         return (pl.col(ts).floor().cast(pl.Int64) // self.interval_sec).alias(INDEX)
 
     def widen(self, start: float, end: float) -> Span:

@@ -8,11 +8,11 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from calib.dataset.grid import DAY_S, INDEX, Grid, Span
+from calib.dataset.grid import ALLOWED_LATENESS_S, DAY_S, INDEX, Grid, Span
 from calib.dataset.model import INTERVALS
 from calib.dataset.order import GROUP
 from calib.dataset.ticks import MAX_QUOTES
-from calib.dataset.watermark_buffer import ALLOWED_LATENESS_S, WatermarkBuffer
+from calib.dataset.watermark_buffer import WatermarkBuffer
 from calib.errors import UnreadableInput
 
 REDO_LINES: Final = 2_000_000

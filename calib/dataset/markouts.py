@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 
-from calib.feeds.reading.batches import read_records
 from calib.feeds.reading.days import DayFile
+from calib.feeds.reading.record_reading import read_records
 
 if TYPE_CHECKING:
-    from calib.recorded.arrays import Floats
+    import polars as pl
+
+    from calib.recorded.arrays import Bools, Floats
     from calib.recorded.tops import Tops
 
 HORIZONS_S: Final[Mapping[str, float]] = {"markout_1s_bps": 1.0, "markout_5s_bps": 5.0, "markout_30s_bps": 30.0}
@@ -55,19 +56,29 @@ class BookMarkouts:
         day
             First second of the fills' day, Unix time.
         """
+        import polars as pl
+
         names = list(HORIZONS_S)
-        if not any(file.first_ts == day for file in self.books):
+        if not self.has_book(day):
             return batch.with_columns(pl.lit(None, pl.Float64).alias(name) for name in names)
-        if self._day != day:
-            self._tops, self._day = self._load(day), day
         columns = {name: np.full(batch.height, np.nan) for name in names}
         symbols = np.array(batch["symbol"].to_list(), dtype=object)
-        for symbol, tops in self._tops.items():
+        for symbol, tops in self.tops(day).items():
             rows = np.flatnonzero(symbols == symbol)
             if len(rows):
-                for name, values in _markouts(batch[rows], tops).items():
+                for name, values in markouts_of(MarkedFills.of(batch[rows]), tops).items():
                     columns[name][rows] = values
         return batch.with_columns(pl.Series(name, columns[name], nan_to_null=True) for name in names)
+
+    def has_book(self, day: int) -> bool:
+        """Whether there is a book of the day that begins at ``day``."""
+        return any(file.first_ts == day for file in self.books)
+
+    def tops(self, day: int) -> dict[str, Tops]:
+        """The best levels of a day by symbol; those of the day asked for last are kept."""
+        if self._day != day:
+            self._tops, self._day = self._load(day), day
+        return self._tops
 
     def _load(self, day: int) -> dict[str, Tops]:
         from calib.recorded.tops import TopRecorder
@@ -97,27 +108,52 @@ class BookMarkouts:
                 self.glances[file] = reading.bytes_read, reading.sha256_read, ended
 
 
-def _markouts(fills: pl.DataFrame, tops: Tops) -> dict[str, Floats]:
-    """Of the maker fills of one symbol; NaN where it is not known."""
-    columns = {
-        name: np.array(fills[name].fill_null(float("nan")).to_list(), float)
-        for name in ("ts", "ts_exchange", "mid_now", "mid_at_quote")
-    }
-    sign = np.where(np.array(fills["side"].to_list()) == "buy", 1.0, -1.0)
-    maker = np.array(fills["liquidity"].to_list()) == "maker"
-    base = np.where(np.isnan(columns["mid_at_quote"]), columns["mid_now"], columns["mid_at_quote"])
+@dataclass(frozen=True, slots=True)
+class MarkedFills:
+    """The fills of one symbol as arrays; NaN where a number is missing.
+
+    Parameters
+    ----------
+    ts, ts_exchange, mid_now, mid_at_quote
+        As the feed has them.
+    buy, maker
+        Whether a fill is a buy, and whether it is a maker's.
+    """
+
+    ts: Floats
+    ts_exchange: Floats
+    mid_now: Floats
+    mid_at_quote: Floats
+    buy: Bools
+    maker: Bools
+
+    @classmethod
+    def of(cls, fills: pl.DataFrame) -> MarkedFills:
+        """From a frame."""
+        names = ("ts", "ts_exchange", "mid_now", "mid_at_quote")
+        numbers = [np.array(fills[name].fill_null(float("nan")).to_list(), float) for name in names]
+        buy, maker = (
+            np.array(fills[name].to_list()) == value for name, value in (("side", "buy"), ("liquidity", "maker"))
+        )
+        return cls(numbers[0], numbers[1], numbers[2], numbers[3], buy, maker)
+
+
+def markouts_of(fills: MarkedFills, tops: Tops) -> dict[str, Floats]:
+    """By horizon, of the maker fills of one symbol; NaN where it is not known."""
+    sign = np.where(fills.buy, 1.0, -1.0)
+    base = np.where(np.isnan(fills.mid_at_quote), fills.mid_now, fills.mid_at_quote)
     # A fill without the venue's time is looked up among the mids by time of receipt: never one clock in the other.
-    clocks = {"receive": columns["ts"]}
+    clocks = {"receive": fills.ts}
     if tops.exchange_share >= CLOCK_SHARE:
-        clocks["exchange"] = columns["ts_exchange"]
-    found = {name: np.full(len(fills), np.nan) for name in HORIZONS_S}
+        clocks["exchange"] = fills.ts_exchange
+    found = {name: np.full(len(fills.ts), np.nan) for name in HORIZONS_S}
     for clock, times in clocks.items():
         mids = tops.mids(clock, MAX_MID_AGE_S)
         gap = mids.median_gap_s()
         for name, horizon in HORIZONS_S.items():
             later = mids.at(times + horizon, MAX_MID_AGE_S)
             later[mids.broken(times, times + horizon)] = np.nan
-            value = sign * (later - columns["mid_now"]) / base * 1e4
-            known = np.isfinite(times) & maker & (gap <= horizon)
+            value = sign * (later - fills.mid_now) / base * 1e4
+            known = np.isfinite(times) & fills.maker & (gap <= horizon)
             found[name] = np.where(known, value, found[name])
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from calib.dataset.grid import DAY_S, Grid, Span
-from calib.dataset.model import Range, iso
+from calib.dataset.parts import Range, iso
 from calib.errors import NoFeeds, NoLines
 from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from calib.dataset.grid import INDEX, Grid
+from calib.dataset.grid import ALLOWED_LATENESS_S, INDEX, Grid
 from calib.dataset.order import GROUP
 
-ALLOWED_LATENESS_S: Final = 900.0
-"""How far behind its symbol's watermark a line may come and still meet its interval open, s."""
 _Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 

@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Final
 
 from calib.engines.messages import Answer, DecodeRequest
-from calib.feeds.reading.packing import ColumnPlan, Packed, Packer
-from calib.feeds.reading.pieces import Piece, packed
+from calib.feeds.reading.packing import ColumnPlan, Packed, PlanCarrier
+from calib.feeds.reading.pieces import Piece, new_packer, packed
 from calib.pipes import receive, send, start_child
 
 _IN_FLIGHT_PER_WORKER: Final = 3
@@ -94,7 +94,7 @@ class Workers:
             worker = None
         finally:
             self._idle.put(worker)
-        return packed(Packer(plan), piece)
+        return packed(new_packer(plan), piece)
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:
@@ -113,12 +113,12 @@ def serve() -> None:
     os.dup2(2, 1)  # a stray print must not end up between the answers
     gc.disable()  # rows are no part of any cycle; what is (types, exceptions) goes with each new file
     plan: ColumnPlan | None = None
-    packer: Packer | None = None
+    packer: PlanCarrier | None = None
     with requests, answers, contextlib.suppress(BrokenPipeError):
         while (request := receive(requests, DecodeRequest)) is not None:
             try:
                 if packer is None or request.plan != plan:
-                    plan, packer = request.plan, Packer(request.plan)
+                    plan, packer = request.plan, new_packer(request.plan)
                     gc.collect()
                 answer = Answer.of(packed(packer, request.piece))
             except Exception:

@@ -97,9 +97,13 @@ class FinishedDays:
         self.served = self.continued = self.read = 0
         """Files whose rows were at hand, that had grown, and that were read whole."""
 
+    def worth_it(self, plan: DatasetPlan) -> bool:
+        """Whether any file of a plan may have an entry: where none may, the files are best read without them."""
+        return _usable(plan.grid) and any(_stored_size(file) >= self._worth_bytes for file in plan.files)
+
     def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> list[DayFile]:
         """Find the entries of a plan's files; the files of which there is none."""
-        self._usable = plan.grid.divides_a_day or plan.grid.interval_sec <= LONGEST_EDGE_S
+        self._usable = _usable(plan.grid)
         if self._usable:
             for sums in kinds:
                 self._columns[sums.kind] = Columns.of(sums)
@@ -135,8 +139,8 @@ class FinishedDays:
     @property
     def summary(self) -> str:
         """What it was good for, one line."""
-        if not self._usable:
-            return "finished days: none, these intervals cross midnight and are longer than an hour"
+        if not self._found:
+            return "finished days: none, the files are small, or intervals of over an hour cross midnight"
         files = counted(self.served + self.continued + self.read, "file")
         text = f"finished days: {self.served} of {files} at hand, {self.continued} read on, {self.read} read whole"
         return f"{text}; nothing was kept: {self._entries.trouble}" if self._entries.trouble else text
@@ -239,6 +243,18 @@ class FinishedDays:
     def _write(self, look: Lookup, header: EntryHeader, sections: Mapping[str, bytes]) -> None:
         with contextlib.suppress(UnicodeEncodeError):  # a name that is not UTF-8: the file gets no entry
             self._entries.write(look.name, encode(header, sections))
+
+
+def _usable(grid: Grid) -> bool:
+    return grid.divides_a_day or grid.interval_sec <= LONGEST_EDGE_S
+
+
+def _stored_size(file: DayFile) -> int:
+    """0 where the file has gone: what reads it says so."""
+    try:
+        return file.path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _chosen(rows: pl.DataFrame, wanted: LineFilter) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, lt
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -17,16 +17,16 @@ import polars as pl
 
 from calib.feeds.reading import chunks
 from calib.feeds.reading.columns import frame, numbers, schema, strings
-from calib.feeds.reading.compression import BLOCK, StoredFile, contents
-from calib.feeds.reading.days import DayFile, Form
-from calib.feeds.reading.decoding import RowDecoder, Rows
+from calib.feeds.reading.compression import StoredFile
+from calib.feeds.reading.days import DayFile
+from calib.feeds.reading.ledger import LineLedger
 from calib.feeds.reading.packing import ColumnPlan, Packed
-from calib.feeds.reading.pieces import InProcess, Piece, PieceDecoder
-from calib.feeds.reading.rejects import Reject, RejectSink, clipped
-from calib.feeds.reading.state import MAX_TAIL, PrefixChanged, ReadingState
-from calib.feeds.reading.stats import FILL_KEY, FileStats, FillKey, LineTally
+from calib.feeds.reading.pieces import InProcess, Piece, PieceDecoder, pieces_of
+from calib.feeds.reading.record_reading import RecordReading, read_records
+from calib.feeds.reading.rejects import RejectSink
+from calib.feeds.reading.state import PrefixChanged, ReadingState
+from calib.feeds.reading.stats import FILL_KEY, FileStats, FillKey
 from calib.feeds.schema.table import FEEDS, Type
-from calib.feeds.schema.validation import RejectReason
 
 LINE: Final = "line"
 """Name of the column that holds a row's line number."""
@@ -77,7 +77,7 @@ class FeedReading:
     ) -> None:
         self.file = file
         self.columns = tuple(dict.fromkeys(columns))
-        self._ledger = _Ledger(file, newest, rejects, after)
+        self._ledger = LineLedger(file, newest, rejects, after)
         self._after = after
         self._limits = chunk_bytes, max_line_bytes
         self._batch_lines = batch_lines
@@ -104,7 +104,9 @@ class FeedReading:
             stored = stack.enter_context(StoredFile(self.file.path))
             held: list[_Part] = []
             begin, first_line = self._begin(stored)
-            for piece, packed in engine.run(self._plan, _pieces(self.file, stored, self._limits, engine.remote, begin)):
+            for piece, packed in engine.run(
+                self._plan, pieces_of(self.file, stored, self._limits, engine.remote, begin)
+            ):
                 if piece.span.unended:
                     self.unended, self.last_line = True, first_line
                     self.tail = self._ledger.tail(stored, first_line, piece)
@@ -183,72 +185,6 @@ def _numbers(lines: Sequence[int], first_line: int) -> np.ndarray[Any, np.dtype[
     return np.asarray(lines, dtype=np.int64) + first_line
 
 
-class RecordReading:
-    """The records of one file, one by one; iterate once, then `stats` stands.
-
-    Iterating gives ``(line, record)`` in line order: the line's number from 1, and a
-    `calib.feeds.schema.types.FeedRecord` with one attribute per field, None where the field is absent or null. Errors
-    are those of `FeedReading`.
-    """
-
-    def __init__(
-        self,
-        file: DayFile,
-        *,
-        newest: bool,
-        rejects: RejectSink | None = None,
-        chunk_bytes: int = chunks.RECORDS_CHUNK,
-        max_line_bytes: int = chunks.MAX_LINE,
-    ) -> None:
-        self.file = file
-        self._ledger = _Ledger(file, newest, rejects)
-        self._limits = chunk_bytes, max_line_bytes
-        self.bytes_read = 0
-        """Stored bytes read so far, to show how far it is."""
-        self._stored: StoredFile | None = None
-
-    @property
-    def stats(self) -> FileStats:
-        """The facts of the file; `RuntimeError` before the records are exhausted."""
-        return self._ledger.stats
-
-    @property
-    def sha256_read(self) -> str:
-        """Of the stored bytes read so far; empty before the first."""
-        return "" if self._stored is None else self._stored.sha256
-
-    def __iter__(self) -> Iterator[tuple[int, Any]]:
-        for lines, records in self.blocks():
-            yield from zip(lines, records, strict=True)
-
-    def blocks(self) -> Iterator[tuple[Sequence[int], Sequence[Any]]]:
-        """The same in blocks of at least one line: ``(lines, records)``; instead of iterating."""
-        decoder = RowDecoder(self.file.kind, self.file.first_ts, None)
-        with StoredFile(self.file.path) as stored:
-            self._stored = stored
-            first_line = 1
-            for piece in _pieces(self.file, stored, self._limits, by_reference=False):
-                data = piece.content()
-                found = decoder.oversized(data) if piece.span.oversized else decoder.decode(data)
-                self.bytes_read = stored.bytes
-                lines, records = self._usable(piece, found, first_line)
-                if records:
-                    yield lines, records
-                first_line += found.count
-            self._ledger.close(stored)
-
-    def _usable(self, piece: Piece, found: Rows, first_line: int) -> tuple[Sequence[int], Sequence[Any]]:
-        keys: list[FillKey] = list(map(_FILL_KEY, found.rows)) if self._ledger.once_only else []
-        repeated = set(self._ledger.settle(piece, first_line, found, keys))
-        lines, rows = [number + first_line for number in found.lines], found.rows
-        if repeated:
-            kept = [position for position in range(len(rows)) if position not in repeated]
-            lines, rows = [lines[position] for position in kept], [rows[position] for position in kept]
-        if rows:
-            self._ledger.use_few([row.ts for row in rows])
-        return lines, rows
-
-
 def read_batches(
     file: DayFile,
     columns: Sequence[str],
@@ -278,112 +214,6 @@ def read_batches(
         are of the whole file, the batches and the rejects of what comes after.
     """
     return FeedReading(file, columns, newest=newest, engine=engine, rejects=rejects, after=after)
-
-
-def read_records(file: DayFile, *, newest: bool, rejects: RejectSink | None = None) -> RecordReading:
-    """Read a feed file record by record; parameters as in `read_batches`, the same lines are used and rejected."""
-    return RecordReading(file, newest=newest, rejects=rejects)
-
-
-def _pieces(
-    file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool, begin: int = 0
-) -> Iterator[Piece]:
-    """The file's chunks from ``begin`` on, to which it is read already.
-
-    ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself.
-    """
-    block = min(BLOCK, limits[0])
-    if by_reference and file.form is Form.PLAIN:
-        buffer, cutter = bytearray(block), chunks.Cutter(*limits, begin)
-        while size := stored.read_into(buffer):
-            yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
-        yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
-    else:
-        for chunk in chunks.cut(contents(stored, file.form, block), *limits, begin):
-            yield Piece(chunk.span, chunk.data)
-
-
-class _Ledger:
-    """What is decided in line order over the whole file."""
-
-    def __init__(
-        self, file: DayFile, newest: bool, rejects: RejectSink | None, after: ReadingState | None = None
-    ) -> None:
-        self.once_only = file.kind == "fills"
-        if after is not None and self.once_only:
-            raise ValueError("a reading of fills cannot go on: which of them were duplicates is not kept")
-        self.tally = LineTally() if after is None else after.tally()
-        self._file, self._newest, self._rejects = file, newest, rejects
-        self._stats: FileStats | None = None
-
-    @property
-    def stats(self) -> FileStats:
-        if self._stats is None:
-            raise RuntimeError(f"{self._file.name} is not read to its end yet")
-        return self._stats
-
-    def settle(self, piece: Piece, first_line: int, found: Rows | Packed, keys: list[FillKey]) -> list[int]:
-        """Count a chunk's rejects and find its duplicates.
-
-        Parameters
-        ----------
-        keys
-            Of each valid line what makes it a duplicate; empty for a feed that knows no duplicates.
-
-        Returns
-        -------
-        list of int
-            Positions of the valid lines that are duplicates.
-        """
-        self.tally.note_unknown(found.unknown)
-        repeated = self.tally.repeated(keys)
-        rejects = found.rejects
-        if repeated:
-            texts = piece.lines()
-            numbers = [found.lines[position] for position in repeated]
-            again = [
-                Reject(number, RejectReason.DUPLICATE, "trade_id", clipped(texts[number]), "repeats an earlier fill")
-                for number in numbers
-            ]
-            rejects = sorted([*rejects, *again], key=lambda reject: reject.line)
-        for reject in rejects:
-            tail = piece.span.unended and self._newest and reject.reason is RejectReason.BAD_JSON
-            reason = RejectReason.PARTIAL_TAIL if tail else reject.reason
-            self._refuse(Reject(reject.line + first_line, reason, reject.field, reject.text, reject.what))
-        return repeated
-
-    def use(self, times: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-        """Count used lines by their ``ts``."""
-        steps_back = int((times[1:] < times[:-1]).sum())
-        self.tally.use(
-            len(times), float(times[0]), float(times[-1]), float(times.min()), float(times.max()), steps_back
-        )
-
-    def use_few(self, times: list[float]) -> None:
-        """The same for a few: the calls into numpy would cost more than the counting."""
-        steps_back = sum(map(lt, times[1:], times))
-        self.tally.use(len(times), times[0], times[-1], min(times), max(times), steps_back)
-
-    def tail(self, stored: StoredFile, line: int, last: Piece | None) -> ReadingState | None:
-        """Where a later reading may go on: before the ``last`` line where no newline ends it, else at the end."""
-        if self._file.form is not Form.PLAIN or self.once_only or (last is not None and last.span.size > MAX_TAIL):
-            return None
-        data = b"" if last is None else last.content()
-        return ReadingState.of(self.tally, stored.bytes - len(data), line, stored.sha256, data)
-
-    def close(self, stored: StoredFile) -> None:
-        self._stats = self.tally.finish(
-            file=self._file.name,
-            path=str(self._file.path),
-            kind=self._file.kind,
-            bytes=stored.bytes,
-            sha256=stored.sha256,
-        )
-
-    def _refuse(self, reject: Reject) -> None:
-        self.tally.reject(reject.reason, reject.line, reject.field, reject.what)
-        if self._rejects is not None:
-            self._rejects.add(reject)
 
 
 __all__ = ["LINE", "FeedReading", "RecordReading", "read_batches", "read_records", "schema"]

@@ -88,11 +88,28 @@ class StoredFile:
         self._take(room[:size])
         return size
 
-    def _take(self, block: bytes | memoryview) -> None:
-        self.bytes += len(block)
-        self._left -= len(block)
+    def fill(self, room: memoryview) -> int:
+        """As `read_into`, but nothing is hashed: `hash_later` has to be given the same bytes, in their order."""
+        room = room[: self._left]
+        try:
+            size = self._handle.readinto(room)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        self._count(size)
+        return size
+
+    def hash_later(self, block: memoryview) -> None:
+        """The next bytes that `fill` gave; long blocks are hashed without the interpreter's lock."""
         self._hash.update(block)
-        if not block and self._left:
+
+    def _take(self, block: bytes | memoryview) -> None:
+        self._hash.update(block)
+        self._count(len(block))
+
+    def _count(self, size: int) -> None:
+        self.bytes += size
+        self._left -= size
+        if not size and self._left:
             raise UnreadableInput(
                 "became shorter while it was read", where=str(self.path), hint="Run again when nobody rewrites it"
             )

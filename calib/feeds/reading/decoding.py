@@ -42,14 +42,14 @@ class Rows:
     rejects
         The others, in line order; numbers as above.
     unknown
-        Names of unknown fields, in the order in which they first occur.
+        Names of unknown fields, in the order in which they first occur: at most 100, with the line and the place in it.
     """
 
     count: int
     rows: list[Any]
     lines: Sequence[int]
     rejects: list[Reject] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class RowDecoder:
@@ -69,7 +69,8 @@ class RowDecoder:
         self.feed = FEEDS[kind]
         self.first_ts = first_ts
         self._stages_fields = [entry.name for entry in self.feed.fields if entry.type is Type.STAGES]
-        self._unknown: list[str] = []
+        self.unknown: list[str] = []
+        """Names of unknown fields that were learned."""
         self._whole = stages is None
         self.stages: list[str] = [] if stages is None else list(dict.fromkeys(stages))
         self._build()
@@ -110,9 +111,9 @@ class RowDecoder:
 
     def _build(self) -> None:
         if self._whole:
-            self._row: type[FeedRecord] = learned_type(self.feed.kind, self.first_ts, self._unknown)
+            self._row: type[FeedRecord] = learned_type(self.feed.kind, self.first_ts, self.unknown)
         else:
-            self._row, self._stages_row = row_type(self.feed.kind, self.first_ts, self._unknown, self.stages)
+            self._row, self._stages_row = row_type(self.feed.kind, self.first_ts, self.unknown, self.stages)
         self._decode = msgspec.json.Decoder(self._row).decode
 
     def _pass_over(self, texts: list[bytes], rows: list[Any], judged: dict[int, ValidationResult]) -> int:
@@ -151,12 +152,12 @@ class RowDecoder:
         return self._row(**self._as_row(verdict.record))
 
     def _learn(self, verdict: ValidationResult) -> None:
-        known = len(self._unknown), len(self.stages)
-        _add_names(self._unknown, verdict.unknown)
+        known = len(self.unknown), len(self.stages)
+        _add_names(self.unknown, verdict.unknown)
         if not self._whole and verdict.record is not None:
             for name in self._stages_fields:
                 _add_names(self.stages, verdict.record.get(name, ()))
-        if known != (len(self._unknown), len(self.stages)):
+        if known != (len(self.unknown), len(self.stages)):
             self._build()
 
     def _as_row(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -180,10 +181,10 @@ class RowDecoder:
             if row.symbol in controlled
         }
 
-    def _unknown_names(self, rows: list[Any], judged: dict[int, ValidationResult]) -> list[str]:
+    def _unknown_names(self, rows: list[Any], judged: dict[int, ValidationResult]) -> dict[str, tuple[int, int]]:
         """Unknown fields by their first occurrence in the chunk, whether the line was judged or decoded."""
         first: dict[str, tuple[int, int]] = {}
-        for position, name in enumerate(self._unknown):
+        for position, name in enumerate(self.unknown):
             attribute = f"unknown_{position}"
             for number, row in enumerate(rows):
                 # A row decoded before the name was learned has no such attribute.
@@ -193,7 +194,7 @@ class RowDecoder:
         for number in sorted(judged):
             for position, name in enumerate(judged[number].unknown):
                 first[name] = min(first.get(name, (number, position)), (number, position))
-        return sorted(first, key=lambda name: first[name])[:MAX_UNKNOWN]
+        return {name: first[name] for name in sorted(first, key=lambda name: first[name])[:MAX_UNKNOWN]}
 
 
 def _reject(line: int, fault: Violation, text: bytes) -> Reject:

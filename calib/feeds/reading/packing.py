@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from calib.feeds.reading.decoding import RowDecoder, Rows
 from calib.feeds.reading.rejects import Reject
@@ -81,13 +81,25 @@ def is_stage(kind: str, column: str) -> bool:
     return bool(stage) and any(field.name == name and field.type is Type.STAGES for field in FEEDS[kind].fields)
 
 
+class PlanCarrier(Protocol):
+    """Carries out a plan of columns, chunk after chunk of one file: `Packer`, or the kernel."""
+
+    def pack(self, data: bytes) -> Packed:
+        """The planned columns of a chunk of whole lines."""
+        ...
+
+    def oversized(self, head: bytes) -> Packed:
+        """The only line of a chunk of which no more than the beginning was kept."""
+        ...
+
+
 class Packer:
     """Carries out a plan, chunk after chunk of one file; learns on the way which columns hold nulls or many texts."""
 
     def __init__(self, plan: ColumnPlan) -> None:
         stages = [name.partition(".")[2] for name in plan.columns if "." in name]
         self._decoder = RowDecoder(plan.kind, plan.first_ts, stages)
-        self._lay_out([_slot(plan.kind, name, self._decoder.stages) for name in plan.columns], [])
+        self._lay_out([column_slot(plan.kind, name, self._decoder.stages) for name in plan.columns], [])
 
     def pack(self, data: bytes) -> Packed:
         """The planned columns of a chunk of whole lines."""
@@ -98,7 +110,7 @@ class Packer:
     def oversized(self, head: bytes) -> Packed:
         """The only line of a chunk of which no more than the beginning was kept."""
         found = self._decoder.oversized(head)
-        return Packed(found.count, 0, found.lines, b"", self._slots, {}, {}, found.rejects, found.unknown)
+        return Packed(found.count, 0, found.lines, b"", self._slots, {}, {}, found.rejects, list(found.unknown))
 
     def _attempt(self, data: bytes) -> Packed | None:
         codes = {slot.name: Codes() for slot in self._slots if slot.type is Type.STRING}
@@ -135,12 +147,13 @@ class Packer:
         self._write = record_writer(self._slots)
 
 
-def _slot(kind: str, name: str, stages: Sequence[str]) -> Slot:
+def column_slot(kind: str, name: str, stages: Sequence[str], *, nullable: bool = False) -> Slot:
+    """The place of a column, by name or by stage; ``stages`` are those that the decoder of the rows knows."""
     if is_stage(kind, name):
         holder, _, stage = name.partition(".")
         # A row decoded before a stage was learned is of an older type, but the planned stages are in every type.
-        return Slot(name, Type.NUMBER, False, holder, f"stage_{stages.index(stage)}")
-    return Slot(name, FEEDS[kind].field(name).type, False, "", name)
+        return Slot(name, Type.NUMBER, nullable, holder, f"stage_{stages.index(stage)}")
+    return Slot(name, FEEDS[kind].field(name).type, nullable, "", name)
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from calib.feeds.reading import chunks
 from calib.feeds.reading.chunks import HEAD, ByteSpan, without_mark
-from calib.feeds.reading.compression import read_again
-from calib.feeds.reading.packing import ColumnPlan, Packed, Packer
+from calib.feeds.reading.compression import BLOCK, StoredFile, contents, read_again
+from calib.feeds.reading.days import DayFile, Form
+from calib.feeds.reading.packing import ColumnPlan, Packed, Packer, PlanCarrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,42 @@ class InProcess:
     remote = False
 
     def run(self, plan: ColumnPlan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
-        packer = Packer(plan)
+        packer = new_packer(plan)
         for piece in pieces:
             yield piece, packed(packer, piece)
 
 
-def packed(packer: Packer, piece: Piece) -> Packed:
+def new_packer(plan: ColumnPlan) -> PlanCarrier:
+    """What carries out the plan: the kernel where there is one, else Python."""
+    from calib.feeds.reading.native import library
+
+    if (kernel := library()) is not None:
+        from calib.feeds.reading.native.packer import NativePacker, suits
+
+        if suits(plan):
+            return NativePacker(kernel, plan)
+    return Packer(plan)
+
+
+def packed(packer: PlanCarrier, piece: Piece) -> Packed:
     """What one piece came to; of an oversized line only its beginning is looked at."""
     data = piece.content()
     return packer.oversized(data) if piece.span.oversized else packer.pack(data)
+
+
+def pieces_of(
+    file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool, begin: int = 0
+) -> Iterator[Piece]:
+    """The file's chunks from ``begin`` on, to which it is read already.
+
+    ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself.
+    """
+    block = min(BLOCK, limits[0])
+    if by_reference and file.form is Form.PLAIN:
+        buffer, cutter = bytearray(block), chunks.Cutter(*limits, begin)
+        while size := stored.read_into(buffer):
+            yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
+        yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
+    else:
+        for chunk in chunks.cut(contents(stored, file.form, block), *limits, begin):
+            yield Piece(chunk.span, chunk.data)

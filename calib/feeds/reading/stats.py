@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -132,7 +132,7 @@ class LineTally:
         self.min_ts = low if self.min_ts is None else min(self.min_ts, low)
         self.max_ts = high if self.max_ts is None else max(self.max_ts, high)
 
-    def note_unknown(self, names: list[str]) -> None:
+    def note_unknown(self, names: Iterable[str]) -> None:
         for name in names:
             if len(self.unknown) >= MAX_UNKNOWN:
                 return

@@ -100,7 +100,7 @@ def learnable(name: str) -> bool:
 
 def _of_file(base: type[FeedRecord], first_ts: int, unknown: Iterable[str]) -> type[FeedRecord]:
     names = list(unknown)
-    of_the_day = Annotated[float, Meta(ge=max(first_ts, EARLIEST_TS), le=_last_moment(first_ts))]
+    of_the_day = Annotated[float, Meta(ge=max(first_ts, EARLIEST_TS), le=last_moment(first_ts))]
     type_ = msgspec.defstruct(
         base.__name__,
         [("ts", of_the_day), *((f"unknown_{n}", _ANYTHING, UNSET) for n in range(len(names)))],
@@ -114,7 +114,7 @@ def _of_file(base: type[FeedRecord], first_ts: int, unknown: Iterable[str]) -> t
     return cast("type[FeedRecord]", type_)
 
 
-def _last_moment(first_ts: int) -> float:
+def last_moment(first_ts: int) -> float:
     """The last double of the day that is a plausible time."""
     return min(math.nextafter(first_ts + DAY_S, -math.inf), LATEST_TS)
 
