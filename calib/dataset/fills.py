@@ -16,6 +16,8 @@ from calib.dataset.markouts import HORIZONS_S
 from calib.dataset.order import GROUP, in_order, with_names
 from calib.feeds.contracts import Contracts
 
+_PER_BP: Final = 1 / 1e4
+"""Multiplied with, never divided by: polars divides a column of one row and one of many rows differently."""
 _MARKED: Final = {name: (f"{name} weights", f"{name} products") for name in HORIZONS_S}
 _SUMS: Final = (
     *("notional", "taker", "netted", "net", "net_equal", "slipped", "slip"),
@@ -105,7 +107,7 @@ class FillAggregator:
             "taker_share",
             (pl.col("taker").fill_null(0.0) / pl.col("notional")).alias("taker_share_notional"),
             "notional",
-            (pl.col("net") / 1e4).alias("pnl_mid"),
+            (pl.col("net") * _PER_BP).alias("pnl_mid"),
         )
 
     def _of_each(self) -> list[pl.Expr]:

@@ -15,6 +15,8 @@ from calib.dataset.exact import sum_lists
 from calib.dataset.grid import INDEX
 from calib.dataset.order import GROUP, in_order, with_names
 
+_S_PER_MS: Final = 1 / 1000
+"""Multiplied with, never divided by: polars divides a column of one row and one of many rows differently."""
 MAX_QUOTES: Final = 2**63 - 1
 """Largest count of quotes that can be written; past it the count is as good as infinite."""
 
@@ -120,7 +122,7 @@ def _max_gap(interval_sec: int) -> pl.Expr:
     """The stream's longest silence where any line tells it, else the ticks' own, both edges included."""
     last = (pl.col(INDEX).first() + 1) * interval_sec - pl.col("ts").last()
     of_ticks = pl.max_horizontal(pl.col("silence").max(), last)
-    return pl.coalesce(pl.col("ws_gap_ms").max() / 1000, of_ticks).alias("max_gap_s")
+    return pl.coalesce(pl.col("ws_gap_ms").max() * _S_PER_MS, of_ticks).alias("max_gap_s")
 
 
 def _squared_return() -> pl.Expr:
