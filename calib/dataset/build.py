@@ -158,22 +158,32 @@ def build_from_plan(
     fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
     unread = plan.files if finished is None else finished.look_up(plan, (tick_sums, fill_sums))
+    asked = repr((plan.grid, plan.span, plan.missing, recipe))
+    notes: list[str] = []
+
+    def tell(sentence: str) -> None:
+        notes.append(sentence)
+        note(sentence)
+
     with _engine(unread, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
+        if finished is not None and (known := finished.dataset(asked, reader)) is not None:
+            _check_ratios(plan, recipe, reader, out)
+            for sentence in known[1]:
+                note(sentence)
+            return known[0]
         # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
         ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in (tick_sums, fill_sums))
     if finished is not None:
-        finished.close()
-    found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
-    for stats in found:
-        check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
+        finished.trim()
+    found = _check_ratios(plan, recipe, reader, out)
     rows = join_kinds(ticks, fills, plan.grid)
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
-        note(sentence)
+        tell(sentence)
     kept, dropped = apply_filters(rows, recipe.filters)
     if (thin := low_ticks_note(rows, dropped)) is not None:
-        note(thin)
-    return Dataset(
+        tell(thin)
+    made = Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
         filters=_limits(recipe.filters),
         params=_params(recipe),
@@ -185,6 +195,17 @@ def build_from_plan(
         # Naming every symbol that the files hold leaves none out: that is the dataset of all.
         asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
     )
+    if finished is not None:
+        finished.keep(asked, made, notes)
+    return made
+
+
+def _check_ratios(plan: DatasetPlan, recipe: DatasetOptions, reader: _Reader, out: Path | None) -> list[FileStats]:
+    """The facts of the files that were read, in the order of the envelope; `TooManyRejects` for one of them."""
+    found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
+    for stats in found:
+        check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
+    return found
 
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:

@@ -497,3 +497,21 @@ def _wait_for_lock(out: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_finished_days_change_no_byte_and_are_spoken_of_with_v_only(desk: Desk) -> None:
+    good_feeds(desk.feeds, hours=12)
+    assert desk.run() == 0
+    first = desk.stdout, desk.stderr, (desk.out / "datasets" / f"{NAME}.json").read_bytes()
+    assert desk.run() == 0
+    assert (desk.stdout, desk.stderr, (desk.out / "datasets" / f"{NAME}.json").read_bytes()) == first
+    assert "finished days" not in desk.stderr
+    assert desk.run("-v") == 0
+    assert "finished days: 2 of 2 files at hand, 0 read on, 0 read whole" in desk.stderr
+    assert desk.run("-v", "--verify") == 0
+    assert "finished days: 2 of 2 files at hand, 0 read on, 0 read whole" in desk.stderr
+    shutil.rmtree(desk.out / ".calib-cache")
+    assert desk.run("-v", "--no-cache") == 0
+    assert "finished days" not in desk.stderr
+    assert not (desk.out / ".calib-cache").exists()
+    assert (desk.out / "datasets" / f"{NAME}.json").read_bytes() == first[2]
