@@ -168,6 +168,7 @@ def build_from_plan(
     with _engine(unread, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
         if finished is not None and (known := finished.dataset(asked, reader)) is not None:
+            finished.trim()
             _check_ratios(plan, recipe, reader, out)
             for sentence in known[1]:
                 note(sentence)

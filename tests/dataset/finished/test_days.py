@@ -295,4 +295,5 @@ def test_the_entries_used_longest_ago_go_first(runs: Runs) -> None:
 def test_small_files_get_no_entry(runs: Runs) -> None:
     finished = FinishedDays(runs.entries)
     build_dataset(runs.feeds, filters=(), jobs=1, finished=finished)
-    assert (finished.read, runs.entries.exists()) == (2, False)
+    assert finished.read == 2
+    assert [path.name[:14] for path in runs.entries.iterdir()] == ["pipeline_ticks"]  # of 190 KB; the fills have 36

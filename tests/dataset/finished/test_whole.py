@@ -13,6 +13,7 @@ from calib.dataset.build import build_dataset
 from calib.dataset.filters import LowTicks
 from calib.dataset.finished import FinishedDays, identity
 from calib.dataset.store import write_dataset
+from calib.files import write_atomic
 from tests.dataset.feeds import DAY_0, good_feeds, tick, write
 
 
@@ -33,7 +34,6 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files that were written, a run after the other."""
     good_feeds(tmp_path / "feeds")
     names: list[str] = []
-    write_atomic = store.write_atomic
 
     def noted(path: Path, content: Any) -> bool:
         names.append(path.suffix)
