@@ -17,7 +17,7 @@ import polars as pl
 
 from calib.dataset.finished.copies import ReadingCopy, rejects_before
 from calib.dataset.finished.day_entry import ReadFiles, day_entry
-from calib.dataset.finished.day_sums import Columns, DaySums, LateLine, continued, sum_day
+from calib.dataset.finished.day_sums import DayColumns, DaySums, LateLine, continued, sum_day
 from calib.dataset.finished.directory import EntryDirectory
 from calib.dataset.finished.entry import (
     BOOK_REJECTS,
@@ -85,7 +85,7 @@ class FinishedDays:
         self._verify, self._worth_bytes = verify, worth_bytes
         self._found: dict[DayFile, Lookup] = {}
         self._headers: dict[DayFile, DayHeader] = {}
-        self._columns: dict[str, Columns] = {}
+        self._columns: dict[str, DayColumns] = {}
         self.whole: WholeDataset | None = None
         """The dataset's own entry; None before it is known, or where a file has none."""
         self._usable = False
@@ -97,7 +97,7 @@ class FinishedDays:
         self._usable = plan.grid.divides_a_day or plan.grid.interval_sec <= LONGEST_EDGE_S
         if self._usable:
             for sums in kinds:
-                self._columns[sums.kind] = Columns.of(sums)
+                self._columns[sums.kind] = DayColumns.of(sums)
                 for file in plan.files:
                     if file.kind == sums.kind:
                         self._found[file] = self._look_up(file, plan, sums)
