@@ -155,7 +155,9 @@ def _make(
         session.detail(f"{item.file}: {counted(item.lines, 'line')}, {item.used} used, rejected: {bad or 'none'}")
     verdict = _verdict(session, dataset, strict=strict) or _absent_kinds(session, plan, strict=strict)
     try:
-        paths = write_dataset(dataset, root / "datasets", session.config["aggregate.format"], replace=replace)
+        whole = None if finished is None else finished.whole
+        formats = session.config["aggregate.format"]
+        paths = write_dataset(dataset, root / "datasets", formats, replace=replace, whole=whole)
     except WouldReplace as stays:
         paths, verdict = [], f"{verdict}; {stays}"
     if more := paths[len(dict.fromkeys(session.config["aggregate.format"])) :]:

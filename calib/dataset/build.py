@@ -156,19 +156,36 @@ def build_from_plan(
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
     reader = _Reader(plan, out, InProcess(), progress)
-    if (kernel := library()) is not None and (finished is None or not finished.worth_it(plan)):
+    asked = repr((plan.grid, plan.span, plan.missing, recipe))
+    notes: list[str] = []
+
+    def tell(sentence: str) -> None:
+        notes.append(sentence)
+        note(sentence)
+
+    if finished is not None and not finished.worth_it(plan):
+        finished = None
+    unread = plan.files if finished is None else finished.look_up(plan, _sums(plan, recipe))
+    if finished is not None and (known := finished.dataset(asked, reader)) is not None:
+        finished.trim()
+        _check_ratios(plan, recipe, reader, out)
+        for sentence in known[1]:
+            note(sentence)
+        return known[0]
+    if finished is None and (kernel := library()) is not None:
         rows = _by_kernel(kernel, reader, recipe, jobs)
     else:
-        rows = _by_batches(reader, recipe, jobs, finished)
-    found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
-    for stats in found:
-        check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
+        with _engine(unread, jobs) as reader.engine:
+            rows = _by_batches(reader, recipe, finished)
+    if finished is not None:
+        finished.trim()
+    found = _check_ratios(plan, recipe, reader, out)
     for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
-        note(sentence)
+        tell(sentence)
     kept, dropped = apply_filters(rows, recipe.filters)
     if (thin := low_ticks_note(rows, dropped)) is not None:
-        note(thin)
-    return Dataset(
+        tell(thin)
+    made = Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
         filters=_limits(recipe.filters),
         params=_params(recipe),
@@ -180,6 +197,17 @@ def build_from_plan(
         # Naming every symbol that the files hold leaves none out: that is the dataset of all.
         asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
     )
+    if finished is not None:
+        finished.keep(asked, made, notes)
+    return made
+
+
+def _check_ratios(plan: DatasetPlan, recipe: DatasetOptions, reader: _Reader, out: Path | None) -> list[FileStats]:
+    """The facts of the files that were read, in the order of the envelope; `TooManyRejects` for one of them."""
+    found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
+    for stats in found:
+        check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
+    return found
 
 
 def _by_kernel(kernel: Any, reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataFrame:
@@ -195,21 +223,21 @@ def _by_kernel(kernel: Any, reader: _Reader, recipe: DatasetOptions, jobs: int |
     return made.table.frame()
 
 
-def _by_batches(
-    reader: _Reader, recipe: DatasetOptions, jobs: int | None, finished: FinishedDays | None
-) -> pl.DataFrame:
+def _by_batches(reader: _Reader, recipe: DatasetOptions, finished: FinishedDays | None) -> pl.DataFrame:
     """The intervals before the filters, day by day, of the rows that are at hand already and of batches of lines."""
     plan = reader.plan
-    tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
-    fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
-    unread = plan.files if finished is None else finished.look_up(plan, (tick_sums, fill_sums))
-    with _engine(unread, jobs) as reader.engine:
-        # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
-        ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in (tick_sums, fill_sums))
-    if finished is not None:
-        finished.close()
+    # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
+    ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in _sums(plan, recipe))
     return join_kinds(ticks, fills, plan.grid)
+
+
+def _sums(plan: DatasetPlan, recipe: DatasetOptions) -> tuple[TickAggregator, FillAggregator]:
+    """How each kind is summed."""
+    return (
+        TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate),
+        FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts)),
+    )
 
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
@@ -227,7 +255,7 @@ def _params(recipe: DatasetOptions) -> Params:
 
 
 def _sum_days(reader: _Reader, wanted: LineFilter, sums: Summation, finished: FinishedDays | None) -> pl.DataFrame:
-    if finished is None or not finished.usable:
+    if finished is None:
         return sum_days(reader.days(sums), wanted, sums)
     return finished.sum_days(reader, wanted, sums)
 

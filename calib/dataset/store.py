@@ -14,6 +14,7 @@ from calib.files import write_atomic
 from calib.words import counted
 
 if TYPE_CHECKING:
+    from calib.dataset.finished.whole import WholeDataset
     from calib.dataset.model import Dataset
 
 _WRITERS: Final[dict[str, Callable[[Dataset, BinaryIO], None]]] = {
@@ -26,7 +27,12 @@ _MAKE: Final = "`calib aggregate` makes a dataset from feeds; give the .json, .p
 
 
 def write_dataset(
-    dataset: Dataset, directory: Path, formats: Sequence[str] = ("json",), *, replace: bool = False
+    dataset: Dataset,
+    directory: Path,
+    formats: Sequence[str] = ("json",),
+    *,
+    replace: bool = False,
+    whole: WholeDataset | None = None,
 ) -> list[Path]:
     """Write ``directory/calib_{from}_{to}.{format}`` for each format; unchanged files are left alone.
 
@@ -39,6 +45,9 @@ def write_dataset(
         Of ``json``, ``parquet``, ``csv`` (the intervals only) and ``arrow``.
     replace
         Whether a dataset without kept intervals may take the place of one that has some.
+    whole
+        Knows which files were written from this dataset before (`calib.dataset.finished.FinishedDays.whole`): those
+        that are as they were are not made again.
 
     Returns
     -------
@@ -59,7 +68,11 @@ def write_dataset(
         for form in _WRITERS:
             _refuse_loss(directory / f"{name}.{form}")
     for form, path in paths.items():
-        write_atomic(path, partial(_WRITERS[form], dataset))
+        if whole is None:
+            write_atomic(path, partial(_WRITERS[form], dataset))
+        elif not whole.stands(path):
+            write_atomic(path, partial(_WRITERS[form], dataset))
+            whole.written(path)
     return list(paths.values())
 
 

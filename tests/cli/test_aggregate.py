@@ -49,7 +49,9 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
 
 
 def _tree(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    """Every file below the root but the finished days, which no result depends on."""
+    found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(str(path) for path in found if path.parts[0] != ".calib-cache")
 
 
 def test_a_good_hour_becomes_twelve_rows_a_symbol(desk: Desk) -> None:
@@ -497,3 +499,21 @@ def _wait_for_lock(out: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_finished_days_change_no_byte_and_are_spoken_of_with_v_only(desk: Desk) -> None:
+    good_feeds(desk.feeds, hours=12)
+    assert desk.run() == 0
+    first = desk.stdout, desk.stderr, (desk.out / "datasets" / f"{NAME}.json").read_bytes()
+    assert desk.run() == 0
+    assert (desk.stdout, desk.stderr, (desk.out / "datasets" / f"{NAME}.json").read_bytes()) == first
+    assert "finished days" not in desk.stderr
+    assert desk.run("-v") == 0
+    assert "finished days: 2 of 2 files at hand, 0 read on, 0 read whole" in desk.stderr
+    assert desk.run("-v", "--verify") == 0
+    assert "finished days: 2 of 2 files at hand, 0 read on, 0 read whole" in desk.stderr
+    shutil.rmtree(desk.out / ".calib-cache")
+    assert desk.run("-v", "--no-cache") == 0
+    assert "finished days" not in desk.stderr
+    assert not (desk.out / ".calib-cache").exists()
+    assert (desk.out / "datasets" / f"{NAME}.json").read_bytes() == first[2]

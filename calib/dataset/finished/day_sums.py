@@ -23,14 +23,14 @@ class LateLine(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class DayColumns:
     """The columns of what is kept of one kind of feed: of its rows, and of its lines."""
 
     rows: pl.Schema
     lines: pl.Schema
 
     @classmethod
-    def of(cls, sums: Summation) -> Columns:
+    def of(cls, sums: Summation) -> DayColumns:
         lines = pl.Schema({LINE: pl.Int64(), **sums.lines})
         rows = sums(pl.DataFrame(schema={**lines, INDEX: pl.Int64, "file": pl.Int64})).schema
         return cls(rows, lines)
@@ -66,7 +66,7 @@ class DaySums:
     open: pl.DataFrame
 
 
-def sum_day(file: DayFile, grid: Grid, batches: Batches, sums: Summation, columns: Columns) -> DaySums:
+def sum_day(file: DayFile, grid: Grid, batches: Batches, sums: Summation, columns: DayColumns) -> DaySums:
     """Sum one file, whose lines ``batches`` yields; errors as in `sum_days`."""
     day = file.first_ts // DAY_S
     seen = _Lines(inner_span(grid, day), batches, columns.lines)

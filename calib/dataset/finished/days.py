@@ -8,8 +8,7 @@ kept, and summed again each time.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,27 +16,27 @@ from typing import Final, Protocol
 import polars as pl
 
 from calib.dataset.finished.copies import ReadingCopy, rejects_before
-from calib.dataset.finished.day_sums import Columns, DaySums, LateLine, continued, sum_day
+from calib.dataset.finished.day_entry import ReadFiles, day_entry
+from calib.dataset.finished.day_sums import DayColumns, DaySums, LateLine, continued, sum_day
 from calib.dataset.finished.directory import EntryDirectory
 from calib.dataset.finished.entry import (
     BOOK_REJECTS,
     EDGES,
-    FORMAT,
     OPEN,
     REJECTS,
     ROWS,
-    BookUse,
+    SECTIONS,
     DamagedEntry,
-    EntryHeader,
+    DayHeader,
     encode,
-    frame_bytes,
 )
 from calib.dataset.finished.identity import FileIdentity
 from calib.dataset.finished.key import key_of
 from calib.dataset.finished.lookup import KnownFile, Lookup, judged
+from calib.dataset.finished.whole import WholeDataset, whole_key
 from calib.dataset.grid import DAY_S, INDEX, Grid
 from calib.dataset.intervals import LineFilter, Summation
-from calib.dataset.markouts import BookMarkouts
+from calib.dataset.model import Dataset
 from calib.dataset.order import GROUP
 from calib.dataset.plan import DatasetPlan
 from calib.dataset.watermark_buffer import WatermarkBuffer
@@ -46,21 +45,14 @@ from calib.feeds.reading.state import PrefixChanged
 from calib.feeds.reading.stats import FileStats
 from calib.words import counted
 
-WORTH_BYTES: Final = 1 << 20
+WORTH_BYTES: Final = 64 << 10
 """Stored bytes from which on a file gets an entry: reading a smaller one takes no longer than looking for its entry."""
-MAX_LINES_BYTES: Final = 64 << 20
-"""Bytes of open lines past which a grown file is read from its beginning, and of edge lines past which there is no
-entry."""
 LONGEST_EDGE_S: Final = 3600
 """Longest interval that need not divide a day: with longer ones too many lines of a day cross midnight."""
 
 
-class DayReader(Protocol):
-    """What reads the files of a plan, see `calib.dataset.build`."""
-
-    stats: dict[DayFile, FileStats]
-    book_copies: dict[DayFile, ReadingCopy]
-    markouts: BookMarkouts
+class DayReader(ReadFiles, Protocol):
+    """What reads the files of a plan."""
 
     def lines(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy) -> Generator[pl.DataFrame]:
         """The batches of a file; the first reading of it fills the copy."""
@@ -92,30 +84,60 @@ class FinishedDays:
         self._entries = EntryDirectory(directory, limit_bytes)
         self._verify, self._worth_bytes = verify, worth_bytes
         self._found: dict[DayFile, Lookup] = {}
-        self._columns: dict[str, Columns] = {}
-        self._usable = False
+        self._headers: dict[DayFile, DayHeader] = {}
+        self._columns: dict[str, DayColumns] = {}
+        self.whole: WholeDataset | None = None
+        """The dataset's own entry; None before it is known, or where a file has none."""
         self.served = self.continued = self.read = 0
         """Files whose rows were at hand, that had grown, and that were read whole."""
 
     def worth_it(self, plan: DatasetPlan) -> bool:
         """Whether any file of a plan may have an entry: where none may, the files are best read without them."""
-        return _usable(plan.grid) and any(_stored_size(file) >= self._worth_bytes for file in plan.files)
+        if not plan.grid.divides_a_day and plan.grid.interval_sec > LONGEST_EDGE_S:
+            return False
+        return any(_stored_size(file) >= self._worth_bytes for file in plan.files)
 
     def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> list[DayFile]:
-        """Find the entries of a plan's files; the files of which there is none."""
-        self._usable = _usable(plan.grid)
-        if self._usable:
-            for sums in kinds:
-                self._columns[sums.kind] = Columns.of(sums)
-                for file in plan.files:
-                    if file.kind == sums.kind:
-                        self._found[file] = self._look_up(file, plan, sums)
+        """Find the entries of a plan's files, where `worth_it`; the files of which there is none."""
+        for sums in kinds:
+            self._columns[sums.kind] = DayColumns.of(sums)
+            for file in plan.files:
+                if file.kind == sums.kind:
+                    self._found[file] = self._look_up(file, plan, sums)
         return [file for file in plan.files if file not in self._found or self._found[file].entry is None]
 
-    @property
-    def usable(self) -> bool:
-        """Whether intervals of this length have finished days at all."""
-        return self._usable
+    def dataset(self, asked: str, reader: DayReader) -> tuple[Dataset, list[str]] | None:
+        """The dataset and its notes, where all files are as they were; the reader then has what was found in them.
+
+        Parameters
+        ----------
+        asked
+            Everything that was asked of the dataset, in any words.
+        """
+        looks = self._found.values()
+        headers = [look.entry.header for look in looks if look.entry is not None and not look.grown]
+        if not headers or len(headers) < len(looks) or any(look.stale_identity for look in looks):
+            return None
+        whole = WholeDataset(self._entries, whole_key(asked, headers), verify=self._verify)
+        with contextlib.suppress(DamagedEntry):
+            if (found := whole.read()) is not None:
+                for look in looks:
+                    self._take(look, reader, (REJECTS, BOOK_REJECTS))
+                self.whole, self.served = whole, len(headers)
+                return found
+        return None
+
+    def keep(self, asked: str, dataset: Dataset, notes: Sequence[str]) -> None:
+        """Keep the dataset that was made of the days, where each of them is kept."""
+        headers = [self._headers[file] for file in self._found if file in self._headers]
+        if headers and len(headers) == len(self._found):
+            self.whole = WholeDataset(self._entries, whole_key(asked, headers), verify=self._verify)
+            self.whole.keep(dataset, notes)
+            self.trim()
+
+    def trim(self) -> None:
+        """Bring the directory back below its limit."""
+        self._entries.trim()
 
     def sum_days(self, reader: DayReader, wanted: LineFilter, sums: Summation) -> pl.DataFrame:
         """As `calib.dataset.intervals.sum_days`, of the files that were looked up."""
@@ -131,10 +153,6 @@ class FinishedDays:
         edges.end()
         assert edges.late.is_empty()  # a day's edge lines come at once, and its end closes no later interval
         return pl.concat(done).sort(*GROUP)
-
-    def close(self) -> None:
-        """Bring the directory back below its limit."""
-        self._entries.trim()
 
     @property
     def summary(self) -> str:
@@ -154,7 +172,7 @@ class FinishedDays:
                 return look
             books = tuple(KnownFile(book, FileIdentity.of(book.path), is_newest(book)) for book in _books(file, plan))
             look = Lookup(look.name, key, now, books)
-            entry = self._entries.read(look.name)
+            entry = self._entries.read(look.name, DayHeader)
             return look if entry is None else judged(look, entry, verify=self._verify)
         except OSError:
             return look  # what reads the file says what is wrong
@@ -167,23 +185,30 @@ class FinishedDays:
 
     def _serve(self, look: Lookup, reader: DayReader, sums: Summation) -> DaySums:
         """The rows as they were kept."""
+        entry, columns = look.entry, self._columns[sums.kind]
+        assert entry is not None
+        names = SECTIONS if look.stale_identity else (REJECTS, BOOK_REJECTS)
+        # Before anything is noted: where the entry is damaged, the file is read as if it had none.
+        rows, edges = entry.frame(ROWS, columns.rows), entry.frame(EDGES, columns.lines)
+        self._take(look, reader, names)
+        self.served += 1
+        return DaySums(rows, edges, columns.lines.to_frame())
+
+    def _take(self, look: Lookup, reader: DayReader, names: Iterable[str]) -> None:
+        """Give the reader what the entry says of the file; these sections are at hand for a new identity."""
         entry, now = look.entry, look.now
         assert entry is not None
         assert now is not None
-        names = entry.header.sections if look.stale_identity else (ROWS, EDGES, REJECTS, BOOK_REJECTS)
         sections = {name: entry.section(name) for name in names}
-        columns = self._columns[sums.kind]
-        rows, edges = entry.frame(ROWS, columns.rows), entry.frame(EDGES, columns.lines)
-        reader.take(now.file, entry.header.stats, set(entry.header.symbols), sections.get(REJECTS, b""))
+        reader.take(now.file, entry.header.stats, set(entry.header.symbols), sections[REJECTS])
         for use, book in zip(entry.header.books, look.books, strict=False):
             if use.stats is not None:
-                reader.take(book.file, use.stats, set(), sections.get(BOOK_REJECTS, b""))
+                reader.take(book.file, use.stats, set(), sections[BOOK_REJECTS])
         if look.stale_identity:
-            self._write(look, look.current(), sections)
+            self._write(now.file, look, look.current(), sections)
         else:
+            self._headers[now.file] = entry.header
             self._entries.touch(look.name)
-        self.served += 1
-        return DaySums(rows, edges, columns.lines.to_frame())
 
     def _read_on(self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation) -> DaySums:
         """The rows of a file that has grown: those of the open intervals are made again."""
@@ -217,36 +242,16 @@ class FinishedDays:
 
     def _keep(self, look: Lookup, reader: DayReader, copy: ReadingCopy, part: DaySums, file: DayFile) -> None:
         """Write the entry of a file that was read."""
-        rejects, uses, now = copy.rejects, _uses(look, reader), look.now
-        if now is None or rejects is None or uses is None or part.edges.estimated_size() > MAX_LINES_BYTES:
+        if (entry := day_entry(look, reader, copy, part, file)) is not None:
+            self._write(file, look, *entry)
+
+    def _write(self, file: DayFile, look: Lookup, header: DayHeader, sections: Mapping[str, bytes]) -> None:
+        try:
+            parts = encode(header, sections)
+        except UnicodeEncodeError:  # a name that is not UTF-8: the file gets no entry
             return
-        state = copy.state if now.newest and _goes_on(copy, part) else None
-        own = next((reader.book_copies[book.file].rejects for book in look.books[:1] if book.file in reader.stats), b"")
-        if own is None:
-            return
-        header = EntryHeader(
-            format=FORMAT,
-            key=look.key,
-            identity=now.identity,
-            newest=now.newest,
-            unended=copy.unended,
-            stats=_without_path(reader.stats[file]),
-            symbols=sorted(copy.symbols),
-            tail_symbol=copy.tail_symbol,
-            state=state,
-            books=uses,
-        )
-        frames = {ROWS: part.rows, EDGES: part.edges, OPEN: part.open if state is not None else part.open.clear()}
-        sections = {name: frame_bytes(frame) for name, frame in frames.items()}
-        self._write(look, header, sections | {REJECTS: rejects, BOOK_REJECTS: own})
-
-    def _write(self, look: Lookup, header: EntryHeader, sections: Mapping[str, bytes]) -> None:
-        with contextlib.suppress(UnicodeEncodeError):  # a name that is not UTF-8: the file gets no entry
-            self._entries.write(look.name, encode(header, sections))
-
-
-def _usable(grid: Grid) -> bool:
-    return grid.divides_a_day or grid.interval_sec <= LONGEST_EDGE_S
+        self._entries.write(look.name, parts)
+        self._headers[file] = header
 
 
 def _stored_size(file: DayFile) -> int:
@@ -275,44 +280,3 @@ def _books(file: DayFile, plan: DatasetPlan) -> Iterator[DayFile]:
         if day not in by_day:
             return
         yield by_day[day]
-
-
-def _uses(look: Lookup, reader: DayReader) -> list[BookUse] | None:
-    """What was read of the books; None where that is not known."""
-    uses = []
-    for number, book in enumerate(look.books):
-        stats = reader.stats.get(book.file) if number == 0 else None
-        if number == 0 and stats is None:
-            return []  # no fill, so no book was read
-        glance = reader.markouts.glances.get(book.file)
-        if stats is not None:
-            begin, sha256, ended = stats.bytes, stats.sha256, True
-        elif glance is not None:
-            begin, sha256, ended = glance
-        else:
-            return None
-        uses.append(
-            BookUse(
-                file=book.file.name,
-                identity=book.identity,
-                newest=book.newest,
-                stats=None if stats is None else _without_path(stats),
-                begin=begin,
-                sha256=sha256,
-                ended=ended,
-            )
-        )
-    return uses
-
-
-def _goes_on(copy: ReadingCopy, part: DaySums) -> bool:
-    """Whether a grown file can be read on from the copy's state with what is kept of it."""
-    if copy.state is None or part.open.estimated_size() > MAX_LINES_BYTES:
-        return False
-    kept = pl.concat([part.open["line"], part.edges["line"]])
-    # A last line without newline that came late stands in a finished row, and may yet turn out to be another line.
-    return not copy.tail_used or bool((kept >= copy.state.line).any())
-
-
-def _without_path(stats: FileStats) -> FileStats:
-    return replace(stats, path="")

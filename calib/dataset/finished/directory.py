@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from calib.dataset.finished.entry import DamagedEntry, DayEntry
+from calib.dataset.finished.entry import DamagedEntry, Header, StoredEntry
 from calib.errors import UnwritableOutput
 from calib.files import remove_leftovers, write_atomic
 
@@ -34,10 +34,10 @@ class EntryDirectory:
         self.trouble = ""
         """Why the last entry could not be written; empty where all were."""
 
-    def read(self, name: str) -> DayEntry | None:
-        """The entry of that name; None where there is none that is whole."""
+    def read(self, name: str, kind: type[Header]) -> StoredEntry[Header] | None:
+        """The entry of that name; None where there is none that is whole and of that kind."""
         try:
-            return DayEntry.open(self._place(name))
+            return StoredEntry.open(self._place(name), kind)
         except DamagedEntry:
             return None
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 import polars as pl
@@ -24,6 +24,7 @@ from calib.feeds.reading.stats import FileStats
 FORMAT: Final = 1
 """Number of the layout; entries of another are ignored."""
 ROWS, EDGES, OPEN, REJECTS, BOOK_REJECTS = "rows", "edges", "open", "rejects", "book rejects"
+SECTIONS: Final = (ROWS, EDGES, OPEN, REJECTS, BOOK_REJECTS)
 _MAGIC: Final = b"calib finished\x00\x01"
 _PREFIX: Final = len(_MAGIC) + 8 + 32
 _MAX_HEADER: Final = 64 << 20
@@ -64,12 +65,26 @@ class _Section(msgspec.Struct, frozen=True):
 
 
 class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of an entry but the rows, the lines and the rejects.
+    """What every entry says of itself.
 
     Parameters
     ----------
     format, key
-        `FORMAT`, and what else decides the rows beside the file's content: see `calib.dataset.finished.key`.
+        `FORMAT`, and what decides the content.
+    sections
+        Where the sections lie, by name.
+    """
+
+    format: int
+    key: str
+    sections: dict[str, _Section] = {}
+
+
+class DayHeader(EntryHeader, frozen=True, kw_only=True):
+    """Everything of a day's entry but the rows, the lines and the rejects; its key is that of `key_of`.
+
+    Parameters
+    ----------
     identity
         What the file was before it was read.
     newest, unended
@@ -84,12 +99,8 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
         Where a grown file may be read on; None where it is to be read from its beginning.
     books
         What the markouts came from.
-    sections
-        Where the sections lie, by name.
     """
 
-    format: int
-    key: str
     identity: FileIdentity
     newest: bool
     unended: bool
@@ -98,21 +109,23 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
     tail_symbol: str | None
     state: ReadingState | None
     books: list[BookUse]
-    sections: dict[str, _Section] = {}
+
+
+Header = TypeVar("Header", bound=EntryHeader)
 
 
 @dataclass(frozen=True, slots=True)
-class DayEntry:
+class StoredEntry(Generic[Header]):
     """An entry that lies on disk; its sections are read when they are asked for."""
 
     path: Path
-    header: EntryHeader
+    header: Header
     _body: int
     """Where the sections begin."""
 
     @classmethod
-    def open(cls, path: Path) -> DayEntry:
-        """Read the header.
+    def open(cls, path: Path, kind: type[Header]) -> StoredEntry[Header]:
+        """Read the header, which is of this kind.
 
         Raises
         ------
@@ -127,7 +140,7 @@ class DayEntry:
         if len(text) != size or hashlib.sha256(text).digest() != prefix[-32:]:
             raise DamagedEntry(path)
         try:
-            header = msgspec.json.decode(text, type=EntryHeader)
+            header = msgspec.json.decode(text, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DamagedEntry(path) from error
         return cls(path, header, _PREFIX + size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,8 +42,9 @@ def key_of(file: DayFile, grid: Grid, sums: Any) -> str:
 
 @functools.cache
 def code_version() -> str:
-    """Of calib's version, that of polars, and the source that makes the rows: work on the code starts afresh too."""
-    digest = hashlib.sha256(f"{__version__} {pl.__version__}".encode())
+    """Of the versions of calib, polars and arro3, and of the source: after work on the code every file is read."""
+    versions = __version__, pl.__version__, metadata.version("arro3-io")
+    digest = hashlib.sha256(" ".join(versions).encode())
     root = Path(calib.__file__).parent
     for path in sorted(path for room in _ROOMS for path in (root / room).rglob("*.*")):
         if path.is_file() and "__pycache__" not in path.parts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from calib.dataset.finished.entry import FORMAT, BookUse, DayEntry, EntryHeader
+from calib.dataset.finished.entry import FORMAT, BookUse, DayHeader, StoredEntry
 from calib.dataset.finished.identity import FileIdentity, sha256_of
 from calib.feeds.reading.days import DayFile
 
@@ -49,7 +49,7 @@ class Lookup:
     key: str
     now: KnownFile | None
     books: tuple[KnownFile, ...] = ()
-    entry: DayEntry | None = None
+    entry: StoredEntry[DayHeader] | None = None
     grown: bool = False
 
     @property
@@ -63,7 +63,7 @@ class Lookup:
             for use, book in zip(uses, self.books, strict=False)
         )
 
-    def current(self) -> EntryHeader:
+    def current(self) -> DayHeader:
         """The entry's header with today's identities."""
         assert self.entry is not None
         assert self.now is not None
@@ -75,7 +75,7 @@ class Lookup:
         return msgspec.structs.replace(header, identity=self.now.identity, books=books)
 
 
-def judged(look: Lookup, entry: DayEntry, *, verify: bool) -> Lookup:
+def judged(look: Lookup, entry: StoredEntry[DayHeader], *, verify: bool) -> Lookup:
     """The look-up with the entry, as far as that can be used.
 
     Parameters
@@ -102,11 +102,11 @@ def judged(look: Lookup, entry: DayEntry, *, verify: bool) -> Lookup:
     return _with(look, entry, grown=True) if grown and header.state is not None else look
 
 
-def _with(look: Lookup, entry: DayEntry, *, grown: bool) -> Lookup:
+def _with(look: Lookup, entry: StoredEntry[DayHeader], *, grown: bool) -> Lookup:
     return Lookup(look.name, look.key, look.now, look.books, entry, grown)
 
 
-def _is_whole(header: EntryHeader, now: KnownFile, *, verify: bool) -> bool:
+def _is_whole(header: DayHeader, now: KnownFile, *, verify: bool) -> bool:
     """Whether the file is what was read."""
     if header.identity.proves(now.identity) and not verify:
         return True
@@ -115,7 +115,7 @@ def _is_whole(header: EntryHeader, now: KnownFile, *, verify: bool) -> bool:
     return sha256_of(now.file.path, 0, now.identity.size) == header.stats.sha256
 
 
-def books_hold(header: EntryHeader, books: Sequence[KnownFile], *, verify: bool) -> bool:
+def books_hold(header: DayHeader, books: Sequence[KnownFile], *, verify: bool) -> bool:
     """Whether the books are as they were when the markouts were computed from them."""
     if not header.books:
         return not books or not header.stats.used  # without fills no book is read
