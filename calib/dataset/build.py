@@ -7,50 +7,34 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
-import polars as pl
+from typing import TYPE_CHECKING, Final
 
 from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
-from calib.dataset.fills import FillAggregator
+from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of
+from calib.dataset.book_records import BookRecords
 from calib.dataset.filters import REASONS, Filter, chosen_filters
-from calib.dataset.filters.apply import apply_filters
 from calib.dataset.grid import DAY_S
-from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
-from calib.dataset.markouts import BookMarkouts
-from calib.dataset.model import ContractParams, Counts, Dataset, Filters, Input, MissingDays, Params
 from calib.dataset.naming import dataset_name
+from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
-from calib.dataset.thin import low_ticks_note
-from calib.dataset.ticks import TickAggregator
-from calib.engines import decoders
-from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.batches import read_batches, read_records
-from calib.feeds.reading.days import DayFile, is_newest
+from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.native import library
-from calib.feeds.reading.pieces import PieceDecoder
 from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from calib.dataset.intervals import DayLines, Summation
+    from calib.dataset.markouts import BookMarkouts
+    from calib.dataset.model import Dataset
+    from calib.feeds.reading.pieces import PieceDecoder
+
 _WORTH_WORKERS: Final = 32 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetOptions:
-    """What is asked of a dataset beside its range; defaults as `build_dataset`."""
-
-    symbols: tuple[str, ...] = ()
-    filters: tuple[Filter, ...] = chosen_filters()
-    tick_sample_rate: int = DEFAULTS.tick_sample_rate
-    maker_fee_bps: float = DEFAULTS.maker_fee_bps
-    taker_fee_bps: float = DEFAULTS.taker_fee_bps
-    max_reject_ratio: float = MAX_REJECT_RATIO
-    contracts: Contracts = field(default_factory=dict)
 
 
 def _silent(_: object) -> None:
@@ -146,22 +130,26 @@ def build_from_plan(
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
+    from calib.dataset.filters.apply import apply_filters
+    from calib.dataset.model import Dataset
+    from calib.dataset.thin import low_ticks_note
+
     with _engine(plan, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
         rows = _rows(reader, recipe, jobs)
     found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
     for stats in found:
         check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
-    for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
+    for sentence in check_found(plan, recipe.symbols, reader.symbols, empty=rows.is_empty()):
         note(sentence)
     kept, dropped = apply_filters(rows, recipe.filters)
     if (thin := low_ticks_note(rows, dropped)) is not None:
         note(thin)
     return Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
-        filters=_limits(recipe.filters),
-        params=_params(recipe),
-        inputs=[_input(stats) for stats in found],
+        filters=limits_of(recipe.filters),
+        params=params_of(recipe),
+        inputs=[input_of(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
         counts=_counts(rows, kept, dropped),
         intervals=kept,
@@ -183,6 +171,10 @@ def _rows(reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataF
         reader.stats |= made.stats
         reader.symbols |= made.symbols
         return made.table.frame()
+    from calib.dataset.fills import FillAggregator
+    from calib.dataset.intervals import LineFilter, join_kinds, sum_days
+    from calib.dataset.ticks import TickAggregator
+
     tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
     fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
@@ -193,20 +185,13 @@ def _rows(reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataF
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
     """The name that the dataset will have, without a suffix."""
-    return dataset_name(plan.range([]), _limits(recipe.filters), _params(recipe), recipe.symbols)
-
-
-def _params(recipe: DatasetOptions) -> Params:
-    return Params(
-        tick_sample_rate=recipe.tick_sample_rate,
-        maker_fee_bps=recipe.maker_fee_bps,
-        taker_fee_bps=recipe.taker_fee_bps,
-        contracts=_contracts(recipe.contracts),
-    )
+    return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
 
 
 def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
+    from calib.engines import decoders
+
     cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
     return decoders(1 if small else cores)
@@ -234,10 +219,14 @@ class _Reader:
     markouts: BookMarkouts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.markouts = BookMarkouts(self.plan.books, self._book)
+        from calib.dataset.markouts import BookMarkouts
+
+        self.markouts = BookMarkouts(self.plan.books, BookRecords(self.out, self.stats))
 
     def days(self, sums: Summation) -> list[DayLines]:
         """The files of one kind."""
+        from calib.dataset.intervals import DayLines
+
         return [
             DayLines(file.name, file.first_ts // DAY_S, partial(self._lines, file, sums.columns))
             for file in self.plan.files
@@ -249,18 +238,9 @@ class _Reader:
         for batch in self._batches(file, columns):
             yield self.markouts.add(batch, file.first_ts) if file.kind == "fills" else batch
 
-    @contextlib.contextmanager
-    def _book(self, file: DayFile) -> Iterator[Iterator[Any]]:
-        """The records of a book file, as they stand in it."""
-        first = file not in self.stats
-        with contextlib.ExitStack() as stack:
-            path = None if self.out is None or not first else rejects_path(self.out, file.name)
-            rejects = stack.enter_context(rejects_to(path))
-            reading = read_records(file, newest=is_newest(file), rejects=rejects)
-            yield (record for _, record in reading)
-            self.stats[file] = reading.stats
-
     def _batches(self, file: DayFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        from calib.feeds.reading.batches import read_batches
+
         newest = file in self.plan.newest
         if file in self.stats:
             yield from read_batches(file, columns, newest=newest, engine=self.engine)
@@ -279,63 +259,8 @@ class _Reader:
             self.progress(reading.stats.bytes - told)
 
 
-def _limits(filters: Sequence[Filter]) -> Filters:
-    """The limits as the envelope gives them; a filter that is not in the list is off."""
-    limits = {rule.reason: rule.limit for rule in filters}
-    return {reason: limits.get(reason) for reason in REASONS}
-
-
-def _input(stats: FileStats) -> Input:
-    return Input(
-        file=stats.file,
-        bytes=stats.bytes,
-        sha256=stats.sha256,
-        lines=stats.lines,
-        used=stats.used,
-        rejected=dict(stats.rejected),
-        trade_id_conflicts=stats.trade_id_conflicts or msgspec.UNSET,
-    )
-
-
-def _contracts(contracts: Contracts) -> dict[str, ContractParams] | msgspec.UnsetType:
-    named = {
-        symbol: ContractParams(inverse=contract.inverse, multiplier=contract.multiplier)
-        for symbol, contract in sorted(contracts.items())
-    }
-    return named or msgspec.UNSET
-
-
 def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:
     by_reason = dict(dropped["reasons"].explode().value_counts().iter_rows())
     return Counts(
         intervals=rows.height, kept=kept.height, dropped={reason: by_reason.get(reason, 0) for reason in REASONS}
     )
-
-
-def _check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], rows: pl.DataFrame) -> list[str]:
-    """Notes on symbols that do not occur.
-
-    Raises
-    ------
-    NoSuchSymbol
-        Where none of those asked for does.
-    NoLines
-        Where no usable line lies in the range.
-    """
-    absent = [symbol for symbol in asked if symbol not in present]
-    if asked and present and len(absent) == len(asked):
-        there = sorted(present)
-        more = f" and {len(there) - 10} more" if len(there) > 10 else ""
-        raise NoSuchSymbol(
-            f"none of the symbols asked for occurs: {', '.join(absent)}",
-            where=str(plan.directory),
-            hint=f"The feeds hold {', '.join(there[:10])}{more}",
-        )
-    if rows.is_empty():
-        span = plan.range([])
-        raise NoLines(
-            f"no usable line from {span.from_} to {span.to}",
-            where=str(plan.directory),
-            hint="Widen --from and --to; `calib check` shows what each file holds",
-        )
-    return [f"symbol {symbol} does not occur in the feeds of this range" for symbol in absent]

@@ -16,7 +16,7 @@ from calib.feeds.reading.native.sums import SumsOptions
 from calib.feeds.reading.rejects import rejects_path, rejects_to
 
 if TYPE_CHECKING:
-    from calib.dataset.build import DatasetOptions
+    from calib.dataset.assembly import DatasetOptions
     from calib.dataset.markouts import BookMarkouts
     from calib.dataset.plan import DatasetPlan
     from calib.feeds.reading.days import DayFile
@@ -56,6 +56,8 @@ def intervals_of(
 ) -> PlanIntervals:
     """Carry out a plan; parameters as `calib.dataset.build.build_from_plan`, ``books`` gives the markouts' books."""
 
+    kept: list[BookMarkouts] = []
+
     def rejects(file: DayFile) -> contextlib.AbstractContextManager[Any]:
         return rejects_to(None if out is None else rejects_path(out, file.name))
 
@@ -64,7 +66,9 @@ def intervals_of(
             return None
         from calib.dataset.native.markouts import marking
 
-        return marking(books(), file, COLUMNS["fills"])
+        if not kept:
+            kept.append(books())
+        return marking(kept[0], file, COLUMNS["fills"])
 
     job = NativeJob(library, _threads(plan, jobs), rejects, markouts, progress)
     options = [_options(kind, plan, recipe) for kind in ("pipeline_ticks", "fills")]
