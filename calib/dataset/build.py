@@ -163,14 +163,14 @@ def _rows(reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataF
     """The intervals before the filters: by the kernel where there is one, else in Python."""
     plan = reader.plan
     if (kernel := library()) is not None:
-        from calib.dataset.native.intervals import intervals_of
+        from calib.dataset.native.intervals import sums_of
 
-        made = intervals_of(
+        made = sums_of(
             kernel, plan, recipe, lambda: reader.markouts, out=reader.out, jobs=jobs, progress=reader.progress
         )
-        reader.stats |= made.stats
-        reader.symbols |= made.symbols
-        return made.table.frame()
+        reader.stats |= made.result.stats
+        reader.symbols |= made.result.symbols
+        return made.frame()
     from calib.dataset.fills import FillAggregator
     from calib.dataset.intervals import LineFilter, join_kinds, sum_days
     from calib.dataset.ticks import TickAggregator

@@ -10,7 +10,7 @@ from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits
 from calib.dataset.filters import REASONS
 from calib.dataset.interval_table import IntervalTable
 from calib.dataset.lean import DroppedRow, LeanDataset, plain_filters, split
-from calib.dataset.native.intervals import intervals_of
+from calib.dataset.native.intervals import sums_of
 from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan
 from calib.dataset.thin import thin_note
@@ -46,28 +46,29 @@ def build_lean(
 
         return BookMarkouts(plan.books, BookRecords(out, book_stats))
 
-    made = intervals_of(kernel, plan, recipe, books, out=out, jobs=jobs, progress=progress)
-    stats = made.stats | book_stats
+    made = sums_of(kernel, plan, recipe, books, out=out, jobs=jobs, progress=progress)
+    stats = made.result.stats | book_stats
     found = [stats[file] for file in (*plan.files, *plan.books) if file in stats]
     for facts in found:
         check_ratio(facts, recipe.max_reject_ratio, None if out is None else rejects_path(out, facts.file))
-    for sentence in check_found(plan, recipe.symbols, made.symbols, empty=not len(made.table)):
+    table = made.table()
+    for sentence in check_found(plan, recipe.symbols, made.result.symbols, empty=not len(table)):
         note(sentence)
-    kept, dropped, thin = split(made.table, filters)
+    kept, dropped, thin = split(table, filters)
     if (choices := thin_note(thin)) is not None:
         note(choices)
     missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}
     return LeanDataset(
-        range=plan.range(made.table.symbols()),
+        range=plan.range(table.symbols()),
         filters=limits_of(recipe.filters),
         params=params_of(recipe),
         inputs=[input_of(facts) for facts in found],
         missing_days=MissingDays(**missing),
-        counts=_counts(made.table, kept, dropped),
+        counts=_counts(table, kept, dropped),
         table=kept,
         dropped_rows=dropped,
         # Naming every symbol that the files hold leaves none out: that is the dataset of all.
-        asked_symbols=recipe.symbols if made.symbols - set(recipe.symbols) else (),
+        asked_symbols=recipe.symbols if made.result.symbols - set(recipe.symbols) else (),
     )
 
 
