@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,8 @@ from calib.dataset.interval_table import INDEX_AT, RECORD, SYMBOL_AT, TICKS_AT, 
 from calib.dataset.parts import Counts, Filters, Input, MissingDays, Params, Range, Tool
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from calib.dataset.filters import Filter
     from calib.dataset.filters.base import PlainFilter
     from calib.dataset.model import Dataset
@@ -30,6 +32,8 @@ class LeanDataset:
         The kept rows; a number that is not finite counts as missing.
     dropped_rows
         The dropped ones, in order.
+    frames
+        Makes the frames of both, as polars' filters do: a stored frame shows how it was made.
     """
 
     range: Range
@@ -40,6 +44,7 @@ class LeanDataset:
     counts: Counts
     table: IntervalTable
     dropped_rows: list[DroppedRow]
+    frames: Callable[[], tuple[pl.DataFrame, pl.DataFrame]]
     tool: Tool = field(default_factory=Tool)
     asked_symbols: tuple[str, ...] = ()
 
@@ -49,13 +54,9 @@ class LeanDataset:
 
     def whole(self) -> Dataset:
         """The same with its rows as polars frames."""
-        import polars as pl
+        from calib.dataset.model import Dataset
 
-        from calib.dataset.columns import NUMBERS
-        from calib.dataset.model import DROPPED, Dataset
-
-        finite = [pl.when(pl.col(column.name).is_finite()).then(pl.col(column.name)) for column in NUMBERS]
-        rows = [(symbol, start_ts, list(reasons)) for symbol, start_ts, reasons in self.dropped_rows]
+        kept, dropped = self.frames()
         return Dataset(
             range=self.range,
             filters=self.filters,
@@ -63,8 +64,8 @@ class LeanDataset:
             inputs=self.inputs,
             missing_days=self.missing_days,
             counts=self.counts,
-            intervals=self.table.frame().with_columns(finite),
-            dropped=pl.DataFrame(rows, schema=DROPPED, orient="row"),
+            intervals=kept,
+            dropped=dropped,
             tool=self.tool,
             asked_symbols=self.asked_symbols,
         )

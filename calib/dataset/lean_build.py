@@ -20,6 +20,8 @@ from calib.feeds.reading.rejects import check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from calib.dataset.markouts import BookMarkouts
 
 
@@ -57,6 +59,12 @@ def build_lean(
     kept, dropped, thin = split(table, filters)
     if (choices := thin_note(thin)) is not None:
         note(choices)
+
+    def frames() -> tuple[pl.DataFrame, pl.DataFrame]:
+        from calib.dataset.filters.apply import apply_filters
+
+        return apply_filters(made.frame(), recipe.filters)
+
     missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}
     return LeanDataset(
         range=plan.range(table.symbols()),
@@ -67,6 +75,7 @@ def build_lean(
         counts=_counts(table, kept, dropped),
         table=kept,
         dropped_rows=dropped,
+        frames=frames,
         # Naming every symbol that the files hold leaves none out: that is the dataset of all.
         asked_symbols=recipe.symbols if made.result.symbols - set(recipe.symbols) else (),
     )
