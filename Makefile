@@ -11,9 +11,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 FUZZ_S ?= 3600
+FUZZ_KERNEL_S ?= 120
 FUZZ_FROM ?= 100000
 
-.PHONY: help setup demo test fuzz mutate lint bench docs reports lock samples clean dist
+.PHONY: help setup demo test fuzz fuzz-kernel mutate lint bench docs reports lock samples clean dist
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +41,9 @@ mutate: setup ## change the code a little and see whether a test notices: ROOM=f
 
 fuzz: setup ## walk the live book against its model for FUZZ_S seconds (3600), from seed FUZZ_FROM
 	FUZZ_S=$(FUZZ_S) FUZZ_FROM=$(FUZZ_FROM) $(BIN)/python -m pytest -q tests/property/test_live_book_fuzz.py -k as_long
+
+fuzz-kernel: setup ## fuzz the C kernel under ASan and UBSan for FUZZ_KERNEL_S seconds (120); needs clang
+	$(BIN)/python -m tools.fuzz_kernel --seconds $(FUZZ_KERNEL_S)
 
 lint: setup ## ruff, mypy --strict, the import contract, the caching policy
 	$(BIN)/ruff check .

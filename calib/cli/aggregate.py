@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +20,9 @@ from calib.files import locked, make_directory
 from calib.words import counted
 
 if TYPE_CHECKING:
-    from calib.dataset.build import DatasetOptions
+    from calib.dataset.assembly import DatasetOptions
     from calib.dataset.finished import FinishedDays
+    from calib.dataset.lean import LeanDataset
     from calib.dataset.model import Dataset
     from calib.dataset.plan import DatasetPlan
     from calib.metrics.text_file import JobResult
@@ -93,7 +95,7 @@ def aggregate(
 
 def _recipe(session: Session) -> DatasetOptions:
     """What the settings ask of the dataset."""
-    from calib.dataset.build import DatasetOptions
+    from calib.dataset.assembly import DatasetOptions
     from calib.dataset.filters import chosen_filters
     from calib.feeds.contracts import contracts_of
 
@@ -110,13 +112,15 @@ def _recipe(session: Session) -> DatasetOptions:
     )
 
 
-def _finished(session: Session, root: Path, *, verify: bool) -> FinishedDays | None:
-    """Where the rows of days are kept, unless that is switched off."""
+def _finished(session: Session, plan: DatasetPlan, root: Path, *, verify: bool) -> FinishedDays | None:
+    """Where the rows of days are kept; None where that is switched off, or no day is worth it."""
+    from calib.dataset.kept_days import worth_keeping
+
+    if not session.config["aggregate.cache"] or not worth_keeping(plan):
+        return None
     from calib.dataset.finished import FinishedDays
     from calib.dataset.finished.directory import NAME
 
-    if not session.config["aggregate.cache"]:
-        return None
     return FinishedDays(root / NAME, limit_bytes=session.config["aggregate.cache_mib"] << 20, verify=verify)
 
 
@@ -131,22 +135,13 @@ def _make(
     prom: Path | None,
     now: float,
 ) -> int:
-    from calib.dataset.build import build_from_plan, stored_size
-    from calib.dataset.store import write_dataset
+    from calib.dataset.build import stored_size
 
     make_directory(root / "datasets")
-    finished = _finished(session, root, verify=verify)
+    finished = _finished(session, plan, root, verify=verify)
     total = sum(stored_size(file) for file in plan.files)
     with session.progress("aggregate", total) as advance:
-        dataset = build_from_plan(
-            plan,
-            _recipe(session),
-            out=root,
-            jobs=session.config["jobs"],
-            finished=finished,
-            note=session.note,
-            progress=signals.checked(advance),
-        )
+        dataset = _build(session, plan, root, finished, signals.checked(advance))
     signals.check()
     if finished is not None:
         session.detail(finished.summary)
@@ -155,9 +150,9 @@ def _make(
         session.detail(f"{item.file}: {counted(item.lines, 'line')}, {item.used} used, rejected: {bad or 'none'}")
     verdict = _verdict(session, dataset, strict=strict) or _absent_kinds(session, plan, strict=strict)
     try:
-        whole = None if finished is None else finished.whole
-        formats = session.config["aggregate.format"]
-        paths = write_dataset(dataset, root / "datasets", formats, replace=replace, whole=whole)
+        paths = _write(
+            dataset, root / "datasets", session.config["aggregate.format"], replace=replace, finished=finished
+        )
     except WouldReplace as stays:
         paths, verdict = [], f"{verdict}; {stays}"
     if more := paths[len(dict.fromkeys(session.config["aggregate.format"])) :]:
@@ -165,17 +160,60 @@ def _make(
     exit_code = 1 if verdict else 0
     if exit_code == 0:
         success.write_last_success(root, "aggregate", now, {"datasets": [str(path) for path in paths]})
-        success.write_prom(prom, session, _result(dataset))
+        if prom is not None:
+            success.write_prom(prom, session, _result(dataset))
     digest = _digest(dataset)
     return session.finish(_data(dataset, paths), [*map(str, paths), *digest], exit_code=exit_code, verdict=verdict)
 
 
-def _verdict(session: Session, dataset: Dataset, *, strict: bool) -> str:
+def _build(
+    session: Session,
+    plan: DatasetPlan,
+    root: Path,
+    finished: FinishedDays | None,
+    progress: Callable[[float], None],
+) -> Dataset | LeanDataset:
+    """The dataset; json and csv need no polars where the kernel is and no rows are kept."""
+    from calib.dataset.lean import PLAIN_FORMATS
+
+    recipe, jobs = _recipe(session), session.config["jobs"]
+    if finished is None and set(session.config["aggregate.format"]) <= set(PLAIN_FORMATS):
+        from calib.dataset.lean_build import build_lean
+
+        lean = build_lean(plan, recipe, out=root, jobs=jobs, note=session.note, progress=progress)
+        if lean is not None:
+            return lean
+    from calib.dataset.build import build_from_plan
+
+    return build_from_plan(plan, recipe, out=root, jobs=jobs, finished=finished, note=session.note, progress=progress)
+
+
+def _write(
+    dataset: Dataset | LeanDataset,
+    directory: Path,
+    formats: Sequence[str],
+    *,
+    replace: bool,
+    finished: FinishedDays | None,
+) -> list[Path]:
+    from calib.dataset.lean import LeanDataset
+
+    if isinstance(dataset, LeanDataset):
+        from calib.dataset.lean_store import write_lean
+
+        return write_lean(dataset, directory, formats, replace=replace)
+    from calib.dataset.store import write_dataset
+
+    whole = None if finished is None else finished.whole
+    return write_dataset(dataset, directory, formats, replace=replace, whole=whole)
+
+
+def _verdict(session: Session, dataset: Dataset | LeanDataset, *, strict: bool) -> str:
     """Why the answer is no; empty where it is yes."""
     if dataset.counts.kept == 0:
         reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.counts.dropped.items() if count)
         return f"no interval is left of {dataset.counts.intervals} after the filters ({reasons})"
-    if dataset.intervals["net_bps"].null_count() < dataset.intervals.height:
+    if dataset.known("net_bps"):
         return ""
     nothing = "no kept interval has a net_bps: there is no fill with mid_now in it, so nothing to calibrate against"
     if strict:
@@ -197,7 +235,7 @@ def _absent_kinds(session: Session, plan: DatasetPlan, *, strict: bool) -> str:
     return ""
 
 
-def _digest(dataset: Dataset) -> list[str]:
+def _digest(dataset: Dataset | LeanDataset) -> list[str]:
     counts, span = dataset.counts, dataset.range
     dropped = ", ".join(f"{reason} {count}" for reason, count in counts.dropped.items() if count)
     lines, used = (sum(getattr(item, name) for item in dataset.inputs) for name in ("lines", "used"))
@@ -211,7 +249,7 @@ def _digest(dataset: Dataset) -> list[str]:
     ]
 
 
-def _data(dataset: Dataset, paths: list[Path]) -> dict[str, Any]:
+def _data(dataset: Dataset | LeanDataset, paths: list[Path]) -> dict[str, Any]:
     import msgspec
 
     parts = ("range", "filters", "params", "inputs", "missing_days", "counts")
@@ -221,8 +259,9 @@ def _data(dataset: Dataset, paths: list[Path]) -> dict[str, Any]:
     }
 
 
-def _result(dataset: Dataset) -> JobResult:
+def _result(dataset: Dataset | LeanDataset) -> JobResult:
     """What the text file of ``--prom`` says."""
+    from calib.dataset.lean import LeanDataset
     from calib.metrics.text_file import JobResult, added, share
     from calib.reports.coverage import Coverage
 
@@ -233,7 +272,7 @@ def _result(dataset: Dataset) -> JobResult:
         used,
         rejected,
         share(counts.kept, counts.intervals),
-        Coverage.of(dataset).ratio,
+        Coverage.of(dataset.whole() if isinstance(dataset, LeanDataset) else dataset).ratio,
         {
             "intervals_kept": counts.kept,
             "intervals_dropped": counts.dropped,

@@ -3,56 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
-import polars as pl
+from typing import TYPE_CHECKING, Final
 
 from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
-from calib.dataset.fills import FillAggregator
+from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of
 from calib.dataset.filters import REASONS, Filter, chosen_filters
-from calib.dataset.filters.apply import apply_filters
-from calib.dataset.finished import FinishedDays
-from calib.dataset.finished.copies import ReadingCopy
-from calib.dataset.grid import DAY_S
-from calib.dataset.intervals import DayLines, LineFilter, Summation, join_kinds, sum_days
-from calib.dataset.markouts import BookMarkouts
-from calib.dataset.model import ContractParams, Counts, Dataset, Filters, Input, MissingDays, Params
 from calib.dataset.naming import dataset_name
+from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan, plan_dataset
+from calib.dataset.plan_reader import PlanReader
 from calib.dataset.settings import DEFAULTS
-from calib.dataset.thin import low_ticks_note
-from calib.dataset.ticks import TickAggregator
-from calib.engines import InProcess, decoders
-from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.batches import read_batches, read_records
-from calib.feeds.reading.days import DayFile, is_newest
+from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.native import library
-from calib.feeds.reading.pieces import PieceDecoder
-from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path, rejects_to
-from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from calib.dataset.finished import FinishedDays
+    from calib.dataset.intervals import Summation
+    from calib.dataset.model import Dataset
+    from calib.feeds.reading.pieces import PieceDecoder
+
 _WORTH_WORKERS: Final = 32 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetOptions:
-    """What is asked of a dataset beside its range; defaults as `build_dataset`."""
-
-    symbols: tuple[str, ...] = ()
-    filters: tuple[Filter, ...] = chosen_filters()
-    tick_sample_rate: int = DEFAULTS.tick_sample_rate
-    maker_fee_bps: float = DEFAULTS.maker_fee_bps
-    taker_fee_bps: float = DEFAULTS.taker_fee_bps
-    max_reject_ratio: float = MAX_REJECT_RATIO
-    contracts: Contracts = field(default_factory=dict)
 
 
 def _silent(_: object) -> None:
@@ -155,41 +132,49 @@ def build_from_plan(
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
-    reader = _Reader(plan, out, InProcess(), progress)
-    asked = repr((plan.grid, plan.span, plan.missing, recipe))
+    reader = PlanReader(plan, out, progress)
     notes: list[str] = []
 
     def tell(sentence: str) -> None:
         notes.append(sentence)
         note(sentence)
 
-    if finished is not None and not finished.worth_it(plan):
-        finished = None
-    unread = plan.files if finished is None else finished.look_up(plan, _sums(plan, recipe))
-    if finished is not None and (known := finished.dataset(asked, reader)) is not None:
+    if finished is None or not finished.worth_it(plan):
+        return _assembled(_without_entries(reader, recipe, jobs), reader, recipe, note)
+    asked = repr((plan.grid, plan.span, plan.missing, recipe))
+    unread = finished.look_up(plan, _sums(plan, recipe))
+    if (known := finished.dataset(asked, reader)) is not None:
         finished.trim()
-        _check_ratios(plan, recipe, reader, out)
+        reader.found(recipe.max_reject_ratio)
         for sentence in known[1]:
             note(sentence)
         return known[0]
-    if finished is None and (kernel := library()) is not None:
-        rows = _by_kernel(kernel, reader, recipe, jobs)
-    else:
-        with _engine(unread, jobs) as reader.engine:
-            rows = _by_batches(reader, recipe, finished)
-    if finished is not None:
-        finished.trim()
-    found = _check_ratios(plan, recipe, reader, out)
-    for sentence in _check_found(plan, recipe.symbols, reader.symbols, rows):
-        tell(sentence)
+    with _engine(unread, jobs) as reader.engine:
+        rows = _by_days(reader, recipe, finished)
+    finished.trim()
+    made = _assembled(rows, reader, recipe, tell)
+    finished.keep(asked, made, notes)
+    return made
+
+
+def _assembled(rows: pl.DataFrame, reader: PlanReader, recipe: DatasetOptions, note: Callable[[str], None]) -> Dataset:
+    """The dataset of the intervals before the filters."""
+    from calib.dataset.filters.apply import apply_filters
+    from calib.dataset.model import Dataset
+    from calib.dataset.thin import low_ticks_note
+
+    plan = reader.plan
+    found = reader.found(recipe.max_reject_ratio)
+    for sentence in check_found(plan, recipe.symbols, reader.symbols, empty=rows.is_empty()):
+        note(sentence)
     kept, dropped = apply_filters(rows, recipe.filters)
     if (thin := low_ticks_note(rows, dropped)) is not None:
-        tell(thin)
-    made = Dataset(
+        note(thin)
+    return Dataset(
         range=plan.range(rows["symbol"].unique().sort().to_list()),
-        filters=_limits(recipe.filters),
-        params=_params(recipe),
-        inputs=[_input(stats) for stats in found],
+        filters=limits_of(recipe.filters),
+        params=params_of(recipe),
+        inputs=[input_of(stats) for stats in found],
         missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
         counts=_counts(rows, kept, dropped),
         intervals=kept,
@@ -197,43 +182,41 @@ def build_from_plan(
         # Naming every symbol that the files hold leaves none out: that is the dataset of all.
         asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
     )
-    if finished is not None:
-        finished.keep(asked, made, notes)
-    return made
 
 
-def _check_ratios(plan: DatasetPlan, recipe: DatasetOptions, reader: _Reader, out: Path | None) -> list[FileStats]:
-    """The facts of the files that were read, in the order of the envelope; `TooManyRejects` for one of them."""
-    found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
-    for stats in found:
-        check_ratio(stats, recipe.max_reject_ratio, None if out is None else rejects_path(out, stats.file))
-    return found
-
-
-def _by_kernel(kernel: Any, reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataFrame:
-    """The intervals before the filters, read and summed by the kernel."""
-    from calib.dataset.native.intervals import intervals_of
-
+def _without_entries(reader: PlanReader, recipe: DatasetOptions, jobs: int | None) -> pl.DataFrame:
+    """The intervals before the filters: by the kernel where there is one, else in Python."""
     plan = reader.plan
-    made = intervals_of(
-        kernel, plan, recipe, lambda: reader.markouts, out=reader.out, jobs=jobs, progress=reader.progress
-    )
-    reader.stats |= made.stats
-    reader.symbols |= made.symbols
-    return made.table.frame()
+    if (kernel := library()) is None:
+        with _engine(plan.files, jobs) as reader.engine:
+            return _by_days(reader, recipe, None)
+    from calib.dataset.native.intervals import sums_of
+
+    made = sums_of(kernel, plan, recipe, lambda: reader.markouts, out=reader.out, jobs=jobs, progress=reader.progress)
+    reader.stats |= made.result.stats
+    reader.symbols |= made.result.symbols
+    return made.frame()
 
 
-def _by_batches(reader: _Reader, recipe: DatasetOptions, finished: FinishedDays | None) -> pl.DataFrame:
-    """The intervals before the filters, day by day, of the rows that are at hand already and of batches of lines."""
+def _by_days(reader: PlanReader, recipe: DatasetOptions, finished: FinishedDays | None) -> pl.DataFrame:
+    """The intervals before the filters, of batches of lines, and of rows that are at hand already."""
+    from calib.dataset.intervals import LineFilter, join_kinds, sum_days
+
     plan = reader.plan
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
     # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
-    ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in _sums(plan, recipe))
+    ticks, fills = (
+        sum_days(reader.days(sums), wanted, sums) if finished is None else finished.sum_days(reader, wanted, sums)
+        for sums in _sums(plan, recipe)
+    )
     return join_kinds(ticks, fills, plan.grid)
 
 
-def _sums(plan: DatasetPlan, recipe: DatasetOptions) -> tuple[TickAggregator, FillAggregator]:
-    """How each kind is summed."""
+def _sums(plan: DatasetPlan, recipe: DatasetOptions) -> tuple[Summation, Summation]:
+    """How ticks and fills are summed."""
+    from calib.dataset.fills import FillAggregator
+    from calib.dataset.ticks import TickAggregator
+
     return (
         TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate),
         FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts)),
@@ -242,26 +225,13 @@ def _sums(plan: DatasetPlan, recipe: DatasetOptions) -> tuple[TickAggregator, Fi
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
     """The name that the dataset will have, without a suffix."""
-    return dataset_name(plan.range([]), _limits(recipe.filters), _params(recipe), recipe.symbols)
-
-
-def _params(recipe: DatasetOptions) -> Params:
-    return Params(
-        tick_sample_rate=recipe.tick_sample_rate,
-        maker_fee_bps=recipe.maker_fee_bps,
-        taker_fee_bps=recipe.taker_fee_bps,
-        contracts=_contracts(recipe.contracts),
-    )
-
-
-def _sum_days(reader: _Reader, wanted: LineFilter, sums: Summation, finished: FinishedDays | None) -> pl.DataFrame:
-    if finished is None:
-        return sum_days(reader.days(sums), wanted, sums)
-    return finished.sum_days(reader, wanted, sums)
+    return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
 
 
 def _engine(files: Sequence[DayFile], jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
+    from calib.engines import decoders
+
     cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in files) < _WORTH_WORKERS
     return decoders(1 if small else cores)
@@ -275,139 +245,8 @@ def stored_size(file: DayFile) -> int:
         return 0
 
 
-@dataclass(slots=True)
-class _Reader:
-    """Reads the plan's files, and keeps what was found in them: the first reading counts, later ones repeat it."""
-
-    plan: DatasetPlan
-    out: Path | None
-    engine: PieceDecoder
-    progress: Callable[[float], None]
-    stats: dict[DayFile, FileStats] = field(default_factory=dict)
-    symbols: set[str] = field(default_factory=set)
-    """Every symbol in the files, whatever range was asked."""
-    book_copies: dict[DayFile, ReadingCopy] = field(default_factory=dict)
-    """What the first reading of each book found."""
-    markouts: BookMarkouts = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.markouts = BookMarkouts(self.plan.books, self._book)
-
-    def days(self, sums: Summation) -> list[DayLines]:
-        """The files of one kind."""
-        return [
-            DayLines(file.name, file.first_ts // DAY_S, partial(self.lines, file, sums.columns))
-            for file in self.plan.files
-            if file.kind == sums.kind
-        ]
-
-    def take(self, file: DayFile, stats: FileStats, symbols: set[str], rejects: bytes) -> None:
-        """Note what an earlier run found in a file, and write its rejects, as if it had been read."""
-        with self._rejects(file) as writer:
-            if writer is not None:
-                writer.add_lines(rejects)
-        self.stats[file] = replace(stats, path=str(file.path))
-        self.symbols |= symbols
-        if file.kind != "book":
-            self.progress(stats.bytes)
-
-    def lines(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy | None = None) -> Generator[pl.DataFrame]:
-        """The batches of a file; fills with their markouts. The first reading fills the copy."""
-        for batch in self._batches(file, columns, copy):
-            yield self.markouts.add(batch, file.first_ts) if file.kind == "fills" else batch
-
-    @contextlib.contextmanager
-    def _book(self, file: DayFile) -> Iterator[Iterator[Any]]:
-        """The records of a book file, as they stand in it."""
-        first = file not in self.stats
-        with self._rejects(file) if first else contextlib.nullcontext() as rejects:
-            self.book_copies[file] = copy = ReadingCopy().forward_to(rejects)
-            reading = read_records(file, newest=is_newest(file), rejects=copy)
-            yield (record for _, record in reading)
-            self.stats[file] = reading.stats
-
-    def _rejects(self, file: DayFile) -> contextlib.AbstractContextManager[RejectWriter | None]:
-        return rejects_to(None if self.out is None else rejects_path(self.out, file.name))
-
-    def _batches(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy | None) -> Iterator[pl.DataFrame]:
-        newest, after = file in self.plan.newest, None if copy is None else copy.after
-        if file in self.stats:
-            yield from read_batches(file, columns, newest=newest, engine=self.engine, after=after)
-            return
-        copy = ReadingCopy() if copy is None else copy
-        with self._rejects(file) as rejects:
-            reading = read_batches(
-                file, columns, newest=newest, engine=self.engine, rejects=copy.forward_to(rejects), after=after
-            )
-            told = 0
-            for batch in reading:
-                copy.saw(batch, reading)
-                self.progress(reading.bytes_read - told)
-                told = reading.bytes_read
-                yield batch
-            copy.end(reading)
-            self.symbols |= copy.symbols
-            self.stats[file] = reading.stats
-            self.progress(reading.stats.bytes - told)
-
-
-def _limits(filters: Sequence[Filter]) -> Filters:
-    """The limits as the envelope gives them; a filter that is not in the list is off."""
-    limits = {rule.reason: rule.limit for rule in filters}
-    return {reason: limits.get(reason) for reason in REASONS}
-
-
-def _input(stats: FileStats) -> Input:
-    return Input(
-        file=stats.file,
-        bytes=stats.bytes,
-        sha256=stats.sha256,
-        lines=stats.lines,
-        used=stats.used,
-        rejected=dict(stats.rejected),
-        trade_id_conflicts=stats.trade_id_conflicts or msgspec.UNSET,
-    )
-
-
-def _contracts(contracts: Contracts) -> dict[str, ContractParams] | msgspec.UnsetType:
-    named = {
-        symbol: ContractParams(inverse=contract.inverse, multiplier=contract.multiplier)
-        for symbol, contract in sorted(contracts.items())
-    }
-    return named or msgspec.UNSET
-
-
 def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:
     by_reason = dict(dropped["reasons"].explode().value_counts().iter_rows())
     return Counts(
         intervals=rows.height, kept=kept.height, dropped={reason: by_reason.get(reason, 0) for reason in REASONS}
     )
-
-
-def _check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], rows: pl.DataFrame) -> list[str]:
-    """Notes on symbols that do not occur.
-
-    Raises
-    ------
-    NoSuchSymbol
-        Where none of those asked for does.
-    NoLines
-        Where no usable line lies in the range.
-    """
-    absent = [symbol for symbol in asked if symbol not in present]
-    if asked and present and len(absent) == len(asked):
-        there = sorted(present)
-        more = f" and {len(there) - 10} more" if len(there) > 10 else ""
-        raise NoSuchSymbol(
-            f"none of the symbols asked for occurs: {', '.join(absent)}",
-            where=str(plan.directory),
-            hint=f"The feeds hold {', '.join(there[:10])}{more}",
-        )
-    if rows.is_empty():
-        span = plan.range([])
-        raise NoLines(
-            f"no usable line from {span.from_} to {span.to}",
-            where=str(plan.directory),
-            hint="Widen --from and --to; `calib check` shows what each file holds",
-        )
-    return [f"symbol {symbol} does not occur in the feeds of this range" for symbol in absent]

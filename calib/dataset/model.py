@@ -131,6 +131,10 @@ class Dataset:
         """The kept rows as records, in order."""
         return interval_rows(self.intervals)
 
+    def known(self, name: str) -> bool:
+        """Whether any kept row has this target or feature."""
+        return self.intervals[name].null_count() < self.intervals.height
+
     def to_frame(self) -> pl.DataFrame:
         """The kept rows with ``start`` and ``end`` as datetimes in UTC instead of Unix seconds."""
         times = [

@@ -19,6 +19,7 @@ import pytest
 import zstandard
 
 from calib.cli.main import run
+from calib.dataset import kept_days
 from calib.files import locked
 from tests.dataset.feeds import DAY_0, fill, good_feeds, tick, write
 
@@ -501,7 +502,10 @@ def _wait_for_lock(out: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-def test_finished_days_change_no_byte_and_are_spoken_of_with_v_only(desk: Desk) -> None:
+def test_finished_days_change_no_byte_and_are_spoken_of_with_v_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_days, "WORTH_TOTAL_BYTES", 0)
     good_feeds(desk.feeds, hours=12)
     assert desk.run() == 0
     first = desk.stdout, desk.stderr, (desk.out / "datasets" / f"{NAME}.json").read_bytes()

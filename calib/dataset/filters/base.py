@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from calib.config import Setting
 
@@ -30,3 +32,22 @@ class Filter(Protocol):
     def drops(self) -> pl.Expr:
         """Whether a row is dropped: true or false for each, never null."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFilter:
+    """A filter on the unpacked records of a `calib.dataset.interval_table.IntervalTable`.
+
+    A filter that has a method ``plain`` which gives one spares `calib aggregate` polars; without it the rows become a
+    frame, and `Filter.drops` decides.
+
+    Parameters
+    ----------
+    reason
+        That of the filter.
+    drops
+        Whether a row is dropped, as the filter itself would decide.
+    """
+
+    reason: str
+    drops: Callable[[tuple[Any, ...]], bool]

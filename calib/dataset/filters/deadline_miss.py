@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calib.config import Setting
+from calib.dataset.filters.base import PlainFilter
+from calib.dataset.interval_table import place_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,6 +32,10 @@ class DeadlineMiss:
     @property
     def limit(self) -> float:
         return self.max_rate
+
+    def plain(self) -> PlainFilter:
+        place, limit = place_of("deadline_miss_rate"), self.max_rate
+        return PlainFilter(self.reason, lambda row: row[place] > limit)
 
     def drops(self) -> pl.Expr:
         import polars as pl

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calib.config import Setting
+from calib.dataset.filters.base import PlainFilter
+from calib.dataset.interval_table import TICKS_AT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,6 +32,10 @@ class LowTicks:
     @property
     def limit(self) -> int:
         return self.min_ticks
+
+    def plain(self) -> PlainFilter:
+        limit = self.min_ticks
+        return PlainFilter(self.reason, lambda row: row[TICKS_AT] < limit)
 
     def drops(self) -> pl.Expr:
         import polars as pl

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -36,6 +36,7 @@ from calib.dataset.finished.lookup import KnownFile, Lookup, judged
 from calib.dataset.finished.whole import WholeDataset, whole_key
 from calib.dataset.grid import DAY_S, INDEX, Grid
 from calib.dataset.intervals import LineFilter, Summation
+from calib.dataset.kept_days import WORTH_BYTES, may_have_entries
 from calib.dataset.model import Dataset
 from calib.dataset.order import GROUP
 from calib.dataset.plan import DatasetPlan
@@ -44,11 +45,6 @@ from calib.feeds.reading.days import DayFile, is_newest
 from calib.feeds.reading.state import PrefixChanged
 from calib.feeds.reading.stats import FileStats
 from calib.words import counted
-
-WORTH_BYTES: Final = 64 << 10
-"""Stored bytes from which on a file gets an entry: reading a smaller one takes no longer than looking for its entry."""
-LONGEST_EDGE_S: Final = 3600
-"""Longest interval that need not divide a day: with longer ones too many lines of a day cross midnight."""
 
 
 class DayReader(ReadFiles, Protocol):
@@ -93,9 +89,7 @@ class FinishedDays:
 
     def worth_it(self, plan: DatasetPlan) -> bool:
         """Whether any file of a plan may have an entry: where none may, the files are best read without them."""
-        if not plan.grid.divides_a_day and plan.grid.interval_sec > LONGEST_EDGE_S:
-            return False
-        return any(_stored_size(file) >= self._worth_bytes for file in plan.files)
+        return may_have_entries(plan, self._worth_bytes)
 
     def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> list[DayFile]:
         """Find the entries of a plan's files, where `worth_it`; the files of which there is none."""
@@ -252,14 +246,6 @@ class FinishedDays:
             return
         self._entries.write(look.name, parts)
         self._headers[file] = header
-
-
-def _stored_size(file: DayFile) -> int:
-    """0 where the file has gone: what reads it says so."""
-    try:
-        return file.path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _chosen(rows: pl.DataFrame, wanted: LineFilter) -> pl.DataFrame:

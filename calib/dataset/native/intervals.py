@@ -1,4 +1,4 @@
-"""The intervals of a plan by the kernel, with what was found in its files."""
+"""The sums of a plan by the kernel, as packed intervals or as a frame."""
 
 from __future__ import annotations
 
@@ -9,42 +9,55 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calib import system
-from calib.dataset.grid import ALLOWED_LATENESS_S
+from calib.dataset.grid import ALLOWED_LATENESS_S, Grid
 from calib.dataset.interval_table import IntervalTable
-from calib.dataset.native.sums import COLUMNS, NativeJob, sum_natively
+from calib.dataset.native.sums import COLUMNS, NativeJob, NativeResult, sum_natively
 from calib.feeds.reading.native.sums import SumsOptions
 from calib.feeds.reading.rejects import rejects_path, rejects_to
 
 if TYPE_CHECKING:
-    from calib.dataset.build import DatasetOptions
+    import polars as pl
+
+    from calib.dataset.assembly import DatasetOptions
     from calib.dataset.markouts import BookMarkouts
     from calib.dataset.plan import DatasetPlan
     from calib.feeds.reading.days import DayFile
-    from calib.feeds.reading.stats import FileStats
 
 _WORTH_THREADS = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class PlanIntervals:
-    """The intervals before the filters.
+class PlanSums:
+    """What the files of a plan add up to.
 
     Parameters
     ----------
-    table
-        The intervals.
-    stats
-        What was found in each file of fills and ticks.
-    symbols
-        Every symbol in the files, whatever was asked for.
+    result
+        The sums, and what was found in the files of fills and ticks.
+    library, grid
+        The kernel and the intervals.
     """
 
-    table: IntervalTable
-    stats: dict[DayFile, FileStats]
-    symbols: set[str]
+    result: NativeResult
+    library: Any
+    grid: Grid
+
+    def table(self) -> IntervalTable:
+        """The intervals before the filters, packed."""
+        names, intervals = self.result.intervals(self.library)
+        return IntervalTable(names, intervals, self.grid.interval_sec)
+
+    def frame(self) -> pl.DataFrame:
+        """The same as a frame, joined as the sums of polars are: a stored frame shows how it was made."""
+        from calib.dataset.intervals import join_kinds
+        from calib.dataset.native.frames import kind_frame
+
+        return join_kinds(
+            kind_frame("pipeline_ticks", *self.result.ticks), kind_frame("fills", *self.result.fills), self.grid
+        )
 
 
-def intervals_of(
+def sums_of(
     library: Any,
     plan: DatasetPlan,
     recipe: DatasetOptions,
@@ -53,8 +66,10 @@ def intervals_of(
     out: Path | None,
     jobs: int | None,
     progress: Callable[[float], None],
-) -> PlanIntervals:
+) -> PlanSums:
     """Carry out a plan; parameters as `calib.dataset.build.build_from_plan`, ``books`` gives the markouts' books."""
+
+    kept: list[BookMarkouts] = []
 
     def rejects(file: DayFile) -> contextlib.AbstractContextManager[Any]:
         return rejects_to(None if out is None else rejects_path(out, file.name))
@@ -64,13 +79,14 @@ def intervals_of(
             return None
         from calib.dataset.native.markouts import marking
 
-        return marking(books(), file, COLUMNS["fills"])
+        if not kept:
+            kept.append(books())
+        return marking(kept[0], file, COLUMNS["fills"])
 
     job = NativeJob(library, _threads(plan, jobs), rejects, markouts, progress)
     options = [_options(kind, plan, recipe) for kind in ("pipeline_ticks", "fills")]
     found = sum_natively(job, options, plan.files, plan.newest)
-    table = IntervalTable(found.names, found.intervals, plan.grid.interval_sec)
-    return PlanIntervals(table, found.stats, found.symbols)
+    return PlanSums(found, library, plan.grid)
 
 
 def _options(kind: str, plan: DatasetPlan, recipe: DatasetOptions) -> SumsOptions:

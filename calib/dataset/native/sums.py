@@ -31,22 +31,26 @@ _Group = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class NativeResult:
-    """The intervals before the filters.
+    """What the lines of both kinds add up to.
 
     Parameters
     ----------
-    names, intervals
-        Symbols, sorted, and one record an interval, see ``struct interval`` of the kernel.
+    ticks, fills
+        The rows of each kind, see ``struct sums_row`` of the kernel, in no order; and the number of each symbol.
     stats
         What was found in each file.
     symbols
         Every symbol in the files, whatever was asked for.
     """
 
-    names: list[str]
-    intervals: bytes
+    ticks: tuple[bytearray, dict[str, int]]
+    fills: tuple[bytearray, dict[str, int]]
     stats: dict[DayFile, FileStats]
     symbols: set[str]
+
+    def intervals(self, library: Any) -> tuple[list[str], bytes]:
+        """The rows joined: symbols, sorted, and one record an interval, see ``struct interval`` of the kernel."""
+        return join_rows(library, [self.ticks, self.fills])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class _Kind:
 def sum_natively(
     job: NativeJob, options: Sequence[SumsOptions], files: Sequence[DayFile], newest: frozenset[DayFile]
 ) -> NativeResult:
-    """The intervals of these files.
+    """The sums of these files.
 
     Parameters
     ----------
@@ -141,9 +145,8 @@ def sum_natively(
     for kind in kinds:
         _redo_late(job, kind, newest)
     symbols = {name for kind in kinds for name in kind.sums.seen}
-    parts = [(kind.rows, {name: n for n, name in enumerate(kind.sums.names)}) for kind in kinds]
-    names, intervals = join_rows(job.library, parts)
-    return NativeResult(names, intervals, stats, symbols)
+    ticks, fills = ((kind.rows, {name: n for n, name in enumerate(kind.sums.names)}) for kind in kinds)
+    return NativeResult(ticks, fills, stats, symbols)
 
 
 def _kind(job: NativeJob, options: SumsOptions, files: Sequence[DayFile]) -> _Kind:

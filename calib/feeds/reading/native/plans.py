@@ -71,9 +71,14 @@ def new_kernel(library: Any, plan: ColumnPlan, layout: RecordLayout) -> int:
     kernel: int | None = library.kernel_new(layout.nulls, len(layout.nulls), len(layout.placed), seed)
     if kernel is None:
         raise MemoryError
+    tell_fields(library, kernel, plan, layout)
+    return kernel
+
+
+def tell_fields(library: Any, kernel: int, plan: ColumnPlan, layout: RecordLayout) -> None:
+    """Tell a new kernel every field of the feed."""
     for number, field in enumerate(FEEDS[plan.kind].fields):
         _tell_field(library, kernel, number, field, plan, layout)
-    return kernel
 
 
 def _tell_field(library: Any, kernel: int, number: int, field: Field, plan: ColumnPlan, layout: RecordLayout) -> None:

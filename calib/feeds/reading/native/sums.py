@@ -219,12 +219,13 @@ def join_rows(library: Any, parts: Sequence[tuple[bytearray, Mapping[str, int]]]
     names = sorted({name for _, symbols in parts for name in symbols})
     place = {name: rank for rank, name in enumerate(names)}
     sizes = []
-    for rows, symbols in parts:
+    copies = [bytearray(rows) for rows, _ in parts]
+    for rows, (_, symbols) in zip(copies, parts, strict=True):
         ranks = (ctypes.c_uint32 * (len(symbols) + 1))(*(place[name] for name in symbols))
         sizes.append(len(rows) // ROW_BYTES)
         library.rows_sort(_address(rows), sizes[-1], ranks)
     made = ctypes.create_string_buffer(INTERVAL_BYTES * sum(sizes) + 1)
-    (ticks, fills), address = (rows for rows, _ in parts), ctypes.addressof(made)
+    (ticks, fills), address = copies, ctypes.addressof(made)
     count = library.rows_join(_address(ticks), sizes[0], _address(fills), sizes[1], address)
     return names, ctypes.string_at(address, count * INTERVAL_BYTES)
 

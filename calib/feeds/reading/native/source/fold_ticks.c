@@ -32,15 +32,15 @@ static void latencies(const struct tick *ticks, uint32_t count, double *values, 
     int64_t from = 0;
     for (uint32_t n = 0; n < count; n++)
         values[n] = ticks[n].total_ms;
-    set(row, LATENCY_P50, 1, quantile(values, count, 0.5, &from));
-    set(row, LATENCY_P95, 1, quantile(values, count, 0.95, &from));
-    set(row, LATENCY_P99, 1, quantile(values, count, 0.99, &from));
+    set(row, LATENCY_P50, 1, quantile(values, count, 0, 0.5, &from));
+    set(row, LATENCY_P95, 1, quantile(values, count, 0, 0.95, &from));
+    set(row, LATENCY_P99, 1, quantile(values, count, 0, 0.99, &from));
     uint32_t known = 0;
     for (uint32_t n = 0; n < count; n++)
         if (!isnan(ticks[n].fetch_md_ms))
             values[known++] = ticks[n].fetch_md_ms;
     from = 0;
-    set(row, FETCH_MD_P95, known > 0, known ? quantile(values, known, 0.95, &from) : 0);
+    set(row, FETCH_MD_P95, known > 0, known ? quantile(values, known, count - known, 0.95, &from) : 0);
 }
 
 static void cache_age(const struct tick *ticks, uint32_t count, double *values, struct sums_row *row) {

@@ -66,11 +66,11 @@ static inline void select_rank(double *values, int64_t low, int64_t high, int64_
     }
 }
 
-/* The quantile by linear interpolation, in the order of operations that polars has; at least one value. Everything
- * before rank `from` is known to be smaller. */
-static inline double quantile(double *values, uint32_t count, double q, int64_t *from) {
-    double place = (double)(count - 1) * q;
-    int64_t low = (int64_t)floor(place), high = (int64_t)ceil(place);
+/* The quantile by linear interpolation, in the order of operations that polars has, which counts the `missing` values
+ * as the smallest ones: it rounds the place among all. At least one value; those before rank `from` are smaller. */
+static inline double quantile(double *values, uint32_t count, uint32_t missing, double q, int64_t *from) {
+    double place = (double)(count - 1) * q + (double)missing, whole = floor(place);
+    int64_t low = (int64_t)whole - missing, high = (int64_t)ceil(place) - missing;
     select_rank(values, *from, (int64_t)count - 1, low);
     *from = low;
     if (high == low)
@@ -78,7 +78,7 @@ static inline double quantile(double *values, uint32_t count, double q, int64_t 
     double next = values[low + 1];
     for (int64_t n = low + 2; n < count; n++)
         next = values[n] < next ? values[n] : next;
-    return (place - (double)low) * (next - values[low]) + values[low];
+    return (place - whole) * (next - values[low]) + values[low];
 }
 
 #endif

@@ -1,0 +1,96 @@
+"""What a dataset is told and tells beside its rows: options, limits, inputs, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from calib.dataset.filters import REASONS, Filter, chosen_filters
+from calib.dataset.parts import ContractParams, Filters, Input, Params
+from calib.dataset.plan import DatasetPlan
+from calib.dataset.settings import DEFAULTS
+from calib.errors import NoLines, NoSuchSymbol
+from calib.feeds.contracts import Contracts
+from calib.feeds.reading.stats import FileStats
+from calib.feeds.settings import MAX_REJECT_RATIO
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOptions:
+    """What is asked of a dataset beside its range; defaults as `build_dataset`."""
+
+    symbols: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = chosen_filters()
+    tick_sample_rate: int = DEFAULTS.tick_sample_rate
+    maker_fee_bps: float = DEFAULTS.maker_fee_bps
+    taker_fee_bps: float = DEFAULTS.taker_fee_bps
+    max_reject_ratio: float = MAX_REJECT_RATIO
+    contracts: Contracts = field(default_factory=dict)
+
+
+def params_of(recipe: DatasetOptions) -> Params:
+    """What else the numbers depend on, as the envelope gives it."""
+    return Params(
+        tick_sample_rate=recipe.tick_sample_rate,
+        maker_fee_bps=recipe.maker_fee_bps,
+        taker_fee_bps=recipe.taker_fee_bps,
+        contracts=_contracts(recipe.contracts),
+    )
+
+
+def limits_of(filters: Sequence[Filter]) -> Filters:
+    """The limits as the envelope gives them; a filter that is not in the list is off."""
+    limits = {rule.reason: rule.limit for rule in filters}
+    return {reason: limits.get(reason) for reason in REASONS}
+
+
+def input_of(stats: FileStats) -> Input:
+    """A file as the envelope gives it."""
+    return Input(
+        file=stats.file,
+        bytes=stats.bytes,
+        sha256=stats.sha256,
+        lines=stats.lines,
+        used=stats.used,
+        rejected=dict(stats.rejected),
+        trade_id_conflicts=stats.trade_id_conflicts or msgspec.UNSET,
+    )
+
+
+def _contracts(contracts: Contracts) -> dict[str, ContractParams] | msgspec.UnsetType:
+    named = {
+        symbol: ContractParams(inverse=contract.inverse, multiplier=contract.multiplier)
+        for symbol, contract in sorted(contracts.items())
+    }
+    return named or msgspec.UNSET
+
+
+def check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], *, empty: bool) -> list[str]:
+    """Notes on symbols that do not occur; ``empty``: no line lies in the range.
+
+    Raises
+    ------
+    NoSuchSymbol
+        Where none of those asked for does.
+    NoLines
+        Where no usable line lies in the range.
+    """
+    absent = [symbol for symbol in asked if symbol not in present]
+    if asked and present and len(absent) == len(asked):
+        there = sorted(present)
+        more = f" and {len(there) - 10} more" if len(there) > 10 else ""
+        raise NoSuchSymbol(
+            f"none of the symbols asked for occurs: {', '.join(absent)}",
+            where=str(plan.directory),
+            hint=f"The feeds hold {', '.join(there[:10])}{more}",
+        )
+    if empty:
+        span = plan.range([])
+        raise NoLines(
+            f"no usable line from {span.from_} to {span.to}",
+            where=str(plan.directory),
+            hint="Widen --from and --to; `calib check` shows what each file holds",
+        )
+    return [f"symbol {symbol} does not occur in the feeds of this range" for symbol in absent]
