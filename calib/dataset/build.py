@@ -157,7 +157,8 @@ def build_from_plan(
     tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
     fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
-    unread = plan.files if finished is None else finished.look_up(plan, (tick_sums, fill_sums))
+    known = {} if finished is None else finished.look_up(plan, (tick_sums, fill_sums))
+    unread = sum(max(0, stored_size(file) - known.get(file, 0)) for file in plan.files)
     asked = repr((plan.grid, plan.span, plan.missing, recipe))
     notes: list[str] = []
 
@@ -167,12 +168,12 @@ def build_from_plan(
 
     with _engine(unread, jobs) as engine:
         reader = _Reader(plan, out, engine, progress)
-        if finished is not None and (known := finished.dataset(asked, reader)) is not None:
+        if finished is not None and (ready := finished.dataset(asked, reader)) is not None:
             finished.trim()
             _check_ratios(plan, recipe, reader, out)
-            for sentence in known[1]:
+            for sentence in ready[1]:
                 note(sentence)
-            return known[0]
+            return ready[0]
         # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
         ticks, fills = (_sum_days(reader, wanted, sums, finished) for sums in (tick_sums, fill_sums))
     if finished is not None:
@@ -229,10 +230,10 @@ def _sum_days(reader: _Reader, wanted: LineFilter, sums: Summation, finished: Fi
     return finished.sum_days(reader, wanted, sums)
 
 
-def _engine(files: Sequence[DayFile], jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
-    """What decodes the lines: for small files starting workers would take longer than the work."""
+def _engine(unread: int, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
+    """What decodes the lines: for few bytes starting workers would take longer than the work."""
     cores = system.cores() if jobs is None else jobs
-    small = jobs is None and sum(stored_size(file) for file in files) < _WORTH_WORKERS
+    small = not unread or (jobs is None and unread < _WORTH_WORKERS)
     return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
 
 

@@ -92,8 +92,8 @@ class FinishedDays:
         self.served = self.continued = self.read = 0
         """Files whose rows were at hand, that had grown, and that were read whole."""
 
-    def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> list[DayFile]:
-        """Find the entries of a plan's files; the files of which there is none."""
+    def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> dict[DayFile, int]:
+        """Find the entries of a plan's files; of each file how many of its bytes are known."""
         self._usable = plan.grid.divides_a_day or plan.grid.interval_sec <= LONGEST_EDGE_S
         if self._usable:
             for sums in kinds:
@@ -101,7 +101,7 @@ class FinishedDays:
                 for file in plan.files:
                     if file.kind == sums.kind:
                         self._found[file] = self._look_up(file, plan, sums)
-        return [file for file in plan.files if file not in self._found or self._found[file].entry is None]
+        return {file: look.entry.header.stats.bytes for file, look in self._found.items() if look.entry is not None}
 
     def dataset(self, asked: str, reader: DayReader) -> tuple[Dataset, list[str]] | None:
         """The dataset and its notes, where all files are as they were; the reader then has what was found in them.
@@ -116,13 +116,16 @@ class FinishedDays:
         if not headers or len(headers) < len(looks) or any(look.stale_identity for look in looks):
             return None
         whole = WholeDataset(self._entries, whole_key(asked, headers), verify=self._verify)
-        with contextlib.suppress(DamagedEntry):
-            if (found := whole.read()) is not None:
-                for look in looks:
-                    self._take(look, reader, (REJECTS, BOOK_REJECTS))
-                self.whole, self.served = whole, len(headers)
-                return found
-        return None
+        if (found := whole.read()) is None:
+            return None
+        try:
+            for look in looks:
+                self._take(look, reader, (REJECTS, BOOK_REJECTS))
+        except DamagedEntry:  # deleted just now: nothing of it is known, each day is looked at by itself
+            reader.stats.clear()
+            return None
+        self.whole, self.served = whole, len(headers)
+        return found
 
     def keep(self, asked: str, dataset: Dataset, notes: Sequence[str]) -> None:
         """Keep the dataset that was made of the days, where each of them is kept."""
@@ -183,6 +186,8 @@ class FinishedDays:
         if look.entry is not None:
             with contextlib.suppress(DamagedEntry, PrefixChanged, LateLine):
                 return self._read_on(look, reader, grid, sums) if look.grown else self._serve(look, reader, sums)
+            # It may have been read to its end before it turned out to be another file: that reading counts for nothing.
+            reader.stats.pop(file, None)
         return self._read_whole(look, reader, grid, sums, file)
 
     def _serve(self, look: Lookup, reader: DayReader, sums: Summation) -> DaySums:
