@@ -142,13 +142,14 @@ def build_from_plan(
     if finished is None or not finished.worth_it(plan):
         return _assembled(_without_entries(reader, recipe, jobs), reader, recipe, note)
     asked = repr((plan.grid, plan.span, plan.missing, recipe))
-    unread = finished.look_up(plan, _sums(plan, recipe))
-    if (known := finished.dataset(asked, reader)) is not None:
+    known = finished.look_up(plan, _sums(plan, recipe))
+    if (ready := finished.dataset(asked, reader)) is not None:
         finished.trim()
         reader.found(recipe.max_reject_ratio)
-        for sentence in known[1]:
+        for sentence in ready[1]:
             note(sentence)
-        return known[0]
+        return ready[0]
+    unread = sum(max(0, stored_size(file) - known.get(file, 0)) for file in plan.files)
     with _engine(unread, jobs) as reader.engine:
         rows = _by_days(reader, recipe, finished)
     finished.trim()
@@ -188,7 +189,7 @@ def _without_entries(reader: PlanReader, recipe: DatasetOptions, jobs: int | Non
     """The intervals before the filters: by the kernel where there is one, else in Python."""
     plan = reader.plan
     if (kernel := library()) is None:
-        with _engine(plan.files, jobs) as reader.engine:
+        with _engine(sum(map(stored_size, plan.files)), jobs) as reader.engine:
             return _by_days(reader, recipe, None)
     from calib.dataset.native.intervals import sums_of
 
@@ -228,13 +229,12 @@ def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
     return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
 
 
-def _engine(files: Sequence[DayFile], jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
-    """What decodes the lines: for small files starting workers would take longer than the work."""
+def _engine(unread: int, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
+    """What decodes the lines: for few bytes starting workers would take longer than the work."""
     from calib.engines import decoders
 
-    cores = system.cores() if jobs is None else jobs
-    small = jobs is None and sum(stored_size(file) for file in files) < _WORTH_WORKERS
-    return decoders(1 if small else cores)
+    small = not unread or (jobs is None and unread < _WORTH_WORKERS)
+    return decoders(1 if small else system.cores() if jobs is None else jobs)
 
 
 def stored_size(file: DayFile) -> int:

@@ -91,14 +91,14 @@ class FinishedDays:
         """Whether any file of a plan may have an entry: where none may, the files are best read without them."""
         return may_have_entries(plan, self._worth_bytes)
 
-    def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> list[DayFile]:
-        """Find the entries of a plan's files, where `worth_it`; the files of which there is none."""
+    def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> dict[DayFile, int]:
+        """Find the entries of a plan's files, where `worth_it`; of each file how many of its bytes are known."""
         for sums in kinds:
             self._columns[sums.kind] = DayColumns.of(sums)
             for file in plan.files:
                 if file.kind == sums.kind:
                     self._found[file] = self._look_up(file, plan, sums)
-        return [file for file in plan.files if file not in self._found or self._found[file].entry is None]
+        return {file: look.entry.header.stats.bytes for file, look in self._found.items() if look.entry is not None}
 
     def dataset(self, asked: str, reader: DayReader) -> tuple[Dataset, list[str]] | None:
         """The dataset and its notes, where all files are as they were; the reader then has what was found in them.
@@ -113,13 +113,16 @@ class FinishedDays:
         if not headers or len(headers) < len(looks) or any(look.stale_identity for look in looks):
             return None
         whole = WholeDataset(self._entries, whole_key(asked, headers), verify=self._verify)
-        with contextlib.suppress(DamagedEntry):
-            if (found := whole.read()) is not None:
-                for look in looks:
-                    self._take(look, reader, (REJECTS, BOOK_REJECTS))
-                self.whole, self.served = whole, len(headers)
-                return found
-        return None
+        if (found := whole.read()) is None:
+            return None
+        try:
+            for look in looks:
+                self._take(look, reader, (REJECTS, BOOK_REJECTS))
+        except DamagedEntry:  # deleted just now: nothing of it is known, each day is looked at by itself
+            reader.stats.clear()
+            return None
+        self.whole, self.served = whole, len(headers)
+        return found
 
     def keep(self, asked: str, dataset: Dataset, notes: Sequence[str]) -> None:
         """Keep the dataset that was made of the days, where each of them is kept."""
@@ -175,6 +178,8 @@ class FinishedDays:
         if look.entry is not None:
             with contextlib.suppress(DamagedEntry, PrefixChanged, LateLine):
                 return self._read_on(look, reader, grid, sums) if look.grown else self._serve(look, reader, sums)
+            # It may have been read to its end before it turned out to be another file: that reading counts for nothing.
+            reader.stats.pop(file, None)
         return self._read_whole(look, reader, grid, sums, file)
 
     def _serve(self, look: Lookup, reader: DayReader, sums: Summation) -> DaySums:

@@ -16,6 +16,7 @@ from calib.dataset.build import build_dataset
 from calib.dataset.finished import FinishedDays, identity
 from calib.dataset.finished.entry import DayHeader, StoredEntry, encode
 from calib.dataset.finished.identity import FileIdentity
+from calib.dataset.finished.whole import WholeDataset
 from calib.dataset.model import Dataset
 from calib.errors import TooManyRejects
 from tests.dataset.feeds import DAY_0, fill, good_feeds, tick, write
@@ -268,6 +269,43 @@ def test_a_directory_that_goes_while_a_run_is_at_it(runs: Runs, monkeypatch: pyt
     assert (finished.served, finished.continued, finished.read) == (0, 0, 2)
     assert made.intervals.equals(build_dataset(runs.feeds, filters=(), jobs=1).intervals)
     assert runs.counts() == (2, 0, 0)  # they were written again
+
+
+def test_an_entry_that_goes_after_the_others_were_used(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dataset was at hand, one file's entry is not any more: nothing of the first attempt is left."""
+    for path in runs.feeds.iterdir():
+        append(path, b"garbage\n")
+    runs.make()
+    rejects = runs.rejects()
+    found = WholeDataset.read
+
+    def read(self: WholeDataset) -> Any:
+        dataset = found(self)
+        for path in runs.entries.glob("*"):
+            if not path.name.startswith("pipeline_ticks"):
+                path.unlink()
+            else:
+                content = path.read_bytes()
+                rows = content.index(b"ARROW1") + 40
+                path.write_bytes(content[:rows] + bytes([content[rows] ^ 1]) + content[rows + 1 :])
+        return dataset
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WholeDataset, "read", read)
+        assert runs.counts() == (0, 0, 2)
+    assert runs.rejects() == rejects
+    assert runs.counts() == (2, 0, 0)
+    assert runs.rejects() == rejects
+
+
+def test_a_file_that_changes_while_it_is_read_on(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its old bytes are compared while they are read, whatever its times and ends say."""
+    monkeypatch.setattr(identity, "ENDS", 64)
+    runs.make()
+    content = ticks(runs).read_bytes()
+    ticks(runs).write_bytes(content.replace(b'"mid": 100.0', b'"mid": 100.5', 500))
+    append(ticks(runs), tick(DAY_0 + 7200))
+    assert runs.counts() == (1, 0, 1)
 
 
 def test_a_directory_that_cannot_be_written_ends_no_run(runs: Runs) -> None:
