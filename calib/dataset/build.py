@@ -84,7 +84,7 @@ def build_dataset(
     out
         Root below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
-        Processes that read; None: as many as there are cores. It never changes the result.
+        Threads that read (processes without the kernel); None: as many as there are cores. It never changes the result.
     note
         Gets what the user should know, one sentence at a time.
 
