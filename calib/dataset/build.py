@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
-from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of
+from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of, stored_size
 from calib.dataset.book_records import BookRecords
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.grid import DAY_S
-from calib.dataset.naming import dataset_name
+from calib.dataset.model import Dataset
 from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from calib.dataset.intervals import DayLines, Summation
     from calib.dataset.markouts import BookMarkouts
-    from calib.dataset.model import Dataset
     from calib.feeds.reading.pieces import PieceDecoder
 
 _WORTH_WORKERS: Final = 32 << 20
@@ -131,7 +130,6 @@ def build_from_plan(
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
     from calib.dataset.filters.apply import apply_filters
-    from calib.dataset.model import Dataset
     from calib.dataset.thin import low_ticks_note
 
     with _engine(plan, jobs) as engine:
@@ -183,11 +181,6 @@ def _rows(reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataF
     return join_kinds(ticks, fills, plan.grid)
 
 
-def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
-    """The name that the dataset will have, without a suffix."""
-    return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
-
-
 def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
     """What decodes the lines: for small files starting workers would take longer than the work."""
     from calib.engines import decoders
@@ -195,14 +188,6 @@ def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextMa
     cores = system.cores() if jobs is None else jobs
     small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
     return decoders(1 if small else cores)
-
-
-def stored_size(file: DayFile) -> int:
-    """Bytes of a file as it lies on disk; 0 where it has gone: its reader raises later."""
-    try:
-        return file.path.stat().st_size
-    except OSError:
-        return 0
 
 
 @dataclass(slots=True)
