@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 INTERVAL_S = 300
 TICKS = {
@@ -73,12 +74,10 @@ def polars_script(feeds: Path, out: Path) -> None:
     col = pl.col
     types = {"DOUBLE": pl.Float64, "VARCHAR": pl.String, "BOOLEAN": pl.Boolean, "BIGINT": pl.Int64}
     index = (col("ts") // INTERVAL_S).cast(pl.Int64).alias("i")
-    stages = {"stage_latencies": pl.Struct({"fetch_md": pl.Float64})}
-    ticks = pl.scan_ndjson(
-        feeds / "pipeline_ticks_*.jsonl*",
-        schema={name: types.get(kind, pl.Float64) for name, kind in TICKS.items()} | stages,  # type: ignore[arg-type]
-    )
-    fills = pl.scan_ndjson(feeds / "fills_*.jsonl*", schema={name: types[kind] for name, kind in FILLS.items()})  # type: ignore[arg-type]
+    stages: dict[str, Any] = {"stage_latencies": pl.Struct({"fetch_md": pl.Float64})}
+    flat: dict[str, Any] = {name: types[kind] for name, kind in TICKS.items() if kind in types}
+    ticks = pl.scan_ndjson(feeds / "pipeline_ticks_*.jsonl*", schema=flat | stages)
+    fills = pl.scan_ndjson(feeds / "fills_*.jsonl*", schema={name: types[kind] for name, kind in FILLS.items()})
     sign = pl.when(col("side") == "buy").then(1.0).otherwise(-1.0)
     notional = col("price") * col("qty")
     gain = sign * (col("mid_now") - col("price")) / pl.coalesce("mid_at_quote", "mid_now") * 1e4 - col("fee_bps")

@@ -135,7 +135,7 @@ def _make(
     prom: Path | None,
     now: float,
 ) -> int:
-    from calib.dataset.build import stored_size
+    from calib.dataset.assembly import stored_size
 
     make_directory(root / "datasets")
     finished = _finished(session, plan, root, verify=verify)
@@ -285,7 +285,7 @@ def _result(dataset: Dataset | LeanDataset) -> JobResult:
 
 def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     """What ``--dry-run`` prints: files, days missing, intervals expected and paths."""
-    from calib.dataset.build import planned_name, stored_size
+    from calib.dataset.assembly import planned_name, stored_size
 
     formats = session.config["aggregate.format"]
     name = planned_name(plan, _recipe(session))

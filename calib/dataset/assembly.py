@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from calib.dataset.filters import REASONS, Filter, chosen_filters
+from calib.dataset.naming import dataset_name
 from calib.dataset.parts import ContractParams, Filters, Input, Params
 from calib.dataset.plan import DatasetPlan
 from calib.dataset.settings import DEFAULTS
 from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
+from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
@@ -94,3 +96,16 @@ def check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], *, e
             hint="Widen --from and --to; `calib check` shows what each file holds",
         )
     return [f"symbol {symbol} does not occur in the feeds of this range" for symbol in absent]
+
+
+def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
+    """The name that the dataset will have, without a suffix."""
+    return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
+
+
+def stored_size(file: DayFile) -> int:
+    """Bytes of a file as it lies on disk; 0 where it has gone: its reader raises later."""
+    try:
+        return file.path.stat().st_size
+    except OSError:
+        return 0

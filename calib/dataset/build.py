@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
-from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of
+from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of, stored_size
 from calib.dataset.filters import REASONS, Filter, chosen_filters
+from calib.dataset.finished import FinishedDays
+from calib.dataset.model import Dataset
 from calib.dataset.naming import dataset_name
 from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan, plan_dataset
@@ -24,9 +26,7 @@ from calib.feeds.settings import MAX_REJECT_RATIO
 if TYPE_CHECKING:
     import polars as pl
 
-    from calib.dataset.finished import FinishedDays
     from calib.dataset.intervals import Summation
-    from calib.dataset.model import Dataset
     from calib.feeds.reading.pieces import PieceDecoder
 
 _WORTH_WORKERS: Final = 32 << 20
@@ -80,7 +80,7 @@ def build_dataset(
     out
         Root below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
-        Processes that read; None: as many as there are cores. It never changes the result.
+        Threads that read (processes without the kernel); None: as many as there are cores. It never changes the result.
     finished
         Keeps the rows of the days from one run to the next (`calib.dataset.finished.FinishedDays`), a new one for each
         call; None: every file is read. It never changes the result.
@@ -161,7 +161,6 @@ def build_from_plan(
 def _assembled(rows: pl.DataFrame, reader: PlanReader, recipe: DatasetOptions, note: Callable[[str], None]) -> Dataset:
     """The dataset of the intervals before the filters."""
     from calib.dataset.filters.apply import apply_filters
-    from calib.dataset.model import Dataset
     from calib.dataset.thin import low_ticks_note
 
     plan = reader.plan
@@ -235,14 +234,6 @@ def _engine(unread: int, jobs: int | None) -> contextlib.AbstractContextManager[
 
     small = not unread or (jobs is None and unread < _WORTH_WORKERS)
     return decoders(1 if small else system.cores() if jobs is None else jobs)
-
-
-def stored_size(file: DayFile) -> int:
-    """Bytes of a file as it lies on disk; 0 where it has gone: its reader raises later."""
-    try:
-        return file.path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:

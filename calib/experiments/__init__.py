@@ -1,10 +1,31 @@
-"""Experiments: who runs what, what it did, and whether it must be taken back."""
+"""Experiments: who runs what, what it did, and whether it must be taken back.
 
-from calib.experiments.canary import CanaryController, CanarySettings
-from calib.experiments.harness import ABHarness
-from calib.experiments.routing import Assignment, RecordedRouter, Router
-from calib.experiments.settings import ABSettings
-from calib.experiments.states import Mode, State
+The names below are loaded when they are first used: the command line needs the settings alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calib.experiments.canary import CanaryController, CanarySettings
+    from calib.experiments.harness import ABHarness
+    from calib.experiments.routing import Assignment, RecordedRouter, Router
+    from calib.experiments.settings import ABSettings
+    from calib.experiments.states import Mode, State
+
+_HOME = {
+    "ABHarness": "calib.experiments.harness",
+    "ABSettings": "calib.experiments.settings",
+    "Assignment": "calib.experiments.routing",
+    "CanaryController": "calib.experiments.canary",
+    "CanarySettings": "calib.experiments.canary",
+    "Mode": "calib.experiments.states",
+    "RecordedRouter": "calib.experiments.routing",
+    "Router": "calib.experiments.routing",
+    "State": "calib.experiments.states",
+}
 
 __all__ = [
     "ABHarness",
@@ -17,3 +38,14 @@ __all__ = [
     "Router",
     "State",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'calib.experiments' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

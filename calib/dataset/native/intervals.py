@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calib import system
+from calib.dataset.assembly import stored_size
 from calib.dataset.grid import ALLOWED_LATENESS_S, Grid
 from calib.dataset.interval_table import IntervalTable
 from calib.dataset.native.sums import COLUMNS, NativeJob, NativeResult, sum_natively
@@ -108,8 +109,4 @@ def _threads(plan: DatasetPlan, jobs: int | None) -> int:
     """As many as were asked for, else as there are cores; one for small files."""
     if jobs is not None:
         return jobs
-    total = 0
-    for file in plan.files:
-        with contextlib.suppress(OSError):  # gone: its reader raises later
-            total += file.path.stat().st_size
-    return system.cores() if total >= _WORTH_THREADS else 1
+    return system.cores() if sum(map(stored_size, plan.files)) >= _WORTH_THREADS else 1

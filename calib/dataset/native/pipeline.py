@@ -34,7 +34,7 @@ class _Work:
     settled: bool = False
 
 
-class Pipeline:
+class ChunkPipeline:
     """Passes over files, one after the other, their chunks by several threads.
 
     Parameters

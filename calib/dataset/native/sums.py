@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from calib.dataset.grid import DAY_S, Span
 from calib.dataset.native.file_pass import FilePass, Markouts
-from calib.dataset.native.pipeline import Pipeline
+from calib.dataset.native.pipeline import ChunkPipeline
 from calib.errors import UnreadableInput
 from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.native.packer import NativeDecoder
@@ -141,7 +141,7 @@ def sum_natively(
         for file in kind.files
     ]
     owner = {id(kind.sums): kind for kind in kinds}
-    Pipeline(passes, job.jobs, lambda of, rows: owner[id(of.sums)].rows.extend(rows), job.progress).run()
+    ChunkPipeline(passes, job.jobs, lambda of, rows: owner[id(of.sums)].rows.extend(rows), job.progress).run()
     for kind in kinds:
         _redo_late(job, kind, newest)
     symbols = {name for kind in kinds for name in kind.sums.seen}
@@ -207,7 +207,7 @@ def _sum_again(job: NativeJob, kind: _Kind, part: Mapping[_Group, int], newest: 
         )
         for file in touched
     ]
-    Pipeline(passes, job.jobs, lambda _, rows: again.rows.extend(rows), lambda _: job.progress(0.0)).run()
+    ChunkPipeline(passes, job.jobs, lambda _, rows: again.rows.extend(rows), lambda _: job.progress(0.0)).run()
     return again
 
 
