@@ -19,7 +19,6 @@ from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.plan_reader import PlanReader
 from calib.dataset.settings import DEFAULTS
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.native import library
 from calib.feeds.settings import MAX_REJECT_RATIO
 
