@@ -1,4 +1,4 @@
-"""Recordings and logs of other tools made feeds: one format per file, all behind the `Importer` protocol."""
+"""Import recordings and logs of other tools: one format per file, all behind the `Importer` protocol."""
 
 from calib.importers.base import Imported, Importer, ImportOption, Rejected
 from calib.importers.collect import Import, ImportSource, collect, stored_bytes
