@@ -280,7 +280,7 @@ def _market(data: dict[str, Any]) -> str:
 def _resolve_market(of_message: str, of_connection: str) -> str:
     """Return the connection's market if it agrees with the message on spot or futures, else the message's.
 
-    The connection's URL also tells the venue: Binance US sends the same messages as Binance.
+    The connection's URL also identifies the venue: Binance US sends the same messages as Binance.
 
     >>> _resolve_market("binance-spot", "binance-us-spot"), _resolve_market("binance-usdm", "binance-spot")
     ('binance-us-spot', 'binance-usdm')

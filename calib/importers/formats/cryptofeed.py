@@ -24,7 +24,7 @@ from calib.importers.binance import COINM, SPOT, USDM, BinanceMessages, ParsedMe
 from calib.importers.formats.hftbacktest_collector import SYMBOL_OPTION
 from calib.importers.lines import TOO_LONG, text_lines
 
-_HINT: Final = "Give the raw captures that cryptofeed made of Binance or Binance futures, plain or .gz"
+_HINT: Final = "Give cryptofeed's raw captures of Binance or Binance futures, plain or .gz"
 _LINE: Final = re.compile(
     rb"(?:(?P<url>\w+://\S+) (?P<way><->|<-|->) )?(?P<ts>\d{9,11}(?:\.\d+)?)(?:: (?P<message>.*))?", re.DOTALL
 )
