@@ -1,7 +1,7 @@
-"""The dataset as values: the envelope ``calib.dataset/1`` and its two tables.
+"""The dataset in memory: the envelope ``calib.dataset/1`` and its two tables.
 
 The small parts of the envelope are records in the file's key order. The intervals and the dropped rows are polars
-frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, which as objects would cost 5 GB.
+frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, which would take 5 GB as objects.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ INTERVALS: Final = pl.Schema(
         **{column.name: pl.Float64() for column in NUMBERS},
     }
 )
-"""Columns of `Dataset.intervals`; targets and features may be null, the rest may not."""
+"""Columns of `Dataset.intervals`; only targets and features may be null."""
 
 DROPPED: Final = pl.Schema({"symbol": pl.String(), "start_ts": pl.Int64(), "reasons": pl.List(pl.String())})
 """Columns of `Dataset.dropped`; ``reasons`` in the order of the filters."""
 
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""A count, or Unix seconds: what a 64-bit column holds."""
+"""A count or Unix seconds that fit into a signed 64-bit column."""
 
 
 class JsonRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the envelope; keys that a reader does not know are ignored."""
+    """A part of the envelope; unknown keys are ignored when reading."""
 
 
 class Range(JsonRecord, frozen=True, kw_only=True):
@@ -55,17 +55,17 @@ class Range(JsonRecord, frozen=True, kw_only=True):
 
     @property
     def from_ts(self) -> int:
-        """``from`` in Unix seconds; `ValueError` where it is no time."""
+        """``from`` in Unix seconds; `ValueError` if it is not a valid time."""
         return _seconds(self.from_)
 
     @property
     def to_ts(self) -> int:
-        """``to`` in Unix seconds; `ValueError` where it is no time."""
+        """``to`` in Unix seconds; `ValueError` if it is not a valid time."""
         return _seconds(self.to)
 
 
 Filters: TypeAlias = dict[str, int | float | bool | None]
-"""Limit of each sanity filter by reason; None where it was off. A dataset made before a filter existed lacks it."""
+"""Limit of each sanity filter by reason; None if it was off. A dataset made before a filter existed lacks its key."""
 
 
 class ContractParams(JsonRecord, frozen=True, kw_only=True):
@@ -76,13 +76,13 @@ class ContractParams(JsonRecord, frozen=True, kw_only=True):
 
 
 class Params(JsonRecord, frozen=True, kw_only=True):
-    """What else the numbers depend on."""
+    """The other settings that the numbers depend on."""
 
     tick_sample_rate: Whole
     maker_fee_bps: float
     taker_fee_bps: float
     contracts: dict[str, ContractParams] | msgspec.UnsetType = msgspec.UNSET
-    """Symbol -> its contract; left out where every symbol trades in base units."""
+    """Symbol -> its contract; absent if every symbol trades in base units."""
 
 
 class Input(JsonRecord, frozen=True, kw_only=True):
@@ -95,7 +95,7 @@ class Input(JsonRecord, frozen=True, kw_only=True):
     used: Whole
     rejected: dict[str, Whole]
     trade_id_conflicts: Whole | msgspec.UnsetType = msgspec.UNSET
-    """Fills with the trade id of another fill, which were kept; left out where there are none."""
+    """Number of kept fills with the trade id of another fill; absent if there are none."""
 
 
 class MissingDays(JsonRecord, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ class Counts(JsonRecord, frozen=True, kw_only=True):
 
 
 def _record_of(name: str, kind: Any, columns: Sequence[Column]) -> Any:
-    """A part of an interval's record, typed from the table of columns; a column of a later version may be absent."""
+    """Define a part of an interval's record from the table of columns; a column of a later version may be absent."""
     fields = [(column.name, kind | None, None) if column.later else (column.name, kind) for column in columns]
     return msgspec.defstruct(name, fields, bases=(JsonRecord,), module=__name__, frozen=True, kw_only=True)
 
@@ -151,7 +151,7 @@ class Dropped(JsonRecord, frozen=True, kw_only=True):
 
 
 class Tool(JsonRecord, frozen=True, kw_only=True):
-    """Who wrote the file."""
+    """The program that wrote the file."""
 
     name: str = "calib"
     version: str = __version__
@@ -159,22 +159,22 @@ class Tool(JsonRecord, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """One dataset, whole.
+    """A complete dataset.
 
     Parameters
     ----------
     intervals
-        The kept rows, columns as `INTERVALS`, sorted by (symbol, start_ts).
+        The kept rows with the columns `INTERVALS`, sorted by (symbol, start_ts).
     dropped
-        The dropped rows, columns as `DROPPED`, sorted alike.
+        The dropped rows with the columns `DROPPED`, in the same order.
     asked_symbols
-        The only symbols that were asked for; empty: all. Part of the name under which it is written, not of the file.
+        The symbols that were selected; empty: all. They are part of the file's name, not of its content.
 
     Raises
     ------
     ValueError
-        Where the tables have other columns, hold NaN or infinity, are out of order, or disagree with ``counts``: no
-        such dataset may be written or summed up.
+        If the tables have other columns, hold NaN or infinity, are not sorted, or disagree with ``counts``: such a
+        dataset must be neither written nor summarised.
     """
 
     range: Range
@@ -206,14 +206,14 @@ class Dataset:
             )
         symbols = pl.concat([self.intervals["symbol"], self.dropped["symbol"]]).unique().sort().to_list()
         if self.range.symbols != symbols:
-            raise ValueError("range.symbols are not those of the rows")
+            raise ValueError("range.symbols are not the symbols of the rows")
 
     def rows(self) -> Iterator[Interval]:
-        """The kept rows as records, in order."""
+        """Yield the kept rows as records, in order."""
         return interval_rows(self.intervals)
 
     def to_frame(self) -> pl.DataFrame:
-        """The kept rows with ``start`` and ``end`` as datetimes in UTC instead of Unix seconds."""
+        """Return the kept rows with ``start`` and ``end`` as datetimes in UTC instead of Unix seconds."""
         times = [
             pl.from_epoch(f"{name}_ts", time_unit="s").dt.replace_time_zone("UTC").alias(name)
             for name in ("start", "end")
@@ -221,7 +221,7 @@ class Dataset:
         return self.intervals.select("symbol", *times, pl.exclude("symbol", "start_ts", "end_ts"))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the range and the counts, then the first rows."""
+        """Return the HTML that a notebook shows: the range and the counts, then the first rows."""
         span, counts = self.range, self.counts
         head = (
             f"calib dataset, {span.from_} to {span.to}: {counts.kept} of {counted(counts.intervals, 'interval')} of "
@@ -230,7 +230,7 @@ class Dataset:
         return f"<p>{html.escape(head)}</p>{self.to_frame()._repr_html_()}"
 
     def same_as(self, other: Dataset) -> bool:
-        """Whether every part and every row are equal."""
+        """Return whether all parts and all rows are equal."""
         small = ("range", "filters", "params", "inputs", "missing_days", "counts", "tool")
         return (
             all(getattr(self, name) == getattr(other, name) for name in small)
@@ -240,7 +240,7 @@ class Dataset:
 
 
 def interval_rows(frame: pl.DataFrame) -> Iterator[Interval]:
-    """The rows of a frame with the columns `INTERVALS` as records, in order."""
+    """Yield the rows of a frame with the columns `INTERVALS` as records, in order."""
     for row in frame.iter_rows(named=True):
         yield Interval(
             symbol=row["symbol"],
@@ -254,7 +254,7 @@ def interval_rows(frame: pl.DataFrame) -> Iterator[Interval]:
 
 
 def iso(ts: int) -> str:
-    """Unix seconds as the envelope writes them.
+    """Return Unix seconds as ISO 8601 UTC, as in the envelope.
 
     >>> iso(1735689600)
     '2025-01-01T00:00:00Z'
@@ -274,16 +274,16 @@ def _check_columns(name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
         raise ValueError(f"{name} has the columns {dict(frame.schema)}, not {dict(schema)}")
     symbol, start = pl.col("symbol"), pl.col("start_ts")
     same = symbol == symbol.shift()
-    # Polars compares strings by their UTF-8 bytes, which is the order of their code points, as Python's is.
+    # Polars compares strings by their UTF-8 bytes, which is the same order as Python's, by code point.
     ordered = (symbol > symbol.shift()) | (same & (start > start.shift()))
     if not frame.select(ordered.slice(1).all()).item():
-        raise ValueError(f"{name} is not sorted by (symbol, start_ts), or holds a row twice")
+        raise ValueError(f"{name} is not sorted by (symbol, start_ts), or has a duplicate row")
 
 
 def _check_values(intervals: pl.DataFrame) -> None:
     fixed = [name for name in INTERVALS if name not in {column.name for column in NUMBERS}]
     if any(intervals[name].null_count() for name in fixed):
-        raise ValueError("intervals holds a row without its symbol, times or counts")
+        raise ValueError("intervals has a row without symbol, times or counts")
     for column in NUMBERS:
         if not intervals[column.name].is_finite().all():
-            raise ValueError(f"intervals holds a number in {column.name} that is NaN or infinite")
+            raise ValueError(f"intervals has a value in {column.name} that is NaN or infinite")

@@ -1,14 +1,15 @@
-"""Which smaller limit would have kept the intervals that had too few ticks."""
+"""Suggest a smaller limit that would keep intervals with too few ticks."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from calib.dataset.filters.low_ticks import LowTicks
+from calib.words import counted
 
 
 def low_ticks_note(rows: pl.DataFrame, dropped: pl.DataFrame) -> str | None:
-    """Which smaller ``--min-ticks`` would keep how many of the rows that only this filter dropped; None without any."""
+    """Return how many rows that low_ticks alone dropped a smaller ``--min-ticks`` keeps; None without such rows."""
     only = dropped.filter(pl.col("reasons") == [LowTicks.reason])
     if only.is_empty():
         return None
@@ -18,5 +19,5 @@ def low_ticks_note(rows: pl.DataFrame, dropped: pl.DataFrame) -> str | None:
         for limit in dict.fromkeys((ticks[0], ticks[ticks.len() // 2], ticks[-1]))
         if limit > 0
     ]
-    many = f"{ticks.len()} interval{'' if ticks.len() == 1 else 's'}"
-    return f"low_ticks alone dropped {many}: {', '.join(choices) or 'none of them has a tick'}"
+    dropped_count = counted(ticks.len(), "interval")
+    return f"low_ticks alone dropped {dropped_count}: {', '.join(choices) or 'none of them has a tick'}"
