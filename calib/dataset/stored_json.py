@@ -69,7 +69,8 @@ def read(path: Path) -> Dataset:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise UnreadableInput(f"cannot be read: {error.strerror or error}", where=where, hint="Try again") from error
+        hint = "Check the path and its permissions"
+        raise UnreadableInput(f"cannot be read: {error.strerror or error}", where=where, hint=hint) from error
     check_schema(text, where)
     stored: _Stored = decode(text, _Stored, where)
     intervals = _frames(stored.intervals, list[Interval], _interval_frame, where)

@@ -159,7 +159,7 @@ class NpzArray:
 
     def _truncated(self, why: str, row: int | None = None) -> TruncatedInput:
         where = f"{self._path}" if row is None else f"{self._path}:{row + 1}"
-        return TruncatedInput(f"ends too early or is damaged: {why}", where=where, hint="Fetch the file again")
+        return TruncatedInput(f"ends too early or is damaged: {why}", where=where, hint="Download the file again")
 
 
 def _unreadable(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:

@@ -74,7 +74,7 @@ def _table(path: Path, names: list[str]) -> _RowTable | _Incremental:
     if len(levels) + len(_COMMON) == len(columns) == len(names) and _is_ladder(levels):
         depth = len(levels) // 4
         return _RowTable("book", f"book_snapshot_{depth}", lambda row: _ladder(row, depth))
-    raise NotThisFormat("does not begin with the header of one of Tardis' tables", where=f"{path}:1", hint=_HINT)
+    raise NotThisFormat("the header is not that of a Tardis table", where=f"{path}:1", hint=_HINT)
 
 
 def _is_ladder(names: frozenset[str]) -> bool:

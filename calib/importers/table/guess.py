@@ -185,12 +185,12 @@ class _Proposal:
         elif name in ("side", "liquidity"):
             return self._enum(name, column, values)
         elif name in ("trade_id", "order_id"):
-            source, reason = _named(column), "its name"
+            source, reason = _as_source(column), "its name"
         elif name == "symbol":
-            source, reason = _named(column), "its name; the symbols stay as they are"
+            source, reason = _as_source(column), "its name; the symbols stay as they are"
         else:
             numbers = any(isinstance(value, str) for value in values) and not self._texts
-            source = f"{_named(column)}:number" if numbers else _named(column)
+            source = f"{_as_source(column)}:number" if numbers else _as_source(column)
             reason = "its name; its numbers are texts" if numbers else "its name"
         return f"  {name}: {_quoted(source)}  # {reason}"
 
@@ -202,12 +202,16 @@ class _Proposal:
                 if str(first).strip()[-1:] in "Zz" or "+" in str(first)[10:]
                 else ", read as UTC as it has no time zone"
             )
-            return f"{_named(column)}:iso", f"{str(first)[:30]} is a date and time{zone}"
+            return f"{_as_source(column)}:iso", f"{str(first)[:30]} is a date and time{zone}"
         try:
             unit = unit_of(float(first)) if first is not None else ""
         except (TypeError, ValueError):
-            return _named(column), "its name"
-        return (f"{_named(column)}:{unit}", f"{first} is {unit} since 1970") if unit else (_named(column), "its name")
+            return _as_source(column), "its name"
+        return (
+            (f"{_as_source(column)}:{unit}", f"{first} is {unit} since 1970")
+            if unit
+            else (_as_source(column), "its name")
+        )
 
     def _enum(self, name: str, column: str, values: Sequence[Any]) -> str:
         known = _SIDES if name == "side" else _LIQUIDITY
@@ -216,11 +220,11 @@ class _Proposal:
             known = {**known, "true": {"side": "sell"}.get(name, "taker"), "false": {"side": "buy"}.get(name, "maker")}
         pairs = [(key, known[key.casefold()]) for key in keys if key.casefold() in known]
         if not pairs:
-            return f"  {name}: {_quoted(_named(column))}  # its name; map its values {', '.join(keys[:5])[:60]}"
+            return f"  {name}: {_quoted(_as_source(column))}  # its name; map its values {', '.join(keys[:5])[:60]}"
         unknown = [key for key in keys if key.casefold() not in known]
         more = f"; unknown: {', '.join(unknown[:5])[:60]}" if unknown else ""
         inside = ", ".join(f"{_quoted(key)}: {value}" for key, value in pairs)
-        return f"  {name}: {{from: {_quoted(_named(column))}, as: {{{inside}}}}}  # its values{more}"
+        return f"  {name}: {{from: {_quoted(_as_source(column))}, as: {{{inside}}}}}  # its values{more}"
 
     def _fee(self) -> list[str]:
         if self._kind != "fills" or "fee_bps" in self._used:
@@ -234,7 +238,7 @@ class _Proposal:
         return []
 
 
-def _named(column: str) -> str:
+def _as_source(column: str) -> str:
     return f'"{column}"' if set(column) & set(":()*/+") or column.startswith("-") or " - " in column else column
 
 

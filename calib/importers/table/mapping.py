@@ -171,7 +171,7 @@ def _part(document: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
 def _plain_text(document: Mapping[str, Any], key: str, where: str) -> str:
     value = document.get(key, "")
     if not isinstance(value, str):
-        raise UsageError(f"{key} is not a text", where=where)
+        raise UsageError(f"{key}: {value!r} is not text", where=where, hint="Put the value in quotes")
     return value
 
 
@@ -180,7 +180,7 @@ def _column(value: Any, where: str) -> TableColumn:
         return TableColumn.of(str(value["from"]), {_yaml_key(key): chosen for key, chosen in value["as"].items()})
     if not isinstance(value, str):
         raise UsageError(
-            f"{value!r} is not a source", where=where, hint=f"{_GRAMMAR}, or {{from: side, as: {{1: buy}}}}"
+            f"{value!r} is not a valid source", where=where, hint=f"{_GRAMMAR}, or {{from: side, as: {{1: buy}}}}"
         )
     return TableColumn.of(value)
 
@@ -194,7 +194,8 @@ def _fee(document: Mapping[str, Any], where: str) -> Fee | None:
     if not part:
         return None
     if not {"amount", "asset"} <= set(part) <= _FEE_KEYS or part.get("sign", 1) not in (1, -1):
-        raise UsageError("fee is not {amount, asset, sign}", where=where, hint="sign: -1 where paid fees are negative")
+        hint = "Name the columns of amount and asset; sign is 1, or -1 if paid fees are negative"
+        raise UsageError("fee is not a mapping {amount, asset, sign}", where=where, hint=hint)
     numbers = {asset.upper(): _rate(asset, rate) for asset, rate in rates.items()}
     return Fee(str(part["amount"]), str(part["asset"]), part.get("sign", 1), numbers)
 

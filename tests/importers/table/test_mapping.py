@@ -176,9 +176,9 @@ def test_words_that_cannot_be_read(maps: list[str], sets: list[str], match: str)
         ([], "not a mapping file"),
         ({"kind": "fils"}, "not a kind"),
         ({"kind": "fills", "maps": {}}, "unknown key 'maps'"),
-        ({"kind": "fills", "map": {"ts": 5}}, "not a source"),
+        ({"kind": "fills", "map": {"ts": 5}}, "not a valid source"),
         ({"kind": "fills", "map": ["ts"]}, "not a mapping"),
-        ({"kind": "fills", "fee": {"amount": "x"}}, "fee is not"),
+        ({"kind": "fills", "fee": {"amount": "x"}}, "fee is not a mapping"),
         (
             {"kind": "fills", "fee": {"amount": "x", "asset": "y"}, "rates": {"BNB": 0}},
             "rate of BNB: 0 is not a price above 0",
