@@ -1,1 +1,1 @@
-"""The interval dataset: its model, how it is built from feeds, and how it is stored."""
+"""The interval dataset: its model, its construction from feeds, and its storage."""

@@ -1,6 +1,6 @@
-"""The one table of a dataset's numbers: every target and feature with unit, direction and meaning.
+"""The table of a dataset's numbers: every target and feature with unit, direction and meaning.
 
-The model, the stores, the reports and the reference page derive their columns from it.
+The model, the stores, the reports and the reference page derive their columns from this table.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ class Column:
     Parameters
     ----------
     name
-        As it stands in the dataset; the unit is its last word where it has one.
+        Name in the dataset; its last word is the unit, if it has one.
     unit
-        ``bps``, ``ms``, ``s``, ``quote`` (currency) or ``ratio`` (0..1 where nothing is wrong).
+        ``bps``, ``ms``, ``s``, ``quote`` (currency) or ``ratio`` (0..1 unless the input is inconsistent).
     better
-        Which way is good for us; empty where neither is.
+        Which direction is better for us; empty if neither.
     meaning
         One sentence.
     later
-        Whether it came after the first release: datasets made before lack it, and are read with null in its place.
+        Whether it was added after the first release: older datasets lack it and are read with null in its place.
     needs
-        The feed beyond fills and ticks that it is made from: where that was not recorded null is not a fault.
+        The feed beyond fills and ticks that it is computed from; without that feed null is not a fault.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Column:
 
 TARGETS: Final = (
     Column("net_bps", "bps", "higher", "Gain per notional after fees, against the mid at the fill, weighted by p q"),
-    Column("net_bps_equal", "bps", "higher", "The same gain, every fill counting alike"),
+    Column("net_bps_equal", "bps", "higher", "The same gain, with equal weight for every fill"),
     Column(
         "markout_1s_bps",
         "bps",
@@ -59,7 +59,7 @@ TARGETS: Final = (
     Column("notional", "quote", "", "Sum of p q over all fills", later=True),
     Column("pnl_mid", "quote", "higher", "Gain in quote currency after fees, against the mid at the fill", later=True),
 )
-"""What a calibration explains, in the order of the file."""
+"""The quantities that a calibration predicts, in the order of the file."""
 
 FEATURES: Final = (
     Column("latency_p95_ms", "ms", "lower", "95th percentile of the ticks' total time"),
@@ -73,12 +73,12 @@ FEATURES: Final = (
     Column("max_gap_s", "s", "lower", "Longest silence of the stream, else of the ticks"),
     Column("vol_realized_bps", "bps", "", "Realised volatility of the mid over the interval"),
 )
-"""What it explains them with, in the order of the file."""
+"""The predictors, in the order of the file."""
 
 COUNTS: Final = (
     Column("ticks", "lines", "", "Tick lines used"),
     Column("fills", "fills", "", "Fills used"),
-    Column("quotes", "quotes", "", "Quotes sent, as the tick lines count or stand for them"),
+    Column("quotes", "quotes", "", "Quotes sent, from the counts and sampling rates of the tick lines"),
 )
 """``sample_count``, in the order of the file."""
 

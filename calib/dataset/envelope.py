@@ -1,4 +1,4 @@
-"""The envelope of a stored dataset: everything but the rows, as the json file and the schema metadata hold it."""
+"""The envelope of a stored dataset: everything but the rows, in the JSON file or in the schema metadata."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from calib.dataset.lean import LeanDataset
     from calib.dataset.model import Dataset
 
-REMAKE = "It was cut short or changed; make it again with `calib aggregate`"
+DAMAGED_HINT = "It was cut short or changed; create it again with `calib aggregate`"
 
 
 class Envelope(JsonRecord, frozen=True, kw_only=True):
-    """Everything of the file but its rows, in the file's key order."""
+    """Everything in the file but its rows, in the file's key order."""
 
     schema: str
     range: Range
@@ -49,18 +49,18 @@ class _Schema(JsonRecord, frozen=True, kw_only=True):
 
 
 def envelope_of(dataset: Dataset | LeanDataset) -> Envelope:
-    """The envelope of a dataset."""
+    """Return the envelope of a dataset."""
     names = [name for name in Envelope.__struct_fields__ if name != "schema"]
     return Envelope(schema=SCHEMA, **{name: getattr(dataset, name) for name in names})
 
 
 def assemble(envelope: Envelope, intervals: pl.DataFrame, dropped: pl.DataFrame, where: str) -> Dataset:
-    """The dataset of its parts as they were read.
+    """Build the dataset from the parts that were read.
 
     Raises
     ------
     NotADataset
-        Where the parts contradict each other.
+        If the parts are inconsistent.
     """
     from calib.dataset.model import Dataset
 
@@ -68,11 +68,11 @@ def assemble(envelope: Envelope, intervals: pl.DataFrame, dropped: pl.DataFrame,
     try:
         return Dataset(intervals=intervals, dropped=dropped, **{name: getattr(envelope, name) for name in names})
     except ValueError as error:
-        raise NotADataset(f"contradicts itself: {error}", where=where, hint=REMAKE) from error
+        raise NotADataset(f"is inconsistent: {error}", where=where, hint=DAMAGED_HINT) from error
 
 
 def check_schema(text: bytes | str, where: str) -> None:
-    """Refuse what is no ``calib.dataset/1``.
+    """Refuse a document whose schema is not ``calib.dataset/1``.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def check_schema(text: bytes | str, where: str) -> None:
     version = re.fullmatch(re.escape(FAMILY) + r"(\d{1,9})", schema)
     if version and int(version[1]) > 1:
         raise NewerSchema(
-            f"has the schema {schema}, and this calib reads {SCHEMA}", where=where, hint="Upgrade calib, then try again"
+            f"has the schema {schema}, but this calib reads {SCHEMA}", where=where, hint="Upgrade calib, then try again"
         )
     raise NotADataset(
         f"has the schema {schema!r}, not {SCHEMA}", where=where, hint="Give a file that `calib aggregate` wrote"
@@ -92,25 +92,25 @@ def check_schema(text: bytes | str, where: str) -> None:
 
 
 def decode(text: bytes | str | msgspec.Raw, kind: type[Any], where: str) -> Any:
-    """One JSON text as a record.
+    """Decode one JSON text into a record.
 
     Raises
     ------
     NotADataset
-        With the place in the text where it went wrong.
+        If the text is not valid; the error names the place in the text.
     """
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
         raise NotADataset(
-            f"is no calib dataset: {error}", where=where, hint="Give a file that `calib aggregate` wrote"
+            f"is not a calib dataset: {error}", where=where, hint="Give a file that `calib aggregate` wrote"
         ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotADataset(f"is damaged: {error}", where=where, hint=REMAKE) from error
+        raise NotADataset(f"is damaged: {error}", where=where, hint=DAMAGED_HINT) from error
 
 
 def dropped_frame(rows: list[Dropped]) -> pl.DataFrame:
-    """Dropped rows as a frame with the columns `DROPPED`."""
+    """Return dropped rows as a frame with the columns `DROPPED`."""
     import polars as pl
 
     from calib.dataset.model import DROPPED

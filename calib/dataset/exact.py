@@ -1,7 +1,7 @@
-"""Sums that do not depend on how the rows were cut, ordered or spread over threads.
+"""Sums that do not depend on how the rows are partitioned, ordered or distributed over threads.
 
-A streaming engine adds partial sums in the order in which its threads finish, and so differs in the last bits from run
-to run. Here each group is summed once, as a whole, and rounded once (Shewchuk's algorithm, as in `math.fsum`).
+A streaming engine adds partial sums in the order in which its threads finish, so the last bits differ from run to run.
+Here each group is summed as a whole and rounded once (Shewchuk's algorithm, as in `math.fsum`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _DOWN, _UP = 2.0**-64, 2.0**64
 
 
 def exact_sum(values: Sequence[float]) -> float:
-    """The sum of the values as if computed without rounding, then rounded once.
+    """Return the exact sum of the values, rounded once.
 
-    Infinite where it leaves the doubles or a value is infinite; NaN where a value is, or where both infinities meet.
+    Infinite if the sum overflows or a value is infinite; NaN if a value is NaN or both infinities occur.
 
     >>> exact_sum([1e100, 1.0, -1e100]), exact_sum([]), exact_sum([1e308, 1e308, -1e308])
     (1.0, 0.0, 1e+308)
@@ -28,17 +28,17 @@ def exact_sum(values: Sequence[float]) -> float:
         return math.fsum(values)
     except ValueError:
         return math.nan
-    except OverflowError:  # on the way, perhaps not in the end
-        if endless := [value for value in values if not math.isfinite(value)]:
-            return sum(endless)
-        # Scaled down there is room for 2**64 values.
+    except OverflowError:  # an intermediate sum overflowed; the result may still be finite
+        if infinite := [value for value in values if not math.isfinite(value)]:
+            return sum(infinite)
+        # Scaled by 2**-64, the sum of up to 2**64 values cannot overflow.
         return math.fsum(value * _DOWN for value in values) * _UP
 
 
 def sum_lists(table: pl.DataFrame, *names: str) -> pl.DataFrame:
-    """Each of these list columns replaced by its exact sums; null where a list is empty.
+    """Replace each of these list columns by its exact sums.
 
-    An empty sum is "nothing was seen", never 0.
+    The sum of an empty list is null, not 0: no value was observed.
     """
     return table.with_columns(
         pl.Series(name, [exact_sum(values) if values else None for values in table[name].to_list()], dtype=pl.Float64)

@@ -1,7 +1,7 @@
-"""What an interval's fills add up to: the targets, short of the quotes that only the ticks know.
+"""Compute the targets of an interval from its fills, except ``fill_rate``, which needs the quotes from the ticks.
 
-One place per (symbol, interval): `FillAggregator` gets all of a group's fills at once, sorts them by (ts, file,
-line) and sums exactly. s is +1 for our buy and -1 for our sell, p the price, q the quantity.
+`FillAggregator` receives all fills of a (symbol, interval) group at once, sorts them by (ts, file, line) and sums
+exactly. s is +1 for our buy and -1 for our sell, p the price, q the quantity.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _SUMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FillAggregator:
-    """All fills of some groups -> one row per group.
+    """Aggregates all fills of some groups into one row per group.
 
     Parameters
     ----------
     maker_fee_bps, taker_fee_bps
-        Fee of a fill whose record has none, bps of notional; negative is a rebate.
+        Fee of fills without ``fee_bps``, bps of notional; a negative fee is a rebate.
     contracts
-        Symbol -> its contract, of symbols whose quantities are contracts.
+        Symbol -> its contract, for symbols whose quantities are contracts.
     """
 
     maker_fee_bps: float
@@ -64,22 +64,21 @@ class FillAggregator:
     columns: ClassVar[tuple[str, ...]] = tuple(name for name in lines.names() if name not in HORIZONS_S)
 
     def __call__(self, lines: pl.DataFrame) -> pl.DataFrame:
-        """The sums.
+        """Return the sums of each group.
 
         Parameters
         ----------
         lines
-            Every fill of each group, in any order: the columns `lines` with ``index`` (the interval), ``file`` and
+            Every fill of each group, in any order: the columns `lines`, and ``index`` (the interval), ``file`` and
             ``line``.
 
         Returns
         -------
         polars.DataFrame
-            ``symbol``, ``index``, ``fills``, ``filled_quotes`` and the targets but ``fill_rate``,
-            ``notional`` and ``pnl_mid``, sorted by
-            (symbol, index). A number may be infinite or NaN where one overflowed.
+            ``symbol``, ``index``, ``fills``, ``filled_quotes`` and the targets except ``fill_rate``, sorted by
+            (symbol, index). A number is infinite or NaN after an overflow.
         """
-        groups = in_order(lines).with_columns(*self._of_each()).group_by(*GROUP, maintain_order=True)
+        groups = in_order(lines).with_columns(*self._per_fill()).group_by(*GROUP, maintain_order=True)
         lists = groups.agg(
             pl.len().cast(pl.Int64).alias("fills"),
             (pl.col("quote_id").drop_nulls().n_unique() + pl.col("quote_id").null_count()).alias("filled_quotes"),
@@ -110,8 +109,8 @@ class FillAggregator:
             (pl.col("net") * _PER_BP).alias("pnl_mid"),
         )
 
-    def _of_each(self) -> list[pl.Expr]:
-        """What each fill is worth by itself."""
+    def _per_fill(self) -> list[pl.Expr]:
+        """Return the columns that are computed for each fill."""
         is_taker = pl.col("liquidity") == "taker"
         fee = pl.when(is_taker).then(self.taker_fee_bps).otherwise(self.maker_fee_bps)
         return [
@@ -122,7 +121,7 @@ class FillAggregator:
         ]
 
     def _notional(self) -> pl.Expr:
-        """p q; of a contract by its size, see `calib.feeds.contracts.Contract`."""
+        """Return the notional: p q, or for contracts by their size, see `calib.feeds.contracts.Contract`."""
         price, qty, symbol = pl.col("price"), pl.col("qty"), pl.col("symbol").cast(pl.String)
         found = price * qty
         for name, contract in self.contracts.items():
@@ -133,7 +132,7 @@ class FillAggregator:
 
 
 def _weighted(values: str, *, weights: str, products: str) -> list[pl.Expr]:
-    """The two lists of a notional-weighted mean; a fill without the value is in neither."""
+    """Return the weights and products of a notional-weighted mean, without the fills that lack the value."""
     known = pl.col(values).is_not_null()
     notional = pl.col("notional").filter(known)
     return [notional.alias(weights), (notional * pl.col(values).filter(known)).alias(products)]
@@ -144,12 +143,12 @@ def _sign() -> pl.Expr:
 
 
 def _gain_bps(fee_bps: pl.Expr) -> pl.Expr:
-    """s (mid_now - p) / mid_at_quote x 1e4 - fee; null without ``mid_now``, which also stands in for mid_at_quote."""
+    """s (mid_now - p) / mid_at_quote x 1e4 - fee; null without ``mid_now``, which replaces a missing mid_at_quote."""
     mid = pl.col("mid_now")
     return _sign() * (mid - pl.col("price")) / pl.coalesce("mid_at_quote", mid) * 1e4 - fee_bps
 
 
 def _slippage_bps() -> pl.Expr:
-    """s (p - quote_price) / quote_price x 1e4; without ``quote_price`` as the bot logged it."""
+    """s (p - quote_price) / quote_price x 1e4; without ``quote_price``, the ``slip_bps`` that the bot logged."""
     quoted = pl.col("quote_price")
     return pl.coalesce(_sign() * (pl.col("price") - quoted) / quoted * 1e4, "slip_bps")

@@ -1,4 +1,4 @@
-"""The interval grid: Unix time cut into equal lengths that start at the epoch."""
+"""The interval grid: Unix time divided into intervals of equal length from the epoch on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _YEAR_10000: Final = 253_402_300_800
 ALLOWED_LATENESS_S: Final = 900.0
 """How far behind its symbol's watermark a line may come and still meet its interval open, s."""
 INDEX: Final = "index"
-"""Column that holds an interval's number on the grid."""
+"""Column with the index of an interval on the grid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Intervals ``[k * interval_sec, (k + 1) * interval_sec)``, k whole.
+    """Intervals ``[k * interval_sec, (k + 1) * interval_sec)`` for integer k.
 
     Parameters
     ----------
@@ -41,36 +41,38 @@ class Grid:
 
     @property
     def divides_a_day(self) -> bool:
-        """Whether every midnight is a boundary."""
+        """Whether every UTC midnight is a boundary of intervals."""
         return DAY_S % self.interval_sec == 0
 
     def index(self, ts: float) -> int:
-        """Number of the interval that holds ``ts``.
+        """Return the index of the interval that contains ``ts``.
 
-        The whole seconds are divided, as integers, so that no rounding can carry a line over a boundary.
+        Whole seconds are divided as integers: a rounded division could move a line across a boundary.
         """
         return math.floor(ts) // self.interval_sec
 
     def index_of(self, ts: str = "ts") -> pl.Expr:
-        """The same as an expression over a column of Unix seconds."""
+        """Return `index` as an expression over a column of Unix seconds."""
         import polars as pl
 
         return (pl.col(ts).floor().cast(pl.Int64) // self.interval_sec).alias(INDEX)
 
     def widen(self, start: float, end: float) -> Span:
-        """The smallest span of whole intervals that covers ``[start, end)``.
+        """Return the smallest span of whole intervals that covers ``[start, end)``.
 
         Raises
         ------
         BadRange
-            Where it is empty, or lies outside the years 1970 to 9999.
+            If it is empty, or lies outside the years 1970 to 9999.
         """
         if not start < end:
-            raise BadRange("the range ends before it begins", hint="The range is [from, to)")
+            raise BadRange(
+                "the range is empty or ends before it begins", hint="Give --from before --to: the range is [from, to)"
+            )
         first = self.index(start) * self.interval_sec
         last = -(-math.ceil(end) // self.interval_sec) * self.interval_sec
         if first < 0 or last >= _YEAR_10000:
-            raise BadRange("the range leaves the years 1970 to 9999", hint="Give --from and --to as dates of the feeds")
+            raise BadRange("the range is not within 1970 to 9999", hint="Give --from and --to as dates of the feeds")
         return Span(first, last)
 
 
@@ -82,5 +84,5 @@ class Span:
     end: int
 
     def days(self) -> range:
-        """The UTC days that it touches, as days since the epoch."""
+        """Return the UTC days that it overlaps, as days since the epoch."""
         return range(self.start // DAY_S, -(-self.end // DAY_S))

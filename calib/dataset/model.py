@@ -1,7 +1,7 @@
-"""The dataset as values: the envelope ``calib.dataset/1`` and its two tables.
+"""The dataset in memory: the envelope ``calib.dataset/1`` and its two tables.
 
 The small parts of the envelope are records in the file's key order. The intervals and the dropped rows are polars
-frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, which as objects would cost 5 GB.
+frames (`INTERVALS`, `DROPPED`): a year of 50 symbols is five million rows, which would take 5 GB as objects.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ INTERVALS: Final = pl.Schema(
         **{column.name: pl.Float64() for column in NUMBERS},
     }
 )
-"""Columns of `Dataset.intervals`; targets and features may be null, the rest may not."""
+"""Columns of `Dataset.intervals`; only targets and features may be null."""
 
 DROPPED: Final = pl.Schema({"symbol": pl.String(), "start_ts": pl.Int64(), "reasons": pl.List(pl.String())})
 """Columns of `Dataset.dropped`; ``reasons`` in the order of the filters."""
@@ -78,22 +78,22 @@ DROPPED: Final = pl.Schema({"symbol": pl.String(), "start_ts": pl.Int64(), "reas
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """One dataset, whole.
+    """A complete dataset.
 
     Parameters
     ----------
     intervals
-        The kept rows, columns as `INTERVALS`, sorted by (symbol, start_ts).
+        The kept rows with the columns `INTERVALS`, sorted by (symbol, start_ts).
     dropped
-        The dropped rows, columns as `DROPPED`, sorted alike.
+        The dropped rows with the columns `DROPPED`, in the same order.
     asked_symbols
-        The only symbols that were asked for; empty: all. Part of the name under which it is written, not of the file.
+        The symbols that were selected; empty: all. They are part of the file's name, not of its content.
 
     Raises
     ------
     ValueError
-        Where the tables have other columns, hold NaN or infinity, are out of order, or disagree with ``counts``: no
-        such dataset may be written or summed up.
+        If the tables have other columns, hold NaN or infinity, are not sorted, or disagree with ``counts``: such a
+        dataset must be neither written nor summarised.
     """
 
     range: Range
@@ -125,10 +125,10 @@ class Dataset:
             )
         symbols = pl.concat([self.intervals["symbol"], self.dropped["symbol"]]).unique().sort().to_list()
         if self.range.symbols != symbols:
-            raise ValueError("range.symbols are not those of the rows")
+            raise ValueError("range.symbols are not the symbols of the rows")
 
     def rows(self) -> Iterator[Interval]:
-        """The kept rows as records, in order."""
+        """Yield the kept rows as records, in order."""
         return interval_rows(self.intervals)
 
     def known(self, name: str) -> bool:
@@ -136,7 +136,7 @@ class Dataset:
         return self.intervals[name].null_count() < self.intervals.height
 
     def to_frame(self) -> pl.DataFrame:
-        """The kept rows with ``start`` and ``end`` as datetimes in UTC instead of Unix seconds."""
+        """Return the kept rows with ``start`` and ``end`` as datetimes in UTC instead of Unix seconds."""
         times = [
             pl.from_epoch(f"{name}_ts", time_unit="s").dt.replace_time_zone("UTC").alias(name)
             for name in ("start", "end")
@@ -144,7 +144,7 @@ class Dataset:
         return self.intervals.select("symbol", *times, pl.exclude("symbol", "start_ts", "end_ts"))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the range and the counts, then the first rows."""
+        """Return the HTML that a notebook shows: the range and the counts, then the first rows."""
         span, counts = self.range, self.counts
         head = (
             f"calib dataset, {span.from_} to {span.to}: {counts.kept} of {counted(counts.intervals, 'interval')} of "
@@ -153,7 +153,7 @@ class Dataset:
         return f"<p>{html.escape(head)}</p>{self.to_frame()._repr_html_()}"
 
     def same_as(self, other: Dataset) -> bool:
-        """Whether every part and every row are equal."""
+        """Return whether all parts and all rows are equal."""
         small = ("range", "filters", "params", "inputs", "missing_days", "counts", "tool")
         return (
             all(getattr(self, name) == getattr(other, name) for name in small)
@@ -163,7 +163,7 @@ class Dataset:
 
 
 def interval_rows(frame: pl.DataFrame) -> Iterator[Interval]:
-    """The rows of a frame with the columns `INTERVALS` as records, in order."""
+    """Yield the rows of a frame with the columns `INTERVALS` as records, in order."""
     for row in frame.iter_rows(named=True):
         yield Interval(
             symbol=row["symbol"],
@@ -181,16 +181,16 @@ def _check_columns(name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
         raise ValueError(f"{name} has the columns {dict(frame.schema)}, not {dict(schema)}")
     symbol, start = pl.col("symbol"), pl.col("start_ts")
     same = symbol == symbol.shift()
-    # Polars compares strings by their UTF-8 bytes, which is the order of their code points, as Python's is.
+    # Polars compares strings by their UTF-8 bytes, which is the same order as Python's, by code point.
     ordered = (symbol > symbol.shift()) | (same & (start > start.shift()))
     if not frame.select(ordered.slice(1).all()).item():
-        raise ValueError(f"{name} is not sorted by (symbol, start_ts), or holds a row twice")
+        raise ValueError(f"{name} is not sorted by (symbol, start_ts), or has a duplicate row")
 
 
 def _check_values(intervals: pl.DataFrame) -> None:
     fixed = [name for name in INTERVALS if name not in {column.name for column in NUMBERS}]
     if any(intervals[name].null_count() for name in fixed):
-        raise ValueError("intervals holds a row without its symbol, times or counts")
+        raise ValueError("intervals has a row without symbol, times or counts")
     for column in NUMBERS:
         if not intervals[column.name].is_finite().all():
-            raise ValueError(f"intervals holds a number in {column.name} that is NaN or infinite")
+            raise ValueError(f"intervals has a value in {column.name} that is NaN or infinite")

@@ -1,6 +1,6 @@
-"""The name of a dataset: its range, and whatever was set other than by default.
+"""Name datasets by their range and by the settings that differ from the defaults.
 
-Two runs over one range with other fees, limits or symbols are two datasets; neither may replace the other.
+Runs over one range with different fees, limits or symbols are different datasets and must not overwrite each other.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def dataset_name(
     params: Params | None = None,
     symbols: Iterable[str] = (),
 ) -> str:
-    """Name of a dataset without a suffix; settings other than the defaults add ``_`` and 8 hexadecimal digits.
+    """Return the name of a dataset without suffix; settings that differ from the defaults add ``_`` and 8 hex digits.
 
     Parameters
     ----------
     span, filters, params
-        As the dataset has them; None: the defaults.
+        Those of the dataset; None: the defaults.
     symbols
-        The only symbols that were asked for; none: all.
+        The symbols that were selected; empty: all.
 
     >>> from calib.dataset.model import Range
     >>> span = Range(from_="2025-01-01T00:00:00Z", to="2025-01-02T00:00:00Z", interval_sec=300, symbols=[])
@@ -51,22 +51,28 @@ def dataset_name(
 
 
 def name_of(dataset: Dataset) -> str:
-    """The name of a dataset that was made; see `dataset_name`."""
+    """Return the name of an existing dataset; see `dataset_name`."""
     return dataset_name(dataset.range, dataset.filters, dataset.params, dataset.asked_symbols)
 
 
 def _changed(
     span: Range, filters: Mapping[str, Any] | None, params: Params | None, symbols: Iterable[str]
 ) -> dict[str, Any]:
-    """The settings that are not the defaults; numbers as doubles, so that 5 and 5.0 are one setting."""
+    """Return the settings that differ from the defaults; numbers are doubles, so that 5 and 5.0 are the same."""
     limits = _DEFAULT_LIMITS if filters is None else filters
-    built = {} if params is None else msgspec.to_builtins(params)
+    values = {} if params is None else msgspec.to_builtins(params)
     found: dict[str, Any] = {
-        f"filters.{reason}": _plain(limits[reason]) for reason in REASONS if limits[reason] != _DEFAULT_LIMITS[reason]
+        f"filters.{reason}": _as_double(limits[reason])
+        for reason in REASONS
+        if limits[reason] != _DEFAULT_LIMITS[reason]
     }
-    found |= {name: _plain(built[name]) for name, usual in _DEFAULT_PARAMS.items() if built.get(name, usual) != usual}
-    if built.get("contracts"):
-        found["contracts"] = built["contracts"]
+    found |= {
+        name: _as_double(values[name])
+        for name, default in _DEFAULT_PARAMS.items()
+        if values.get(name, default) != default
+    }
+    if values.get("contracts"):
+        found["contracts"] = values["contracts"]
     if span.interval_sec != DEFAULTS.interval_sec:
         found["interval_sec"] = span.interval_sec
     if asked := sorted(set(symbols)):
@@ -74,5 +80,5 @@ def _changed(
     return found
 
 
-def _plain(value: Any) -> Any:
+def _as_double(value: Any) -> Any:
     return value if value is None or isinstance(value, bool) else float(value)

@@ -1,4 +1,4 @@
-"""The order in which the lines of a group are summed: by (ts, file, line)."""
+"""Sort the lines of a group by (ts, file, line), the order in which they are summed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _WITHIN: Final = ("ts", "file", "line")
 
 
 def in_order(lines: pl.DataFrame) -> pl.DataFrame:
-    """The lines sorted by (symbol, index, ts, file, line), ``symbol`` as an Enum whose order is that of the names.
+    """Return the lines sorted by (symbol, index, ts, file, line), without ``file`` and ``line``.
 
-    What told the file and the line has done its work, and is left out.
+    ``symbol`` becomes an Enum in the order of the names, because grouping by its codes is faster than by names.
 
-    Lines come nearly sorted within each group, and numpy's merge sorts, one key after the other, take that as it is:
-    a third of the time of a sort by all the keys at once. Groups are formed faster by an Enum's codes than by names.
+    Lines are nearly sorted within each group. numpy's merge sort, one key after the other, takes advantage of that and
+    needs a third of the time of a sort by all keys at once.
     """
     symbols = lines["symbol"].cast(pl.Enum(lines["symbol"].unique().sort()))
     keys = [symbols.to_physical(), *(lines[name] for name in (INDEX, *_WITHIN))]
-    # The last key is the first that counts.
+    # lexsort takes the primary key last.
     order = np.lexsort([key.to_numpy() for key in reversed(keys)])
     return lines.with_columns(symbols).drop("file", "line")[order]
 
 
 def with_names(sums: pl.DataFrame) -> pl.DataFrame:
-    """The sums of ordered lines, their symbols as text again."""
+    """Return sums of `in_order` lines with their symbols as text again."""
     return sums.with_columns(pl.col("symbol").cast(pl.String))

@@ -15,11 +15,11 @@ FAMILY: Final = "calib.dataset/"
 SCHEMA: Final = f"{FAMILY}1"
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""A count, or Unix seconds: what a 64-bit column holds."""
+"""A count or Unix seconds that fit into a signed 64-bit column."""
 
 
 class JsonRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the envelope; keys that a reader does not know are ignored."""
+    """A part of the envelope; unknown keys are ignored when reading."""
 
 
 class Range(JsonRecord, frozen=True, kw_only=True):
@@ -32,17 +32,17 @@ class Range(JsonRecord, frozen=True, kw_only=True):
 
     @property
     def from_ts(self) -> int:
-        """``from`` in Unix seconds; `ValueError` where it is no time."""
+        """``from`` in Unix seconds; `ValueError` if it is not a valid time."""
         return _seconds(self.from_)
 
     @property
     def to_ts(self) -> int:
-        """``to`` in Unix seconds; `ValueError` where it is no time."""
+        """``to`` in Unix seconds; `ValueError` if it is not a valid time."""
         return _seconds(self.to)
 
 
 Filters: TypeAlias = dict[str, int | float | bool | None]
-"""Limit of each sanity filter by reason; None where it was off. A dataset made before a filter existed lacks it."""
+"""Limit of each sanity filter by reason; None if it was off. A dataset made before a filter existed lacks its key."""
 
 
 class ContractParams(JsonRecord, frozen=True, kw_only=True):
@@ -53,13 +53,13 @@ class ContractParams(JsonRecord, frozen=True, kw_only=True):
 
 
 class Params(JsonRecord, frozen=True, kw_only=True):
-    """What else the numbers depend on."""
+    """The other settings that the numbers depend on."""
 
     tick_sample_rate: Whole
     maker_fee_bps: float
     taker_fee_bps: float
     contracts: dict[str, ContractParams] | msgspec.UnsetType = msgspec.UNSET
-    """Symbol -> its contract; left out where every symbol trades in base units."""
+    """Symbol -> its contract; absent if every symbol trades in base units."""
 
 
 class Input(JsonRecord, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Input(JsonRecord, frozen=True, kw_only=True):
     used: Whole
     rejected: dict[str, Whole]
     trade_id_conflicts: Whole | msgspec.UnsetType = msgspec.UNSET
-    """Fills with the trade id of another fill, which were kept; left out where there are none."""
+    """Number of kept fills with the trade id of another fill; absent if there are none."""
 
 
 class MissingDays(JsonRecord, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ class Counts(JsonRecord, frozen=True, kw_only=True):
 
 
 def _record_of(name: str, kind: Any, columns: Sequence[Column]) -> Any:
-    """A part of an interval's record, typed from the table of columns; a column of a later version may be absent."""
+    """Define a part of an interval's record from the table of columns; a column of a later version may be absent."""
     fields = [(column.name, kind | None, None) if column.later else (column.name, kind) for column in columns]
     return msgspec.defstruct(name, fields, bases=(JsonRecord,), module=__name__, frozen=True, kw_only=True)
 
@@ -128,14 +128,14 @@ class Dropped(JsonRecord, frozen=True, kw_only=True):
 
 
 class Tool(JsonRecord, frozen=True, kw_only=True):
-    """Who wrote the file."""
+    """The program that wrote the file."""
 
     name: str = "calib"
     version: str = __version__
 
 
 def iso(ts: int) -> str:
-    """Unix seconds as the envelope writes them.
+    """Return Unix seconds as ISO 8601 UTC, as in the envelope.
 
     >>> iso(1735689600)
     '2025-01-01T00:00:00Z'

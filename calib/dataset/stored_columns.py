@@ -1,7 +1,7 @@
-"""A dataset in columns: parquet and arrow with the envelope as schema metadata, csv with the intervals alone.
+"""Write and read a dataset in columns: parquet and Arrow with the envelope as schema metadata, csv without it.
 
-Polars writes no metadata into Arrow files, and none that Arrow's readers see into parquet; arro3 (the Arrow project's
-Rust writers) does both.
+Polars writes no metadata into Arrow files, and into parquet only metadata that Arrow's readers ignore; arro3 (the Arrow
+project's Rust writers) supports both.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from arro3.io import read_ipc, write_ipc
 from arro3.io import write_parquet as write_parquet_file
 
 from calib.dataset.columns import NUMBERS
-from calib.dataset.envelope import REMAKE, Envelope, assemble, check_schema, decode, dropped_frame, envelope_of
+from calib.dataset.envelope import DAMAGED_HINT, Envelope, assemble, check_schema, decode, dropped_frame, envelope_of
 from calib.dataset.model import INTERVALS, Dataset, Dropped, iso
 from calib.errors import NotADataset
 
 KEY: Final = "calib"
-"""Where the schema metadata holds the envelope."""
+"""Key of the envelope in the schema metadata."""
 
 _BATCH: Final = 65_536
-"""Rows of one record batch."""
+"""Most rows of a record batch."""
 
 
 class _Stored(Envelope, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ def write_parquet(dataset: Dataset, handle: BinaryIO) -> None:
 
 
 def write_arrow(dataset: Dataset, handle: BinaryIO) -> None:
-    """Write an Arrow IPC file (Feather 2), uncompressed so that it can be mapped into memory."""
+    """Write an Arrow IPC file (Feather 2), uncompressed so that it can be memory-mapped."""
     write_ipc(_batches(dataset, _metadata(dataset)), handle)
 
 
@@ -95,7 +95,7 @@ def _dataset(text: str | None, frame: pl.DataFrame, path: Path) -> Dataset:
     frame = frame.with_columns([column for column in later if column.meta.output_name() not in frame.columns])
     missing = [name for name in INTERVALS if name not in frame.columns]
     if missing:
-        raise NotADataset(f"lacks the columns {', '.join(missing)}", where=where, hint=REMAKE)
+        raise NotADataset(f"lacks the columns {', '.join(missing)}", where=where, hint=DAMAGED_HINT)
     return assemble(stored, frame.select(list(INTERVALS)), dropped_frame(stored.dropped), where)
 
 
@@ -108,7 +108,7 @@ def _metadata(dataset: Dataset) -> str:
 
 
 def _batches(dataset: Dataset, text: str) -> RecordBatchReader:
-    """The intervals as record batches, one in memory at a time."""
+    """Return the intervals as a reader of record batches, with one batch in memory at a time."""
     frame = _with_start(dataset.intervals)
     plain = read_ipc(_ipc(frame.clear())).schema
     schema = plain.with_metadata({KEY: text})
@@ -122,7 +122,7 @@ def _slices(frame: pl.DataFrame, schema: Schema) -> Iterator[RecordBatch]:
 
 
 def _ipc(frame: pl.DataFrame) -> io.BytesIO:
-    """Polars' own Arrow bytes, in the types that every reader knows (its default string type is too new for some)."""
+    """Return polars' Arrow bytes with the oldest types: some readers do not know its default string type."""
     buffer = io.BytesIO()
     frame.rechunk().write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
     buffer.seek(0)
@@ -135,4 +135,4 @@ def _with_start(intervals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _damaged(path: Path, form: str, error: Exception) -> NotADataset:
-    return NotADataset(f"is damaged {form}: {str(error).splitlines()[0]}", where=str(path), hint=REMAKE)
+    return NotADataset(f"is damaged {form}: {str(error).splitlines()[0]}", where=str(path), hint=DAMAGED_HINT)

@@ -1,4 +1,4 @@
-"""A dataset as JSON: the envelope's keys in their order, and one row to a line."""
+"""Write and read a dataset as JSON: the envelope's keys in their order, and one row per line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from calib.dataset.model import INTERVALS, Dataset, Dropped, Interval, iso
 from calib.errors import UnreadableInput
 
 _CHUNK: Final = 20_000
-"""Rows that are objects at one time: about 40 MB."""
+"""Most rows held as objects at once, about 40 MB."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,7 +26,7 @@ class _Stored(Envelope, frozen=True, kw_only=True):
 
 
 def write(dataset: Dataset, handle: BinaryIO) -> None:
-    """Write the file; a row at a time, so that months of data need no memory beside the dataset's own."""
+    """Write the file row by row, so that months of data need no memory beside the dataset itself."""
     separator = b"{"
     for name, lines in _parts(dataset):
         handle.write(separator + _encode(name) + b": ")
@@ -59,7 +59,7 @@ def _dropped(dataset: Dataset) -> Iterator[Dropped]:
 
 
 def read(path: Path) -> Dataset:
-    """Read the file; whatever spacing it has.
+    """Read the file, with any whitespace between its values.
 
     Raises
     ------
@@ -69,7 +69,8 @@ def read(path: Path) -> Dataset:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise UnreadableInput(f"cannot be read: {error.strerror or error}", where=where, hint="Try again") from error
+        hint = "Check the path and its permissions"
+        raise UnreadableInput(f"cannot be read: {error.strerror or error}", where=where, hint=hint) from error
     check_schema(text, where)
     stored: _Stored = decode(text, _Stored, where)
     intervals = _frames(stored.intervals, list[Interval], _interval_frame, where)
@@ -78,7 +79,7 @@ def read(path: Path) -> Dataset:
 
 
 def _frames(rows: list[msgspec.Raw], kind: Any, make: Callable[[Any], pl.DataFrame], where: str) -> pl.DataFrame:
-    """The rows as one frame, through objects of a chunk at a time."""
+    """Decode the rows into one frame, chunk by chunk."""
     frames = [make([])]
     for start in range(0, len(rows), _CHUNK):
         text = b"[" + b",".join(bytes(row) for row in rows[start : start + _CHUNK]) + b"]"

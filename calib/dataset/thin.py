@@ -1,4 +1,4 @@
-"""Which smaller limit would have kept the intervals that had too few ticks."""
+"""Suggest a smaller limit that would keep intervals with too few ticks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from calib.dataset.filters.low_ticks import LowTicks
+from calib.words import counted
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 def low_ticks_note(rows: pl.DataFrame, dropped: pl.DataFrame) -> str | None:
-    """Which smaller ``--min-ticks`` would keep how many of the rows that only this filter dropped; None without any."""
+    """Return how many rows that low_ticks alone dropped a smaller ``--min-ticks`` keeps; None without such rows."""
     import polars as pl
 
     only = dropped.filter(pl.col("reasons") == [LowTicks.reason])
@@ -29,5 +30,5 @@ def thin_note(ticks: Sequence[int]) -> str | None:
         for limit in dict.fromkeys((ordered[0], ordered[len(ordered) // 2], ordered[-1]))
         if limit > 0
     ]
-    many = f"{len(ordered)} interval{'' if len(ordered) == 1 else 's'}"
+    many = counted(len(ordered), "interval")
     return f"low_ticks alone dropped {many}: {', '.join(choices) or 'none of them has a tick'}"

@@ -1,7 +1,7 @@
-"""What an interval's tick lines add up to: the features, and the quotes sent.
+"""Compute the features of an interval and the number of quotes sent from its tick lines.
 
-One place per (symbol, interval): `TickAggregator` gets all of a group's lines at once. Counts, largest values and
-quantiles depend on no order; the rest is computed over lines sorted by (ts, file, line) and summed exactly.
+`TickAggregator` receives all lines of a (symbol, interval) group at once. Counts, maxima and quantiles do not depend on
+the order; the rest is computed over lines sorted by (ts, file, line) and summed exactly.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from calib.dataset.order import GROUP, in_order, with_names
 _S_PER_MS: Final = 1 / 1000
 """Multiplied with, never divided by: polars divides a column of one row and one of many rows differently."""
 MAX_QUOTES: Final = 2**63 - 1
-"""Largest count of quotes that can be written; past it the count is as good as infinite."""
+"""Largest count of quotes; higher counts are clipped to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TickAggregator:
-    """All tick lines of some groups -> one row per group.
+    """Aggregates all tick lines of some groups into one row per group.
 
     Parameters
     ----------
     interval_sec
         Length of an interval, s.
     tick_sample_rate
-        Ticks that a line without ``sample_rate`` stands for.
+        Ticks that a line without ``sample_rate`` represents.
     """
 
     interval_sec: int
@@ -57,19 +57,19 @@ class TickAggregator:
     columns: ClassVar[tuple[str, ...]] = tuple(lines.names())
 
     def __call__(self, lines: pl.DataFrame) -> pl.DataFrame:
-        """The sums.
+        """Return the sums of each group.
 
         Parameters
         ----------
         lines
-            Every line of each group, in any order: the columns `lines` with ``index`` (the interval), ``file`` and
+            Every line of each group, in any order: the columns `lines`, and ``index`` (the interval), ``file`` and
             ``line``.
 
         Returns
         -------
         polars.DataFrame
-            ``symbol``, ``index``, ``ticks``, ``quotes`` and the features, sorted by (symbol, index). A number may be
-            infinite or NaN where one overflowed.
+            ``symbol``, ``index``, ``ticks``, ``quotes`` and the features, sorted by (symbol, index). A number is
+            infinite or NaN after an overflow.
         """
         sums = (
             in_order(lines)
@@ -97,12 +97,12 @@ class TickAggregator:
 
 
 def _quantiles(column: str, **names: float) -> list[pl.Expr]:
-    # Said outright: polars' own default is "nearest", which gives 10.0 for the p95 of 1..10 where 9.55 is meant.
+    # polars' default is "nearest", which would return 10.0 instead of 9.55 for the p95 of 1..10.
     return [pl.col(column).quantile(q, interpolation="linear").alias(name) for name, q in names.items()]
 
 
 def _quotes(tick_sample_rate: int) -> pl.Expr:
-    """Quotes for which a line stands, in 128 bits and capped, so that no hostile count wraps round."""
+    """Return the quotes that a line represents, in 128 bits and capped: in 64 bits a huge count would wrap around."""
     wide = pl.Int128
     sent = pl.col("n_quotes").cast(wide).fill_null(1) * pl.col("sample_rate").cast(wide).fill_null(tick_sample_rate)
     return sent.clip(upper_bound=2**63).alias("quotes")
@@ -113,27 +113,27 @@ def _same_group() -> pl.Expr:
 
 
 def _silence(interval_sec: int) -> pl.Expr:
-    """Seconds since the group's tick before, for its first since the interval began."""
+    """Return the seconds since the group's previous tick, for the first tick since the start of the interval."""
     before = pl.when(_same_group()).then(pl.col("ts").shift()).otherwise(pl.col(INDEX) * interval_sec)
     return (pl.col("ts") - before).alias("silence")
 
 
 def _max_gap(interval_sec: int) -> pl.Expr:
-    """The stream's longest silence where any line tells it, else the ticks' own, both edges included."""
+    """Return the stream's longest gap if any line has it, else the longest gap of the ticks, including both edges."""
     last = (pl.col(INDEX).first() + 1) * interval_sec - pl.col("ts").last()
     of_ticks = pl.max_horizontal(pl.col("silence").max(), last)
     return pl.coalesce(pl.col("ws_gap_ms").max() * _S_PER_MS, of_ticks).alias("max_gap_s")
 
 
 def _squared_return() -> pl.Expr:
-    """r^2 from the group's mid before, which need not be that of the line before; null for a group's first mid."""
+    """Return r^2 from the group's previous mid, which may be several lines back; null for a group's first mid."""
     mid, group = pl.col("mid"), (~_same_group()).fill_null(value=False).cum_sum()
     group_before = pl.when(mid.is_not_null()).then(group).forward_fill().shift()
     return pl.when(group_before == group).then(_log_return(mid.forward_fill().shift()) ** 2).alias("squared_return")
 
 
 def _log_return(before: pl.Expr) -> pl.Expr:
-    """ln(mid / before), exact for the smallest moves, and finite for any two positive doubles."""
+    """Return ln(mid / before), accurate for small moves and finite for any two positive doubles."""
     moved = (pl.col("mid") - before) / before
     far = pl.col("mid").log() - before.log()
     return pl.when(moved.abs() < 0.5).then(moved.log1p()).otherwise(far)

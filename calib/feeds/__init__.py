@@ -1,1 +1,1 @@
-"""What is on disk: the schema, finding and reading feed files, writing them."""
+"""Feed files: their schema, reading and writing."""

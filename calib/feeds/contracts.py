@@ -1,4 +1,4 @@
-"""What a quantity of a symbol is: base units, or contracts of a size."""
+"""The unit of a symbol's quantities: base units, or contracts of a given size."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from calib.config import Setting
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The contract of a symbol; its notional is what weights in every notional-weighted mean.
+    """The contract of a symbol; its notional is the weight in every notional-weighted mean.
 
     Parameters
     ----------
     inverse
-        Settled in the base currency (coin-margined): ``multiplier`` is in quote units, and a fill's notional is
-        ``qty x multiplier / price`` base units. Else it is ``price x qty x multiplier`` quote units.
+        Whether it is settled in the base currency (coin-margined): ``multiplier`` is then in quote units, and a fill's
+        notional is ``qty x multiplier / price`` base units. Otherwise it is ``price x qty x multiplier`` quote units.
     multiplier
         Size of one contract, above 0: quote units of an inverse one (100 USD), base units of any other.
 
@@ -30,11 +30,11 @@ class Contract:
     multiplier: float = 1.0
 
     def notional(self, price: float, qty: float) -> float:
-        """Notional of a fill."""
+        """Return the notional of a fill."""
         return qty * self.multiplier / price if self.inverse else price * qty * self.multiplier
 
     def linear_qty(self, price: float, qty: float) -> float:
-        """The quantity whose ``price x qty`` is the notional."""
+        """Return the quantity for which ``price x qty`` is the notional."""
         return self.notional(price, qty) / price
 
 
@@ -43,13 +43,13 @@ Contracts = Mapping[str, Contract]
 
 
 def in_linear_terms(fill: Mapping[str, Any], contracts: Contracts) -> Mapping[str, Any]:
-    """The fill with the quantity whose ``price x qty`` is its notional; the fill itself without a contract."""
+    """Return the fill with the quantity for which ``price x qty`` is its notional; unchanged without a contract."""
     contract = contracts.get(fill["symbol"])
     return fill if contract is None else {**fill, "qty": contract.linear_qty(fill["price"], fill["qty"])}
 
 
 def contracts_of(section: Mapping[str, Mapping[str, Any]]) -> dict[str, Contract]:
-    """The value of the setting ``contracts`` as contracts, sorted by symbol.
+    """Return the value of the setting ``contracts`` as contracts, sorted by symbol.
 
     >>> contracts_of({"BTCUSD_PERP": {"inverse": True, "multiplier": 100}})
     {'BTCUSD_PERP': Contract(inverse=True, multiplier=100.0)}
@@ -61,7 +61,7 @@ def contracts_of(section: Mapping[str, Mapping[str, Any]]) -> dict[str, Contract
 
 
 def check_contracts(value: Any) -> dict[str, dict[str, Any]] | None:
-    """The setting's value with every key of each contract; None where it is not a mapping of contracts."""
+    """Return the setting's value with both keys of each contract filled in; None if it is not valid."""
     if not isinstance(value, Mapping):
         return None
     checked: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""The former address of `calib.importers`, until 0.3."""
+"""Deprecated alias of `calib.importers`, until 0.3."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def __getattr__(name: str) -> Any:
     if name not in _NAMES:
         raise AttributeError(f"module 'calib.feeds.importers' has no attribute {name!r}")
     warnings.warn("calib.feeds.importers is now calib.importers", DeprecationWarning, stacklevel=2)
-    # By name, not by an import: this room lies below the importers.
+    # Imported by name, because the layers of the package do not allow feeds to import the importers.
     return getattr(importlib.import_module("calib.importers"), name)

@@ -1,6 +1,6 @@
-"""Recordings and logs of other tools made feeds: one format per file, all behind the `Importer` protocol.
+"""Import recordings and logs of other tools: one format per file, all behind the `Importer` protocol.
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are loaded on first use: the command line needs only the settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every importer of a foreign format is: a stream of records, with a reject for each row that gives none."""
+"""Base types of the importers: records, rejects and the `Importer` protocol."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
 Advance = Callable[[float], None]
-"""Receives the bytes of the source file that were read since the last call: its own bytes, packed ones where it is."""
+"""Receives the bytes of the source file read since the last call, counted before decompression."""
 
 ROW_FAULTS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
-"""What a damaged row can raise in the code that reads it: such a row is a reject, and the next one is read."""
+"""Exceptions that parsing a damaged row can raise: the row is rejected, and reading continues with the next."""
 SHOWN: Final = 500
-"""Characters of a rejected row that are kept."""
+"""Characters of a rejected row that its reject keeps."""
 
 
 def unseen(_amount: float) -> None:
-    """An `Advance` that does nothing."""
+    """A no-op `Advance`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One record of one feed, as the feed's table names its fields; not yet checked against it.
+    """One record of one feed, with the field names of the feed's schema; not yet validated.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class Imported:
     record
         Field -> value.
     line
-        Where it began in the source file, counted from 1.
+        Line of the source file where it begins, from 1.
     stream
-        Which stream of the market it is from, such as ``aggTrade``; empty where the source does not say, or where the
-        record belongs to any of them. A symbol's feed must have one stream.
+        Stream of the market, such as ``aggTrade``; empty if the source does not name it, or if the record belongs to
+        every stream. A symbol's feed must have one stream.
     market
-        Venue and market, such as ``binance-spot``; empty where the source does not say. A symbol must have one market.
+        Venue and market, such as ``binance-spot``; empty if the source does not name it. A symbol must have one market.
     part
-        Its number among the records of that line, from 0: no other record of its feed has the same line and part.
+        Index among the records of that line, from 0; line and part are unique within a feed of the file.
     """
 
     kind: str
@@ -51,12 +51,12 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One row that gives no record, and why.
+    """One row without a record, and why.
 
     Parameters
     ----------
     damaged
-        False for a row that is whole, and that a rule turned away which the user can change.
+        False for an intact row that was excluded by a rule or an option.
     what
         One phrase for people, such as ``1735689600 looks like seconds; expected microseconds``; may be empty.
     """
@@ -70,26 +70,26 @@ class Rejected:
 
 
 class BadRow(Exception):
-    """Raised while a row is read that gives no record: the words of its `Rejected`."""
+    """Raised while parsing a row without a record; holds the fields of its `Rejected`."""
 
     def __init__(self, reason: str, field: str = "", *, damaged: bool = True, what: str = "") -> None:
         super().__init__(reason)
         self.reason, self.field, self.damaged, self.what = reason, field, damaged, what
 
     def rejected(self, line: int, text: str | bytes) -> Rejected:
-        """As the reject of that line."""
+        """Return the reject for that line."""
         shown = text[: 4 * SHOWN].decode("utf-8", "replace") if isinstance(text, bytes) else text
         return Rejected(line, self.reason, self.field, shown[:SHOWN], self.damaged, self.what)
 
 
 def fault_of(error: Exception) -> BadRow:
-    """What one of `ROW_FAULTS` says of its row."""
+    """Return the `BadRow` for one of `ROW_FAULTS`."""
     return BadRow("bad_value", "", what=f"{type(error).__name__}: {str(error)[:100]}")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOption:
-    """An option that a format has of its own: a flag of its command, and a keyword of its class.
+    """An option of one format: a flag of its command, and a keyword argument of its class.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ class ImportOption:
     help
         One sentence.
     metavar
-        How the value is called in the help; empty where ``choices`` say it.
+        Name of the value in the help; empty if there are ``choices``.
     choices
-        The only values.
+        The allowed values; empty: any.
     setting
-        The configuration key behind it; empty where there is none.
+        Configuration key of its default; empty if there is none.
     repeated
         Whether it may be given several times; the value is then a list.
     """
@@ -116,31 +116,30 @@ class ImportOption:
 
     @property
     def keyword(self) -> str:
-        """The keyword of the format's class."""
+        """The keyword argument of the format's class."""
         return self.flag.removeprefix("--").replace("-", "_")
 
 
 class Importer(Protocol):
-    """One foreign format.
+    """Reads one foreign format.
 
-    Importers invent nothing: what the source does not say is left out of the record. They read in one pass and keep
-    nothing of it, so that a file larger than memory can be imported, and a row costs at most a few times
-    `calib.importers.lines.MAX_LINE`.
+    Importers add no values: a field that the source lacks is absent from the record. They read in one pass and keep no
+    rows, so that a file may be larger than memory; a row uses at most a few times `calib.importers.lines.MAX_LINE`.
 
     Attributes
     ----------
     name
         The word after ``calib import``.
     summary
-        What it makes of what: the first sentence of the command's help.
+        The first sentence of the command's help: which files it converts into which feeds.
     files
-        Which files it takes.
+        Which files it reads.
     example
-        The words after ``calib import NAME`` in the help's example.
+        The arguments after ``calib import NAME`` in the help's example.
     options
-        The options of its own.
+        The options that only this format has.
     hints
-        Reason of a reject -> what the user can do about rows of that reason.
+        Reason of a reject -> what the user can do about rows with that reason.
     """
 
     name: ClassVar[str]
@@ -151,15 +150,15 @@ class Importer(Protocol):
     hints: ClassVar[Mapping[str, str]]
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        """The rows of one file in their order; ``advance`` receives how far the reading has come, about.
+        """Yield the rows of one file in order; ``advance`` receives the approximate progress.
 
         Raises
         ------
         UnreadableInput
-            Where the file cannot be opened.
+            If the file cannot be opened.
         TruncatedInput
-            Where its compression ends too early; every row before that was given.
+            If its compressed data is cut short; all rows before the cut have been yielded.
         NotThisFormat
-            Where it is something else; raised before the first row.
+            If the file has another format; raised before the first row.
         """
         ...

@@ -1,6 +1,6 @@
-"""Binance's market data messages, spot and futures, as records of the book and trades feeds.
+"""Convert Binance's market data messages, spot and futures, into book and trades records.
 
-Recordings differ in how a line says when its message came, not in the message.
+Recordings differ only in how a line stores the receive time; the messages are the same.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ SPOT: Final = "binance-spot"
 USDM: Final = "binance-usdm"
 COINM: Final = "binance-coinm"
 SCANNED: Final = 2_000
-"""Messages that are looked at before a recording is read."""
+"""Messages read ahead to find a recording's symbols and market."""
 _SCANNED_BYTES: Final = 32 << 20
 _TRADES: Final = {"trade": "t", "aggTrade": "a"}
-"""Event -> its id."""
+"""Event of a trade -> key of its id."""
 _PER_SECOND: Final = {13: 1e3, 16: 1e6, 19: 1e9}
-"""Digits of a venue's time -> its units in a second: milliseconds, or microseconds where a recorder asked for them."""
+"""Digits of a venue's time -> units per second: milliseconds, or microseconds if the recorder requested them."""
 
 
-class Found(NamedTuple):
-    """One message as a record: the arguments of `calib.importers.base.Imported` without the line."""
+class ParsedMessage(NamedTuple):
+    """One message as a record: the arguments of `calib.importers.base.Imported` except the line."""
 
     kind: str
     record: dict[str, Any]
@@ -40,28 +40,28 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class Scan:
-    """What the first messages of a recording say of the whole of it.
+    """Symbols, market and venue found in the first messages of a recording.
 
     Parameters
     ----------
     symbols
-        Those that its stream names.
+        Symbols that the messages name.
     market
-        Of the first message that tells; empty where none does.
-    known
-        Messages of Binance.
-    foreign
-        Another venue whose messages were found; empty where there were none.
+        Market of the first message that identifies one; empty if none does.
+    binance_messages
+        Number of messages of Binance.
+    other_venue
+        Another venue whose messages were found; empty if there are none.
     """
 
     symbols: set[str] = field(default_factory=set)
     market: str = ""
-    known: int = 0
-    foreign: str = ""
+    binance_messages: int = 0
+    other_venue: str = ""
 
     @classmethod
     def of(cls, texts: Iterable[bytes]) -> Scan:
-        """Look at the first messages, at most `SCANNED`."""
+        """Scan the first messages, at most `SCANNED`."""
         scan, size = cls(), 0
         for count, text in enumerate(texts):
             size += len(text)
@@ -70,16 +70,18 @@ class Scan:
             try:
                 scan._add(orjson.loads(text))
             except ROW_FAULTS:
-                continue  # a damaged line says nothing
+                continue  # a damaged line identifies nothing
         return scan
 
     def _add(self, message: Any) -> None:
-        data, name = _opened(message)
-        ours = isinstance(data, dict) and (_is_whole(data) or _event(data) == "depthUpdate" or _event(data) in _TRADES)
-        if not ours:
-            self.foreign = self.foreign or _other_venue(message)
+        data, name = _unwrap(message)
+        is_binance = isinstance(data, dict) and (
+            _is_snapshot(data) or _event(data) == "depthUpdate" or _event(data) in _TRADES
+        )
+        if not is_binance:
+            self.other_venue = self.other_venue or _other_venue(message)
             return
-        self.known += 1
+        self.binance_messages += 1
         symbol = data.get("symbol", data.get("s")) or _symbol_of_stream(name)
         if isinstance(symbol, str):
             self.symbols.add(symbol)
@@ -87,33 +89,33 @@ class Scan:
 
 
 class BinanceMessages:
-    """Messages of one recording, in its order: what must be known of the ones before to read the next.
+    """Converts the messages of one recording, in order; some depend on the messages before them.
 
-    A snapshot that repeats the last one of its symbol is a ``duplicate``.
+    A snapshot that repeats the last one of its symbol is a ``duplicate`` reject.
 
     Parameters
     ----------
     scan
-        What the recording's first messages say.
-    named
-        The symbol of messages that name none, as the user gave it; None where they did not.
+        What the recording's first messages show.
+    symbol
+        Symbol of messages that name none, as the user gave it; None if not given.
     file_symbol
-        That symbol by the file's name; it counts where the stream names it too, or names none.
+        Symbol in the file's name; used for messages that name none, if other messages name it too or none name any.
     where
-        The file, for errors.
+        The file, for error messages.
     """
 
     def __init__(
-        self, scan: Scan, *, named: str | None = None, file_symbol: str | None = None, where: str = ""
+        self, scan: Scan, *, symbol: str | None = None, file_symbol: str | None = None, where: str = ""
     ) -> None:
-        self._named, self._where = named, where
+        self._symbol, self._where = symbol, where
         self._scan = scan
         self._guess = self._guessed(scan.symbols, file_symbol)
         self._guess_used = False
         self._snapshots: dict[str, tuple[object, ...]] = {}
 
     def reconnected(self) -> None:
-        """Forget the snapshots: after a new connection the same one again is news."""
+        """Forget the last snapshots: after a reconnect, an equal snapshot is not a duplicate."""
         self._snapshots.clear()
 
     def record(
@@ -121,107 +123,107 @@ class BinanceMessages:
         text: bytes,
         ts: float,
         *,
-        asked_for: str | None = None,
-        partial: str = "",
-        told: str = "",
-        requested: bool = True,
-    ) -> Found:
-        """The record of one JSON message, received at ``ts`` (Unix seconds).
+        requested_symbol: str | None = None,
+        partial_depth: str = "",
+        connection_market: str = "",
+        may_be_requested: bool = True,
+    ) -> ParsedMessage:
+        """Return the record of one JSON message received at ``ts`` (Unix seconds).
 
         Parameters
         ----------
-        asked_for
-            The symbol that the request of an HTTP answer named.
-        partial
-            Levels of the connection's one depth stream, ``5``, where messages stand without their stream's name.
-        told
-            The market of the connection; empty where the recording does not name it.
-        requested
-            Whether a whole book may be the answer to a request; one in a stream's envelope never is.
+        requested_symbol
+            Symbol in the HTTP request that this message answers.
+        partial_depth
+            Depth of the connection's only depth stream, such as ``5``, for messages without the name of their stream.
+        connection_market
+            Market of the connection; empty if the recording does not name it.
+        may_be_requested
+            Whether a snapshot may be the response to a request; one in a stream's envelope never is.
 
         Raises
         ------
         BadRow
-            Where it gives no record.
+            If the message has no record.
         UsageError
-            Where a snapshot names no symbol, and nothing else tells which it is.
+            If a snapshot names no symbol, and nothing else identifies it.
         """
         try:
-            found, data = self._record(text, ts, asked_for, partial, requested)
+            found, data = self._record(text, ts, requested_symbol, partial_depth, may_be_requested)
         except UsageError:
             raise
         except ROW_FAULTS as error:
             raise fault_of(error) from None
-        self._keep_to_the_guess(found)
-        return found._replace(market=_agreed(_market(data), told) or self._scan.market)
+        self._check_guess(found)
+        return found._replace(market=_resolve_market(_market(data), connection_market) or self._scan.market)
 
     def _record(
-        self, text: bytes, ts: float, asked_for: str | None, partial: str, requested: bool
-    ) -> tuple[Found, dict[str, Any]]:
+        self, text: bytes, ts: float, requested_symbol: str | None, partial_depth: str, may_be_requested: bool
+    ) -> tuple[ParsedMessage, dict[str, Any]]:
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError:
             raise BadRow("bad_json") from None
-        data, name = _opened(message)
+        data, name = _unwrap(message)
         if not isinstance(data, dict):
             if isinstance(message, list) or isinstance(data, list):
                 raise BadRow("no_feed", "data", damaged=False)
             raise BadRow("bad_type", "data")
-        event, named = _event(data), depth_stream(name)
-        if event == "depthUpdate" and name and named is None:  # rpiDepth: other levels than the book's
+        event, stream = _event(data), depth_stream(name)
+        if event == "depthUpdate" and name and stream is None:  # such as rpiDepth, whose levels are not the book's
             raise BadRow("no_feed", "stream", damaged=False, what=f"the stream {name[:40]} has no feed")
-        partial = str(named.depth) if named and named.depth else partial
-        if _is_whole(data):
-            pushed = bool(name) or bool(partial) or not requested
-            whole = self._whole(ts, data, "lastUpdateId", "bids", "asks", pushed)
-            self._name(whole, self._snapshot_symbol(data, name, asked_for))
-            return Found("book", whole, f"depth{partial}" if pushed else "", ""), data
-        if event == "depthUpdate" and partial:
-            whole = self._whole(ts, data, "u", "b", "a", pushed=True)
-            self._name(whole, _symbol(data))
-            return Found("book", whole, f"depth{partial}", ""), data
+        depth = str(stream.depth) if stream and stream.depth else partial_depth
+        if _is_snapshot(data):
+            pushed = bool(name) or bool(depth) or not may_be_requested
+            snapshot = self._snapshot(ts, data, "lastUpdateId", "bids", "asks", pushed)
+            self._set_symbol(snapshot, self._snapshot_symbol(data, name, requested_symbol))
+            return ParsedMessage("book", snapshot, f"depth{depth}" if pushed else "", ""), data
+        if event == "depthUpdate" and depth:
+            snapshot = self._snapshot(ts, data, "u", "b", "a", pushed=True)
+            self._set_symbol(snapshot, _symbol(data))
+            return ParsedMessage("book", snapshot, f"depth{depth}", ""), data
         if event == "depthUpdate":
-            return Found("book", _delta(data, ts), "depth", ""), data
+            return ParsedMessage("book", _delta(data, ts), "depth", ""), data
         if event in _TRADES:
-            return Found("trades", _trade(data, ts, event), event, ""), data
-        raise _without_feed(data, event)
+            return ParsedMessage("trades", _trade(data, ts, event), event, ""), data
+        raise _no_feed(data, event)
 
-    def _keep_to_the_guess(self, found: Found) -> None:
+    def _check_guess(self, found: ParsedMessage) -> None:
         symbol = found.record["symbol"]
         if self._guess_used and symbol != self._guess:
             raise UsageError(
-                f"{symbol} is named here, and a snapshot before that names no symbol was taken for {self._guess}'s",
+                f"has messages of {symbol}, but an earlier snapshot that names no symbol was read as {self._guess}",
                 where=self._where,
-                hint="Name the snapshot's symbol with --symbol",
+                hint="Give the snapshot's symbol with --symbol",
             )
 
-    def _snapshot_symbol(self, data: dict[str, Any], name: str, asked_for: str | None) -> str:
+    def _snapshot_symbol(self, data: dict[str, Any], name: str, requested_symbol: str | None) -> str:
         own = data.get("symbol", data.get("s"))
-        told = own or _symbol_of_stream(name) or asked_for or self._named
-        if told is not None:
-            if not isinstance(told, str):
+        symbol = own or _symbol_of_stream(name) or requested_symbol or self._symbol
+        if symbol is not None:
+            if not isinstance(symbol, str):
                 raise BadRow("no_symbol", "symbol")
-            return told
+            return symbol
         if self._guess is None:
-            several = ", ".join(sorted(self._scan.symbols)[:5]) or "no symbol"
+            names = ", ".join(sorted(self._scan.symbols)[:5]) or "no symbol"
             raise UsageError(
-                f"a snapshot names no symbol, its file's name gives none of the stream, and the stream names {several}",
+                f"a snapshot names no symbol, the file name gives none either, and the other messages name {names}",
                 where=self._where,
-                hint="Name the snapshot's symbol with --symbol",
+                hint="Give the snapshot's symbol with --symbol",
             )
         self._guess_used = self._guess not in self._scan.symbols or len(self._scan.symbols) == 1
         return self._guess
 
     @staticmethod
     def _guessed(symbols: set[str], file_symbol: str | None) -> str | None:
-        """The file's name where the stream knows it or knows none; else the only symbol of the stream."""
+        """Return the file name's symbol if the messages name it too or name none, else the messages' only symbol."""
         by_name = {symbol.casefold(): symbol for symbol in symbols}
         if file_symbol is not None and (file_symbol.casefold() in by_name or not symbols):
             return by_name.get(file_symbol.casefold(), file_symbol)
         return next(iter(symbols)) if len(symbols) == 1 else None
 
     @staticmethod
-    def _whole(ts: float, data: dict[str, Any], id_key: str, bids: str, asks: str, pushed: bool) -> dict[str, Any]:
+    def _snapshot(ts: float, data: dict[str, Any], id_key: str, bids: str, asks: str, pushed: bool) -> dict[str, Any]:
         return {
             "ts": ts,
             "ts_exchange": _seconds(data, "T", "E"),
@@ -232,24 +234,24 @@ class BinanceMessages:
             "origin": "pushed" if pushed else "requested",
         }
 
-    def _name(self, whole: dict[str, Any], symbol: str) -> None:
-        """Give the whole book its symbol; one that repeats the symbol's last one is refused."""
-        same = whole["update_id"], whole["bids"], whole["asks"]
-        if same == self._snapshots.get(symbol):
+    def _set_symbol(self, snapshot: dict[str, Any], symbol: str) -> None:
+        """Set the symbol of a snapshot; raises `BadRow` if it repeats the symbol's last snapshot."""
+        content = snapshot["update_id"], snapshot["bids"], snapshot["asks"]
+        if content == self._snapshots.get(symbol):
             raise BadRow("duplicate", "lastUpdateId", damaged=False)
-        self._snapshots[symbol] = same
-        whole["symbol"] = symbol
+        self._snapshots[symbol] = content
+        snapshot["symbol"] = symbol
 
 
-def _opened(message: Any) -> tuple[Any, str]:
-    """A message out of its envelope, and the name of its stream; empty without an envelope."""
+def _unwrap(message: Any) -> tuple[Any, str]:
+    """Return the message without its envelope and the name of its stream, which is empty without an envelope."""
     if not isinstance(message, dict) or "data" not in message:
         return message, ""
     name = message.get("stream")
     return message["data"], name if isinstance(name, str) else ""
 
 
-def _is_whole(data: dict[str, Any]) -> bool:
+def _is_snapshot(data: dict[str, Any]) -> bool:
     return "lastUpdateId" in data
 
 
@@ -264,28 +266,33 @@ def _symbol_of_stream(name: str) -> str | None:
 
 
 def _market(data: dict[str, Any]) -> str:
-    """The market that only such a message comes from; empty where it may be of either."""
+    """Return the market that the message's fields identify; empty if both spot and futures send such messages."""
     symbol = data.get("s", data.get("symbol"))
     if "ps" in data or "pair" in data or (isinstance(symbol, str) and is_coin_margined(symbol)):
         return COINM
-    if _is_whole(data):
+    if _is_snapshot(data):
         return USDM if "T" in data else ""
     if data.get("e") == "depthUpdate":
         return USDM if "pu" in data else SPOT
     return SPOT if "M" in data else USDM if "X" in data else ""
 
 
-def _agreed(own: str, told: str) -> str:
-    """The market by the message itself and by its connection, which may know the venue better.
+def _resolve_market(of_message: str, of_connection: str) -> str:
+    """Return the connection's market if it agrees with the message on spot or futures, else the message's.
 
-    >>> _agreed("binance-spot", "binance-us-spot"), _agreed("binance-usdm", "binance-spot"), _agreed("", "binance-spot")
-    ('binance-us-spot', 'binance-usdm', 'binance-spot')
+    The connection's URL also identifies the venue: Binance US sends the same messages as Binance.
+
+    >>> _resolve_market("binance-spot", "binance-us-spot"), _resolve_market("binance-usdm", "binance-spot")
+    ('binance-us-spot', 'binance-usdm')
+    >>> _resolve_market("", "binance-spot")
+    'binance-spot'
     """
-    return told if not own or told.rpartition("-")[2] == own.rpartition("-")[2] else own
+    agree = of_connection.rpartition("-")[2] == of_message.rpartition("-")[2]
+    return of_connection if not of_message or agree else of_message
 
 
-def _without_feed(data: dict[str, Any], event: str) -> BadRow:
-    best_price = not event and {"u", "b", "B", "a", "A"} <= data.keys()  # spot names no event here
+def _no_feed(data: dict[str, Any], event: str) -> BadRow:
+    best_price = not event and {"u", "b", "B", "a", "A"} <= data.keys()  # spot's bookTicker has no event
     if best_price or data.keys() & {"result", "error", "id", "code"}:
         return BadRow("no_feed", "e", damaged=False)
     if event:
@@ -310,8 +317,8 @@ def _delta(data: dict[str, Any], ts: float) -> dict[str, Any]:
 
 
 def _trade(data: dict[str, Any], ts: float, event: str) -> dict[str, Any]:
-    symbol, buyer_rested = _symbol(data), data.get("m")
-    if not isinstance(buyer_rested, bool):
+    symbol, buyer_is_maker = _symbol(data), data.get("m")
+    if not isinstance(buyer_is_maker, bool):
         raise BadRow("bad_type", "m")
     return {
         "ts": ts,
@@ -319,7 +326,7 @@ def _trade(data: dict[str, Any], ts: float, event: str) -> dict[str, Any]:
         "symbol": symbol,
         "price": _number(data.get("p"), "p"),
         "qty": _number(data.get("q"), "q"),
-        "side": "sell" if buyer_rested else "buy",
+        "side": "sell" if buyer_is_maker else "buy",
         "trade_id": str(_whole_number(data, _TRADES[event])),
     }
 
@@ -339,7 +346,7 @@ def _whole_number(data: dict[str, Any], key: str) -> int:
 
 
 def _seconds(data: dict[str, Any], *keys: str) -> float | None:
-    """The venue's time in seconds, of the first key that is there; its digits tell the unit."""
+    """Return the venue's time of the first key that is present, Unix seconds; the number of digits gives the unit."""
     key = next((key for key in keys if key in data), None)
     if key is None:
         return None
@@ -364,7 +371,7 @@ def _levels(data: dict[str, Any], key: str) -> list[list[float]]:
     if not isinstance(levels, list):
         raise BadRow("missing_field" if levels is None else "bad_type", key)
     try:
-        # Spot's levels once had a third, empty item.
+        # Old spot recordings have a third, empty item in each level.
         return [[float(level[0]), float(level[1])] for level in levels if _is_level(level)]
     except (TypeError, ValueError):
         raise BadRow("bad_type", key) from None
@@ -386,17 +393,17 @@ _OTHER_VENUES: Final = (
     ("Deribit", "jsonrpc", r"."),
     ("Huobi", "ch", r"market\."),
 )
-"""Venue, key of its messages, and how the value begins."""
+"""Venue, a key of its messages, and the pattern that the key's value begins with."""
 
 
 def _other_venue(message: Any) -> str:
-    """The venue whose message it is; empty where it cannot be told."""
+    """Return the venue that sent the message; empty if unknown."""
     if not isinstance(message, dict):
         return ""
     subscription = message.get("arg")
     if isinstance(subscription, dict):
         return "Bitget" if "instType" in subscription and "action" in message else "OKX"
-    for venue, key, begins in _OTHER_VENUES:
-        if isinstance(value := message.get(key), str) and re.match(begins, value):
+    for venue, key, pattern in _OTHER_VENUES:
+        if isinstance(value := message.get(key), str) and re.match(pattern, value):
             return venue
     return ""

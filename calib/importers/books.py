@@ -1,4 +1,4 @@
-"""Whether imported books can ever be known."""
+"""Check whether imported books can be reconstructed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 
 class BookCoverage:
-    """Which symbols have changes of a book, and which a whole book to begin with."""
+    """Tracks which symbols have book deltas, and which have a snapshot to apply them to."""
 
     def __init__(self) -> None:
-        self._changed: set[str] = set()
-        self._whole: set[str] = set()
+        self._with_deltas: set[str] = set()
+        self._with_snapshot: set[str] = set()
 
     def see(self, record: Mapping[str, Any]) -> None:
-        """The next book record."""
-        (self._whole if record["type"] == "snapshot" else self._changed).add(record["symbol"])
+        """Add the next book record."""
+        (self._with_snapshot if record["type"] == "snapshot" else self._with_deltas).add(record["symbol"])
 
     def unknowable(self) -> tuple[str, ...]:
-        """Symbols with changes and no whole book, sorted."""
-        return tuple(sorted(self._changed - self._whole))
+        """Return the symbols with deltas but no snapshot, sorted."""
+        return tuple(sorted(self._with_deltas - self._with_snapshot))

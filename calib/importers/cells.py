@@ -1,4 +1,4 @@
-"""What importers of comma-separated tables share: cells made numbers, times told by their digits."""
+"""Shared parsing of cells of comma-separated tables: numbers, levels, and times whose digits give the unit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 from calib.importers.base import BadRow
 
 _LONGEST_INTEGER: Final = 19
-"""Digits of the largest 64-bit integer; a venue's ids and times have no more."""
+"""Digits of the largest 64-bit integer; ids and times of venues have no more."""
 MAX_LEVELS: Final = 200_000
-"""Levels of one message, of tables with a row for each: more would not fit into a line that the readers take."""
+"""Most levels of one message in a table with a row per level; more would exceed the readers' limit for a line."""
 UNITS: Final = {10: "seconds", 13: "milliseconds", 16: "microseconds", 19: "nanoseconds"}
-"""Digits of a Unix time of our days -> its unit."""
+"""Digits of a present-day Unix time -> its unit."""
 
 
 def number(text: str, field: str) -> float:
-    """A finite number >= 0; without the underscores that Python would take."""
+    """Return a finite number >= 0; underscores, which `float` accepts, are refused."""
     try:
         value = float("" if "_" in text else text)
     except ValueError:
@@ -27,7 +27,7 @@ def number(text: str, field: str) -> float:
 
 
 def whole_number(text: str, field: str) -> int:
-    """A whole number >= 0 of at most 19 digits."""
+    """Return a whole number >= 0 of at most 19 digits."""
     if not (text.isascii() and text.isdigit()):
         raise BadRow("bad_type", field)
     if len(text) > _LONGEST_INTEGER:
@@ -36,7 +36,7 @@ def whole_number(text: str, field: str) -> int:
 
 
 def price_above_0(text: str, field: str) -> float:
-    """A finite number > 0."""
+    """Return a finite number > 0."""
     value = number(text, field)
     if value == 0:
         raise BadRow("bad_value", field)
@@ -44,7 +44,7 @@ def price_above_0(text: str, field: str) -> float:
 
 
 def level_or_empty(price: str, price_field: str, qty: str, qty_field: str) -> list[list[float]]:
-    """A side's best level; none where both cells are empty or 0: the venues' way to write a side without orders."""
+    """Return the level as a list of one; an empty list if both cells are empty or 0, which means no orders."""
     if not price.strip() and not qty.strip():
         return []
     level = [number(price, price_field), number(qty, qty_field)]
@@ -56,7 +56,7 @@ def level_or_empty(price: str, price_field: str, qty: str, qty_field: str) -> li
 
 
 def wrong_unit(text: str, field: str, expected: str) -> BadRow:
-    """The reject of a time in another unit than the format has."""
+    """Return the reject of a time that is not in the format's unit."""
     unit = UNITS.get(len(text))
     found = f"looks like {unit}" if unit else f"has {len(text)} digits"
     return BadRow("bad_value", field, what=f"{text[:30]} {found}; expected {expected}")

@@ -1,4 +1,4 @@
-"""Markets whose quantities are numbers of contracts, not base units."""
+"""Markets whose quantities are contracts, not base units."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COIN_MARGINED: Final = re.compile(r"[A-Z0-9]+USD_(?:PERP|\d{6})")
 _VENUES: Final = frozenset(
     {"binance-coinm", "binance-delivery", "bitmex", "deribit", "bybit-inverse", "cryptofacilities"}
 )
-"""Venues or markets that count contracts throughout, as importers and Tardis call them."""
+"""Venues and markets where every quantity is in contracts, as importers and Tardis name them."""
 
 
 def is_coin_margined(symbol: str) -> bool:
@@ -23,5 +23,5 @@ def is_coin_margined(symbol: str) -> bool:
 
 
 def counts_contracts(symbol: str, market: str) -> bool:
-    """Whether quantities of the symbol are contracts, as far as its name and its market tell."""
+    """Whether quantities of the symbol are contracts, judging by its name and its market."""
     return is_coin_margined(symbol) or market in _VENUES

@@ -1,4 +1,4 @@
-"""The lines of a text file as the csv reader wants them, with the number that each row began at."""
+"""Pass the lines of a text file to `csv.reader`, and keep the number of the line where each row begins."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from calib.importers.lines import TextLine
 
 
 class CsvLines:
-    """An iterator of text for `csv.reader`; call `begin_row` before each of its rows.
+    """An iterator of text for `csv.reader`; call `begin_row` before each row.
 
-    Of a line that is too long the quotes are left out: its row ends there.
+    Quotes are removed from a line that is too long, so that its row ends with that line.
 
     Parameters
     ----------
     lines
-        Of one file.
+        The lines of one file.
     errors
-        What is done with bytes that are not UTF-8, as `bytes.decode` says.
+        How bytes that are not UTF-8 are handled, as in `bytes.decode`.
 
     Attributes
     ----------
     begun
-        The number of the line that the present row began at, from 1.
+        Number of the line where the current row begins, from 1.
     first
         The beginning of that line.
     too_long
-        Whether a line of the present row was too long.
+        Whether a line of the current row was too long.
     """
 
     def __init__(self, lines: Iterator[TextLine], errors: str) -> None:
@@ -39,7 +39,7 @@ class CsvLines:
         self.too_long = False
 
     def begin_row(self) -> None:
-        """The next line begins a row."""
+        """Mark the next line as the first of a row."""
         self._is_first, self.too_long = True, False
 
     def __iter__(self) -> CsvLines:

@@ -1,4 +1,4 @@
-"""The lines of one day file before it is written: in order, without repeats, and not all of them in memory."""
+"""The lines of one day file before it is written: sorted, without repeats, partly on disk."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Final, NamedTuple
 from calib.importers.spill import Scratch
 
 _PLACE: Final = struct.Struct(">dIQI")
-"""Big end first: as bytes they sort as the numbers do, for no time here lies before 1970."""
+"""Big-endian, so that packed places sort like their values; no time is negative."""
 
 
 class Place(NamedTuple):
-    """What a day's lines are ordered by."""
+    """Sort key of the lines of a day."""
 
     ts: float
     file: int
-    """The number of the source file, in the order of reading."""
+    """Index of the source file, in reading order."""
     line: int
     part: int = 0
-    """The number among the records of one line."""
+    """Index among the records of one line."""
 
     def packed(self) -> bytes:
-        """As bytes that sort alike."""
+        """Return bytes with the same sort order."""
         return _PLACE.pack(*self)
 
 
 class ImportedDay:
-    """The lines of one day file, by (ts, file, line, part); they can be read any number of times."""
+    """The lines of one day file, sorted by (ts, file, line, part); may be iterated repeatedly."""
 
     def __init__(self, scratch: Scratch) -> None:
         self.scratch = scratch
@@ -37,15 +37,15 @@ class ImportedDay:
         self._left_out = scratch.sorted()
 
     def add(self, place: Place, text: bytes) -> None:
-        """Take a line."""
+        """Add a line."""
         self._lines.add(place.packed() + text)
 
     def leave_out(self, place: Place) -> None:
-        """A line that was taken does not belong to the day after all."""
+        """Exclude a line that was added before."""
         self._left_out.add(place.packed())
 
     def placed(self) -> Iterator[tuple[Place, bytes]]:
-        """Every line that was taken, with its place; those left out too."""
+        """Iterate over every added line and its place, including the excluded ones."""
         size = _PLACE.size
         return ((Place(*_PLACE.unpack_from(entry)), entry[size:]) for entry in self._lines)
 
@@ -63,11 +63,11 @@ class ImportedDay:
             return NotImplemented
         return all(one == two for one, two in zip_longest(self, other))
 
-    __hash__ = None  # type: ignore[assignment]  # equal by content, which grows
+    __hash__ = None  # type: ignore[assignment]  # equal by content, which changes
 
 
 def _without(entries: Iterable[bytes], places: Iterable[bytes]) -> Iterator[bytes]:
-    """Entries but those of the places; both in order, and every place is one of an entry."""
+    """Yield the entries except those at ``places``; both are sorted, and every place is the prefix of an entry."""
     left_out = iter(places)
     place = next(left_out, None)
     for entry in entries:

@@ -1,4 +1,4 @@
-"""The lines of a recorded text file, plain or packed: one at a time, none longer than memory may hold."""
+"""Read the lines of a recorded text file, plain or compressed, one at a time and in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from calib.importers.opened import content_of
 MARK: Final = b"\xef\xbb\xbf"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError, BadGzipFile, BadZipFile, zstandard.ZstdError)
-"""What a compressed file raises that was cut short or changed."""
+"""Exceptions of a compressed file that is cut short or damaged."""
 TOO_LONG: Final = BadRow("line_too_long", what=f"longer than {MAX_LINE >> 20} MiB")
-"""A line past the limit: a reject, and the next line is read."""
+"""A line longer than the limit; it is rejected, and reading continues with the next."""
 
 
 class TextLine(NamedTuple):
@@ -32,25 +32,25 @@ class TextLine(NamedTuple):
     number: int
     """From 1."""
     text: bytes
-    """Without blanks at either end; of a line that is too long only the beginning."""
+    """Without surrounding whitespace; only the beginning of a line that is too long."""
     too_long: bool
 
 
 def text_lines(path: Path, hint: str, advance: Advance = unseen) -> Iterator[TextLine]:
-    """Each line that is not blank, one at a time.
+    """Yield each line that is not blank.
 
     Raises
     ------
     UnreadableInput
-        Where the file cannot be read; ``hint`` says what to give instead.
+        If the file cannot be read; ``hint`` says what to give instead.
     TruncatedInput
-        Where its compression ends too early or is damaged; the lines before were given.
+        If its compressed data is cut short or damaged; all lines before that point have been yielded.
     NotThisFormat
-        Where it is UTF-16, or a zip that holds more or less than one file.
+        If it is UTF-16, or a zip archive that does not hold exactly one file.
     """
     line = 0
     with unpacking(path, hint, lambda: f"{path}:{line + 1}"), content_of(path, hint, advance) as handle:
-        for line, raw, too_long in _bounded(handle):  # the line of an error
+        for line, raw, too_long in _bounded(handle):  # `where` of an error reads `line`
             if line == 1:
                 _refuse_utf16(raw, path)
                 raw = raw.removeprefix(MARK)
@@ -60,12 +60,12 @@ def text_lines(path: Path, hint: str, advance: Advance = unseen) -> Iterator[Tex
 
 @contextmanager
 def unpacking(path: Path, hint: str, where: Callable[[], str] | None = None) -> Iterator[None]:
-    """What goes wrong while a file is read and unpacked, as errors of calib.
+    """Raise errors of reading and decompression as errors of calib.
 
     Parameters
     ----------
     where
-        Which place a cut is said to be at; None: the file.
+        Returns the place to report for a cut; None: the file.
     """
     try:
         yield
@@ -73,16 +73,18 @@ def unpacking(path: Path, hint: str, where: Callable[[], str] | None = None) -> 
         raise TruncatedInput(
             f"the compression ends too early or is damaged: {error}",
             where=str(path) if where is None else where(),
-            hint="Fetch the file again, or import what came before with --salvage",
+            hint="Download the file again, or import the rows before the cut with --salvage",
         ) from error
     except OSError as error:
         raise UnreadableInput(f"cannot be read: {error.strerror or error}", where=str(path), hint=hint) from error
-    except (RuntimeError, NotImplementedError) as error:  # a zip with a password, or packed in a way of its own
-        raise UnreadableInput(f"cannot be unpacked: {error}", where=str(path), hint="Unpack it first") from error
+    except (RuntimeError, NotImplementedError) as error:  # an encrypted zip, or an unsupported compression method
+        raise UnreadableInput(
+            f"cannot be decompressed: {error}", where=str(path), hint="Decompress it first"
+        ) from error
 
 
 def _bounded(handle: IO[bytes]) -> Iterator[tuple[int, bytes, bool]]:
-    """Number, content and whether it is too long, of each line; of a long one no more than its beginning is held."""
+    """Yield number, content and whether it is too long for each line; only the beginning of a long line is kept."""
     number = 0
     while raw := handle.readline(MAX_LINE + 1):
         number += 1
@@ -95,7 +97,7 @@ def _bounded(handle: IO[bytes]) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _refuse_utf16(first: bytes, path: Path) -> None:
-    # Without a mark: every second byte of ASCII text is zero.
+    # UTF-16 without a byte order mark: every second byte of ASCII text is zero.
     if first.startswith(_UTF16) or (len(first) > 3 and 0 in first[:2] and first[0:4].count(0) == 2):
         raise NotThisFormat(
             "is UTF-16 text", where=str(path), hint="Convert it to UTF-8 first: iconv -f UTF-16 -t UTF-8 FILE"

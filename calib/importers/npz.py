@@ -1,4 +1,4 @@
-"""The rows of one array inside a .npz file, a chunk at a time, however large it is."""
+"""Read the rows of one array of a .npz file in chunks, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 ROWS: Final = 16_384
-"""Rows held at once: 1 MB of the widest layout."""
+"""Most rows of a chunk: 1 MB of the widest layout."""
 _SKIP: Final = 1 << 20
 _CHUNK_BYTES: Final = 8 << 20
-"""Bytes held at once, for rows that are wider."""
+"""Most bytes of a chunk, for wider rows."""
 _WIDEST: Final = 1 << 16
-"""Bytes of a row past which it is not one of a recording."""
+"""Most bytes of a row; no recording has wider rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an array is, before its first row is read."""
+    """Shape, layout and type of an array."""
 
     shape: tuple[int, ...]
     by_column: bool
-    """Stored column after column (Fortran order)."""
+    """Stored column by column (Fortran order)."""
     dtype: np.dtype[Any]
     offset: int
-    """Bytes of the member before the first row."""
+    """Offset of the first row in the member, bytes."""
 
 
 class NpzArray:
@@ -49,7 +49,7 @@ class NpzArray:
     key
         Name of the array.
     hint
-        What to give instead, for the errors.
+        What to give instead, for error messages.
     """
 
     def __init__(self, path: Path, key: str, hint: str) -> None:
@@ -69,11 +69,11 @@ class NpzArray:
             self.__exit__()
             if self._begins_as_zip():
                 raise self._truncated("the archive's table of contents is missing") from error
-            raise self.refused("is not a .npz file") from error
+            raise self.not_this_format("is not a .npz file") from error
         if self._member not in self._archive.namelist():
             held = ", ".join(sorted(name.removesuffix(".npy") for name in self._archive.namelist())[:5]) or "nothing"
             self.__exit__()
-            raise self.refused(f"has no array {self._member.removesuffix('.npy')!r}, but {held}")
+            raise self.not_this_format(f"has no array {self._member.removesuffix('.npy')!r}; its arrays: {held}")
         self.header = self._header()
         self.size = self._path.stat().st_size
         return self
@@ -81,18 +81,18 @@ class NpzArray:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def refused(self, what: str) -> NotThisFormat:
+    def not_this_format(self, what: str) -> NotThisFormat:
         return NotThisFormat(what, where=str(self._path), hint=self._hint)
 
     def chunks(self) -> Iterator[np.ndarray[Any, Any]]:
-        """The rows in their order, at most `ROWS` at a time.
+        """Yield the rows in order, at most `ROWS` at a time.
 
-        An array stored column after column is read at as many places at once as it has columns.
+        An array that is stored column by column is read through one handle per column.
 
         Raises
         ------
         TruncatedInput
-            Where the file ends before its last row, or is damaged.
+            If the file ends before its last row, or is damaged.
         """
         import numpy as np
 
@@ -111,7 +111,7 @@ class NpzArray:
                     yield np.stack(parts, axis=1)
                 else:
                     yield parts[0].reshape((count, *header.shape[1:]))
-            if handles and self._read(handles[-1], 1, rows):  # the end, where the archive's checksum is compared
+            if handles and self._read(handles[-1], 1, rows):  # zipfile verifies the checksum at the end
                 raise self._truncated("it holds more rows than it says", rows)
 
     def _begins_as_zip(self) -> bool:
@@ -134,12 +134,12 @@ class NpzArray:
             self.__exit__()
             raise self._truncated(str(error)) from error
         except (ValueError, TypeError, LookupError, NotImplementedError, RuntimeError, RecursionError) as error:
-            # Not an array; an unknown compression; encrypted; a header that was changed.
+            # Not an array, an unknown compression method, encrypted, or a damaged header.
             self.__exit__()
-            raise self.refused(f"holds an array that cannot be read: {error}") from error
+            raise self.not_this_format(f"holds an array that cannot be read: {error}") from error
 
     def _at(self, stack: ExitStack, offset: int) -> IO[bytes]:
-        """The member from that byte on; read up to there, because a jump would switch the checksum off."""
+        """Open the member at an offset, by reading up to it: seeking would disable the check of the checksum."""
         handle = stack.enter_context(self._archive.open(self._member))
         while offset > 0:
             offset -= len(self._bytes(handle, min(offset, _SKIP), 0))
@@ -159,13 +159,13 @@ class NpzArray:
 
     def _truncated(self, why: str, row: int | None = None) -> TruncatedInput:
         where = f"{self._path}" if row is None else f"{self._path}:{row + 1}"
-        return TruncatedInput(f"ends too early or is damaged: {why}", where=where, hint="Fetch the file again")
+        return TruncatedInput(f"ends too early or is damaged: {why}", where=where, hint="Download the file again")
 
 
 def _unreadable(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
-    """Why rows of that kind are not read; empty where they are."""
+    """Return why rows of that type cannot be read; empty if they can."""
     if dtype.hasobject:
         return "its rows hold Python objects, which are never unpickled"
     if not 0 < dtype.itemsize <= _WIDEST or any(not 0 <= size < 2**48 for size in shape):
-        return f"its rows are {dtype.itemsize} bytes wide, of shape {shape}"
+        return f"its values are {dtype.itemsize} bytes wide, its shape is {shape}"
     return ""

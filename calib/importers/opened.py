@@ -1,4 +1,4 @@
-"""A source file opened for its importer: unpacked by what it is, and telling how much of it was read."""
+"""Open a source file for an importer: detect its compression by content, and report how much was read."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ GZIP: Final = b"\x1f\x8b"
 ZIP: Final = b"PK"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = 1 << 17
-_ZSTD_BITE: Final = 1 << 12
+_ZSTD_BLOCK: Final = 1 << 12
 
 
 class _ReportingFile(io.FileIO):
-    """A file that reports the bytes that were read from the disk."""
+    """A file that reports the number of bytes read from disk."""
 
     def __init__(self, path: Path, advance: Advance) -> None:
         super().__init__(path, "rb", opener=_opener)
@@ -41,37 +41,37 @@ class _ReportingFile(io.FileIO):
 
 
 def _opener(path: str, flags: int) -> int:
-    # Without O_NONBLOCK the opening of a FIFO waits until somebody writes into it.
+    # Without O_NONBLOCK, opening a FIFO blocks until another process opens it for writing.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def opened(path: Path, advance: Advance) -> io.BufferedReader:
-    """The file as it lies there; ``advance`` receives the size of each block read from it.
+    """Open the file without decompressing it; ``advance`` receives the size of each block read from it.
 
     Raises
     ------
     OSError
-        Where the system refuses.
+        If the file cannot be opened.
     UnreadableInput
-        Where it is not a regular file: a FIFO cannot be read twice, and a device may never end.
+        If it is not a regular file: a FIFO cannot be read twice, and a device may never end.
     """
     raw = _ReportingFile(path, advance)
     if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
         raw.close()
         raise UnreadableInput(
-            "is not a regular file", where=str(path), hint="Write it into a file first: a FIFO cannot be read twice"
+            "is not a regular file", where=str(path), hint="Write the data to a file first: a FIFO cannot be read twice"
         )
     return io.BufferedReader(raw, _BLOCK)
 
 
 @contextmanager
 def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
-    """The content of a plain, gzip, zstd or zip file, by what the file is and not by what it is called.
+    """Open the content of a plain, gzip, zstd or zip file; the first bytes decide which, not the name.
 
     Raises
     ------
     NotThisFormat
-        Where a zip holds more or less than one file.
+        If a zip archive does not hold exactly one file.
     """
     with opened(path, advance) as handle:
         begin = handle.peek(len(ZSTD))
@@ -85,7 +85,9 @@ def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
             with ZipFile(handle) as archive:
                 members = [member for member in archive.infolist() if not member.is_dir()]
                 if len(members) != 1:
-                    raise NotThisFormat(f"holds {len(members)} files, not one", where=str(path), hint=hint)
+                    raise NotThisFormat(
+                        f"is a zip archive of {len(members)} files; expected 1", where=str(path), hint=hint
+                    )
                 with archive.open(members[0]) as member:
                     yield member
         else:
@@ -93,10 +95,10 @@ def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
 
 
 class _ZstdContent(io.RawIOBase):
-    """What frames of zstd hold, one after the other.
+    """The decompressed content of consecutive zstd frames.
 
-    Unlike the library's own reader it raises `EOFError` where the last frame is cut short. What a small bite of packed
-    bytes becomes is held at once, so the bites are small.
+    Unlike the library's own reader it raises `EOFError` if the last frame is cut short. The content of one compressed
+    block is held in memory, so the blocks are small.
     """
 
     def __init__(self, packed: IO[bytes]) -> None:
@@ -110,7 +112,7 @@ class _ZstdContent(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         while not self._content:
-            piece = self._rest or self._packed.read(_ZSTD_BITE)
+            piece = self._rest or self._packed.read(_ZSTD_BLOCK)
             if not piece:
                 if self._frame is not None:
                     raise EOFError("the zstd data ends in the middle of a frame")

@@ -1,6 +1,6 @@
-"""Recorded messages of the venues in `calib.market.venues`, as records of the book and trades feeds.
+"""Convert recorded messages of the venues in `calib.market.venues` into book and trades records.
 
-Books are read by the venue's own file; its trades, which the live book does not need, are read here.
+The venue's own module parses book messages. The live book does not use trades, so they are parsed here.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ import orjson
 
 from calib.errors import VenueMessageError
 from calib.importers.base import ROW_FAULTS, BadRow, fault_of
-from calib.importers.binance import Found
+from calib.importers.binance import ParsedMessage
 from calib.market.book.prices import Number
 from calib.market.stream.messages import Delta
 from calib.market.venues import BYBIT, HYPERLIQUID, BookMessage, Venue
 
 _INVERSE: Final = re.compile(r"[A-Z0-9]+USD([FGHJKMNQUVXZ]\d\d)?")
-"""Bybit's contracts of a fixed amount of dollars."""
+"""Symbols of Bybit's inverse contracts, each worth a fixed amount of dollars."""
 _SIDES: Final = {"Buy": "buy", "Sell": "sell", "B": "buy", "A": "sell"}
-"""The aggressor's side: of Bybit, and of Hyperliquid (bid, ask)."""
+"""Aggressor side as Bybit (Buy, Sell) and Hyperliquid (B for bid, A for ask) write it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedVenue:
-    """A venue whose recordings can be read.
+    """How to read the recorded messages of one venue.
 
     Parameters
     ----------
     venue
-        Reads its books.
+        Parses its book messages.
     trades
-        Key and beginning of the value of messages that hold trades.
+        Key and value prefix that identify a message of trades.
     fields
-        What a trade calls its symbol, price, quantity, side, id and time in milliseconds.
+        Keys of a trade's symbol, price, quantity, side, id and time (ms).
     market
-        The market of a symbol.
+        Returns the market of a symbol.
     """
 
     venue: Venue
@@ -46,8 +46,8 @@ class RecordedVenue:
     fields: tuple[str, str, str, str, str, str]
     market: Callable[[str], str]
 
-    def records(self, text: bytes, ts: float) -> Iterator[Found | BadRow]:
-        """The records of one message that was received at ``ts`` (Unix seconds), or why there are none."""
+    def records(self, text: bytes, ts: float) -> Iterator[ParsedMessage | BadRow]:
+        """Yield the records of a message received at ``ts`` (Unix seconds), or a `BadRow` for a part without one."""
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -56,14 +56,14 @@ class RecordedVenue:
         if not isinstance(message, dict):
             yield BadRow("no_feed", damaged=False)
             return
-        key, begin = self.trades
+        key, prefix = self.trades
         name = message.get(key)
-        if isinstance(name, str) and name.startswith(begin):
+        if isinstance(name, str) and name.startswith(prefix):
             yield from self._trades(message.get("data"), ts)
         else:
             yield from self._books(message, ts)
 
-    def _trades(self, trades: object, ts: float) -> Iterator[Found | BadRow]:
+    def _trades(self, trades: object, ts: float) -> Iterator[ParsedMessage | BadRow]:
         if not isinstance(trades, list):
             yield BadRow("missing_field" if trades is None else "bad_type", "data")
             return
@@ -75,7 +75,7 @@ class RecordedVenue:
             except ROW_FAULTS as error:
                 yield fault_of(error)
 
-    def _trade(self, trade: dict[str, Any], ts: float) -> Found:
+    def _trade(self, trade: dict[str, Any], ts: float) -> ParsedMessage:
         symbol, price, qty, side, trade_id, time_ms = (_value(trade, name) for name in self.fields)
         if not isinstance(symbol, str) or not symbol:
             raise BadRow("no_symbol", self.fields[0])
@@ -92,9 +92,9 @@ class RecordedVenue:
             "side": _SIDES[side],
             "trade_id": str(trade_id),
         }
-        return Found("trades", record, "trade", self.market(symbol))
+        return ParsedMessage("trades", record, "trade", self.market(symbol))
 
-    def _books(self, message: dict[str, Any], ts: float) -> Iterator[Found | BadRow]:
+    def _books(self, message: dict[str, Any], ts: float) -> Iterator[ParsedMessage | BadRow]:
         try:
             events = self.venue.read(message, "")
         except VenueMessageError as error:
@@ -107,10 +107,10 @@ class RecordedVenue:
                     yield self._book(event, ts)
                 except BadRow as bad:
                     yield bad
-            else:  # best prices have no feed, nor has what is not of a book
+            else:  # neither best prices nor messages of other channels have a feed
                 yield BadRow("no_feed", damaged=False)
 
-    def _book(self, event: BookMessage, ts: float) -> Found:
+    def _book(self, event: BookMessage, ts: float) -> ParsedMessage:
         message = event.message
         record: dict[str, Any] = {
             "ts": ts,
@@ -124,7 +124,7 @@ class RecordedVenue:
             record |= {"type": "delta", **ids}
         else:
             record |= {"type": "snapshot", "update_id": message.update_id, "origin": "pushed"}
-        return Found("book", record, f"depth{event.depth or ''}", self.market(event.symbol))
+        return ParsedMessage("book", record, f"depth{event.depth or ''}", self.market(event.symbol))
 
 
 def _value(trade: dict[str, Any], name: str) -> Any:
@@ -142,7 +142,9 @@ def _float(value: Number, name: str) -> float:
 
 
 def bybit_market(symbol: str) -> str:
-    """Linear and spot recordings look alike; inverse contracts show in the symbol.
+    """Return ``bybit-inverse`` for the symbol of an inverse contract, else ``bybit``.
+
+    Messages of linear contracts and of spot do not differ, so one name covers both.
 
     >>> bybit_market("BTCUSDT"), bybit_market("BTCUSD"), bybit_market("ETHUSDZ26")
     ('bybit', 'bybit-inverse', 'bybit-inverse')
@@ -156,4 +158,4 @@ RECORDED: Final = {
         HYPERLIQUID, ("channel", "trades"), ("coin", "px", "sz", "side", "tid", "time"), lambda symbol: "hyperliquid"
     ),
 }
-"""By the name that `calib.importers.binance.Scan` gives a foreign venue."""
+"""Name of a venue, as in `calib.importers.binance.Scan.other_venue` -> how to read its recordings."""

@@ -1,6 +1,6 @@
-"""The table of formats: one line each. Commands, options, docs and the tests of every importer follow from it.
+"""The registry of formats, one line each; commands, options, docs and the tests of every importer are derived from it.
 
-It names the classes and loads none of them, so that ``calib --help`` stays quick.
+It names the classes without importing them, so that ``calib --help`` stays fast.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ IMPORTERS: dict[str, str] = {
     "table": "calib.importers.table.importer:Table",
     "cryptofeed": "calib.importers.formats.cryptofeed:Cryptofeed",
 }
-"""The word after ``calib import`` -> module and class."""
+"""Word after ``calib import`` -> module and class."""
 
 
 def load(name: str) -> type[Importer]:
-    """The class of a format or a preset; `KeyError` where there is none of that name."""
+    """Return the class of a format or a preset; `KeyError` if there is none of that name."""
     if name not in IMPORTERS:
         from calib.importers.table.chosen import preset_names
         from calib.importers.table.importer import preset_class

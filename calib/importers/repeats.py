@@ -1,4 +1,4 @@
-"""Which records repeat one that came before: found by sorting their keys once all of them are known."""
+"""Find records that repeat an earlier one, by sorting the keys of all records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIGEST: Final = 16
 
 
 class Repeat(NamedTuple):
-    """A record that another one before it has told already."""
+    """A record that repeats an earlier one."""
 
     place: Place
     day: int
@@ -29,16 +29,16 @@ class Repeat(NamedTuple):
 
 
 class TradeIds:
-    """The trade ids of an import, and where each stands.
+    """The trade ids of an import, and the place of each.
 
-    A repeat can lie anywhere: in the next line or in another year's file. So the ids are not held but sorted, which
-    takes about 80 bytes an id of the disk, and of memory what the `Scratch` allows.
+    A repeat may be on the next line or in the file of another year, so the ids are sorted instead of held in a set.
+    That takes about 80 bytes of disk per id, and the memory that the `Scratch` allows.
 
     Attributes
     ----------
     conflicts
-        Known after `repeats`: number of the source file -> its records that have the id of an earlier one and are
-        another trade all the same: they differ in side, price, quantity or order. They are kept.
+        Set by `repeats`: index of the source file -> number of records with the id of an earlier trade that differ from
+        it in side, price, quantity or order. These records are kept.
     """
 
     def __init__(self, scratch: Scratch) -> None:
@@ -47,8 +47,8 @@ class TradeIds:
         self.conflicts: Counter[int] = Counter()
 
     def add(self, kind: str, record: Mapping[str, Any], place: Place, day: int) -> None:
-        """Take the id of a record; ``day`` is any number that its user knows the record's day file by."""
-        # A symbol holds no control characters, so no two ids share a name; the length keeps those of one together.
+        """Add the id of a record; ``day`` is the caller's number of the record's day file."""
+        # Symbols hold no control characters, so a name is unambiguous. The length in front keeps equal names adjacent.
         name = f"{kind}\0{record['symbol']}\0{record['trade_id']}".encode()
         self._ids.add(
             _NAME.pack(len(name))
@@ -58,7 +58,7 @@ class TradeIds:
         )
 
     def repeats(self) -> Iterator[Repeat]:
-        """All but the first record of each trade, in the order in which they were read; to be asked for once."""
+        """Yield every record but the first of each trade, in reading order; may be called once."""
         found = self._scratch.sorted()
         for name, same_id in groupby(self._ids, lambda entry: entry[: -_WHERE.size - _DIGEST]):
             trade_id = name[_NAME.size :].split(b"\0", 2)[2]
@@ -77,19 +77,19 @@ class TradeIds:
 
 
 class OverlappingBooks:
-    """Which book lines of overlapping recordings tell the same message.
+    """Finds book lines of overlapping recordings that hold the same message.
 
-    Only symbols whose ids went back, or whose files overlap in time, are looked at: a clean import costs nothing.
+    Only symbols whose ids decrease or whose files overlap in time are checked, so other imports cost nothing.
     """
 
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
         self._newest: dict[str, tuple[int, float, int, float]] = {}
-        """By symbol: the highest id, the newest time, of which file, and the newest time of the files before that."""
+        """Symbol -> highest id, newest time, index of the current file, and newest time of the files before it."""
         self.symbols: set[str] = set()
 
     def see(self, record: Mapping[str, Any], place: Place) -> None:
-        """The next book line, in the order of reading."""
+        """Add the next book line, in reading order."""
         symbol, update_id = record["symbol"], record.get("update_id")
         highest, newest, file, before = self._newest.get(symbol, (-1, 0.0, place.file, 0.0))
         if place.file != file:
@@ -99,10 +99,10 @@ class OverlappingBooks:
         self._newest[symbol] = max(highest, -1 if update_id is None else update_id), max(newest, place.ts), file, before
 
     def repeats(self, days: Iterator[tuple[int, ImportedDay]]) -> Iterator[Repeat]:
-        """The lines that repeat one read before them, in the order of reading; ``days`` are those of books."""
+        """Yield the lines that repeat an earlier one, in reading order; ``days`` are the days of book feeds."""
         found, books = self._scratch.sorted(), list(days)
         if self.symbols:
-            for key in (_message, _moment):
+            for key in (_delta_key, _receipt_key):
                 self._add_repeats(found, books, key)
         last = None
         for repeat in _in_reading_order(found, "update_id"):
@@ -138,20 +138,20 @@ def _place(entry: bytes) -> tuple[Place, int]:
 
 
 def _identity(record: Mapping[str, Any]) -> bytes:
-    """What makes two records with one id the same trade."""
+    """Return the digest of the fields that two records of the same trade have in common."""
     return _digest([record.get(name) for name in ("side", "price", "qty", "order_id")])
 
 
-def _message(record: dict[str, Any]) -> bytes | None:
-    """A numbered delta by its ids and levels, whenever it was received; nothing else has such a key."""
+def _delta_key(record: dict[str, Any]) -> bytes | None:
+    """Return the key of a delta with ids: its ids and levels, but not its receive time; None for other records."""
     if record["type"] != "delta" or record["update_id"] is None:
         return None
     names = ("symbol", "first_update_id", "update_id", "prev_update_id", "bids", "asks")
     return _digest([record[name] for name in names])
 
 
-def _moment(record: dict[str, Any]) -> bytes:
-    """Any message by the moment of its receipt, whatever ids an importer gave it."""
+def _receipt_key(record: dict[str, Any]) -> bytes:
+    """Return the key of any message: its times and levels, but not the ids, which an importer may have generated."""
     return _digest([record[name] for name in ("symbol", "ts", "ts_exchange", "type", "bids", "asks")])
 
 

@@ -13,10 +13,10 @@ class ImportSettings:
     """The ``import`` section."""
 
     limit_as: str = setting(
-        "reject", "What a plain LIMIT order of Hummingbot was", choices=("maker", "taker", "reject")
+        "reject", "Liquidity of Hummingbot's plain LIMIT orders, or reject", choices=("maker", "taker", "reject")
     )
     buffer_mb: int = setting(
-        64, "Memory for lines that wait for their place, MiB; what does not fit is sorted on disk", 1, 65_536
+        64, "Memory for sorting imported lines, MiB; what does not fit is sorted on disk", 1, 65_536
     )
 
 

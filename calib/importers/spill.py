@@ -1,7 +1,7 @@
-"""Byte strings put in order by a sort that leaves memory when it must: what does not fit lies in a file without a name.
+"""External sort of byte strings: what exceeds the memory limit is written to an anonymous temporary file.
 
-Recordings come nearly in order. So only the earlier half of what is held is written out at a time: a line that comes
-late still finds its place in the half that stayed, and what was written grows into one long run that needs no merging.
+Recordings are nearly sorted. So only the lower half of the held strings is written at a time: a late line still sorts
+into the half in memory, and the written strings form one long run that needs no merge.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import Final
 from calib.files import AnonymousTempFile
 
 HELD_BYTES: Final = 64 << 20
-"""Held in memory, unless told otherwise."""
+"""Default memory limit."""
 OVERHEAD_BYTES: Final = 64
-"""What a byte string costs beside its content: its header, its place in a list, the rounding of the allocator."""
+"""Memory of a byte string beside its content: object header, list slot, rounding of the allocator."""
 FAN_IN: Final = 64
-"""Runs of one size; one more, and they become one run of the next size."""
+"""Runs of one merge level; before another is added they are merged into one run of the next level."""
 _BLOCK: Final = 1 << 16
 _WRITTEN_AT_ONCE: Final = 1 << 20
 _LENGTH: Final = 4
 
 
 class Scratch:
-    """The room that any number of `Sorted` share: so many bytes of memory, and one `AnonymousTempFile` for the rest.
+    """The memory limit and the temporary file that any number of `Sorted` share.
 
     Parameters
     ----------
     directory
-        Where the file lies, made once it is needed; None: the system's directory for temporary files.
+        Directory of the file, which is created when needed; None: the system's directory for temporary files.
     held_bytes
-        How much is kept in memory, at least 1.
+        Memory limit, bytes, at least 1.
 
     Raises
     ------
     calib.errors.UnwritableOutput
-        From `add` and from reading: where the system refuses, or the disk is full.
+        From `add` and from iteration: where the file cannot be written, or the disk is full.
     """
 
     def __init__(self, directory: Path | None = None, held_bytes: int = HELD_BYTES) -> None:
@@ -58,31 +58,31 @@ class Scratch:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; what was spilled is gone."""
+        """Close the file; spilled entries are lost."""
         self._file.close()
 
     def sorted(self) -> Sorted:
-        """A new, empty one."""
+        """Return a new, empty `Sorted`."""
         member = Sorted(self)
         self._members.append(member)
         return member
 
-    def take(self, size: int) -> None:
-        """So many bytes more are held, or fewer; where they are too many, the earlier halves are written out."""
+    def adjust_held(self, size: int) -> None:
+        """Add ``size`` to the bytes held, or subtract if negative; above the limit, spill lower halves."""
         self._held += size
         if self._held <= self._limit:
             return
-        # Down to a half: each byte string is then looked at a few times, however many come.
+        # Spilling down to half the limit bounds how often each byte string is sorted again.
         while self._held > self._limit // 2:
             for member in self._members:
                 self._held -= member.spill_half()
 
-    def forget(self, member: Sorted) -> None:
-        """It holds nothing any more."""
+    def detach(self, member: Sorted) -> None:
+        """Remove a `Sorted` that was cleared."""
         self._members.remove(member)
 
     def write(self, entries: Iterable[bytes]) -> tuple[int, int]:
-        """Append the entries to the file; where they begin and end."""
+        """Append the entries to the file; return the offsets where they begin and end."""
         begin, chunk, size = self._file.size, list[bytes](), 0
         for entry in entries:
             chunk += (len(entry).to_bytes(_LENGTH, "big"), entry)
@@ -94,7 +94,7 @@ class Scratch:
         return begin, self._file.size
 
     def read(self, begin: int, end: int) -> Iterator[bytes]:
-        """The entries that lie there, one at a time."""
+        """Yield the entries between two offsets of the file."""
         held = b""
         while begin < end:
             block = self._file.read(begin, min(_BLOCK, end - begin))
@@ -111,7 +111,7 @@ class Scratch:
 
 @dataclass(slots=True)
 class _Run:
-    """Entries in order, in pieces of the file."""
+    """Sorted entries, stored in pieces of the file."""
 
     first: bytes
     last: bytes
@@ -124,9 +124,9 @@ class _Run:
 
 
 class Sorted:
-    """Byte strings, added in any order and read in their order, as often as one likes; made by `Scratch.sorted`.
+    """Byte strings, added in any order and iterated in sorted order, repeatedly; made by `Scratch.sorted`.
 
-    >>> with Scratch(held_bytes=1) as scratch:  # next to nothing: everything goes through the file
+    >>> with Scratch(held_bytes=1) as scratch:  # so small that everything is spilled
     ...     words = scratch.sorted()
     ...     for word in (b"b", b"c", b"a", b"b"):
     ...         words.add(word)
@@ -137,32 +137,32 @@ class Sorted:
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
         self._held: list[bytes] = []
-        self._sizes: list[list[_Run]] = [[]]
-        """Runs by their size: those of one place are merged from `FAN_IN` of the place before."""
+        self._levels: list[list[_Run]] = [[]]
+        """Runs by merge level: a run of one level is merged from `FAN_IN` runs of the level below."""
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, entry: bytes) -> None:
-        """Take one more."""
+        """Add an entry."""
         self._held.append(entry)
         self._count += 1
-        self._scratch.take(len(entry) + OVERHEAD_BYTES)
+        self._scratch.adjust_held(len(entry) + OVERHEAD_BYTES)
 
     def __iter__(self) -> Iterator[bytes]:
-        # What is spilled while this is read changes nothing of it: neither the list nor the pieces noted here.
+        # Spilling during iteration does not change the result: it replaces `_held`, and the pieces are copied.
         self._held.sort()
-        return self._merged([run for runs in self._sizes for run in runs], self._held)
+        return self._merged([run for runs in self._levels for run in runs], self._held)
 
     def clear(self) -> None:
-        """Let go of everything; nothing can be added any more."""
-        self._scratch.take(-_cost(self._held))
-        self._scratch.forget(self)
-        self._held, self._sizes, self._count = [], [[]], 0
+        """Drop all entries; none can be added afterwards."""
+        self._scratch.adjust_held(-_cost(self._held))
+        self._scratch.detach(self)
+        self._held, self._levels, self._count = [], [[]], 0
 
     def spill_half(self) -> int:
-        """Write the earlier half of what is held to the file; the bytes that this freed."""
+        """Write the lower half of the held entries to the file; return the bytes freed."""
         self._held.sort()
         cut = (len(self._held) + 1) // 2
         early, self._held = self._held[:cut], self._held[cut:]
@@ -173,30 +173,30 @@ class Sorted:
         return _cost(early)
 
     def _run_for(self, entries: Sequence[bytes]) -> _Run:
-        """The newest run where they continue it, else a new one."""
-        newest = self._sizes[0]
-        if newest and newest[-1].last <= entries[0]:
-            return newest[-1]
-        self._make_room(0)
+        """Return the newest run if the entries continue it, else a new one."""
+        lowest = self._levels[0]
+        if lowest and lowest[-1].last <= entries[0]:
+            return lowest[-1]
+        self._merge_if_full(0)
         run = _Run(entries[0], entries[-1])
-        self._sizes[0].append(run)
+        self._levels[0].append(run)
         return run
 
-    def _make_room(self, size: int) -> None:
-        """Where there are `FAN_IN` runs of a size, make them one of the next: so few are ever open at once."""
-        runs = self._sizes[size]
+    def _merge_if_full(self, level: int) -> None:
+        """Merge the `FAN_IN` runs of a full level into one run of the next, which bounds the runs read at once."""
+        runs = self._levels[level]
         if len(runs) < FAN_IN:
             return
-        if size + 1 == len(self._sizes):
-            self._sizes.append([])
-        self._make_room(size + 1)
-        whole = _Run(min(run.first for run in runs), max(run.last for run in runs))
-        whole.append(*self._scratch.write(self._merged(runs, ())))
-        self._sizes[size + 1].append(whole)
-        self._sizes[size] = []
+        if level + 1 == len(self._levels):
+            self._levels.append([])
+        self._merge_if_full(level + 1)
+        merged = _Run(min(run.first for run in runs), max(run.last for run in runs))
+        merged.append(*self._scratch.write(self._merged(runs, ())))
+        self._levels[level + 1].append(merged)
+        self._levels[level] = []
 
     def _merged(self, runs: Iterable[_Run], held: Sequence[bytes]) -> Iterator[bytes]:
-        """Everything in order; runs that follow one another are read one after another, not compared."""
+        """Iterate over all entries in order; runs that do not overlap are chained, only the others are merged."""
         parts = [(run.first, run.last, self._read(tuple(run.pieces))) for run in runs]
         if held:
             parts.append((held[0], held[-1], iter(held)))

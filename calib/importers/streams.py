@@ -1,4 +1,4 @@
-"""Which stream a symbol's feed comes from: two of them in one feed would be a market that never was."""
+"""Keep each symbol's feed to one stream: a mix of two streams would not be the data of any market."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ _STREAMS: Final = (
     ("book", re.compile(r"depth\d*|incremental_book_l2|quotes|book_snapshot_\d+|bookticker")),
     ("trades", re.compile(r"trades?|aggtrades?")),
 )
-"""Feed and the names of its streams, in lower case; any other name is a market's."""
+"""Feed and pattern of the names of its streams, in lower case; any other name is a market."""
 
 
 class Streams:
-    """Chooses among the streams of an import, and refuses two under one symbol.
+    """Selects the streams of an import, and refuses two streams under one symbol.
 
-    A file that holds plain and aggregated trades shows each trade twice: the stream that comes first in it is taken,
-    the other is counted as ``second_trade_stream``.
+    A file with both plain and aggregated trades holds each trade twice: the stream that comes first in the file is
+    kept, and rows of the other are ``second_trade_stream`` rejects.
 
     Parameters
     ----------
     only
-        A market (``kucoin``, ``binance-spot``, or a word of its name, ``spot``), or a stream (``aggTrade``,
-        ``depth5``), which leaves the other feeds as they are. Records of others are ``other_stream`` rejects; one that
-        does not tell its market or stream is kept. None: all.
+        The market (``kucoin``, ``binance-spot``, or a word of its name, ``spot``) or the stream (``aggTrade``,
+        ``depth5``) to keep; a stream limits its own feed only. Other records are ``other_stream`` rejects; a record
+        without a market or stream is kept. None: keep all.
     symbol_suffix
-        Added to every symbol, with the market in place of ``{market}``.
+        Appended to every symbol, with ``{market}`` replaced by the market.
 
     Attributes
     ----------
     markets
-        Symbol -> its market, as far as the source tells.
+        Symbol -> its market, where the source names it.
     left_out
-        Some of what ``only`` left out, market and stream.
+        The first few markets and streams that ``only`` excluded.
     """
 
     def __init__(self, only: str | None = None, symbol_suffix: str = "") -> None:
@@ -52,17 +52,17 @@ class Streams:
         self._path = Path()
 
     def begin_file(self, path: Path) -> None:
-        """The records to come are of that file."""
+        """Start a source file; the following records come from it."""
         self._path = path
         self._first_in_file.clear()
 
     def judge(self, item: Imported) -> dict[str, Any] | Rejected:
-        """The record as it is taken, or why it is not.
+        """Return the record to import, or its reject.
 
         Raises
         ------
         MixedStreams
-            Where its symbol's feed comes from another market or stream already.
+            If the symbol's feed already comes from another market or stream.
         """
         record, market, stream = item.record, item.market, item.stream
         if not self._is_chosen(item):
@@ -74,7 +74,7 @@ class Streams:
             record = record | {"symbol": record["symbol"] + self._suffix.replace("{market}", market)}
         symbol = record.get("symbol")
         if not isinstance(symbol, str):
-            return record  # its feed's schema will refuse it
+            return record  # the feed's schema rejects it
         if market and market != (first := self.markets.setdefault(symbol, market)):
             keep_both = f", or keep both with --symbol-suffix '{DEFAULT_SUFFIX}'"
             raise self._mixed(symbol, market, first, item.line, keep_both)
@@ -98,12 +98,12 @@ class Streams:
 
     def _mixed(self, symbol: str, found: str, first: str, line: int, keep_both: str = "") -> MixedStreams:
         return MixedStreams(
-            f"{found} of {symbol}, of which {first} is imported already: two streams under one symbol",
+            f"{symbol} comes from {first} and from {found}; a symbol's feed must come from one stream",
             where=f"{self._path}:{line}",
-            hint=f"Choose with --only {first} or --only {found}{keep_both}",
+            hint=f"Choose one with --only {first} or --only {found}{keep_both}",
         )
 
 
 def _kind_of(only: str | None) -> str:
-    """The feed of a stream's name; empty of a market's."""
+    """Return the feed of a stream's name; empty for the name of a market."""
     return next((kind for kind, names in _STREAMS if only is not None and names.fullmatch(only)), "")

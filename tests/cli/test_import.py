@@ -35,7 +35,7 @@ def test_the_result_names_files_counts_and_rejects(
         f"{out}/fills_20220510.jsonl  1 line\n"
         f"{trades}: 2 rows, 1 imported; rejected: 1 unknown_liquidity (first at line 3)\n"
     )
-    assert "say which with --limit-as" in said.err
+    assert "may have rested or crossed, choose with --limit-as" in said.err
     assert run(["import", "hummingbot", str(trades), "--out", str(out), "-q"]) == 0
     assert capsys.readouterr() == ("", "")
 

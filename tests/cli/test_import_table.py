@@ -78,7 +78,7 @@ def test_guess_says_what_it_did_not_find(tmp_path: Path, capsys: pytest.CaptureF
     path.write_text('{"when": 5, "px": "7"}\n')
     assert run(["import", "guess", str(path)]) == 0
     said = capsys.readouterr().out
-    assert "# missing: ts: the feed needs it" in said
+    assert "# missing: ts: required; add --map ts=..." in said
     assert "price: 'px:number'" in said
 
 
@@ -86,12 +86,12 @@ def test_guess_says_what_it_did_not_find(tmp_path: Path, capsys: pytest.CaptureF
     ("words", "said"),
     [
         (["--kind", "fills", "--map", "ts=Time:iso"], "the mapping says nothing of symbol"),
-        ([], "no kind is given"),
+        ([], "the kind of feed is missing"),
         (["--preset", "nope"], "there is no preset 'nope'"),
         (["--kind", "fills", "--map-file", "no.yaml", "--preset", "okx"], "both given"),
-        (["--preset", "okx", "--kind", "trades"], "the mapping is of fills"),
+        (["--preset", "okx", "--kind", "trades"], "--kind is trades, but the mapping is of fills"),
         (["--kind", "fills", "--delimiter", ";;"], "is not a delimiter"),
-        (["--preset", "okx", "--rate", "BNB=0"], "is not a rate of BNB"),
+        (["--preset", "okx", "--rate", "BNB=0"], "rate of BNB: '0' is not a price above 0"),
     ],
 )
 def test_words_that_make_no_sense(

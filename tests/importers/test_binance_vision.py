@@ -95,12 +95,12 @@ def test_trap_book_depth_is_no_book(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("BTCUSDT-klines-2024-01-01.csv", SPOT_TRADE, "klines has no feed"),
-        ("BTCUSDT-1m-2024-01-01.csv", SPOT_TRADE, "1m has no feed"),
-        ("trades.csv", SPOT_TRADE, "neither symbol nor kind"),
-        ("BTCUSDT-trades-2024-01-01.csv", "", "does not begin as a trades file"),
-        ("BTCUSDT-trades-2024-01-01.csv", "<html>,,,,,\n", "does not begin as a trades file"),
-        ("BTCUSDT-aggTrades-2024-01-01.csv", "1,2,3\n", "does not begin as a aggTrades file"),
+        ("BTCUSDT-klines-2024-01-01.csv", SPOT_TRADE, "files of kind klines cannot be imported"),
+        ("BTCUSDT-1m-2024-01-01.csv", SPOT_TRADE, "files of kind 1m cannot be imported"),
+        ("trades.csv", SPOT_TRADE, "the file name does not give symbol and kind"),
+        ("BTCUSDT-trades-2024-01-01.csv", "", "is not a trades file: wrong header or columns"),
+        ("BTCUSDT-trades-2024-01-01.csv", "<html>,,,,,\n", "is not a trades file: wrong header or columns"),
+        ("BTCUSDT-aggTrades-2024-01-01.csv", "1,2,3\n", "is not a aggTrades file: wrong header or columns"),
         ("BTCUSDT-trades-2024-01-01.zip", zipped(("a.csv", SPOT_TRADE), ("b.csv", SPOT_TRADE)), "2 files"),
     ],
 )

@@ -128,7 +128,7 @@ def test_a_day_is_replaced_only_where_all_its_lines_are_ours_in_whatever_order(
             assert store(found, out) == [(target, True)] or there == target.read_bytes()
             assert target.read_bytes() == b"".join(encoder.encode(trade(at))[1] for at in sorted([*ours, 11]))
         else:
-            with pytest.raises(UnwritableOutput, match="holds lines that this import does not make"):
+            with pytest.raises(UnwritableOutput, match="holds lines that this import does not produce"):
                 store(found, out)
             assert target.read_bytes() == there
 

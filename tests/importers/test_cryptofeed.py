@@ -147,7 +147,7 @@ def test_spot_and_futures_of_one_name_are_not_mixed(tmp_path: Path) -> None:
     )
     markets = [row.market for row in rows if isinstance(row, Imported)]
     assert markets == ["binance-spot", "binance-usdm", "binance-usdm", "binance-spot"]
-    with pytest.raises(MixedStreams, match="binance-usdm of BTCUSDT, of which binance-spot"):
+    with pytest.raises(MixedStreams, match="BTCUSDT comes from binance-spot and from binance-usdm"):
         collect(Cryptofeed(), [path])
     assert collect(Cryptofeed(), [path], only="usdm").used == 2
     both = collect(Cryptofeed(), [path], symbol_suffix="@{market}")

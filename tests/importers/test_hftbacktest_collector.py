@@ -165,7 +165,7 @@ def test_a_snapshot_has_its_own_symbol_else_the_files_else_the_streams_only_one(
 
 def test_the_symbol_of_a_snapshot_is_not_guessed_against_a_later_line(tmp_path: Path) -> None:
     later = [line(US, {**DEPTH, "u": 9 + number}) for number in range(SCANNED)]
-    with pytest.raises(UsageError, match=r"BTCUSDT is named here.*NEXOUSDT's.*--symbol"):
+    with pytest.raises(UsageError, match=r"has messages of BTCUSDT, but an earlier .* read as NEXOUSDT.*--symbol"):
         symbols(tmp_path / "rec_20240808", line(US, SNAPSHOT), *later, line(US, {**DEPTH, "s": "BTCUSDT"}))
 
 

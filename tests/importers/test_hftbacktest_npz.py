@@ -227,9 +227,9 @@ def test_the_stream_follows_our_ids_and_stops_at_a_lost_change(tmp_path: Path, r
     [
         (np.zeros(3, [("ev", "f8"), ("exch_ts", "i8"), ("px", "f8"), ("qty", "f8")]), "ev, local_ts"),
         (np.zeros(3, [(name, "u1" if name == "ev" else EVENT[name]) for name in EVENT.names or ()]), "ev is missing"),
-        (np.zeros((3, 5)), "neither layout"),
-        (np.zeros((3, 6), "f4"), "neither layout"),
-        (np.zeros(3), "neither layout"),
+        (np.zeros((3, 5)), "not a layout of hftbacktest"),
+        (np.zeros((3, 6), "f4"), "not a layout of hftbacktest"),
+        (np.zeros(3), "not a layout of hftbacktest"),
         (np.array([{}], object), "Python objects"),
     ],
 )
@@ -241,7 +241,7 @@ def test_another_dtype_is_refused_with_its_name(tmp_path: Path, data: Any, what:
 
 def test_a_file_without_the_key_says_what_it_holds(tmp_path: Path) -> None:
     np.savez(tmp_path / "a_20240808.npz", book=np.zeros(1))
-    with pytest.raises(NotThisFormat, match="no array 'data', but book"):
+    with pytest.raises(NotThisFormat, match="no array 'data'; its arrays: book"):
         read(tmp_path / "a_20240808.npz")
 
 

@@ -167,7 +167,7 @@ def test_storing_again_changes_nothing_and_more_files_only_add(tmp_path: Path) -
     assert store(one, out) == [(out / "fills_20220510.jsonl", True)]
     assert store(one, out) == [(out / "fills_20220510.jsonl", False)]
     assert store(both, out) == [(out / "fills_20220510.jsonl", True)]
-    with pytest.raises(UnwritableOutput, match="holds lines that this import does not make"):
+    with pytest.raises(UnwritableOutput, match="holds lines that this import does not produce"):
         store(one, out)  # the other's line would be lost
     assert (out / "fills_20220510.jsonl").read_bytes() == b"".join(both.days["fills_20220510.jsonl"])
     assert store(one, out, replace=True) == [(out / "fills_20220510.jsonl", True)]

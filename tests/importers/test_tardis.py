@@ -296,8 +296,16 @@ def test_a_gz_reads_like_its_table_and_a_truncated_one_is_said(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("header", "row", "said"),
     [
-        (QUOTES, f"deribit,X,{T},{T},2,11,10,1\n", "quotes of X, of which incremental_book_L2"),
-        (BOOK, START.replace("deribit", "bybit"), "bybit of X, of which deribit"),
+        (
+            QUOTES,
+            f"deribit,X,{T},{T},2,11,10,1\n",
+            "X comes from incremental_book_L2 and from quotes; a symbol's feed must come from one stream",
+        ),
+        (
+            BOOK,
+            START.replace("deribit", "bybit"),
+            "X comes from deribit and from bybit; a symbol's feed must come from one stream",
+        ),
     ],
     ids=["another table", "another exchange"],
 )

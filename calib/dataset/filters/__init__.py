@@ -1,4 +1,4 @@
-"""The sanity filters: which rows are too thin, too late, too gappy or too broken to learn from."""
+"""The sanity filters: they drop rows with too few ticks, too many late ticks, too long gaps or NaN values."""
 
 from calib.dataset.filters.base import Filter
 from calib.dataset.filters.deadline_miss import DeadlineMiss

@@ -1,4 +1,4 @@
-"""Applying a list of filters: every filter looks at every row, so that all reasons are known."""
+"""Apply a list of filters; every filter checks every row, so that all reasons are recorded."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def apply_filters(rows: pl.DataFrame, filters: Sequence[Filter]) -> tuple[pl.Dat
     Parameters
     ----------
     rows
-        Columns as `INTERVALS`; a number may be NaN or infinite.
+        Rows with the columns `INTERVALS`; a number may be NaN or infinite.
     filters
-        Those that are on, in the order in which reasons are recorded.
+        The filters that are on, in the order in which reasons are recorded.
 
     Returns
     -------
@@ -33,8 +33,8 @@ def apply_filters(rows: pl.DataFrame, filters: Sequence[Filter]) -> tuple[pl.Dat
     reasons = pl.concat_list(
         [pl.lit(None, pl.String), *(pl.when(rule.drops()).then(pl.lit(rule.reason)) for rule in filters)]
     ).list.drop_nulls()
-    judged = rows.with_columns(reasons.alias("reasons"))
+    checked = rows.with_columns(reasons.alias("reasons"))
     fails = pl.col("reasons").list.len() > 0
     finite = [pl.when(pl.col(column.name).is_finite()).then(pl.col(column.name)) for column in NUMBERS]
-    kept = judged.filter(~fails).with_columns(finite).select(INTERVALS.names())
-    return kept, judged.filter(fails).select(DROPPED.names())
+    kept = checked.filter(~fails).with_columns(finite).select(INTERVALS.names())
+    return kept, checked.filter(fails).select(DROPPED.names())

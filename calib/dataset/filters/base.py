@@ -1,4 +1,4 @@
-"""What every sanity filter is."""
+"""The protocol of sanity filters."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 class Filter(Protocol):
     """A named rule that drops rows.
 
-    A filter looks at one row alone; it passes a number that is missing, and never changes one. Its one field, if it
+    A filter checks one row at a time, keeps a row whose number is missing, and changes nothing. Its only field, if it
     has any, is its limit; a filter that is off is not in the list.
     """
 
     reason: ClassVar[str]
     """The stable name under which a dropped row is recorded."""
     setting: ClassVar[Setting | None]
-    """The setting of its limit, from which the flag, the default and the documentation follow; None: no limit."""
+    """The setting of its limit, which defines the flag, the default and the documentation; None: no limit."""
 
     @property
     def limit(self) -> float:
-        """What the dataset records of it: the limit, or true where it has none."""
+        """The limit that the dataset records; true for a filter without a limit."""
         ...
 
     def drops(self) -> pl.Expr:
-        """Whether a row is dropped: true or false for each, never null."""
+        """Return an expression that is true for each row to drop, else false, and never null."""
         ...
 
 

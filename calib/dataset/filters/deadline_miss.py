@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineMiss:
-    """Drops a row whose share of late ticks is above ``max_rate``: the bot was not itself.
+    """Drops a row whose share of late ticks is above ``max_rate``: the bot was too slow for normal operation.
 
     Parameters
     ----------
     max_rate
-        Largest share that is kept, 0 to 1. A row without ticks has no share and passes.
+        Largest share that is kept, 0 to 1. A row without ticks has no share and is kept.
     """
 
     max_rate: float

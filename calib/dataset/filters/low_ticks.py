@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LowTicks:
-    """Drops a row with fewer than ``min_ticks`` tick lines: its quantiles and rates would be guesses.
+    """Drops a row with fewer than ``min_ticks`` tick lines: its quantiles and rates are unreliable.
 
     Parameters
     ----------
     min_ticks
-        Fewest tick lines of a row that is kept; sampled lines count one each.
+        Fewest tick lines of a row that is kept; a sampled line counts once.
     """
 
     min_ticks: int

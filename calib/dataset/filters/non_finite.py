@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NonFinite:
-    """Drops a row in which any number is NaN or infinite: something overflowed on the way."""
+    """Drops a row in which any number is NaN or infinite, which is the result of an overflow."""
 
     reason: ClassVar[str] = "non_finite"
     setting: ClassVar[Setting | None] = None
@@ -32,8 +32,8 @@ class NonFinite:
     def drops(self) -> pl.Expr:
         import polars as pl
 
-        broken = [pl.col(column.name).is_finite().not_().fill_null(value=False) for column in NUMBERS]
-        return pl.any_horizontal(broken)
+        not_finite = [pl.col(column.name).is_finite().not_().fill_null(value=False) for column in NUMBERS]
+        return pl.any_horizontal(not_finite)
 
 
 def _broken(row: tuple[Any, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""The one table of sanity filters; settings, flags, reports and the stored limits follow from it."""
+"""The table of sanity filters; settings, flags, reports and the stored limits are derived from it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def chosen_filters(
     *,
     filters: Sequence[type[Filter]] = FILTERS,
 ) -> tuple[Filter, ...]:
-    """The filters that are on.
+    """Return the filters that are on, with their limits.
 
     Parameters
     ----------

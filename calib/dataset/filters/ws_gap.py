@@ -1,4 +1,4 @@
-"""Too long a silence."""
+"""Too long a gap."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WsGap:
-    """Drops a row with a silence of more than ``max_gap_s``: the bot did not see the market.
+    """Drops a row with a gap of more than ``max_gap_s``: the bot did not receive market data.
 
     Parameters
     ----------
     max_gap_s
-        Longest silence that is kept, s. A row without ticks has no silence and passes.
+        Longest gap that is kept, s. A row without ticks has no gap and is kept.
     """
 
     max_gap_s: float
     reason: ClassVar[str] = "ws_gap"
     setting: ClassVar[Setting | None] = Setting(
-        "aggregate.max_gap_sec", "float", 60.0, "Filter ws_gap: longest silence of an interval, s", 0
+        "aggregate.max_gap_sec", "float", 60.0, "Filter ws_gap: longest gap of an interval, s", 0
     )
 
     @property

@@ -1,1 +1,1 @@
-"""Finding and reading feed files: days, chunks, rows, rejects, the checkup of a directory."""
+"""Find, read and check feed files."""

@@ -1,6 +1,6 @@
-"""The health of feed files: what `calib check` reports, computed without printing anything.
+"""Compute the health of feed files that `calib check` reports.
 
-Silences are between lines sorted by time, so a late line that fills a gap does fill it.
+Silences are measured between lines sorted by time, so a late line within a gap shortens it.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from calib.feeds.schema.table import FEEDS
 
 SCHEMA: Final = "calib.check/1"
 LONGEST: Final = 5
-"""Symbols listed with their longest silence, the worst first."""
+"""Most symbols listed with their longest silence, the longest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A time without lines.
+    """A period without lines.
 
     Parameters
     ----------
     duration_s
-        Its length, s.
+        Length, s.
     start_ts
         ``ts`` of the last line before it, Unix seconds.
     symbol
-        Whose lines; empty for the lines of all.
+        Symbol of the lines; empty: lines of all symbols.
     """
 
     duration_s: float
@@ -46,7 +46,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """``ts - ts_exchange`` of the lines that hold both, ms; quantiles interpolate linearly."""
+    """Distribution of ``ts - ts_exchange`` over the lines that have both, ms; quantiles interpolate linearly."""
 
     lines: int
     p50_ms: float
@@ -58,20 +58,20 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class FileHealth:
-    """One file's facts with its longest silences and its clock lag.
+    """Statistics of one file with its longest silences and its clock lag.
 
     Parameters
     ----------
     silence
-        The longest of the file; None with fewer than two used lines.
+        The longest silence of the file; None with fewer than two used lines.
     by_symbol
-        The longest of each symbol with at least two used lines; the five longest, longest first.
+        The longest silence of each symbol with at least two used lines; the five longest, longest first.
     symbols
         Number of symbols.
     lag
-        None where no line holds ``ts_exchange``.
+        Lag of all lines; None if no line has ``ts_exchange``.
     lag_by_symbol
-        The same by symbol, of those with any such line, in order of their names.
+        Lag by symbol, sorted, without symbols that have no such line.
     """
 
     stats: FileStats
@@ -83,7 +83,7 @@ class FileHealth:
 
     @property
     def bad(self) -> int:
-        """Rejects that count against the file."""
+        """Number of rejects other than the tolerated ones."""
         return sum(count for reason, count in self.stats.rejected.items() if reason not in TOLERATED)
 
     def too_bad(self, max_reject_ratio: float) -> bool:
@@ -92,14 +92,14 @@ class FileHealth:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How old the newest line is, of all and by kind.
+    """Age of the newest line of all feeds, and time of the newest line of each kind.
 
     Parameters
     ----------
     now
-        Unix seconds against which it is judged.
+        Current time, Unix seconds.
     newest_ts
-        By kind, of the used lines; None without any.
+        Kind -> ``ts`` of its newest used line; None if it has no used line.
     """
 
     now: float
@@ -107,12 +107,12 @@ class Freshness:
 
     @property
     def age_s(self) -> float | None:
-        """Age of the newest line of all, s; negative where its clock is ahead; None without any line."""
+        """Age of the newest line, s; negative if its clock is ahead, None if there is no line."""
         times = [ts for ts in self.newest_ts.values() if ts is not None]
         return self.now - max(times) if times else None
 
     def too_old(self, max_age_s: float) -> bool:
-        """Whether the newest line is older than ``max_age_s``, or there is none."""
+        """Return whether the newest line is older than ``max_age_s``, or there is no line."""
         return self.age_s is None or self.age_s > max_age_s
 
 
@@ -134,7 +134,7 @@ def examine(reading: FeedReading) -> FileHealth:
 
 
 def examine_records(reading: RecordReading, watch: Callable[[int, Any], None]) -> FileHealth:
-    """Read the file to its end once, line by line; ``watch`` sees each used line with its number."""
+    """Read the file to its end once, line by line; ``watch`` receives number and record of each used line."""
     times, exchange, codes = array("d"), array("d"), array("i")
     symbols: dict[str, int] = {}
     for line, record in reading:
@@ -158,13 +158,13 @@ def examine_records(reading: RecordReading, watch: Callable[[int, Any], None]) -
 
 
 def columns_needed(kind: str) -> list[str]:
-    """The columns that `examine` needs of a feed."""
+    """Return the columns of a feed that `examine` needs."""
     fields = {field.name for field in FEEDS[kind].fields}
     return [name for name in ("ts", "symbol", "ts_exchange") if name in fields]
 
 
 def longest_silence(frame: pl.DataFrame) -> Silence | None:
-    """The longest time between consecutive lines of a frame with ``ts``."""
+    """Return the longest time between consecutive lines of a frame with ``ts``."""
     times = frame["ts"].sort()
     if len(times) < 2:
         return None
@@ -174,7 +174,7 @@ def longest_silence(frame: pl.DataFrame) -> Silence | None:
 
 
 def silences_by_symbol(frame: pl.DataFrame) -> tuple[Silence, ...]:
-    """The longest silence of each symbol; the five longest, ties by symbol."""
+    """Return the longest silence of each symbol: the five longest, ties sorted by symbol."""
     gap = pl.col("ts").diff()
     worst = gap.arg_max()
     found = (
@@ -190,7 +190,7 @@ def silences_by_symbol(frame: pl.DataFrame) -> tuple[Silence, ...]:
 
 
 def lag_of(lags: pl.Series) -> Lag | None:
-    """The distribution of lags in ms; None of none."""
+    """Return the distribution of lags in ms; None if there are none."""
     if not len(lags):
         return None
     p50, p95, p99 = (_ms(lags.quantile(q, interpolation="linear")) for q in (0.5, 0.95, 0.99))
@@ -198,20 +198,20 @@ def lag_of(lags: pl.Series) -> Lag | None:
 
 
 def lags_by_symbol(frame: pl.DataFrame) -> dict[str, Lag]:
-    """`lag_of` each symbol of a frame with ``lag_ms``, by name."""
+    """Return `lag_of` each symbol of a frame with ``lag_ms``, sorted by symbol."""
     found = {str(key[0]): lag_of(part["lag_ms"]) for key, part in frame.drop_nulls("lag_ms").group_by("symbol")}
     return {symbol: lag for symbol, lag in sorted(found.items()) if lag is not None}
 
 
 def missing_by_kind(files: Sequence[DayFile]) -> dict[str, list[date]]:
-    """Days without a file, by kind found, between the first and the last day of any kind."""
+    """Return the days without a file for each kind present, between the first and the last day of any kind."""
     days = [file.day for file in files]
     kinds = sorted({file.kind for file in files})
     return {kind: days_missing(files, kind, min(days), max(days)) for kind in kinds}
 
 
 def newest_by_kind(found: Iterable[FileHealth]) -> dict[str, float | None]:
-    """The newest ``ts`` of the used lines of each kind."""
+    """Return the newest ``ts`` of the used lines of each kind."""
     newest: dict[str, float | None] = {}
     for health in found:
         times = [ts for ts in (newest.get(health.stats.kind), health.stats.max_ts) if ts is not None]
@@ -220,7 +220,7 @@ def newest_by_kind(found: Iterable[FileHealth]) -> dict[str, float | None]:
 
 
 def as_data(health: FileHealth) -> dict[str, Any]:
-    """The file's part of the JSON report."""
+    """Return the file's part of the JSON report."""
     stats = health.stats
     return {
         "file": stats.file,
@@ -248,7 +248,7 @@ def as_data(health: FileHealth) -> dict[str, Any]:
 
 
 def iso(ts: float | None) -> str | None:
-    """Unix seconds as ISO 8601 UTC with milliseconds.
+    """Return Unix seconds as ISO 8601 UTC with milliseconds.
 
     >>> iso(1735689600.25)
     '2025-01-01T00:00:00.250Z'
@@ -260,7 +260,7 @@ def iso(ts: float | None) -> str | None:
 
 def _kept(lags: bool) -> list[pl.Expr]:
     kept = [pl.col("ts"), pl.col("symbol").cast(pl.Categorical)]
-    # Unix seconds as doubles are good to a quarter of a microsecond; more digits would be noise.
+    # Unix seconds as doubles have a resolution of a quarter of a microsecond; more digits would be noise.
     return [*kept, ((pl.col("ts") - pl.col("ts_exchange")) * 1000).round(3).alias("lag_ms")] if lags else kept
 
 

@@ -1,4 +1,4 @@
-"""Packed columns as polars columns, and the polars schema of each feed."""
+"""Convert packed columns into polars columns, and define the polars schema of each feed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def schema(kind: str, columns: Sequence[str] | None = None) -> dict[str, pl.DataType]:
-    """The polars schema of a feed's columns, in the order given; by default of every flat field.
+    """Return the polars schema of a feed's columns, in the order given; by default of all flat fields.
 
     >>> schema("pipeline_ticks", ["symbol", "stage_latencies.fetch_md"])
     {'symbol': String, 'stage_latencies.fetch_md': Float64}
@@ -39,12 +39,12 @@ def schema(kind: str, columns: Sequence[str] | None = None) -> dict[str, pl.Data
 
 
 def numbers(packed: Packed, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A number column of one chunk; NaN is null."""
+    """Return a number column of one chunk; NaN is null."""
     return _records(packed)[name]
 
 
 def strings(packed: Packed, name: str) -> list[str | None]:
-    """A string column of one chunk."""
+    """Return a string column of one chunk."""
     if name in packed.texts:
         return packed.texts[name]
     table = packed.tables[name]
@@ -52,13 +52,13 @@ def strings(packed: Packed, name: str) -> list[str | None]:
 
 
 def frame(parts: Sequence[Packed], kind: str, names: Sequence[str]) -> pl.DataFrame:
-    """These columns of several chunks, each with a row at least, as polars holds them; nulls are nulls."""
+    """Return these columns of several non-empty chunks as a polars frame, with nulls as null."""
     records = [_records(part) for part in parts]
     return pl.DataFrame([_series(parts, records, name, dtype) for name, dtype in schema(kind, names).items()])
 
 
 def _series(parts: Sequence[Packed], records: Sequence[_Array], name: str, dtype: pl.DataType) -> pl.Series:
-    """Only plain methods of series here: expressions, even small ones, wake polars' threads."""
+    """Return one column, with methods of Series only: any expression would start polars' thread pool."""
     if dtype == pl.String:
         return _strings(parts, records, name)
     values = np.concatenate([record[name] for record in records])
@@ -80,8 +80,10 @@ def _strings(parts: Sequence[Packed], records: Sequence[_Array], name: str) -> p
     if any(name in part.texts for part in parts):
         return pl.Series(name, list(chain.from_iterable(strings(part, name) for part in parts)), dtype=pl.String())
     codes = Codes()
-    places = [np.array([codes[text] for text in part.tables[name]], np.uint32) for part in parts]
-    coded = np.concatenate([place[record[name]] for place, record in zip(places, records, strict=True)])
+    codes_of_parts = [np.array([codes[text] for text in part.tables[name]], np.uint32) for part in parts]
+    coded = np.concatenate(
+        [part_codes[record[name]] for part_codes, record in zip(codes_of_parts, records, strict=True)]
+    )
     return pl.Series(name, list(codes), dtype=pl.String())[pl.Series(coded)]
 
 
@@ -100,5 +102,5 @@ def _members(slot: Slot) -> list[tuple[str, str]]:
 
 
 def _null_name(name: str) -> str:
-    """What the byte of a nullable integer is called that tells whether it is null."""
+    """Return the name of the byte that says whether a nullable integer is null."""
     return f"{name} is null"

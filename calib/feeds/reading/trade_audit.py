@@ -1,4 +1,4 @@
-"""The audit of recorded trades: ids that come twice or go back, and time that does. Streaming, in bounded memory."""
+"""Audit recorded trades: duplicate or decreasing ids, gaps in ids, decreasing times. Streaming, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 REMEMBERED: Final = 10_000
-"""Ids remembered per symbol; a trade that comes again after more trades than these is not known for a duplicate."""
+"""Ids remembered per symbol; a repeat after more trades than these is not detected as a duplicate."""
 
 TROUBLES: Final = ("gaps", "duplicates", "rewinds", "out_of_order")
-"""What may be wrong, in the order in which it is told."""
+"""Kinds of problems, in the order in which they are reported."""
 
 
 class Trade(Protocol):
@@ -26,21 +26,21 @@ class Trade(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TradeFacts:
-    """What one file holds of one symbol's trades.
+    """Audit result of one symbol's trades in one file.
 
     Parameters
     ----------
     symbol
-        The market.
+        Symbol of the trades.
     trades, without_id
-        Lines, and those among them that cannot be checked for duplicates.
+        Number of lines, and number of those without an id, which cannot be checked for duplicates.
     troubles, first_line
-        By name, those of `TROUBLES` that were found: how many, and the line of the first. ``duplicates`` have the id of
-        one of the last `REMEMBERED` trades; ``gaps`` are steps of whole-numbered ids by more than one, of symbols whose
-        ids mostly follow each other without a hole; ``rewinds`` a whole number for an id that is below the one before,
-        and is not a duplicate; ``out_of_order`` a ``ts`` below the one before.
+        The `TROUBLES` found, by name: their number, and the line of the first. ``duplicates`` have the id of one of the
+        last `REMEMBERED` trades. ``gaps`` are increases of integer ids by more than 1, for symbols whose ids mostly
+        increase by 1. ``rewinds`` are integer ids below the one before that are not duplicates. ``out_of_order`` are
+        lines with a ``ts`` below the one before.
     missing_ids
-        The ids in these gaps: trades that were not recorded.
+        Number of ids in these gaps: trades that were not recorded.
     """
 
     symbol: str
@@ -52,21 +52,21 @@ class TradeFacts:
 
 
 class TradeAudit:
-    """Judges the lines of trades files in order; what is remembered at a file's end goes on in the next."""
+    """Audits the lines of trades files in order; remembered ids are kept from one file to the next."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._symbols: dict[str, _Symbol] = {}
         self._remembered = remembered
 
     def see(self, line: int, trade: Trade) -> None:
-        """The next line."""
+        """Check the next line."""
         found = self._symbols.get(trade.symbol)
         if found is None:
             found = self._symbols[trade.symbol] = _Symbol(trade.symbol, self._remembered)
         found.see(line, trade)
 
     def finish_file(self) -> tuple[TradeFacts, ...]:
-        """The facts of the lines since the last call, by symbol."""
+        """Return the results of the lines since the last call, sorted by symbol."""
         found = [symbol.facts() for _, symbol in sorted(self._symbols.items())]
         return tuple(facts for facts in found if facts.trades)
 
@@ -81,7 +81,7 @@ class _Symbol:
     last_ts: float | None = None
     trades: int = 0
     without_id: int = 0
-    follow: int = 0
+    consecutive: int = 0
     missing: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     first_line: dict[str, int] = field(default_factory=dict)
@@ -99,8 +99,8 @@ class _Symbol:
             self._new_id(line, trade.trade_id)
 
     def facts(self) -> TradeFacts:
-        if self.follow < self.troubles["gaps"]:
-            # Ids that a venue shares among its symbols, or makes of times, leave holes without anything missing.
+        if self.consecutive < self.troubles["gaps"]:
+            # Ids that a venue shares among symbols or derives from times skip numbers although no trade is missing.
             self.troubles["gaps"] = self.missing = 0
         names = [name for name in TROUBLES if self.troubles[name]]
         found = TradeFacts(
@@ -111,7 +111,7 @@ class _Symbol:
             {name: self.first_line[name] for name in names},
             self.missing,
         )
-        self.trades = self.without_id = self.follow = self.missing = 0
+        self.trades = self.without_id = self.consecutive = self.missing = 0
         self.troubles, self.first_line = Counter(), {}
         return found
 
@@ -119,7 +119,7 @@ class _Symbol:
         self.ids[trade_id] = None
         if len(self.ids) > self.remembered:
             del self.ids[next(iter(self.ids))]
-        # Venues' whole numbers have at most 19 digits; a longer text of digits is a name.
+        # Integer ids of venues have at most 19 digits; a longer text of digits is treated as a name.
         number = int(trade_id) if len(trade_id) <= 19 and trade_id.isascii() and trade_id.isdigit() else None
         if number is not None and self.last_id is not None and number < self.last_id:
             self._trouble("rewinds", line)
@@ -128,12 +128,12 @@ class _Symbol:
         self.last_id = number
 
     def _step(self, line: int, number: int) -> None:
-        """Count what lies between the highest id so far and this one; a late id fills a hole."""
+        """Count the ids between the highest id so far and this one; a late id reduces the number missing."""
         newest, self.newest = self.newest, number if self.newest is None else max(self.newest, number)
         if newest is None:
             return
         if number == newest + 1:
-            self.follow += 1
+            self.consecutive += 1
         elif number > newest:
             self.missing += number - newest - 1
             self._trouble("gaps", line)

@@ -1,1 +1,1 @@
-"""One module a recording format, each an `Importer`."""
+"""The formats of recordings and logs: one module per format, each with an `Importer`."""

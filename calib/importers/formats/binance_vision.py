@@ -1,7 +1,7 @@
-"""Binance's public data files (data.binance.vision): aggTrades, trades and bookTicker, zip or csv.
+"""Read Binance's public data files (data.binance.vision): aggTrades, trades and bookTicker, zip or csv.
 
-Symbol and kind are read from the file's name, for no row has them. No one received these rows, so both clocks of a
-record are the venue's. See docs/how-to/import-market-data.md.
+The file name gives symbol and kind, which the rows lack. The rows have no receive time, so both times of a record are
+the venue's. See docs/how-to/import-market-data.md.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from calib.importers.lines import TOO_LONG, TextLine, text_lines
 _HINT: Final = "Give files named as Binance names them: SYMBOL-KIND-YYYY-MM[-DD], KIND aggTrades, trades or bookTicker"
 _NAME: Final = re.compile(r"(\w+)-(\w+)-\d{4}-\d{2}(?:-\d{2})?(?!\d)")
 _UNITS: Final = {13: 1e3, 16: 1e6}
-"""Digits of a time -> its units in a second: spot went from milliseconds to microseconds on 2025-01-01."""
+"""Digits of a time -> units per second; spot changed from milliseconds to microseconds on 2025-01-01."""
 
 
 class BinanceVision:
-    """Trades or best prices of one market per file, with a header or without."""
+    """Reads the trades or best prices of one market per file, with or without a header."""
 
     name: ClassVar[str] = "binance-vision"
     summary: ClassVar[str] = "Turn Binance's public trade and best-price files into trades and book feeds."
-    files: ClassVar[str] = "Files of Binance's public data, zip or csv, under their own names."
+    files: ClassVar[str] = "Binance's public data files, zip or csv, with their original names."
     example: ClassVar[str] = "BTCUSDT-trades-2025-01-01.zip --out artifacts/edge/feeds"
     options: ClassVar[tuple[ImportOption, ...]] = ()
     hints: ClassVar[Mapping[str, str]] = {}
@@ -43,7 +43,9 @@ class BinanceVision:
         columns = first.text.count(b",") + 1
         header = first.text.replace(b"_", b"").lower().startswith(kind.header)
         if columns not in kind.columns or not (header or first.text[:1].isdigit()):
-            raise NotThisFormat(f"does not begin as a {name} file does", where=f"{path}:{first.number}", hint=_HINT)
+            raise NotThisFormat(
+                f"is not a {name} file: wrong header or columns", where=f"{path}:{first.number}", hint=_HINT
+            )
         market = COINM if is_coin_margined(symbol) else kind.columns[columns]
         read = _Rows(symbol, kind, columns, name, market)
         if not header:
@@ -54,16 +56,16 @@ class BinanceVision:
 def _named(path: Path) -> tuple[str, str]:
     match = _NAME.match(path.name)
     if match is None:
-        raise NotThisFormat("its name tells neither symbol nor kind", where=str(path), hint=_HINT)
+        raise NotThisFormat("the file name does not give symbol and kind", where=str(path), hint=_HINT)
     symbol, kind = match[1].upper(), match[2]
     if kind == "bookDepth":
         raise NotThisFormat(
-            "bookDepth is not a book: it sums the depth within bands of some per cent about the mid, without prices",
+            "bookDepth is not a book: it holds depth summed over percentage bands around the mid, without prices",
             where=str(path),
-            hint="Give bookTicker for best prices; for whole books take another source",
+            hint="Give bookTicker for best prices; whole books need another source",
         )
     if kind not in _KINDS:
-        raise NotThisFormat(f"{kind} has no feed", where=str(path), hint=_HINT)
+        raise NotThisFormat(f"files of kind {kind} cannot be imported", where=str(path), hint=_HINT)
     return symbol, kind
 
 
@@ -71,9 +73,9 @@ def _named(path: Path) -> tuple[str, str]:
 class _Kind:
     feed: str
     columns: dict[int, str]
-    """Their number -> the market whose rows have that many."""
+    """Number of columns -> the market whose rows have that number."""
     header: tuple[bytes, ...]
-    """How the header may begin, in lower case without underscores."""
+    """Prefixes of the header, in lower case without underscores."""
     record: Callable[[list[str]], dict[str, Any]]
 
 
@@ -100,24 +102,24 @@ class _Rows:
 
 
 def _agg_trade(cells: list[str]) -> dict[str, Any]:
-    identity, price, qty, _first, _last, time, buyer_rested = cells[:7]
-    return _trade_of(identity, "agg_trade_id", price, qty, time, buyer_rested)
+    trade_id, price, qty, _first, _last, time, buyer_is_maker = cells[:7]
+    return _trade_of(trade_id, "agg_trade_id", price, qty, time, buyer_is_maker)
 
 
 def _trade(cells: list[str]) -> dict[str, Any]:
-    identity, price, qty, _quote_qty, time, buyer_rested = cells[:6]
-    return _trade_of(identity, "id", price, qty, time, buyer_rested)
+    trade_id, price, qty, _quote_qty, time, buyer_is_maker = cells[:6]
+    return _trade_of(trade_id, "id", price, qty, time, buyer_is_maker)
 
 
-def _trade_of(identity: str, id_field: str, price: str, qty: str, time: str, buyer_rested: str) -> dict[str, Any]:
-    side = {"true": "sell", "false": "buy"}.get(buyer_rested.lower())
+def _trade_of(trade_id: str, id_field: str, price: str, qty: str, time: str, buyer_is_maker: str) -> dict[str, Any]:
+    side = {"true": "sell", "false": "buy"}.get(buyer_is_maker.lower())
     if side is None:
         raise BadRow("unknown_side", "is_buyer_maker")
     return _times(time, "time") | {
         "price": price_above_0(price, "price"),
         "qty": price_above_0(qty, "qty"),
         "side": side,
-        "trade_id": str(whole_number(identity, id_field)),
+        "trade_id": str(whole_number(trade_id, id_field)),
     }
 
 

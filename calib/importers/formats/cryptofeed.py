@@ -1,13 +1,12 @@
-"""Cryptofeed's raw captures of Binance, spot and futures: what came over the wire, a line each.
+"""Read cryptofeed's raw captures of Binance, spot and futures: one line per event on the wire.
 
-    configuration: ...                    what the run was asked for
+    configuration: ...                    the configuration of the run
     <url> <-> <time>                      a connection was opened
     <url> <- <time>: <message>            sent
     <time>: <message>                     received
-    <url> -> <time>: <body>               an HTTP answer, of which the order book snapshots are taken
+    <url> -> <time>: <body>               an HTTP response; order book snapshots are imported
 
-Times are Unix seconds with a fraction. Cryptofeed starts a new file when one is large, so a file may begin anywhere
-among these lines.
+Times are Unix seconds with a fraction. Cryptofeed rotates large files, so a file may begin with any of these lines.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from calib.errors import NotThisFormat, TruncatedInput
 from calib.importers.base import Advance, BadRow, Imported, ImportOption, Rejected, unseen
-from calib.importers.binance import COINM, SPOT, USDM, BinanceMessages, Found, Scan
+from calib.importers.binance import COINM, SPOT, USDM, BinanceMessages, ParsedMessage, Scan
 from calib.importers.formats.hftbacktest_collector import SYMBOL_OPTION
 from calib.importers.lines import TOO_LONG, text_lines
 
-_HINT: Final = "Give the raw captures that cryptofeed made of Binance or Binance futures, plain or .gz"
+_HINT: Final = "Give cryptofeed's raw captures of Binance or Binance futures, plain or .gz"
 _LINE: Final = re.compile(
     rb"(?:(?P<url>\w+://\S+) (?P<way><->|<-|->) )?(?P<ts>\d{9,11}(?:\.\d+)?)(?:: (?P<message>.*))?", re.DOTALL
 )
@@ -34,12 +33,12 @@ _DOMAINS: Final = ("binance.com", "binance.us", "binance.vision")
 _FUTURES_HOST: Final = re.compile(r"(?:ws-)?([fd])(?:api|stream)")
 _FUTURES_PATH: Final = re.compile(r"/([fd])api/")
 _DEPTH_STREAM: Final = re.compile(rb"@depth(\d*)(?=[@\"/&]|$)")
-_ANSWERS: Final = re.compile(rb'\{\s*"(?:result|id|timezone)"')
-"""Answers to a subscription, and the list of instruments."""
+_RESPONSES: Final = re.compile(rb'\{\s*"(?:result|id|timezone)"')
+"""Responses to a subscription, and the list of instruments."""
 
 
 def market_of(url: SplitResult) -> str | None:
-    """The market of Binance that an address belongs to; None where it is not one of Binance's.
+    """Return the Binance market that a URL belongs to; None if the URL is not one of Binance's.
 
     >>> market_of(urlsplit("https://www.binance.com/api/v1/depth")), market_of(urlsplit("wss://fstream.binance.com/ws"))
     ('binance-spot', 'binance-usdm')
@@ -54,16 +53,15 @@ def market_of(url: SplitResult) -> str | None:
 
 
 class Cryptofeed:
-    """Book and trades of every symbol in a capture.
+    """Reads the book and trades of every symbol in a capture.
 
-    A connection opened again, by the same run or a later one, is counted as ``reconnect``: what the venue sent in
-    between is missing from the recording.
-    Messages of another venue than Binance are counted as ``other_venue``.
+    A reconnect, by the same run or a later one, is counted as ``reconnect``: messages sent in between are missing from
+    the recording. Messages of other venues are counted as ``other_venue``.
 
     Parameters
     ----------
     symbol
-        Symbol of snapshots that neither name one nor were asked for by one; None: the stream's only one.
+        Symbol of snapshots that have none in the message or its request; None: the only symbol of the stream.
     """
 
     name: ClassVar[str] = "cryptofeed"
@@ -74,17 +72,17 @@ class Cryptofeed:
     example: ClassVar[str] = "BINANCE-capture.0 --out artifacts/edge/feeds"
     options: ClassVar[tuple[ImportOption, ...]] = (SYMBOL_OPTION,)
     hints: ClassVar[Mapping[str, str]] = {
-        "reconnect": "the recording was interrupted there, what the venue sent in between is missing",
-        "other_venue": "they came from another venue, and this importer reads Binance's messages",
+        "reconnect": "the recording was interrupted, messages sent in between are missing",
+        "other_venue": "they are messages of another venue, this importer reads Binance's only",
     }
 
     def __init__(self, symbol: str | None = None) -> None:
         self._symbol = symbol
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        with closing(_received(path)) as texts:
+        with closing(_messages(path)) as texts:
             scan = Scan.of(texts)
-        capture = _Capture(path, BinanceMessages(scan, named=self._symbol, where=str(path)))
+        capture = _Capture(path, BinanceMessages(scan, symbol=self._symbol, where=str(path)))
         for line, text, too_long in text_lines(path, _HINT, advance):
             try:
                 if too_long:
@@ -95,35 +93,35 @@ class Cryptofeed:
                 yield bad.rejected(line, text)
 
 
-def _received(path: Path) -> Generator[bytes]:
-    """The messages of a capture, whatever they came from."""
+def _messages(path: Path) -> Generator[bytes]:
+    """Yield the received messages of a capture, of any venue."""
     try:
         for _, text, _ in text_lines(path, _HINT):
             match = _LINE.fullmatch(text)
             if match is not None and match["message"] is not None and match["way"] is None:
                 yield match["message"]
     except TruncatedInput:
-        return  # the reading itself speaks of it, at its line
+        return  # `read` raises the same error at its line
 
 
 class _Capture:
-    """What must be known of the lines before to read the next one."""
+    """Converts the lines of one capture; keeps the state that the next line needs."""
 
     def __init__(self, path: Path, messages: BinanceMessages) -> None:
         self._path = path
         self._messages = messages
         self._market: str | None = ""
-        """Of the newest connection, which received messages do not name; empty before one, None of another venue."""
+        """Market of the newest connection; messages do not name it. Empty before the first, None for another venue."""
         self._begun = self._streaming = False
         self._depths: set[str] = set()
-        """The depth streams that were subscribed to: their levels, empty for that of changes."""
+        """Depths of the subscribed depth streams; empty for a stream of deltas."""
 
-    def record(self, line: int, text: bytes) -> Found | None:
-        """The record of a line; None of one that is not a message."""
+    def record(self, line: int, text: bytes) -> ParsedMessage | None:
+        """Return the record of a line; None if the line is not a message."""
         match = _LINE.fullmatch(text)
         control = text.startswith(_CONFIGURATION)
         if not self._begun and match is None and not control:
-            raise NotThisFormat("does not begin with a line of a raw capture", where=f"{self._path}:{line}", hint=_HINT)
+            raise NotThisFormat("is not a raw capture of cryptofeed", where=f"{self._path}:{line}", hint=_HINT)
         self._begun = True
         if control:
             return None
@@ -144,22 +142,22 @@ class _Capture:
         return self._message(match["message"], float(match["ts"]), url if match["url"] else None, market)
 
     def _connection(self, market: str | None) -> None:
-        again = self._streaming and market is not None and market == (self._market or market)
+        reconnected = self._streaming and market is not None and market == (self._market or market)
         self._market = market
         self._streaming = True
-        if again:
+        if reconnected:
             self._messages.reconnected()
             raise BadRow("reconnect", damaged=False)
 
-    def _message(self, message: bytes, ts: float, url: SplitResult | None, market: str) -> Found:
+    def _message(self, message: bytes, ts: float, url: SplitResult | None, market: str) -> ParsedMessage:
         self._streaming = True
-        if _ANSWERS.match(message):
+        if _RESPONSES.match(message):
             raise BadRow("no_feed", damaged=False)
         if url is not None:
             symbol = next(iter(parse_qs(url.query).get("symbol", ())), None)
-            return self._messages.record(message, ts, asked_for=symbol, told=market)
-        (partial,) = self._depths if len(self._depths) == 1 else ("",)
-        return self._messages.record(message, ts, partial=partial, told=market, requested=False)
+            return self._messages.record(message, ts, requested_symbol=symbol, connection_market=market)
+        (depth,) = self._depths if len(self._depths) == 1 else ("",)
+        return self._messages.record(message, ts, partial_depth=depth, connection_market=market, may_be_requested=False)
 
     def _market_of(self, url: SplitResult, line: int) -> str | None:
         market = market_of(url)

@@ -1,10 +1,10 @@
-"""The recordings of hftbacktest's collector: ``<receive time> <the exchange's JSON>`` a line.
+"""Read the recordings of hftbacktest's collector: one ``<receive time> <the exchange's JSON>`` per line.
 
-Of Binance, Bybit or Hyperliquid: the first messages of a file tell whose it is.
+The first messages of a file identify the venue: Binance, Bybit or Hyperliquid.
 
-Newer files stamp nanoseconds, older ones microseconds. A message may stand in a combined-stream envelope
-(``{"stream", "data"}``); the REST snapshot stands inline, on spot without a symbol. Best prices (bookTicker) have no
-feed: they are left out, counted as ``no_feed``.
+Receive times are nanoseconds, in older files microseconds. A message may have a combined-stream envelope
+(``{"stream", "data"}``); REST snapshots are among the messages, on spot without a symbol. Best prices (bookTicker) have
+no feed and are counted as ``no_feed``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SYMBOL_OPTION: Final = ImportOption(
 
 
 def symbol_of(path: Path) -> str | None:
-    """The market by a file's name: hftbacktest's way to name a file of one market and day.
+    """Return the symbol in a file name, as hftbacktest names the file of one market and day; None if there is none.
 
     >>> symbol_of(Path("btcusdt_20240808.gz")), symbol_of(Path("ethusd_perp_20240808.gz")), symbol_of(Path("x.gz"))
     ('BTCUSDT', 'ETHUSD_PERP', None)
@@ -42,15 +42,15 @@ def symbol_of(path: Path) -> str | None:
 
 
 class HftbacktestCollector:
-    """Book and trades of one market per file.
+    """Reads the book and trades of one market per file.
 
-    A snapshot that repeats the one before it is a ``duplicate``.
+    A snapshot that repeats the one before it is a ``duplicate`` reject.
 
     Parameters
     ----------
     symbol
-        Symbol of snapshots that name none; None to take it from the file's name, where the stream names that symbol
-        too, else the only symbol that the stream names.
+        Symbol of snapshots that name none; None: the symbol in the file's name if the stream names it too, else the
+        only symbol that the stream names.
     """
 
     name: ClassVar[str] = "hftbacktest-collector"
@@ -66,22 +66,22 @@ class HftbacktestCollector:
         self._symbol = symbol
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        with closing(_texts(path)) as texts:
+        with closing(_messages(path)) as texts:
             scan = Scan.of(texts)
-        if scan.foreign and not scan.known:
-            recorded = RECORDED.get(scan.foreign)
+        if scan.other_venue and not scan.binance_messages:
+            recorded = RECORDED.get(scan.other_venue)
             if recorded is None:
                 raise NotThisFormat(
-                    f"is a recording of {scan.foreign}; this importer reads Binance, {', '.join(RECORDED)}",
+                    f"is a recording of {scan.other_venue}; this importer reads Binance, {', '.join(RECORDED)}",
                     where=str(path),
                     hint=_HINT,
                 )
             yield from _recorded(recorded, path, advance)
             return
-        messages = BinanceMessages(scan, named=self._symbol, file_symbol=symbol_of(path), where=str(path))
+        messages = BinanceMessages(scan, symbol=self._symbol, file_symbol=symbol_of(path), where=str(path))
         for line, text, too_long in text_lines(path, _HINT, advance):
             try:
-                ts, message = _stamped(text, too_long)
+                ts, message = _split(text, too_long)
                 kind, record, stream, market = messages.record(message, ts)
             except BadRow as bad:
                 yield bad.rejected(line, text)
@@ -90,10 +90,10 @@ class HftbacktestCollector:
 
 
 def _recorded(recorded: RecordedVenue, path: Path, advance: Advance) -> Iterator[Imported | Rejected]:
-    """The rows of a venue that is not Binance; a message may hold several trades."""
+    """Yield the rows of a venue other than Binance, whose messages may hold several trades."""
     for line, text, too_long in text_lines(path, _HINT, advance):
         try:
-            ts, message = _stamped(text, too_long)
+            ts, message = _split(text, too_long)
         except BadRow as bad:
             yield bad.rejected(line, text)
             continue
@@ -104,8 +104,8 @@ def _recorded(recorded: RecordedVenue, path: Path, advance: Advance) -> Iterator
                 yield Imported(found.kind, found.record, line, found.stream, found.market, part)
 
 
-def _stamped(text: bytes, too_long: bool) -> tuple[float, bytes]:
-    """Unix seconds of the receipt, and the message."""
+def _split(text: bytes, too_long: bool) -> tuple[float, bytes]:
+    """Return the receive time, Unix seconds, and the message."""
     if too_long:
         raise TOO_LONG
     match = _STAMP.fullmatch(text)
@@ -114,13 +114,13 @@ def _stamped(text: bytes, too_long: bool) -> tuple[float, bytes]:
     return int(match[1]) / (1e6 if len(match[1]) == 16 else 1e9), match[2]
 
 
-def _texts(path: Path) -> Generator[bytes]:
-    """The messages without their stamps.
+def _messages(path: Path) -> Generator[bytes]:
+    """Yield the messages without their receive times.
 
     Raises
     ------
     NotThisFormat
-        Where the first line is not of this format.
+        If the first line is not of this format.
     """
     try:
         for line, text, _ in text_lines(path, _HINT):
@@ -130,7 +130,7 @@ def _texts(path: Path) -> Generator[bytes]:
             elif line == 1:
                 raise NotThisFormat(_first_line(text), where=f"{path}:1", hint=_HINT)
     except TruncatedInput:
-        return  # the reading itself speaks of it, at its line
+        return  # `read` raises the same error at its line
 
 
 def _first_line(text: bytes) -> str:

@@ -1,11 +1,11 @@
-"""hftbacktest's data files: ``data`` in a .npz, one row per changed level or trade, in either of its two layouts.
+"""Read hftbacktest's data files: ``data`` in a .npz, one row per changed level or trade, in either of two layouts.
 
-The current one is a structured array (``ev, exch_ts, local_ts, px, qty, order_id, ival, fval``), times in nanoseconds.
-The older one has six columns of numbers (event, exchange time, local time, side, price, quantity), times in micro- or
-nanoseconds; a time of -1 marks a row that only one of the two sides is to see. Which unit it is, the size of the number
-says.
+The current layout is a structured array (``ev, exch_ts, local_ts, px, qty, order_id, ival, fval``) with times in
+nanoseconds. The older one has six columns of numbers (event, exchange time, local time, side, price, quantity) with
+times in micro- or nanoseconds, told apart by their size. There a time of -1 marks a row for the exchange or for the
+local side only.
 
-Rows that follow each other with the same two times, to the microsecond, came in one message and become one record.
+Consecutive rows with the same two times, to the microsecond, belong to one message and become one record.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COLUMNS: Final = 6
 
 _DEPTH, _TRADE, _CLEAR, _SNAPSHOT, _BBO = 1, 2, 3, 4, 5
 _BY_ORDER: Final = (10, 11, 12, 13)
-"""Order added, cancelled, modified, filled: books by order have no feed."""
+"""Order added, cancelled, modified, filled: order-by-order books have no feed."""
 _EXCH, _LOCAL, _BUY, _SELL = 1 << 31, 1 << 30, 1 << 29, 1 << 28
 
 
@@ -42,31 +42,31 @@ class Row(NamedTuple):
     number: int
     """From 1."""
     event: int
-    """Low byte of the event: what it is."""
+    """Low byte of the event: its type."""
     received: bool
-    """Whether it is of what was received; other rows stand there for the simulated exchange alone."""
+    """Whether the row was received; other rows are for the simulated exchange only."""
     side: int
     """1 buy or bid, -1 sell or ask, 0 none."""
     exch_ts: float | None
-    """Seconds; None where the row names no time."""
+    """Unix seconds; None if the row has no such time."""
     local_ts: float
-    """Seconds; NaN where the row names no time."""
+    """Unix seconds; NaN if the row has no such time."""
     price: float
     qty: float
 
 
 class HftbacktestNpz:
-    """Book and trades of one market per file.
+    """Reads the book and trades of one market per file.
 
-    The files number nothing, so the records get update ids of our own: the first is the receive time of the first row
-    in microseconds, each record's is one higher. Where a change of the book is lost, an id is left out, so that a
-    reader of the ids sees a gap there and waits for the next snapshot instead of going on with a wrong book. Between
-    two files there is such a gap too: neither says whether anything is missing between them.
+    The files have no update ids, so ids are generated: the first is the receive time of the first row in microseconds,
+    and each record adds 1. After a lost change of the book one id is skipped, so that a reader sees a gap and waits for
+    the next snapshot instead of continuing with a wrong book. There is such a gap between two files too, because
+    neither shows whether anything is missing between them.
 
     Parameters
     ----------
     symbol
-        The market of every file; None to take it from the file's name, ``btcusdt_20240808.npz``.
+        Symbol of every file; None: the symbol in each file's name, such as ``btcusdt_20240808.npz``.
     """
 
     name: ClassVar[str] = "hftbacktest-npz"
@@ -74,7 +74,7 @@ class HftbacktestNpz:
     files: ClassVar[str] = "hftbacktest's .npz files of one market."
     example: ClassVar[str] = "btcusdt_20240808.npz --out artifacts/edge/feeds"
     options: ClassVar[tuple[ImportOption, ...]] = (
-        ImportOption("--symbol", "The market of the files [from each file's name].", "SYM"),
+        ImportOption("--symbol", "Symbol of the files [from each file's name].", "SYM"),
     )
     hints: ClassVar[Mapping[str, str]] = {}
 
@@ -82,39 +82,39 @@ class HftbacktestNpz:
         self._symbol = symbol
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
-        """The rows of one file; a record counts as its first row.
+        """Yield the rows of one file; a record has the number of its first row.
 
         Raises
         ------
         UsageError
-            Where neither ``symbol`` nor the file's name says which market it is.
+            If neither ``symbol`` nor the file's name gives the symbol.
         """
         with NpzArray(path, "data", _HINT) as array:
             structured = _layout(array)
             symbol = self._symbol or symbol_of(path)
             if symbol is None:
-                raise UsageError("no market in the file's name", where=str(path), hint="Name it with --symbol")
-            book = _Book(symbol)
+                raise UsageError("the file name does not give a symbol", where=str(path), hint="Give it with --symbol")
+            builder = _RecordBuilder(symbol)
             number = 1
             for chunk in array.chunks():
-                yield from book.rows(_rows(chunk, number, structured))
+                yield from builder.rows(_rows(chunk, number, structured))
                 number += len(chunk)
                 advance(array.size * len(chunk) / array.header.shape[0])
-            yield from book.end()
+            yield from builder.flush()
 
 
 def _layout(array: NpzArray) -> bool:
-    """Whether it is the current layout, the structured one."""
+    """Return whether the array has the current, structured layout."""
     shape, dtype = array.header.shape, array.header.dtype
     if dtype.names is not None and len(shape) == 1:
         kinds = {name: f"{dtype[name].kind}{dtype[name].itemsize}" for name in dtype.names}
         wrong = [name for name, kind in _FIELDS.items() if kinds.get(name) != kind]
         if not wrong:
             return True
-        raise array.refused(f"holds rows whose {', '.join(wrong)} is missing or of another type: {dtype}")
+        raise array.not_this_format(f"has rows whose {', '.join(wrong)} is missing or has another type: {dtype}")
     if len(shape) == 2 and shape[1] == _COLUMNS and dtype.kind == "f" and dtype.itemsize == 8:
         return False
-    raise array.refused(f"holds {dtype} of shape {shape}, which is neither layout of hftbacktest")
+    raise array.not_this_format(f"holds {dtype} of shape {shape}, which is not a layout of hftbacktest")
 
 
 def _rows(chunk: np.ndarray[Any, Any], first: int, structured: bool) -> Iterator[Row]:
@@ -125,11 +125,11 @@ def _rows(chunk: np.ndarray[Any, Any], first: int, structured: bool) -> Iterator
         event, exch, local, price, qty = columns
         side = ((event & _BUY) != 0).astype(np.int8) - ((event & _SELL) != 0).astype(np.int8)
     else:
-        # A number that is no event becomes 0, which is none either.
+        # A number that is not an event becomes 0, which is not an event either.
         raw, exch, local, given, price, qty = columns
         event = np.where((raw >= 0) & (raw < 2**32) & (raw == np.floor(raw)), raw, 0).astype(np.uint64)
         side = np.where(np.abs(given) == 1, given, 0).astype(np.int8)
-    # A file that was not put in order yet has neither bit: its rows are of both.
+    # A file that hftbacktest has not sorted yet has neither bit: its rows are for both sides.
     received = (((event & _LOCAL) != 0) | ((event & _EXCH) == 0)) & ~(local < 0)
     return map(
         Row._make,
@@ -148,9 +148,9 @@ def _rows(chunk: np.ndarray[Any, Any], first: int, structured: bool) -> Iterator
 
 
 def _seconds(stamps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Unix seconds of nano- or microseconds, told apart by their size; NaN of what is neither.
+    """Return nano- or microseconds, told apart by their size, as Unix seconds; NaN for other numbers.
 
-    Rounded to microseconds as whole numbers: a double cannot hold the nanoseconds of our time.
+    Nanoseconds are rounded to microseconds as integers, because a double cannot hold present-day nanoseconds.
     """
     import numpy as np
 
@@ -167,17 +167,17 @@ class _Message:
     """The rows of one message so far."""
 
     key: tuple[bool, float, float | None]
-    """Whether it is a snapshot, and its two times."""
+    """Whether it is a snapshot, its receive time and its exchange time."""
     row: int
     bids: dict[float, float] = field(default_factory=dict)
     asks: dict[float, float] = field(default_factory=dict)
-    whole: bool = True
+    complete: bool = True
     rejects: list[Rejected] = field(default_factory=list)
-    """Of rows between its own: a reject comes after the record that began before it."""
+    """Rejects of rows between its own; they are yielded after the record, which began before them."""
 
 
-class _Book:
-    """Rows put together to records; what must be known of the rows before to read the next one."""
+class _RecordBuilder:
+    """Groups rows into records; keeps the state that the next row needs."""
 
     def __init__(self, symbol: str) -> None:
         self._symbol = symbol
@@ -188,50 +188,51 @@ class _Book:
 
     def rows(self, rows: Iterator[Row]) -> Iterator[Imported | Rejected]:
         for row in rows:
-            fault = _fault(row)
-            if fault is not None:
-                yield from self._refused(row, fault)
+            reject = _reject_of(row)
+            if reject is not None:
+                yield from self._hold(row, reject)
             elif row.event == _TRADE:
-                yield from self.end()
+                yield from self.flush()
                 yield Imported("trades", self._trade(row), row.number)
             else:
                 key = (row.event != _DEPTH, row.local_ts, row.exch_ts)
                 if self._open is None or self._open.key != key or self._clears_again(self._open, row):
-                    yield from self.end()
+                    yield from self.flush()
                     self._open = _Message(key, row.number)
                 self._level(self._open, row)
 
-    def end(self) -> Iterator[Imported | Rejected]:
-        """The message that is still open, if any."""
+    def flush(self) -> Iterator[Imported | Rejected]:
+        """Yield the open message, if any."""
         message, self._open = self._open, None
         if message is None:
             return
         snapshot, local_ts, _ = message.key
-        self._lost |= not message.whole
-        if snapshot and not (message.whole and message.bids and message.asks):
+        self._lost |= not message.complete
+        if snapshot and not (message.complete and message.bids and message.asks):
             self._lost = True
             yield Rejected(message.row, "incomplete_snapshot", "ev", f"snapshot received at {local_ts:.6f}", False)
         else:
             yield Imported("book", self._record(message), message.row)
         yield from message.rejects
 
-    def _refused(self, row: Row, fault: Rejected) -> Iterator[Rejected | Imported]:
-        if fault.damaged and row.event in (_DEPTH, _CLEAR, _SNAPSHOT):
+    def _hold(self, row: Row, reject: Rejected) -> Iterator[Rejected | Imported]:
+        """Hold a reject until the open message is complete; yield it at once if none is open."""
+        if reject.damaged and row.event in (_DEPTH, _CLEAR, _SNAPSHOT):
             if self._open is not None and self._open.key[1] == row.local_ts:
-                self._open.whole = False
+                self._open.complete = False
             else:
-                yield from self.end()  # before the loss is noted: it comes after this message
+                yield from self.flush()  # before `_lost` is set, because the loss comes after this message
                 self._lost = True
         if self._open is None:
-            yield fault
+            yield reject
             return
-        self._open.rejects.append(fault)
+        self._open.rejects.append(reject)
         if len(self._open.rejects) >= ROWS:
-            yield from self.end()
+            yield from self.flush()
 
     @staticmethod
     def _clears_again(message: _Message, row: Row) -> bool:
-        """Whether a side is cleared that this snapshot has filled already: a second snapshot of the same moment."""
+        """Return whether the row clears a side that is already filled: it begins a second snapshot of the same time."""
         if row.event != _CLEAR:
             return False
         filled = [
@@ -243,7 +244,7 @@ class _Book:
         if row.event == _CLEAR:
             return
         if len(message.bids) + len(message.asks) >= MAX_LEVELS:
-            message.whole = False
+            message.complete = False
             return
         levels = message.bids if row.side > 0 else message.asks
         levels[row.price] = row.qty
@@ -276,8 +277,8 @@ class _Book:
         }
 
 
-def _fault(row: Row) -> Rejected | None:
-    """Why the row gives nothing; None of one that does."""
+def _reject_of(row: Row) -> Rejected | None:
+    """Return the reject of a row that cannot be used; None for any other row."""
     if not row.received:
         return _reject(row, "exchange_only", "local_ts", damaged=False)
     if row.event == _BBO or row.event in _BY_ORDER:

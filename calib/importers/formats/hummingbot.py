@@ -1,4 +1,4 @@
-"""Hummingbot's trade files, ``trades_*.csv``: the own fills of a bot, under either of their two headers."""
+"""Read Hummingbot's trade files, ``trades_*.csv``: a bot's own fills, with either of the two headers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _OLD: Final = {
     "Quote": "quote_asset", "Timestamp": "timestamp", "Order ID": "order_id", "Trade": "trade_type",
     "Type": "order_type", "Price": "price", "Amount": "amount", "Fee": "trade_fee", "Trade Fee": "trade_fee",
 }  # fmt: skip
-"""The names of the older header, under which the exchange's name stands as ``Exchange``."""
+"""Column of the older header -> column of the newer one, or ``market`` for ``Exchange``."""
 _LIQUIDITY: Final = {"LIMIT_MAKER": "maker", "MARKET": "taker", "AMM_SWAP": "taker"}
-"""A swap takes what a pool offers."""
+"""A swap takes liquidity from a pool."""
 _NOT_A_FILL: Final = ("AMM_ADD", "AMM_REMOVE", "RANGE")
-"""Liquidity given to a pool or taken back: nothing was traded."""
+"""Liquidity added to or removed from a pool: not a trade."""
 _HINT: Final = "Give Hummingbot's trades_*.csv files"
 _BPS: Final = 10_000
 _EARLIEST_MS: Final = 946_684_800_000
@@ -37,13 +37,13 @@ _LATEST_MS: Final = 4_102_444_800_000
 
 
 class HummingbotTrades:
-    """Fills of Hummingbot.
+    """Reads Hummingbot's fills.
 
     Parameters
     ----------
     limit_as
-        What a plain LIMIT order was: such an order may have rested or crossed, and the file does not say. ``reject``
-        counts its fills as rejects, the others take them all for the one or the other.
+        Liquidity of plain LIMIT orders: such an order may have rested or crossed, and the file does not say which.
+        ``reject`` counts their fills as rejects.
     """
 
     name: ClassVar[str] = "hummingbot"
@@ -53,13 +53,13 @@ class HummingbotTrades:
     options: ClassVar[tuple[ImportOption, ...]] = (
         ImportOption(
             "--limit-as",
-            "What a plain LIMIT order was; the file does not say [reject].",
+            "Liquidity of plain LIMIT orders, which the file does not state [reject].",
             choices=("maker", "taker", "reject"),
             setting="import.limit_as",
         ),
     )
     hints: ClassVar[Mapping[str, str]] = {
-        "unknown_liquidity": "a plain LIMIT order may have rested or crossed, say which with --limit-as"
+        "unknown_liquidity": "a plain LIMIT order may have rested or crossed, choose with --limit-as"
     }
 
     def __init__(self, limit_as: LimitAs = "reject") -> None:
@@ -107,16 +107,16 @@ class HummingbotTrades:
             "side": _side(row),
             "price": float(price),
             "qty": float(qty),
-            "liquidity": self._rested(kind),
+            "liquidity": self._liquidity_of(kind),
         }
         fee_bps = _fee_bps(row, price, qty)
         optional = {"fee_bps": fee_bps, "trade_id": row["exchange_trade_id"], "order_id": row["order_id"]}
         return record | {name: value for name, value in optional.items() if value not in (None, "")}
 
-    def _rested(self, kind: str) -> str:
+    def _liquidity_of(self, kind: str) -> str:
         if kind in self._liquidity:
             return self._liquidity[kind]
-        if kind.replace("_", "").isalpha():  # a whole row, of a kind that does not say whether it rested
+        if kind.replace("_", "").isalpha():  # an intact row whose order type allows both
             reason = "unknown_liquidity" if kind == "LIMIT" else "unknown_order_type"
             raise BadRow(reason, "order_type", damaged=False, what=f"order type {kind[:40]}")
         raise BadRow("bad_value", "order_type")
@@ -136,7 +136,7 @@ def _header(rows: Any, path: Path) -> list[str]:
 
 
 def _word(row: dict[str, str], name: str) -> str:
-    """``LIMIT`` of ``OrderType.LIMIT`` or ``limit``."""
+    """Return ``LIMIT`` for ``OrderType.LIMIT`` or ``limit``."""
     return row[name].strip().rpartition(".")[2].upper()
 
 
@@ -158,7 +158,7 @@ def _number(row: dict[str, str], name: str) -> Decimal:
 
 
 def _seconds(row: dict[str, str]) -> float:
-    """Unix seconds of Hummingbot's milliseconds, which older versions wrote with a fraction."""
+    """Return Hummingbot's milliseconds, which older versions wrote with a fraction, as Unix seconds."""
     text = row["timestamp"].strip()
     try:
         ms = Decimal(text)
@@ -170,9 +170,9 @@ def _seconds(row: dict[str, str]) -> float:
 
 
 def _fee_bps(row: dict[str, str], price: Decimal, qty: Decimal) -> float | None:
-    """The fee over the notional, bps; None where its currency is neither side of the pair, or it cannot be read.
+    """Return the fee over the notional, bps; None if its currency is not of the pair, or if it cannot be parsed.
 
-    ``percent`` is a fraction of the notional, whichever way it was charged. A flat fee in the quote currency is
+    ``percent`` is a fraction of the notional, in whichever currency it was charged. A flat fee in the quote currency is
     divided by ``price x qty``, one in the base currency by ``qty``.
     """
     try:
@@ -180,8 +180,8 @@ def _fee_bps(row: dict[str, str], price: Decimal, qty: Decimal) -> float | None:
         total = Decimal(str(fee["percent"])) if fee["percent"] is not None else Decimal(0)
         for flat in fee.get("flat_fees") or ():
             token = str(flat["token"] if "token" in flat else flat["asset"]).upper()
-            whole = {row["quote_asset"].upper(): price * qty, row["base_asset"].upper(): qty}[token]
-            total += Decimal(str(flat["amount"])) / whole
+            notional = {row["quote_asset"].upper(): price * qty, row["base_asset"].upper(): qty}[token]
+            total += Decimal(str(flat["amount"])) / notional
         return round(float(total * _BPS), 9) if total.is_finite() else None
     except (*ROW_FAULTS, SyntaxError, MemoryError):
         return None

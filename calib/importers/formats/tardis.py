@@ -1,7 +1,7 @@
-"""Tardis' downloadable tables: incremental_book_L2, trades, quotes and book_snapshot_N, plain or packed.
+"""Read Tardis' downloadable tables: incremental_book_L2, trades, quotes and book_snapshot_N, plain or compressed.
 
-Times are microseconds UTC: ``timestamp`` is the venue's, ``local_timestamp`` that of receiving. There are no sequence
-ids, so the book's ``update_id`` is made here. See docs/how-to/import-market-data.md.
+Times are microseconds UTC: ``timestamp`` is the venue's time, ``local_timestamp`` the receive time. The tables have no
+sequence ids, so the book's ``update_id`` is generated here. See docs/how-to/import-market-data.md.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _LEVEL: Final = re.compile(r"(bids|asks)\[(\d+)\]\.(price|amount)")
 _US: Final = 1e6
 _UNKNOWN: Final = 0
 _LONGEST_HEADER: Final = 1 << 16
-_MOST_PENDING: Final = 10_000
-"""Messages and rejects held back until their time of receiving is over."""
+_MAX_PENDING: Final = 10_000
+"""Most messages and rejects held until all rows of their receive time have been read."""
 
 
 class Tardis:
-    """Book and trades of any number of markets per file; which table it is, its header says."""
+    """Reads the book and trades of any number of markets per file; the header identifies the table."""
 
     name: ClassVar[str] = "tardis"
     summary: ClassVar[str] = "Turn Tardis' order-book, best-price and trade tables into book and trades feeds."
@@ -59,34 +59,34 @@ class Tardis:
         yield from table.flush()
 
 
-def _table(path: Path, names: list[str]) -> _Each | _Incremental:
+def _table(path: Path, names: list[str]) -> _RowTable | _Incremental:
     columns = frozenset(names)
     if columns == _BOOK:
         return _Incremental()
     if columns == _TRADES:
-        # Liquidations have the very same columns: taken for trades, they would be trades that never were.
+        # Liquidations have the same columns; read as trades, they would add trades that did not happen.
         if "liquidations" in path.name:
             raise NotThisFormat("holds liquidations, which have no feed", where=str(path), hint=_HINT)
-        return _Each("trades", "trades", _trade)
+        return _RowTable("trades", "trades", _trade)
     if columns == _QUOTES:
-        return _Each("book", "quotes", _quote)
+        return _RowTable("book", "quotes", _quote)
     levels = columns - _COMMON
     if len(levels) + len(_COMMON) == len(columns) == len(names) and _is_ladder(levels):
         depth = len(levels) // 4
-        return _Each("book", f"book_snapshot_{depth}", lambda row: _ladder(row, depth))
-    raise NotThisFormat("does not begin with the header of one of Tardis' tables", where=f"{path}:1", hint=_HINT)
+        return _RowTable("book", f"book_snapshot_{depth}", lambda row: _ladder(row, depth))
+    raise NotThisFormat("the header is not that of a Tardis table", where=f"{path}:1", hint=_HINT)
 
 
 def _is_ladder(names: frozenset[str]) -> bool:
-    """Whether they are price and amount of both sides' levels 0..N-1, none missing."""
+    """Return whether the names are price and amount of levels 0..N-1 of both sides, with none missing."""
     depth = len(names) // 4
-    wanted = {f"{side}[{i}].{what}" for side in ("bids", "asks") for i in range(depth) for what in ("price", "amount")}
-    return bool(names) and names == wanted
+    ladder = {f"{side}[{i}].{what}" for side in ("bids", "asks") for i in range(depth) for what in ("price", "amount")}
+    return bool(names) and names == ladder
 
 
 @dataclass(slots=True)
-class _Each:
-    """A table whose rows are a record each."""
+class _RowTable:
+    """A table with one record per row."""
 
     kind: str
     table: str
@@ -107,19 +107,19 @@ class _Each:
 
 
 @dataclass(slots=True)
-class _Chain:
-    """What is known of one symbol's book."""
+class _BookState:
+    """The state of one symbol's book: ids, and whether a snapshot was read."""
 
     next_id: int
     newest_us: int
     synced: bool = False
-    broken_us: int | None = None
-    """When a row was lost that no message holds: its time of receiving, or `_UNKNOWN`."""
+    lost_us: int | None = None
+    """Receive time of a lost row that belongs to no message, or `_UNKNOWN`; None if no row was lost."""
 
 
 @dataclass(slots=True)
 class _Message:
-    """The rows of one message of the venue: one symbol, one time of receiving, snapshot or not."""
+    """The rows of one message of the venue: one symbol, one receive time, either a snapshot or not."""
 
     line: int
     at_us: int
@@ -129,25 +129,25 @@ class _Message:
     rows: int = 0
     damaged: bool = False
     """One of its rows was lost."""
-    doubtful: bool = False
-    """A row was lost that is its own or the next one's."""
+    ambiguous_loss: bool = False
+    """A row was lost that belongs either to this message or to the next."""
 
 
 @dataclass(slots=True)
 class _Incremental:
-    """incremental_book_L2: a row per level, grouped into the messages that they came in.
+    """incremental_book_L2: one row per level, grouped into the messages of the venue.
 
-    Every message of snapshot rows is a whole book, also where one follows another: the second replaces the first.
+    Every message of snapshot rows is a whole book, even directly after another one: the second replaces the first.
 
-    ``update_id`` counts a symbol's messages from its first ``local_timestamp`` on, in microseconds: a day can hold
-    fewer messages than microseconds, so the ids of the next day's file are higher, with nothing kept between files.
-    Where a row is lost, one id is left out: the message after it is a gap to the reader of the feed.
+    ``update_id`` starts at a symbol's first ``local_timestamp`` in microseconds and rises by 1 per message. A day has
+    fewer messages than microseconds, so the ids of the next day's file are higher without state kept between files.
+    After a lost row one id is skipped, so that readers of the feed see a gap.
     """
 
-    chains: dict[str, _Chain] = field(default_factory=dict)
+    books: dict[str, _BookState] = field(default_factory=dict)
     now_us: int = 0
     lost: tuple[bool, bool] = (False, False)
-    """Whether a row of no known symbol was lost before this time of receiving, and in it."""
+    """Whether a row of unknown symbol was lost before the current receive time, and within it."""
     pending: list[_Message | Rejected] = field(default_factory=list)
     open: dict[str, _Message] = field(default_factory=dict)
 
@@ -156,38 +156,38 @@ class _Incremental:
             stamps = _stamps(row)
             assert isinstance(row, dict)
         except BadRow as bad:
-            self._lost_anywhere()
-            yield from self._pend(bad.rejected(line, text))
+            self._mark_lost_everywhere()
+            yield from self._hold(bad.rejected(line, text))
             return
         symbol, local_us = stamps["symbol"], int(row["local_timestamp"])
         if local_us != self.now_us:
             yield from self.flush()
             self.now_us, self.lost = local_us, (self.lost[1], False)
-        if symbol not in self.chains:
-            self.chains[symbol] = _Chain(local_us, local_us, broken_us=_UNKNOWN if any(self.lost) else None)
+        if symbol not in self.books:
+            self.books[symbol] = _BookState(local_us, local_us, lost_us=_UNKNOWN if any(self.lost) else None)
         try:
             self._add(line, row, stamps)
         except BadRow as bad:
-            self._lost(symbol)
-            yield from self._pend(bad.rejected(line, text))
+            self._mark_lost(symbol)
+            yield from self._hold(bad.rejected(line, text))
 
-    def _pend(self, rejected: Rejected) -> Iterator[Imported | Rejected]:
-        """Hold a reject back behind the messages that began before it; where none is open there is nothing to wait."""
+    def _hold(self, rejected: Rejected) -> Iterator[Imported | Rejected]:
+        """Hold a reject until the messages that began before it are complete; yield it at once if none is open."""
         self.pending.append(rejected)
-        if not self.open or len(self.pending) >= _MOST_PENDING:
+        if not self.open or len(self.pending) >= _MAX_PENDING:
             yield from self.flush()
 
     def flush(self) -> Iterator[Imported | Rejected]:
-        """The messages of one time of receiving, and the rejects between them, by line."""
+        """Yield the messages of one receive time and the rejects between them, by line."""
         for item in self.pending:
-            yield item if isinstance(item, Rejected) else self._judged(item)
+            yield item if isinstance(item, Rejected) else self._finish(item)
         self.pending, self.open = [], {}
 
     def _add(self, line: int, row: Row, stamps: dict[str, Any]) -> None:
-        chain = self.chains[stamps["symbol"]]
-        if self.now_us < chain.newest_us:
+        book = self.books[stamps["symbol"]]
+        if self.now_us < book.newest_us:
             raise BadRow("out_of_order", "local_timestamp")
-        chain.newest_us = self.now_us
+        book.newest_us = self.now_us
         flag = {"true": True, "false": False}.get(row["is_snapshot"].lower())
         if flag is None:
             raise BadRow("bad_value", "is_snapshot")
@@ -207,50 +207,50 @@ class _Incremental:
         message.record["ts_exchange"] = stamps["ts_exchange"]
         message.rows += 1
 
-    def _lost(self, symbol: str) -> None:
-        """A row of this symbol and time."""
+    def _mark_lost(self, symbol: str) -> None:
+        """Record that a row of this symbol and receive time was lost."""
         if symbol in self.open:
             self.open[symbol].damaged = True
         else:
-            self.chains[symbol].broken_us = self.now_us
+            self.books[symbol].lost_us = self.now_us
 
-    def _lost_anywhere(self) -> None:
-        """A row of any symbol, of the message that is open or of the next."""
+    def _mark_lost_everywhere(self) -> None:
+        """Record that a row of unknown symbol was lost, which may belong to any open message or to the next."""
         self.lost = (self.lost[0], True)
         for message in self.open.values():
-            message.damaged = message.doubtful = True
-        for chain in self.chains.values():
-            chain.broken_us = _UNKNOWN
+            message.damaged = message.ambiguous_loss = True
+        for book in self.books.values():
+            book.lost_us = _UNKNOWN
 
-    def _judged(self, message: _Message) -> Imported | Rejected:
-        chain = self.chains[message.record["symbol"]]
-        whole = message.is_snapshot
-        # A row lost at another time was none of this snapshot's, and the snapshot repairs what it did.
-        relevant = (_UNKNOWN, message.at_us) if whole else (chain.broken_us,)
-        affected = message.damaged or (chain.broken_us is not None and chain.broken_us in relevant)
-        chain.broken_us = _UNKNOWN if message.doubtful else None
-        if whole:
-            chain.synced = not affected
-        if not chain.synced:
-            reason = "incomplete_snapshot" if whole else "before_snapshot"
+    def _finish(self, message: _Message) -> Imported | Rejected:
+        book = self.books[message.record["symbol"]]
+        is_snapshot = message.is_snapshot
+        # A row lost at another time is not part of this snapshot, and the snapshot replaces the damaged book.
+        relevant = (_UNKNOWN, message.at_us) if is_snapshot else (book.lost_us,)
+        affected = message.damaged or (book.lost_us is not None and book.lost_us in relevant)
+        book.lost_us = _UNKNOWN if message.ambiguous_loss else None
+        if is_snapshot:
+            book.synced = not affected
+        if not book.synced:
+            reason = "incomplete_snapshot" if is_snapshot else "before_snapshot"
             text = f"{counted(message.rows, 'row')} of {message.record['symbol']}"
-            return Rejected(message.line, reason, "is_snapshot", text, damaged=whole)
-        update_id = chain.next_id + affected
-        chain.next_id = update_id + 1
-        kind = {"type": "snapshot", "origin": "pushed"} if whole else {"type": "delta"}
+            return Rejected(message.line, reason, "is_snapshot", text, damaged=is_snapshot)
+        update_id = book.next_id + affected
+        book.next_id = update_id + 1
+        kind = {"type": "snapshot", "origin": "pushed"} if is_snapshot else {"type": "delta"}
         record = message.record | kind | {"update_id": update_id}
         return Imported("book", record, message.line, "incremental_book_L2", message.market)
 
 
 def _is_another_book(message: _Message, stamps: dict[str, Any], side: str, level: list[float]) -> bool:
-    """Whether a row begins a second book received at the same moment: a book has each of its levels once."""
+    """Return whether a row begins a second snapshot with the same receive time: a book has each level once."""
     if not message.is_snapshot or message.record["ts_exchange"] == stamps["ts_exchange"]:
         return False
     return any(level[0] == known[0] for known in message.record[side])
 
 
 def _stamps(row: Row | BadRow) -> dict[str, Any]:
-    """Symbol and times of a row."""
+    """Return symbol and times of a row."""
     if isinstance(row, BadRow):
         raise row
     if not row["symbol"]:
@@ -269,7 +269,7 @@ def _stamps(row: Row | BadRow) -> dict[str, Any]:
 
 def _trade(row: Row) -> dict[str, Any]:
     if row["side"] not in ("buy", "sell"):
-        # "unknown" is Tardis' own word: the row is whole, the venue did not say.
+        # Tardis writes "unknown" if the venue did not send the side: the row is intact.
         raise BadRow("unknown_side", "side", damaged=row["side"] != "unknown")
     return {
         "price": price_above_0(row["price"], "price"),
@@ -280,24 +280,24 @@ def _trade(row: Row) -> dict[str, Any]:
 
 
 def _quote(row: Row) -> dict[str, Any]:
-    return _whole(row) | {
+    return _snapshot(row) | {
         "bids": _level(row, "bid_price", "bid_amount"),
         "asks": _level(row, "ask_price", "ask_amount"),
     }
 
 
 def _ladder(row: Row, depth: int) -> dict[str, Any]:
-    return _whole(row) | {
+    return _snapshot(row) | {
         side: [level for i in range(depth) for level in _level(row, f"{side}[{i}].price", f"{side}[{i}].amount")]
         for side in ("bids", "asks")
     }
 
 
-def _whole(row: Row) -> dict[str, Any]:
-    """Each row is a book of its own: ids must rise, and need not be without holes."""
+def _snapshot(row: Row) -> dict[str, Any]:
+    """Return the fields of a snapshot: each row is a whole book, whose ids must rise but may skip numbers."""
     return {"type": "snapshot", "update_id": int(row["local_timestamp"]), "origin": "pushed"}
 
 
 def _level(row: Row, price: str, amount: str) -> list[list[float]]:
-    """The level; none where the side is empty."""
+    """Return the level; empty if the side is empty."""
     return level_or_empty(row[price], price, row[amount], amount)

@@ -1,1 +1,1 @@
-"""Tables of any layout made feeds: a mapping says which column is which field, and in which unit."""
+"""Import tables of any layout: a mapping says which column is which field, and in which unit."""

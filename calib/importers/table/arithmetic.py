@@ -1,4 +1,4 @@
-"""Arithmetic of columns, such as ``fee/(price*qty)``: parsed once, computed for each row."""
+"""Arithmetic of columns, such as ``fee/(price*qty)``: parsed once, evaluated for each row."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TOKEN: Final = re.compile(
     r'\s*(?:(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d][\w.]*)|"(?P<quoted>[^"]+)"|(?P<sign>[-+*/()]))'
 )
 _OPERATOR: Final = re.compile(r"[()*/+]|\s-\s|^-")
-_DEEPEST: Final = 50
-"""Brackets within brackets."""
+_MAX_DEPTH: Final = 50
+"""Most nested brackets."""
 
 
 def is_arithmetic(text: str) -> bool:
-    """Whether a source is arithmetic and not the name of a column; a name in double quotes is a name.
+    """Return whether a source is arithmetic and not a column name; text in double quotes is a column name.
 
     >>> is_arithmetic("fee/(price*qty)"), is_arithmetic("order-id"), is_arithmetic('"Price (USDT)"')
     (True, False, False)
@@ -32,12 +32,12 @@ def is_arithmetic(text: str) -> bool:
 
 
 def as_number(value: Any, name: str) -> float:
-    """A finite number of a number or of its text.
+    """Return a finite number from a number or its text.
 
     Raises
     ------
     BadRow
-        Where it is something else.
+        If it is not a finite number.
     """
     if isinstance(value, bool) or "_" in str(value):
         raise BadRow("bad_type", name, what=f"{str(value)[:40]!r} is not a number")
@@ -57,8 +57,8 @@ class Arithmetic:
     Parameters
     ----------
     text
-        The expression. A column whose name holds other characters than letters, digits, ``_`` and dots stands in
-        double quotes.
+        The expression. A column name with characters other than letters, digits, ``_`` and dots must be in double
+        quotes.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Arithmetic:
     Raises
     ------
     UsageError
-        Where it cannot be read.
+        If the text is not a valid expression.
 
     >>> Arithmetic("-fee / (price * qty)")({"fee": "-1", "price": 10, "qty": 2})
     0.05
@@ -80,10 +80,10 @@ class Arithmetic:
 
     def __post_init__(self) -> None:
         tokens = list(_tokens(self.text))
-        self._compute = _Parser(self.text, tokens, self.columns).whole()
+        self._compute = _Parser(self.text, tokens, self.columns).parse()
 
     def __call__(self, row: Mapping[str, Any]) -> float | None:
-        """The value for a row; None where a column has none."""
+        """Return the value for a row; None if a column has no value."""
         try:
             return self._compute(row)
         except ZeroDivisionError:
@@ -96,73 +96,74 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while place < len(rest):
         match = _TOKEN.match(rest, place)
         if match is None:
-            raise _unreadable(text, f"character {place + 1}, {rest[place]!r}")
+            raise _invalid(text, f"unexpected {rest[place]!r} at position {place + 1}")
         kind = str(match.lastgroup)
         yield kind, match[kind]
         place = match.end()
 
 
-def _unreadable(text: str, what: str) -> UsageError:
+def _invalid(text: str, what: str) -> UsageError:
     return UsageError(
-        f"{text!r} cannot be read as arithmetic of columns: {what}",
-        hint='Write column names, numbers, + - * / and brackets; a column with other characters in "double quotes"',
+        f"{text!r} is not valid arithmetic of columns: {what}",
+        hint='Use column names, numbers, + - * / and brackets; put names with other characters in "double quotes"',
     )
 
 
 class _Parser:
-    """Sums of products of factors."""
+    """A recursive descent parser: a sum of products of factors."""
 
     def __init__(self, text: str, tokens: list[tuple[str, str]], columns: list[str]) -> None:
         self._text, self._tokens, self._columns = text, tokens, columns
         self._place = self._depth = 0
 
-    def whole(self) -> Compute:
-        made = self._sum()
+    def parse(self) -> Compute:
+        """Return the expression as a function of a row."""
+        value = self._sum()
         if self._place < len(self._tokens):
-            raise _unreadable(self._text, f"{self._tokens[self._place][1]!r} is one too many")
-        return made
+            raise _invalid(self._text, f"unexpected {self._tokens[self._place][1]!r} after the expression")
+        return value
 
     def _sum(self) -> Compute:
-        made = self._product()
-        while (sign := self._taken("+", "-")) is not None:
-            made = _joined(sign, made, self._product())
-        return made
+        value = self._product()
+        while (sign := self._accept("+", "-")) is not None:
+            value = _binary(sign, value, self._product())
+        return value
 
     def _product(self) -> Compute:
-        made = self._factor()
-        while (sign := self._taken("*", "/")) is not None:
-            made = _joined(sign, made, self._factor())
-        return made
+        value = self._factor()
+        while (sign := self._accept("*", "/")) is not None:
+            value = _binary(sign, value, self._factor())
+        return value
 
     def _factor(self) -> Compute:
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise _unreadable(self._text, f"more than {_DEEPEST} brackets within brackets")
-        made = self._one()
+        if self._depth > _MAX_DEPTH:
+            raise _invalid(self._text, f"more than {_MAX_DEPTH} nested brackets")
+        value = self._operand()
         self._depth -= 1
-        return made
+        return value
 
-    def _one(self) -> Compute:
-        if self._taken("-"):
-            return _joined("-", lambda _row: 0.0, self._factor())
-        if self._taken("("):
-            made = self._sum()
-            if not self._taken(")"):
-                raise _unreadable(self._text, "a bracket is not closed")
-            return made
+    def _operand(self) -> Compute:
+        if self._accept("-"):
+            return _binary("-", lambda _row: 0.0, self._factor())
+        if self._accept("("):
+            value = self._sum()
+            if not self._accept(")"):
+                raise _invalid(self._text, "a bracket is not closed")
+            return value
         if self._place == len(self._tokens):
-            raise _unreadable(self._text, "it ends too early")
+            raise _invalid(self._text, "unexpected end")
         kind, word = self._tokens[self._place]
         self._place += 1
         if kind == "number":
             constant = float(word)
             return lambda _row: constant
         if kind == "sign":
-            raise _unreadable(self._text, f"{word!r} where a column or a number is expected")
+            raise _invalid(self._text, f"expected a column or a number, found {word!r}")
         self._columns.append(word)
         return lambda row: None if (value := value_at(row, word)) is None else as_number(value, word)
 
-    def _taken(self, *signs: str) -> str | None:
+    def _accept(self, *signs: str) -> str | None:
         if self._place < len(self._tokens):
             kind, word = self._tokens[self._place]
             if kind == "sign" and word in signs:
@@ -171,19 +172,19 @@ class _Parser:
         return None
 
 
-def _joined(sign: str, left: Compute, right: Compute) -> Compute:
+def _binary(sign: str, left: Compute, right: Compute) -> Compute:
     def compute(row: Mapping[str, Any]) -> float | None:
-        one, other = left(row), right(row)
-        if one is None or other is None:
+        left_value, right_value = left(row), right(row)
+        if left_value is None or right_value is None:
             return None
         match sign:
             case "+":
-                return one + other
+                return left_value + right_value
             case "-":
-                return one - other
+                return left_value - right_value
             case "*":
-                return one * other
+                return left_value * right_value
             case _:
-                return one / other
+                return left_value / right_value
 
     return compute

@@ -1,4 +1,4 @@
-"""What a value of a table becomes as a field: one conversion a word, and enums."""
+"""Convert values of a table into values of fields: named conversions, and enums."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.importers.table.fees import BPS, assets_of
 from calib.importers.table.times import UNITS, unix_seconds
 
 Convert = Callable[[Any, str], Any]
-"""Takes a value and the name of its field."""
+"""Converts a value; the second argument is the name of its field."""
 
 
 def _time(unit: str) -> Convert:
@@ -26,7 +26,7 @@ def _text(value: Any, name: str) -> str:
     raise BadRow("bad_type", name, what=f"{str(value)[:40]!r} is neither text nor a whole number")
 
 
-def _joined(separator: str) -> Convert:
+def _symbol_with(separator: str) -> Convert:
     def convert(value: Any, name: str) -> str:
         symbol = _text(value, name).upper()
         pair = assets_of(symbol)
@@ -49,11 +49,11 @@ CONVERSIONS: Final[Mapping[str, Convert]] = {
     "text": _text,
     "lower": lambda value, name: _text(value, name).lower(),
     "upper": lambda value, name: _text(value, name).upper(),
-    "compact": _joined(""),
-    "dash": _joined("-"),
-    "slash": _joined("/"),
+    "compact": _symbol_with(""),
+    "dash": _symbol_with("-"),
+    "slash": _symbol_with("/"),
 }
-"""The word after the last colon of a mapping -> what it does."""
+"""Word after the last colon of a source -> its conversion."""
 MEANINGS: Final[Mapping[str, str]] = {
     "s": "Unix seconds",
     "ms": "Unix milliseconds",
@@ -70,11 +70,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "dash": "a symbol as BTC-USDT",
     "slash": "a symbol as BTC/USDT",
 }
-"""What each is for."""
+"""Conversion -> what it reads or returns, for the documentation."""
 
 
 def key_of(value: Any) -> str:
-    """The text by which an enum knows a value: booleans are ``true`` and ``false``.
+    """Return the key of a value in an enum: booleans are ``true`` and ``false``.
 
     >>> key_of(True), key_of(1), key_of(" BUY ")
     ('true', '1', 'BUY')
@@ -83,7 +83,7 @@ def key_of(value: Any) -> str:
 
 
 class Enum:
-    """Chooses among named values; case counts only where two names differ by nothing else."""
+    """Maps texts to values, ignoring case unless two texts differ in case only."""
 
     def __init__(self, choices: Mapping[str, Any]) -> None:
         self.choices = dict(choices)
@@ -93,12 +93,12 @@ class Enum:
         self._folded = folded
 
     def __call__(self, value: Any, name: str) -> Any:
-        """The chosen value.
+        """Return the value for a text.
 
         Raises
         ------
         BadRow
-            Where the mapping does not have it: ``not_in_mapping``.
+            If the enum does not have the text: ``not_in_mapping``.
         """
         key = key_of(value)
         found = self.choices.get(key, self._folded.get(key.casefold()))

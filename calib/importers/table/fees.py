@@ -1,4 +1,4 @@
-"""A fee in an asset as basis points of the notional."""
+"""Convert a fee in an asset into basis points of the notional."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEPARATORS: Final = "/-_:"
 
 
 def assets_of(symbol: str) -> tuple[str, str] | None:
-    """Base and quote asset of a symbol that separates them; None of one that does not.
+    """Return base and quote asset of a symbol with a separator; None for a symbol without one.
 
     >>> assets_of("BTC/USDT:USDT"), assets_of("BTC-USDT-SWAP"), assets_of("BTCUSDT")
     (('BTC', 'USDT'), ('BTC', 'USDT'), None)
@@ -27,7 +27,7 @@ def assets_of(symbol: str) -> tuple[str, str] | None:
 
 
 def side_of(asset: str, symbol: str) -> str:
-    """``quote`` or ``base``: which asset of the symbol it is; empty where it is neither, or where that is not certain.
+    """Return ``quote`` or ``base``, whichever asset of the symbol it is; empty if it is neither or ambiguous.
 
     >>> side_of("USDT", "BTCUSDT"), side_of("BTC", "BTC/USDT"), side_of("BNB", "BTCUSDT"), side_of("T", "TUSDT")
     ('quote', 'base', '', '')
@@ -36,23 +36,23 @@ def side_of(asset: str, symbol: str) -> str:
     if pair is not None:
         sides = [side for side, name in zip(("base", "quote"), pair, strict=True) if name == asset]
     else:
-        whole = symbol.upper()
-        sides = ["base"] * whole.startswith(asset) + ["quote"] * whole.endswith(asset)
+        name = symbol.upper()
+        sides = ["base"] * name.startswith(asset) + ["quote"] * name.endswith(asset)
     return sides[0] if len(sides) == 1 and asset else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """Where the fee of a fill stands.
+    """The columns of a fill's fee, and how to convert it.
 
     Parameters
     ----------
     amount
-        Its column.
+        Column of the amount.
     asset
-        The column of the asset that it was paid in.
+        Column of the asset in which it was paid.
     sign
-        1 where a positive amount was paid, -1 where a negative one was.
+        1 if a positive amount is a fee paid, -1 if a negative one is.
     rates
         Asset -> its price in the quote asset, for fees in neither asset of the symbol.
     """
@@ -63,7 +63,7 @@ class Fee:
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def bps(self, row: Mapping[str, Any], symbol: str, price: float, qty: float) -> float | None:
-        """Of the notional; None where the row has no fee, or one in an asset without a rate."""
+        """Return the fee, bps of the notional; None if the row has no fee, or if its asset has no rate."""
         amount, asset = value_at(row, self.amount), value_at(row, self.asset)
         if amount is None:
             return None

@@ -1,4 +1,4 @@
-"""A mapping proposed for a table that nothing is known of, with a reason a line."""
+"""Propose a mapping for an unknown table, with a reason for each line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from calib.importers.table.readers.opening import opened_rows
 from calib.importers.table.records import Converter
 from calib.importers.table.times import is_iso, unit_of
 
-LOOKED_AT: Final = 1000
-"""Rows that are looked at."""
+SAMPLED_ROWS: Final = 1000
+"""Most rows that are read."""
 _SHOWN: Final = 3
-_DEEPEST: Final = 3
+_MAX_DEPTH: Final = 3
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "ts": ("ts", "time", "timestamp", "exectime", "filltime", "datetime", "date", "tradetime", "createdat", "t"),
     "symbol": ("symbol", "instid", "pair", "market", "instrument", "ticker", "coinpair", "tradingpair", "s"),
@@ -35,7 +35,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "mid_now": ("midnow", "mid", "midprice"),
     "fee_bps": ("feebps",),
 }
-"""Field -> the names that columns of it have, without case and signs, the surest first."""
+"""Field -> names of its column, in lower case without punctuation, the most certain first."""
 _FEES: Final = ("fee", "commission", "execfee", "fees", "feecost", "feeamount", "tradefee")
 _FEE_ASSETS: Final = (
     "feecurrency", "commissionasset", "feeasset", "feeccy", "feecoin", "feetoken", "commissioncurrency",
@@ -52,23 +52,23 @@ _COSTS: Final = {
     "trade_id": "no trade id: a fill that is logged twice counts twice",
     "quote_id": "no quote id: fills cannot be joined to quotes",
 }
-"""Field -> what its lack costs."""
+"""Optional field -> what cannot be computed without it."""
 
 
 @dataclass(slots=True)
 class Guess:
-    """What was proposed.
+    """A proposed mapping, and the result of applying it to the rows.
 
     Parameters
     ----------
     lines
-        The YAML, with the reason behind each line.
+        The YAML, with the reason for each line as a comment.
     missing
-        What is missing, and what that costs.
+        Fields without a column, and what cannot be computed without them.
     records
-        Three converted records; fewer where the rows give fewer.
+        The first three converted records; fewer if fewer rows can be converted.
     rejected
-        Rows of those looked at that give no record.
+        Number of sampled rows that cannot be converted.
     """
 
     form: str
@@ -80,16 +80,16 @@ class Guess:
 
 
 def guess(path: Path, *, path_inside: str = "", table: str = "", kind: str = "fills") -> Guess:
-    """Look at the first thousand rows, and propose a mapping.
+    """Propose a mapping from the first `SAMPLED_ROWS` rows.
 
     Raises
     ------
     NotThisFormat
-        Where the file is not a table, or has no whole row.
+        If the file is not a table, or has no intact row.
     """
     where = TableMapping(kind, path=path_inside, table=table)
     with opened_rows(path, where) as opened:
-        seen = [row.values for row in itertools.islice(opened.rows, LOOKED_AT) if row.bad is None]
+        seen = [row.values for row in itertools.islice(opened.rows, SAMPLED_ROWS) if row.bad is None]
         form, texts = opened.form, opened.texts
     if not seen:
         raise NotThisFormat("has no row that can be read", where=str(path), hint="Give a table with a header and rows")
@@ -119,7 +119,7 @@ def _convert(found: Guess, seen: Sequence[Mapping[str, Any]], texts: bool) -> No
 
 
 def costs_of(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What fills lack, and what that costs."""
+    """Return the fields that fills lack, and what cannot be computed without them."""
     if not records or "liquidity" not in records[0]:
         return []
     return [f"{name}: {cost}" for name, cost in _COSTS.items() if not any(name in record for record in records)]
@@ -129,7 +129,7 @@ def _folded(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
-def _columns(row: Mapping[str, Any], before: str = "", depth: int = _DEEPEST) -> list[str]:
+def _columns(row: Mapping[str, Any], before: str = "", depth: int = _MAX_DEPTH) -> list[str]:
     found: list[str] = []
     for name, value in row.items():
         where = f"{before}.{name}" if before else str(name)
@@ -138,7 +138,7 @@ def _columns(row: Mapping[str, Any], before: str = "", depth: int = _DEEPEST) ->
 
 
 class _Proposal:
-    """The columns of the rows, and which field each may be."""
+    """Matches the columns of the rows to fields by name."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], texts: bool, kind: str) -> None:
         self._rows, self._texts, self._kind = rows, texts, kind
@@ -151,17 +151,17 @@ class _Proposal:
         self.unfilled: list[str] = []
 
     def lines(self) -> list[str]:
-        """The mapping in YAML, from ``map:``."""
+        """Return the mapping in YAML, from ``map:``."""
         mapped = [self._line(name, column) for name, column in self._used.items()]
         required = [name.name for name in FEEDS[self._kind].fields if name.required]
         self.unfilled = [name for name in required if name not in self._used]
-        constants = [f"  # {name}: VALUE  # no column of that meaning was found" for name in self.unfilled]
+        constants = [f"  # {name}: VALUE  # no matching column was found" for name in self.unfilled]
         return ["map:", *mapped, *(["set:", *constants] if constants else []), *self._fee()]
 
     def missing(self) -> list[str]:
-        """What the proposal lacks."""
+        """Return the fields without a column, each with what to do or what cannot be computed."""
         has_fee = bool(self._find(_FEES)) and bool(self._find(_FEE_ASSETS))
-        lacks = [f"{name}: the feed needs it; say --map {name}=... or --set {name}=..." for name in self.unfilled]
+        lacks = [f"{name}: required; add --map {name}=... or --set {name}=..." for name in self.unfilled]
         for name, cost in _COSTS.items():
             if name in self._names and name not in self._used and not (name == "fee_bps" and has_fee):
                 lacks.append(f"{name}: {cost}")
@@ -185,12 +185,12 @@ class _Proposal:
         elif name in ("side", "liquidity"):
             return self._enum(name, column, values)
         elif name in ("trade_id", "order_id"):
-            source, reason = _named(column), "its name"
+            source, reason = _as_source(column), "its name"
         elif name == "symbol":
-            source, reason = _named(column), "its name; the symbols stay as they are"
+            source, reason = _as_source(column), "its name; the symbols stay as they are"
         else:
             numbers = any(isinstance(value, str) for value in values) and not self._texts
-            source = f"{_named(column)}:number" if numbers else _named(column)
+            source = f"{_as_source(column)}:number" if numbers else _as_source(column)
             reason = "its name; its numbers are texts" if numbers else "its name"
         return f"  {name}: {_quoted(source)}  # {reason}"
 
@@ -200,14 +200,18 @@ class _Proposal:
             zone = (
                 ""
                 if str(first).strip()[-1:] in "Zz" or "+" in str(first)[10:]
-                else ", taken for UTC as no zone is said"
+                else ", read as UTC as it has no time zone"
             )
-            return f"{_named(column)}:iso", f"{str(first)[:30]} is a date and time{zone}"
+            return f"{_as_source(column)}:iso", f"{str(first)[:30]} is a date and time{zone}"
         try:
             unit = unit_of(float(first)) if first is not None else ""
         except (TypeError, ValueError):
-            return _named(column), "its name"
-        return (f"{_named(column)}:{unit}", f"{first} is {unit} since 1970") if unit else (_named(column), "its name")
+            return _as_source(column), "its name"
+        return (
+            (f"{_as_source(column)}:{unit}", f"{first} is {unit} since 1970")
+            if unit
+            else (_as_source(column), "its name")
+        )
 
     def _enum(self, name: str, column: str, values: Sequence[Any]) -> str:
         known = _SIDES if name == "side" else _LIQUIDITY
@@ -216,30 +220,28 @@ class _Proposal:
             known = {**known, "true": {"side": "sell"}.get(name, "taker"), "false": {"side": "buy"}.get(name, "maker")}
         pairs = [(key, known[key.casefold()]) for key in keys if key.casefold() in known]
         if not pairs:
-            return f"  {name}: {_quoted(_named(column))}  # its name; say what {', '.join(keys[:5])[:60]} mean"
+            return f"  {name}: {_quoted(_as_source(column))}  # its name; map its values {', '.join(keys[:5])[:60]}"
         unknown = [key for key in keys if key.casefold() not in known]
-        more = f"; not known: {', '.join(unknown[:5])[:60]}" if unknown else ""
+        more = f"; unknown: {', '.join(unknown[:5])[:60]}" if unknown else ""
         inside = ", ".join(f"{_quoted(key)}: {value}" for key, value in pairs)
-        return f"  {name}: {{from: {_quoted(_named(column))}, as: {{{inside}}}}}  # its values{more}"
+        return f"  {name}: {{from: {_quoted(_as_source(column))}, as: {{{inside}}}}}  # its values{more}"
 
     def _fee(self) -> list[str]:
         if self._kind != "fills" or "fee_bps" in self._used:
             return []
         amount, asset = self._find(_FEES), self._find(_FEE_ASSETS)
         if amount and asset:
-            reason = "their names; taken for positive where paid, say sign: -1 where paid fees are negative"
+            reason = "their names; paid fees are assumed positive, add sign: -1 if they are negative"
             return [f"fee: {{amount: {_quoted(amount)}, asset: {_quoted(asset)}}}  # {reason}"]
         if amount:
-            return [
-                f"# fee_bps: {amount} has no asset beside it; --map 'fee_bps={amount}/(price*qty):bps' if it is quote"
-            ]
+            return [f"# fee_bps: {amount} has no asset column; --map 'fee_bps={amount}/(price*qty):bps' if it is quote"]
         return []
 
 
-def _named(column: str) -> str:
+def _as_source(column: str) -> str:
     return f'"{column}"' if set(column) & set(":()*/+") or column.startswith("-") or " - " in column else column
 
 
 def _quoted(text: str) -> str:
-    """As a YAML scalar, in single quotes."""
+    """Return the text as a YAML scalar in single quotes."""
     return "'" + text.replace("'", "''") + "'"

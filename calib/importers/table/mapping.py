@@ -1,4 +1,4 @@
-"""Which column of a table is which field of a feed, read from words of a command line or from YAML."""
+"""The mapping of a table's columns to a feed's fields, read from command-line options or from YAML."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _GRAMMAR: Final = "Write FIELD=SOURCE or FIELD=SOURCE:CONVERSION, such as ts=tim
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """One field's source.
+    """The source of one field.
 
     Parameters
     ----------
     source
-        The column, or None where ``arithmetic`` says how it is computed.
+        The column; None if the field is computed by ``arithmetic``.
     convert
-        None: the value as it is, within what its field takes.
+        Converts the value; None: it is converted to its field's type only.
     """
 
     text: str
@@ -41,12 +41,12 @@ class TableColumn:
 
     @classmethod
     def of(cls, text: str, choices: Mapping[str, Any] | None = None) -> TableColumn:
-        """Of ``SOURCE[:CONVERSION]``.
+        """Parse ``SOURCE[:CONVERSION]``.
 
         Raises
         ------
         UsageError
-            Where it cannot be read.
+            If the text is not valid.
         """
         source, convert = _conversion(text.strip()) if choices is None else (text.strip(), Enum(choices))
         if not source:
@@ -66,40 +66,42 @@ def _conversion(text: str) -> tuple[str, Convert | None]:
     if match is not None:
         pairs = [pair.partition(":") for pair in match["choices"].split(",") if pair.strip()]
         if not pairs or not all(middle and name.strip() and value.strip() for name, middle, value in pairs):
-            raise UsageError(f"{text!r} is not an enum", hint="Write {a:b,c:d}: what stands there, and what it means")
+            raise UsageError(
+                f"{text!r} is not a valid enum", hint="Write {VALUE:MEANING,...}, such as {BUY:buy,SELL:sell}"
+            )
         return match["source"], Enum({name.strip(): value.strip() for name, _, value in pairs})
     source, colon, word = text.rpartition(":")
     if not colon or text.endswith('"'):
         return text, None
     if word not in CONVERSIONS:
         known = ", ".join(CONVERSIONS)
-        raise UsageError(f"{word!r} of {text!r} is not a conversion", hint=f"Use {known}, or an enum {{a:b}}")
+        raise UsageError(f"{word!r} in {text!r} is not a conversion", hint=f"Use {known}, or an enum {{a:b}}")
     return source, CONVERSIONS[word]
 
 
 @dataclass(frozen=True, slots=True)
 class TableMapping:
-    """How a table is read.
+    """How the rows of a table are read as records of a feed.
 
     Parameters
     ----------
     kind
         The feed.
     columns, constants
-        Field -> where its value comes from, or the value.
+        Field -> its source, and field -> its constant value.
     path, table, query, delimiter
-        Where the rows stand: in a JSON document, in a database, in a text.
+        Where the rows are: path in a JSON document, table or query of a database, delimiter of a text.
     only
-        TableColumn -> the values that it has in rows of this feed; other rows are left out, and counted.
+        Column -> its values in rows of this feed; other rows are rejected as ``other_rows``.
     contracts
-        What is found in symbols whose quantities are numbers of contracts, a regular expression: their fees have no
-        notional to be divided by.
+        Regular expression that matches symbols whose quantities are contracts; their fees are left out, because the
+        notional is unknown.
     requires
-        Columns that a file of this form has; empty for no check.
+        Columns that a file must have; empty: not checked.
     name
-        Of the preset; empty of a mapping of one's own.
+        Name of the preset; empty for a mapping of the user.
     market
-        The venue and market, where the form is of one.
+        Venue and market of the records; empty if unknown.
     """
 
     kind: str
@@ -121,23 +123,23 @@ class TableMapping:
 
     @property
     def missing(self) -> list[str]:
-        """Required fields that it says nothing of."""
+        """Required fields without a source or a constant."""
         given = {*self.columns, *self.constants}
         return [field.name for field in FEEDS[self.kind].fields if field.required and field.name not in given]
 
 
 def mapping_of(document: Any, where: str, name: str = "") -> TableMapping:
-    """A mapping of a YAML document.
+    """Return the mapping of a YAML document.
 
     Raises
     ------
     UsageError
-        Where it has an unknown key, field or conversion.
+        If it has an unknown key, field or conversion.
     """
     if not isinstance(document, dict):
-        raise UsageError("is not a mapping file", where=where, hint="Begin with `kind: fills` and `map:`")
+        raise UsageError("is not a mapping file", where=where, hint="Start it with `kind: fills` and `map:`")
     if unknown := sorted(set(map(str, document)) - _KEYS):
-        raise UsageError(f"has no key {unknown[0]!r}", where=where, hint=f"The keys are {', '.join(sorted(_KEYS))}")
+        raise UsageError(f"unknown key {unknown[0]!r}", where=where, hint=f"Use {', '.join(sorted(_KEYS))}")
     kind = known_kind(document.get("kind"), where)
     mapped, constants = _part(document, "map", where), _part(document, "set", where)
     columns = {key: _column(value, f"{where}, {key}") for key, value in mapped.items()}
@@ -162,14 +164,14 @@ def mapping_of(document: Any, where: str, name: str = "") -> TableMapping:
 def _part(document: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
     part = document.get(key) or {}
     if not isinstance(part, dict):
-        raise UsageError(f"{key} is not a mapping", where=where, hint="Write FIELD: SOURCE, a line each")
+        raise UsageError(f"{key} is not a mapping", where=where, hint="Write one FIELD: SOURCE per line")
     return {str(name): value for name, value in part.items()}
 
 
 def _plain_text(document: Mapping[str, Any], key: str, where: str) -> str:
     value = document.get(key, "")
     if not isinstance(value, str):
-        raise UsageError(f"{key} is not a text", where=where)
+        raise UsageError(f"{key}: {value!r} is not text", where=where, hint="Put the value in quotes")
     return value
 
 
@@ -178,7 +180,7 @@ def _column(value: Any, where: str) -> TableColumn:
         return TableColumn.of(str(value["from"]), {_yaml_key(key): chosen for key, chosen in value["as"].items()})
     if not isinstance(value, str):
         raise UsageError(
-            f"{value!r} is not a source", where=where, hint=f"{_GRAMMAR}, or {{from: side, as: {{1: buy}}}}"
+            f"{value!r} is not a valid source", where=where, hint=f"{_GRAMMAR}, or {{from: side, as: {{1: buy}}}}"
         )
     return TableColumn.of(value)
 
@@ -192,7 +194,8 @@ def _fee(document: Mapping[str, Any], where: str) -> Fee | None:
     if not part:
         return None
     if not {"amount", "asset"} <= set(part) <= _FEE_KEYS or part.get("sign", 1) not in (1, -1):
-        raise UsageError("fee is not {amount, asset, sign}", where=where, hint="sign: -1 where paid fees are negative")
+        hint = "Name the columns of amount and asset; sign is 1, or -1 if paid fees are negative"
+        raise UsageError("fee is not a mapping {amount, asset, sign}", where=where, hint=hint)
     numbers = {asset.upper(): _rate(asset, rate) for asset, rate in rates.items()}
     return Fee(str(part["amount"]), str(part["asset"]), part.get("sign", 1), numbers)
 
@@ -203,25 +206,31 @@ def _rate(asset: str, value: Any) -> float:
     except (TypeError, ValueError):
         rate = 0.0
     if not 0 < rate < float("inf"):
-        raise UsageError(f"{value!r} is not a rate of {asset}", hint="Give its price in the quote asset, above 0")
+        raise UsageError(f"rate of {asset}: {value!r} is not a price above 0", hint="Give its price in the quote asset")
     return rate
 
 
 def known_kind(kind: Any, where: str = "") -> str:
-    """The kind, where it is one."""
-    if kind not in FEEDS:
-        what = "no kind is given" if kind in (None, "") else f"{kind!r} is not a kind of feed"
-        raise UsageError(what, where=where, hint=f"Say --kind, or `kind:` in the mapping: {', '.join(FEEDS)}")
-    return str(kind)
-
-
-def known_field(kind: str, name: str, where: str = "") -> Field:
-    """The field of the kind.
+    """Return the kind if it is a kind of feed.
 
     Raises
     ------
     UsageError
-        Where it has none of that name, or one that a table cannot fill.
+        If it is not.
+    """
+    if kind not in FEEDS:
+        what = "the kind of feed is missing" if kind in (None, "") else f"{kind!r} is not a kind of feed"
+        raise UsageError(what, where=where, hint=f"Give --kind, or `kind:` in the mapping: {', '.join(FEEDS)}")
+    return str(kind)
+
+
+def known_field(kind: str, name: str, where: str = "") -> Field:
+    """Return a field of the kind.
+
+    Raises
+    ------
+    UsageError
+        If the kind has no such field, or a table cannot set it.
     """
     names = [field.name for field in FEEDS[kind].fields if field.name != "ts_iso"]
     if name not in names:
@@ -230,7 +239,7 @@ def known_field(kind: str, name: str, where: str = "") -> Field:
 
 
 def _constant(kind: str, name: str, value: Any) -> Any:
-    """A constant as its field takes it."""
+    """Return a constant as a value of its field's type."""
     type_ = known_field(kind, name).type
     try:
         if type_ is Type.BOOLEAN:
@@ -238,21 +247,21 @@ def _constant(kind: str, name: str, value: Any) -> Any:
         if type_ in (Type.NUMBER, Type.INTEGER):
             return float(value) if type_ is Type.NUMBER else int(value)
     except (TypeError, ValueError, KeyError):
-        raise UsageError(f"{value!r} cannot be the constant {name}: it is a {type_.value}") from None
+        raise UsageError(f"{name}: {value!r} is not a valid constant; expected type {type_.value}") from None
     if type_ is not Type.STRING:
-        raise UsageError(f"{name} cannot be a constant: it is {type_.value}")
+        raise UsageError(f"{name} cannot be a constant: its type is {type_.value}")
     return str(value)
 
 
 def with_words(
     mapping: TableMapping, maps: Iterable[str], sets: Iterable[str], rates: Iterable[str] = ()
 ) -> TableMapping:
-    """The mapping with the words of a command line, which come before those it has.
+    """Return the mapping with the options of a command line, which override its own.
 
     Raises
     ------
     UsageError
-        Where one cannot be read.
+        If an option is not valid.
     """
     columns, constants = dict(mapping.columns), dict(mapping.constants)
     fee = mapping.fee

@@ -1,17 +1,17 @@
-"""A column by its name: exact, or with dots into an object."""
+"""Look up a column by its exact name, or by a dotted path into objects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-_NAN_IS_MISSING: Final = (None, "")
+_MISSING: Final = (None, "")
 
 
 def value_at(row: Mapping[str, Any], name: str) -> Any:
-    """The value of a column; None where the row has none, also for an empty text and a NaN.
+    """Return the value of a column; None if it is absent, an empty text or NaN.
 
-    A name that stands in the row as it is comes first; else its dots lead into objects, and numbers into arrays.
+    An exact name takes precedence; else the name is split at its dots into keys of objects and indexes of arrays.
 
     >>> value_at({"fee": {"cost": 0.1}, "a.b": 2}, "fee.cost"), value_at({"a.b": 2}, "a.b"), value_at({}, "x")
     (0.1, 2, None)
@@ -28,12 +28,12 @@ def value_at(row: Mapping[str, Any], name: str) -> Any:
             else:
                 return None
     if isinstance(value, float) and value != value:
-        return None  # how dataframes write that there is no value
-    return None if value in _NAN_IS_MISSING else value
+        return None  # dataframes write missing values as NaN
+    return None if value in _MISSING else value
 
 
 def has_column(row: Mapping[str, Any], name: str) -> bool:
-    """Whether the row has the column, with or without a value.
+    """Return whether the row has the column, with or without a value.
 
     >>> has_column({"fee": None}, "fee"), has_column({"fee": {"cost": 1}}, "fee.currency")
     (True, False)

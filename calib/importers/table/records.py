@@ -1,4 +1,4 @@
-"""Rows made records by a mapping."""
+"""Convert rows into records by a mapping."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _IDS: Final = frozenset({"trade_id", "order_id", "quote_id"})
 
 
 class Converter:
-    """Makes a record of each row.
+    """Converts each row into a record.
 
     Parameters
     ----------
     texts
-        Whether every value is a text, as in a csv file: a number field then takes the text of a number. Elsewhere a
-        text becomes a number only where the mapping says so.
+        Whether all values are texts, as in a csv file: number fields then accept the text of a number. Otherwise a text
+        becomes a number only if the mapping says so.
 
     Attributes
     ----------
     fees_left_out
-        Rows with a fee in an asset without a rate.
+        Number of rows with a fee in an asset without a rate.
     contracts
-        Symbols whose quantities are numbers of contracts; their fees are left out.
+        Symbols whose quantities are contracts; their fees are left out.
     """
 
     def __init__(self, mapping: TableMapping, *, texts: bool) -> None:
@@ -46,14 +46,14 @@ class Converter:
         self.contracts: set[str] = set()
 
     def record(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The record of a row; fields without a value are left out.
+        """Return the record of a row, without the fields that have no value.
 
         Raises
         ------
         BadRow
-            Where a required field has no value, or a value is none of its field's.
+            If a required field has no value, or a value is not valid for its field.
         """
-        self._refuse_others(row)
+        self._check_only(row)
         record: dict[str, Any] = {}
         for field, column in self._fields:
             value = self._value(field, column, row) if column is not None else self._mapping.constants.get(field.name)
@@ -65,7 +65,7 @@ class Converter:
             self._add_fee(record, row)
         return record
 
-    def _refuse_others(self, row: Mapping[str, Any]) -> None:
+    def _check_only(self, row: Mapping[str, Any]) -> None:
         for name, values in self._mapping.only.items():
             if (found := key_of(value_at(row, name))) not in values:
                 raise BadRow("other_rows", name, damaged=False, what=f"{name} is {found[:40]}")
@@ -75,7 +75,7 @@ class Converter:
         assert fee is not None
         price, qty = record.get("price"), record.get("qty")
         if not price or not qty or price < 0 or qty < 0:
-            return  # the feed's schema refuses the record
+            return  # the feed's schema rejects the record
         if self._contracts is not None and self._contracts.search(record["symbol"]):
             self.contracts.add(record["symbol"])
             return
@@ -102,7 +102,7 @@ class Converter:
         return self._typed(field, value, texts=self._texts)
 
     def _typed(self, field: Field, value: Any, *, texts: bool) -> Any:
-        """The value as its field takes it."""
+        """Return the value as one of its field's type."""
         match field.type:
             case Type.NUMBER if field.is_time and not isinstance(value, int | float | str):
                 return unix_seconds(value, "s", field.name)
@@ -135,7 +135,7 @@ class Converter:
 
 
 def _levels(value: Any, name: str, texts: bool) -> Any:
-    """Levels as pairs of numbers: of the JSON in a csv cell, and of texts where the mapping says so."""
+    """Return levels as pairs of numbers, from the JSON of a csv cell or from texts if the mapping says so."""
     if isinstance(value, str) and texts:
         value = orjson.loads(value)
     if not texts:

@@ -1,4 +1,4 @@
-"""Times of a table as Unix seconds."""
+"""Convert times of a table into Unix seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS
 from calib.importers.base import BadRow
 
 UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-"""Unit -> how many of it are a second."""
+"""Unit -> units per second."""
 _WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _ISO: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9}))?\s*(Z|UTC|[+-]\d{2}:?\d{2})?", re.IGNORECASE
@@ -19,17 +19,17 @@ _ISO: Final = re.compile(
 
 
 def unix_seconds(value: Any, unit: str, name: str) -> float:
-    """The time that a value says.
+    """Return a time as Unix seconds.
 
     Parameters
     ----------
     unit
-        ``s``, ``ms``, ``us``, ``ns`` or ``iso``. A typed time of a parquet or Arrow file needs none of them.
+        ``s``, ``ms``, ``us``, ``ns`` or ``iso``; ignored for the typed times of parquet and Arrow files.
 
     Raises
     ------
     BadRow
-        Where it is no such time; the reject says which unit the number looks like.
+        If it is not a time in that unit; the reject names the unit that the number looks like.
 
     >>> unix_seconds("2025-01-01 01:00:00.5+01:00", "iso", "ts"), unix_seconds(1735689600500, "ms", "ts")
     (1735689600.5, 1735689600.5)
@@ -60,7 +60,7 @@ def _of_number(value: Any, unit: str, name: str) -> float:
 
 
 def unit_of(number: float) -> str:
-    """The unit in which a number is a time between 2001 and 2096; empty where it is in none.
+    """Return the unit in which a number is a time between 2001 and 2096; empty if there is none.
 
     >>> unit_of(1735689600), unit_of(1735689600500), unit_of(42)
     ('s', 'ms', '')
@@ -69,7 +69,7 @@ def unit_of(number: float) -> str:
 
 
 def is_iso(value: Any) -> bool:
-    """Whether it is a text of a date and a time.
+    """Return whether the value is the text of a date and a time.
 
     >>> is_iso("2025-01-01 00:00:00"), is_iso("2025-01-01")
     (True, False)

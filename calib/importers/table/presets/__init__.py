@@ -1,1 +1,1 @@
-"""Mappings of venues and bots, a YAML file each: adding one is adding a file."""
+"""Mappings of venues and bots, one YAML file each; a new file adds a preset."""
