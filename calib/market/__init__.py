@@ -66,7 +66,7 @@ _RENAMED = {"Standing": "TrustLevel", "Verdict": "SequenceVerdict"}
 
 
 def __getattr__(name: str) -> object:
-    """The names of 0.1, until 0.3."""
+    """Return a name of version 0.1 with a warning; removed in 0.3."""
     if name in _RENAMED:
         warnings.warn(f"calib.market.{name} is now {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
         return globals()[_RENAMED[name]]

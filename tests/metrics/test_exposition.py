@@ -332,9 +332,9 @@ def test_a_scrape_changes_nothing_of_the_cache(registry: CollectorRegistry) -> N
     register(registry, cache=cache)
     clock.advance_ms(1000)
     entry = cache._entries["X"]
-    before = (entry.standing, entry.pulse, cache.observe()._replace(connections=()))
+    before = (entry.trust, entry.last_seen, cache.observe()._replace(connections=()))
     text_of(registry)
-    assert (entry.standing, entry.pulse, cache.observe()._replace(connections=())) == before
+    assert (entry.trust, entry.last_seen, cache.observe()._replace(connections=())) == before
 
 
 def test_evicted_symbols_vanish_and_their_reads_stay_in_the_totals(registry: CollectorRegistry) -> None:

@@ -1,4 +1,4 @@
-"""The cache that serves books to a bot: reads by use case, refreshes, freshness, invalidation."""
+"""The market-data cache: reads by use case, refreshes, freshness, invalidation."""
 
 from calib.market.cache.config import MDCacheConfig
 from calib.market.cache.entry import MDCacheEntry, MDCacheMeta

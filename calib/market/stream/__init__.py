@@ -1,4 +1,4 @@
-"""How a stream of messages becomes a verified book: messages, sequence rules, resync, checksums."""
+"""Building a verified book from a stream of messages: messages, sequence rules, resync, checksums."""
 
 from calib.market.stream.backoff import Backoff
 from calib.market.stream.book_stream import BookStream
