@@ -32,4 +32,4 @@ def test_a_stream_has_its_old_methods(old: str, new: str, arguments: tuple[objec
 
 def test_a_stream_has_no_other_names() -> None:
     with pytest.raises(AttributeError, match="'BookStream' object has no attribute 'nosuch'"):
-        BookStream("X", Connection("main", silence_ns=1), random=lambda: 0.0).nosuch  # noqa: B018
+        BookStream("X", Connection("main", silence_ns=1), random=lambda: 0.0).nosuch  # type: ignore[attr-defined]  # noqa: B018 - missing on purpose
