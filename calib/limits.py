@@ -28,7 +28,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LimitResult:
-    """A limit with the value it was compared with; ``passed`` is None where there was no value."""
+    """A limit with the value it was compared with; ``passed`` is None if there was no value."""
 
     limit: Limit
     value: float | None

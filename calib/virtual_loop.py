@@ -185,7 +185,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             heapq.heappop(due)
         if not self._soon and not self._round and not self._stopping:
             if not due:
-                raise Deadlock(f"nothing is scheduled, and not done: {_names(asyncio.all_tasks(self))}")
+                raise Deadlock(f"nothing is scheduled, but these tasks are not done: {_names(asyncio.all_tasks(self))}")
             self.clock.advance_ns(max(0, due[0][0] - self.clock.monotonic_ns()))
         now = self.clock.monotonic_ns()
         while due and due[0][0] <= now:
@@ -287,7 +287,7 @@ def _run_checked(loop: VirtualLoop, body: Callable[[VirtualLoop], T]) -> T:
         leaked = _cancel_all(loop, timeout_s)
         loop.run_until_complete(loop.shutdown_asyncgens())
     if leaked:
-        raise LeakedTasks(f"the main task ended and left running: {leaked}")
+        raise LeakedTasks(f"the main task ended while these tasks were pending: {leaked}")
     _raise_problems(loop)
     return result
 

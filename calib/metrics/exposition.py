@@ -151,7 +151,9 @@ def register(
     if not (seed or clean):
         raise ConfigError("seed and clean are both False", where="register", hint="Set at least one of them to True")
     if isinstance(max_symbols, bool) or max_symbols < 1:
-        raise ConfigError(f"max_symbols is {max_symbols!r}", where="register", hint="Allowed: an integer >= 1")
+        raise ConfigError(
+            f"max_symbols: {max_symbols!r} is out of range", where="register", hint="Allowed: an integer >= 1"
+        )
     given = {
         "stage_metrics": stage_metrics,
         "cache": cache,

@@ -61,7 +61,7 @@ class Pipeline:
         if len(set(names)) != len(names):
             raise ConfigError(f"stage names are not unique: {', '.join(names)}", hint="Give each stage its own name")
         if not 0 < deadline_ms < float("inf"):
-            raise ConfigError(f"deadline_ms is {deadline_ms!r}", hint="Allowed: a finite number > 0")
+            raise ConfigError(f"deadline_ms: {deadline_ms!r} is out of range", hint="Allowed: a finite number > 0")
         self.stages = tuple(stages)
         self.deadline_ms = deadline_ms
         self.metrics = StageMetrics() if metrics is None else metrics

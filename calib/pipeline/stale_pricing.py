@@ -29,7 +29,7 @@ class StalePricingStage:
 
     def __init__(self, widen_ratio: float = 1.5) -> None:
         if not 1 <= widen_ratio < float("inf"):
-            raise ConfigError(f"widen_ratio is {widen_ratio!r}", hint="Allowed: a finite number >= 1")
+            raise ConfigError(f"widen_ratio: {widen_ratio!r} is out of range", hint="Allowed: a finite number >= 1")
         self._widen_ratio = widen_ratio
 
     async def run(self, context: QuoteContext) -> QuoteContext:

@@ -239,7 +239,7 @@ class Sources:
         if self.start is not None and first is not None:
             chosen = [*self._before(found, first, self.start), *chosen]
         if not any(file.kind == "book" for file in chosen):
-            raise NoFeeds("holds no book feed of that range", where=str(self.directory), hint="Check --from and --to")
+            raise NoFeeds("holds no book feed in the range", where=str(self.directory), hint="Check --from and --to")
         return chosen
 
     def _before(self, found: list[DayFile], first: date, start: float) -> list[DayFile]:

@@ -417,9 +417,9 @@ def test_a_part_that_is_not_what_it_should_be_is_refused(registry: CollectorRegi
         register(registry, cache={})
     with pytest.raises(ConfigError, match="str has no attribute stats"):
         register(registry, loggers=["fills"])
-    with pytest.raises(ConfigError, match="neither seed nor clean"):
+    with pytest.raises(ConfigError, match="seed and clean are both False"):
         register(registry, seed=False, clean=False)
-    with pytest.raises(ConfigError, match="max_symbols is 0"):
+    with pytest.raises(ConfigError, match="max_symbols: 0 is out of range"):
         register(registry, max_symbols=0)
 
 

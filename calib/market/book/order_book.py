@@ -85,7 +85,10 @@ class OrderBook:
 
     def __init__(self, symbol: str, *, keep_levels: int | None = None) -> None:
         if keep_levels is not None and keep_levels < 1:
-            raise DepthError(f"keep_levels is {keep_levels}", hint="Keep at least one level, or all with None")
+            raise DepthError(
+                f"keep_levels: {keep_levels} is out of range",
+                hint="Allowed: an integer >= 1, or None to keep all levels",
+            )
         self.symbol = symbol
         self.keep_levels = keep_levels
         self.version = 0
@@ -225,7 +228,7 @@ class OrderBook:
 
     def _freeze(self, depth: int) -> BookView:
         if depth < 1:
-            raise DepthError(f"a depth of {depth} was asked for", hint="Ask for at least one level")
+            raise DepthError(f"depth: {depth} is out of range", hint="Allowed: an integer >= 1")
         if len(self._views) >= _CACHED_DEPTHS:
             self._views = {}
         view = self._views[depth] = self._cut(depth)

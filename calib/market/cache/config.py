@@ -247,8 +247,8 @@ def _tick_sizes(sizes: Mapping[str, float]) -> dict[str, float]:
     for symbol, size in sizes.items():
         if not size > 0:
             raise ConfigError(
-                f"{SECTION}.tick_sizes: {symbol!r} has {size!r}",
+                f"{SECTION}.tick_sizes: {size!r} of {symbol!r} is out of range",
                 where="MDCacheConfig",
-                hint="Allowed: a tick size above 0",
+                hint="Allowed: a number > 0",
             )
     return dict(sizes)

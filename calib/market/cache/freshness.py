@@ -41,7 +41,7 @@ class UseCase(enum.StrEnum):
             return cls(name)
         except ValueError:
             raise UseCaseError(
-                f"use case {name!r} is not known", hint=f"Allowed: {', '.join(item.value for item in cls)}"
+                f"unknown use case {name!r}", hint=f"Allowed: {', '.join(item.value for item in cls)}"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""The market-data cache: order books without waiting where the use case allows it."""
+"""The market-data cache: serves order books without waiting, if the use case allows it."""
 
 from __future__ import annotations
 
@@ -367,11 +367,13 @@ class MDCache:
     ) -> Request:
         if depth.__class__ is not int or not 1 <= depth <= self.config.max_depth:
             raise DepthError(
-                f"depth is {depth!r}",
+                f"depth: {depth!r} is out of range",
                 hint=f"Allowed: an integer from 1 to max_depth, which is {self.config.max_depth}",
             )
         if max_age_ms is not None and not (max_age_ms >= 0 and math.isfinite(max_age_ms)):
-            raise MaxAgeError(f"max_age_ms is {max_age_ms!r}", hint="Allowed: a finite number >= 0, or None")
+            raise MaxAgeError(
+                f"max_age_ms: {max_age_ms!r} is out of range", hint="Allowed: a finite number >= 0, or None"
+            )
         max_age_ns = None if max_age_ms is None else round(max_age_ms * NS_PER_MS)
         return Request(UseCase.checked(use_case), depth, max_age_ns, fresh_only, expected_update_id)
 

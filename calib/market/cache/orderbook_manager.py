@@ -85,7 +85,8 @@ class OrderbookManager:
         view, source = read_body(symbol, book, self._levels(book), Source.STREAM)
         if source is not Source.STREAM:
             raise InvalidSnapshot(
-                f"{symbol}: a book of source {source.value}", hint="Only books of a stream are accepted"
+                f"{symbol}: the source of the book is {source.value}, expected stream",
+                hint="Only books of a stream are accepted",
             )
         update_id = view.update_id
         if update_id is None:  # a venue without ids: number the whole books in order of arrival

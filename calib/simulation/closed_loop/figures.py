@@ -12,7 +12,7 @@ from calib.simulation.closed_loop.tally import TickTally
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The measurements of one run; quantiles are linear, None if existing are no values.
+    """The measurements of one run; quantiles are linear, None if there are no values.
 
     Parameters
     ----------
