@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from calib.simulation.closed_loop.hour import BoxHour
-from calib.simulation.closed_loop.settings import BoxSettings
+from calib.simulation.closed_loop.hour import ClosedLoopHour
+from calib.simulation.closed_loop.settings import ClosedLoopSettings
 from calib.simulation.instruments import first_names
 from calib.virtual_loop import run
 
@@ -15,9 +15,11 @@ SECONDS = 300
 START = 1_735_765_200
 
 
-def box(settings: BoxSettings) -> tuple[float, int]:
+def box(settings: ClosedLoopSettings) -> tuple[float, int]:
     """Wall seconds and ticks of one run."""
-    hour = BoxHour(1, first_names(SYMBOLS), START, settings, lambda _k, _r: None, length_s=SECONDS, incidents=False)
+    hour = ClosedLoopHour(
+        1, first_names(SYMBOLS), START, settings, lambda _k, _r: None, length_s=SECONDS, incidents=False
+    )
     begin = time.perf_counter()
     tally = hour.run()
     return time.perf_counter() - begin, tally.ticks
@@ -36,8 +38,8 @@ def timers(count: int) -> float:
 
 
 if __name__ == "__main__":
-    wall, ticks = min(box(BoxSettings()) for _ in range(3))
-    off, _ = min(box(BoxSettings(cache="off")) for _ in range(3))
+    wall, ticks = min(box(ClosedLoopSettings()) for _ in range(3))
+    off, _ = min(box(ClosedLoopSettings(cache="off")) for _ in range(3))
     bare = min(timers(100_000) for _ in range(3))
     print(f"{SYMBOLS} symbols, {SECONDS} simulated s, {ticks} ticks")
     print(f"  cache on, filled by the stream  {wall:6.2f} s  {SECONDS / wall:6.0f} times life")

@@ -1,34 +1,34 @@
 """calib: from a market-making bot's live feeds to trustworthy calibration datasets.
 
-The rooms, from the ground up; a room imports only from those above it in this list (the contract in
-``pyproject.toml`` says which may):
+The packages ("rooms"), lowest layer first; a room imports only from rooms above it in this list (the contract in
+``pyproject.toml`` lists the layers):
 
-- `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the tree of errors, time and the loop that makes
-  days pass in seconds, how files are written
-- `calib.arguments`: points in time and symbols as callers give them
-- `calib.config`: settings with their ranges and origins
-- `calib.metrics`: the one table of metric names, the collector, rules, dashboard, and the text files of jobs
-- `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
-- `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`
+- `calib.errors`, `calib.clock`, `calib.virtual_loop`, `calib.files`: the errors, the clock, an
+  event loop in virtual time, atomic file writes
+- `calib.arguments`: arguments of the library: points in time and symbols
+- `calib.config`: declaring and resolving settings
+- `calib.metrics`: the table of metric names, the collector, alert rules, dashboard, text files of jobs
+- `calib.policy`: the caching policy: what may be cached, the monitor of all caches, the emergency stop
+- `calib.feeds`: the files on disk: `schema` (the table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
 - `calib.features`: live statistics of the bot, per symbol
-- `calib.pipeline`: a tick's stages, the one that reads the market through the cache, and what they measure
+- `calib.pipeline`: the stages of a tick, among them the one that reads the cache, and their metrics
 - `calib.exchange_sim`: the simulated exchange: latency, faults, matching with a queue
-- `calib.recorded`: recorded books made whole again
-- `calib.engines`: how the parts of a job run: in this process, its threads or several processes
-- `calib.importers`: recordings and logs of other tools made feeds
-- `calib.dataset`: from feeds to intervals, and datasets on disk
-- `calib.fitting`: the calibration itself: fill rate over distance, markouts, queue times, quotes, the published file
-- `calib.smartcache`: expensive, permitted computations cached around scheduled events, in memory or on Redis
-- `calib.experiments`: AB gates and canaries: who runs what, and whether it must be taken back
-- `calib.simulation`: the closed loop: feeds of an invented market, written by the live parts
-- `calib.replay`: recorded feeds through the classes that a bot runs, in virtual time
-- `calib.evaluation`: recorded feeds evaluated
-- `calib.reports`: results for people
+- `calib.recorded`: order books rebuilt from recordings
+- `calib.engines`: running the parts of a job in this process, its threads or several processes
+- `calib.importers`: converting recordings and logs of other tools into feeds
+- `calib.dataset`: aggregating feeds into intervals; reading and writing datasets
+- `calib.fitting`: the calibration: fill intensity, markouts, queue times, quotes, the published file
+- `calib.smartcache`: a cache for expensive computations, in memory or on Redis
+- `calib.experiments`: AB experiments and canaries: assignment, gates, rollback
+- `calib.simulation`: the closed loop: a synthetic market, and its feeds written by the live parts
+- `calib.replay`: replaying recorded feeds through the live classes, in virtual time
+- `calib.evaluation`: evaluating recorded feeds
+- `calib.reports`: reports in Markdown and HTML
 - `calib.app_config`: every setting, and a configuration as typed objects
 - `calib.cli`: the command line
 
-The public names below are loaded when they are first used, so that ``import calib`` costs next to nothing.
+The public names below are imported on first use, so that ``import calib`` is fast.
 """
 
 from __future__ import annotations

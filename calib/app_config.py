@@ -57,14 +57,14 @@ SETTINGS: Final[dict[str, Setting]] = (
 
 @dataclass(frozen=True, slots=True)
 class AppConfig:
-    """A configuration as typed objects, one a section.
+    """A configuration as typed objects, one per section.
 
     >>> AppConfig.of(Config.resolve(SETTINGS, {"md_cache.ttl_ms": 40}, environment={})).md_cache.fresh_ms_for_pricing
     40
     """
 
     config: Config
-    """The same by key, with the origin of each value."""
+    """The same values by key, with the origin of each."""
     feeds: FeedsSettings
     """The keys without a section."""
     contracts: dict[str, Contract]
@@ -113,14 +113,14 @@ def load_config(path: Path | str | None = None, *, environment: Mapping[str, str
     Parameters
     ----------
     path
-        The configuration file; None: the one that ``CALIB_CONFIG`` names, else ``./calib.yaml`` where it exists.
+        The configuration file; None: the file named by ``CALIB_CONFIG``, else ``./calib.yaml`` if it exists.
     environment
-        None: the process's own.
+        The environment variables; None: those of this process.
 
     Raises
     ------
     calib.errors.ConfigError
-        For a file that cannot be read, an unknown key, or a value out of range.
+        If the file cannot be read, a key is unknown, or a value is out of range.
     """
     environment = os.environ if environment is None else environment
     file = find_file(None if path is None else str(path), environment)

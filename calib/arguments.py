@@ -19,7 +19,7 @@ def unix_seconds(moment: Moment) -> float:
     Raises
     ------
     calib.errors.BadTime
-        For text that is not ISO 8601, a datetime without a time zone, or a number that is not finite.
+        If text is not ISO 8601, a datetime has no time zone, or a number is not finite.
 
     >>> unix_seconds("2025-01-01T00:00"), unix_seconds("2025-01-01T01:00+01:00"), unix_seconds(1735689600)
     (1735689600.0, 1735689600.0, 1735689600.0)
@@ -41,7 +41,7 @@ def unix_seconds(moment: Moment) -> float:
 
 
 def symbol_list(symbols: str | Iterable[str]) -> tuple[str, ...]:
-    """The symbols that a caller names: one text is one symbol, not its letters.
+    """The symbols as a tuple; a single string is one symbol, not a sequence of letters.
 
     >>> symbol_list("BTCUSDT"), symbol_list(["A", "B"])
     (('BTCUSDT',), ('A', 'B'))

@@ -1,7 +1,7 @@
-"""Time as a part that can be replaced.
+"""The clock as a replaceable part.
 
-Two readings, never mixed: ``monotonic_ns`` for every duration and age (integer nanoseconds, never goes back), ``time``
-for stamping records (Unix seconds, UTC, may step).
+Two readings, never mixed: ``monotonic_ns`` for every duration and age (integer nanoseconds, never decreases), ``time``
+for the timestamps of records (Unix seconds, UTC; may jump).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ NS_PER_MS = 1_000_000
 
 @runtime_checkable
 class Clock(Protocol):
-    """What every live part asks for the time."""
+    """The source of time for every live part."""
 
     def time(self) -> float:
-        """Wall clock: Unix seconds, UTC. Only for stamping records."""
+        """Wall clock: Unix seconds, UTC. Only for the timestamps of records."""
         ...
 
     def monotonic_ns(self) -> int:
@@ -27,7 +27,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The machine's clocks."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class SystemClock:
 
 
 class VirtualClock:
-    """A clock that moves only when it is told to: for tests, replay and simulation.
+    """A clock that only moves when advanced: for tests, replay and simulation.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class VirtualClock:
     >>> clock.advance_ms(250)
     >>> clock.time(), clock.monotonic_ns()
     (1735689600.25, 250000000)
-    >>> clock.step_wall(-3600)  # somebody sets the machine's clock back: ages do not notice
+    >>> clock.step_wall(-3600)  # the machine's clock is set back: ages are not affected
     >>> clock.time(), clock.monotonic_ns()
     (1735686000.25, 250000000)
     """
@@ -68,14 +68,14 @@ class VirtualClock:
         return self._ns
 
     def advance_ns(self, ns: int) -> None:
-        """Move both clocks forward by ``ns`` nanoseconds; a negative step is a `ValueError`."""
+        """Move both clocks forward by ``ns`` nanoseconds; raises `ValueError` if it is negative."""
         if ns < 0:
-            raise ValueError(f"a clock cannot be advanced by {ns} ns: time does not go back")
+            raise ValueError(f"cannot advance a clock by {ns} ns: expected at least 0")
         self._ns += ns
         self._wall_ns += ns
 
     def reach_ns(self, ns: int) -> None:
-        """Move both clocks forward until `monotonic_ns` is ``ns``; nothing where it is that or more already."""
+        """Move both clocks forward until `monotonic_ns` is ``ns``; does nothing if that is in the past."""
         ahead = ns - self._ns
         if ahead > 0:
             self._ns = ns
@@ -86,5 +86,5 @@ class VirtualClock:
         self.advance_ns(round(ms * NS_PER_MS))
 
     def step_wall(self, seconds: float) -> None:
-        """Step the wall clock alone, as an operator or NTP would."""
+        """Step the wall clock only, as an operator or NTP would."""
         self._wall_ns += round(seconds * NS_PER_S)

@@ -1,7 +1,7 @@
-"""Every error that calib raises on purpose, in one tree.
+"""Every error that calib raises on purpose, as one tree.
 
     CalibError                      exit code, stable name
-    |-- UsageError              2   what was asked makes no sense
+    |-- UsageError              2   an invalid command, argument or setting
     |   |-- BadRange                bad-range
     |   |-- BadTime                 bad-time
     |   |-- ConfigError             bad-config
@@ -18,11 +18,11 @@
     |   |-- BadCacheKey             bad-cache-key
     |   |-- MissingExtra            missing-extra
     |   `-- MaxAgeError             bad-max-age
-    |-- InputError              3   what was given is missing or not what it should be
+    |-- InputError              3   input that is missing or not valid
     |   |-- NoFeeds                 no-feeds
     |   |-- NoLines                 no-lines-in-range
     |   |-- NoSuchSymbol            no-such-symbol
-    |   |-- DuplicateDayFile                two-forms-of-one-day
+    |   |-- DuplicateDayFile        two-forms-of-one-day
     |   |-- UnreadableInput         unreadable-input
     |   |-- TruncatedInput          truncated-input
     |   |-- TooManyRejects          too-many-rejects
@@ -34,27 +34,27 @@
     |   |-- NoBuckets               no-buckets
     |   |-- BadState                bad-state
     |   `-- MixedNumbering          mixed-numbering
-    |-- RecordError             2   a live record that the feed's schema refuses
+    |-- RecordError             2   a live record that does not fit its schema
     |   |-- BadRecord               bad-record
     |   |-- BadObservation          bad-observation
     |   |-- BadLevel                bad-level
     |   |-- VenueMessageError       bad-venue-message
-    |   `-- InvalidSnapshot                 bad-book-body
+    |   `-- InvalidSnapshot         bad-book-body
     |-- SinkError               2   a live writer that cannot write
     |   |-- SinkClosed              sink-closed
     |   `-- SinkFailed              sink-failed
-    |-- PolicyError             2   what the caching policy forbids
+    |-- PolicyError             2   the caching policy does not allow it
     |   |-- ProhibitedCacheError    prohibited-cache
     |   `-- StaticDataUnavailable   static-data-unavailable
     |-- WouldReplace            1   would-replace: an empty dataset in place of one with kept intervals
-    |-- ChildLost               4   child-lost: a process that did a part of the work was killed
-    |-- ComputeError            1   a value that a cache was asked for and could not get
+    |-- ChildLost               4   child-lost: a child process was killed
+    |-- ComputeError            1   the computation behind a cache returned no value
     |   |-- ComputeTimeout          compute-timeout
     |   `-- ComputeCancelled        compute-cancelled
-    `-- LockHeld               75   lock-held: another run works in the same output directory
+    `-- LockHeld               75   lock-held: another run uses the same output directory
 
 An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
-is stable: scripts may match on it; the sentences may improve.
+is stable: scripts may match on it; the sentences may change.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ from typing import ClassVar
 
 
 class CalibError(Exception):
-    """The root: something calib can explain.
+    """The base class of every error that calib raises on purpose.
 
     Parameters
     ----------
     what
         One sentence without a full stop: what went wrong.
     where
-        ``file``, ``file:line`` or ``file:line, field``; empty where no place is to blame.
+        ``file``, ``file:line`` or ``file:line, field``; empty if the error has no location.
     hint
         What the user can do next, one sentence.
     """
@@ -97,7 +97,7 @@ def _rebuild(kind: type[CalibError], what: str, where: str, hint: str) -> CalibE
 
 
 class UsageError(CalibError):
-    """The command or call makes no sense as it stands."""
+    """The command or call is not valid."""
 
     name = "usage"
     exit_code = 2
@@ -110,7 +110,7 @@ class BadRange(UsageError):
 
 
 class BadTime(UsageError):
-    """A text that is no point in time or duration."""
+    """A text that is not a valid point in time or duration."""
 
     name = "bad-time"
 
@@ -128,13 +128,13 @@ class UnwritableOutput(UsageError):
 
 
 class ForeignFiles(UsageError):
-    """The output directory holds feeds that this command did not write."""
+    """The output directory holds feed files that this command did not write."""
 
     name = "foreign-files"
 
 
 class PortUnavailable(UsageError):
-    """A network port that is taken or may not be used."""
+    """A network port that is in use or not permitted."""
 
     name = "port-unavailable"
 
@@ -146,31 +146,31 @@ class DepthError(UsageError, ValueError):
 
 
 class BadLatency(UsageError, ValueError):
-    """A latency that is no finite number of milliseconds >= 0."""
+    """A latency that is not a finite number of milliseconds >= 0."""
 
     name = "bad-latency"
 
 
 class BadFault(UsageError, ValueError):
-    """A text that spells no fault of the simulated venue."""
+    """A text that is not a valid fault of the simulated venue."""
 
     name = "bad-fault"
 
 
 class UseCaseError(UsageError, ValueError):
-    """A use case of a market-data read that calib does not know."""
+    """An unknown use case of a market-data read."""
 
     name = "bad-use-case"
 
 
 class SymbolError(UsageError, ValueError):
-    """A symbol or exchange whose spelling is not known."""
+    """A symbol or exchange that is not recognised."""
 
     name = "bad-symbol"
 
 
 class MaxAgeError(UsageError, ValueError):
-    """A ``max_age_ms`` that is negative or no number."""
+    """A ``max_age_ms`` that is negative or not a number."""
 
     name = "bad-max-age"
 
@@ -182,25 +182,25 @@ class BadCatalogue(UsageError, ValueError):
 
 
 class BadContext(UsageError, ValueError):
-    """A context of a cached read that is not valid: its event time, TTL or names."""
+    """A context of a cached read whose event time, TTL or names are not valid."""
 
     name = "bad-context"
 
 
 class BadCacheKey(UsageError, ValueError):
-    """A cache key that is empty, too long, not text, or that cannot be made from a call's arguments."""
+    """A cache key that is empty, too long or not text, or that cannot be derived from the arguments of a call."""
 
     name = "bad-cache-key"
 
 
 class MissingExtra(UsageError):
-    """A part of calib whose optional dependency is not installed."""
+    """A part of calib needs an optional dependency that is not installed."""
 
     name = "missing-extra"
 
 
 class InputError(CalibError):
-    """Input that is missing, or not what it should be."""
+    """Input that is missing or not valid."""
 
     name = "input"
     exit_code = 3
@@ -219,55 +219,55 @@ class NoLines(InputError):
 
 
 class NoBuckets(InputError):
-    """No line of the feeds says which arm of an experiment it belongs to."""
+    """No line of the feeds has a ``bucket``, the arm of an experiment."""
 
     name = "no-buckets"
 
 
 class NoSuchSymbol(InputError):
-    """None of the symbols asked for occurs."""
+    """None of the requested symbols occurs in the feeds."""
 
     name = "no-such-symbol"
 
 
 class DuplicateDayFile(InputError):
-    """One day of one kind lies there plain and compressed at once."""
+    """A day of one kind of feed exists both plain and compressed."""
 
     name = "two-forms-of-one-day"
 
 
 class UnreadableInput(InputError):
-    """An input that cannot be opened, or that is no regular file."""
+    """An input that cannot be opened, or that is not a regular file."""
 
     name = "unreadable-input"
 
 
 class TruncatedInput(InputError):
-    """A compressed input that ends too early or is damaged."""
+    """A compressed input that is incomplete or damaged."""
 
     name = "truncated-input"
 
 
 class TooManyRejects(InputError):
-    """More bad lines in one file than ``max_reject_ratio`` tolerates."""
+    """A file has more bad lines than ``max_reject_ratio`` allows."""
 
     name = "too-many-rejects"
 
 
 class NotADataset(InputError):
-    """A file that is no calib dataset, or a damaged one."""
+    """A file that is not a calib dataset, or a damaged one."""
 
     name = "not-a-dataset"
 
 
 class NotACalibration(InputError):
-    """A file that is not a published calibration, or one that was changed."""
+    """A file that is not a published calibration, or that was modified."""
 
     name = "not-a-calibration"
 
 
 class NotThisFormat(InputError):
-    """A file that is not of the foreign format it was given as."""
+    """A file that does not have the format that was given for it."""
 
     name = "not-this-format"
 
@@ -279,56 +279,56 @@ class MixedNumbering(InputError):
 
 
 class MixedStreams(InputError):
-    """Two recordings that tell the same feed of one symbol, so that it would hold everything twice."""
+    """Two recordings of the same feed of one symbol; importing both would count everything twice."""
 
     name = "mixed-streams"
 
 
 class NewerSchema(InputError):
-    """A file written by a later version of calib than this one."""
+    """A file written by a newer version of calib."""
 
     name = "newer-schema"
 
 
 class BadState(InputError):
-    """The state of an experiment or a canary that is missing or damaged."""
+    """The state of an experiment or a canary is missing or damaged."""
 
     name = "bad-state"
 
 
 class RecordError(CalibError):
-    """A live record that cannot be accepted."""
+    """A live record that is not accepted."""
 
     name = "record"
     exit_code = 2
 
 
 class BadRecord(RecordError, ValueError):
-    """A record that the feed's schema refuses; ``where`` names the field."""
+    """A record that does not fit the feed's schema; ``where`` names the field."""
 
     name = "bad-record"
 
 
 class BadObservation(RecordError, ValueError):
-    """A number given to a feature collector that is NaN, infinite, negative or no number; ``where`` names it."""
+    """A value given to a feature collector that is NaN, infinite, negative or not a number; ``where`` names it."""
 
     name = "bad-observation"
 
 
 class BadLevel(RecordError, ValueError):
-    """A level of an order book whose price or quantity is none: NaN, infinite, negative, no number."""
+    """A level of an order book whose price or quantity is not valid: NaN, infinite, negative or not a number."""
 
     name = "bad-level"
 
 
 class VenueMessageError(RecordError, ValueError):
-    """A venue's message that claims to be of an order book and cannot be read as one."""
+    """A venue's order book message that cannot be parsed."""
 
     name = "bad-venue-message"
 
 
 class InvalidSnapshot(RecordError, ValueError):
-    """What a refresh callback brought is no order book; counted as a failed refresh, never raised to readers."""
+    """A refresh callback returned an invalid order book; counted as a failed refresh, never raised to readers."""
 
     name = "bad-book-body"
 
@@ -341,15 +341,15 @@ class SinkError(CalibError):
 
 
 class SinkClosed(SinkError):
-    """A record given to a logger that was closed."""
+    """A record was given to a closed logger."""
 
     name = "sink-closed"
 
 
 class SinkFailed(SinkError):
-    """The disk refused a write; said once to the owner, the file stays whole.
+    """The disk refused a write; raised once to the owner, and the file still holds whole lines only.
 
-    ``lines_kept`` lines of the refused write stand in the file, whole.
+    ``lines_kept`` lines of the refused write are in the file.
     """
 
     name = "sink-failed"
@@ -357,51 +357,51 @@ class SinkFailed(SinkError):
 
 
 class PolicyError(CalibError):
-    """Something that the caching policy forbids."""
+    """The caching policy does not allow the operation."""
 
     name = "policy"
     exit_code = 2
 
 
 class ProhibitedCacheError(PolicyError):
-    """A cache of data that may not be cached, or one that would keep it for longer than the policy's limit."""
+    """A cache of data that may not be cached, or that keeps data for longer than the policy allows."""
 
     name = "prohibited-cache"
 
 
 class StaticDataUnavailable(PolicyError):
-    """Static data that is older than its limit, or that could not be fetched yet."""
+    """Static data that is older than its limit, or that has not been fetched yet."""
 
     name = "static-data-unavailable"
 
 
 class WouldReplace(CalibError):
-    """A dataset without kept intervals that would take the place of one that has some."""
+    """A dataset without kept intervals would replace one that has some."""
 
     name = "would-replace"
 
 
 class ChildLost(CalibError):
-    """A process that did a part of the work was killed, by the system where memory ran out, say."""
+    """A child process was killed, for example because the system ran out of memory."""
 
     name = "child-lost"
     exit_code = 4
 
 
 class ComputeError(CalibError):
-    """A compute behind a cache that brought no value."""
+    """The computation behind a cache returned no value."""
 
     name = "compute"
 
 
 class ComputeTimeout(ComputeError, TimeoutError):
-    """A compute that took longer than the cache's ``hard_timeout_s``."""
+    """A computation took longer than the cache's ``hard_timeout_s``."""
 
     name = "compute-timeout"
 
 
 class ComputeCancelled(ComputeError):
-    """A compute that was cancelled from inside, or by the closing of its cache."""
+    """A computation was cancelled from inside, or because its cache was closed."""
 
     name = "compute-cancelled"
 
@@ -414,7 +414,7 @@ class LockHeld(CalibError):
 
 
 def all_errors() -> list[type[CalibError]]:
-    """Every class of the tree, the root first, parents before children.
+    """Every class of the tree, parents before children.
 
     >>> [kind.name for kind in all_errors()][:2]
     ['calib-error', 'usage']

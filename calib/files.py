@@ -1,4 +1,4 @@
-"""How calib writes files: under a lock, whole or not at all."""
+"""How calib writes files: under a lock and atomically."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LOCK_NAME = ".calib.lock"
 
 
 def settings_tail(settings: Mapping[str, Any]) -> str:
-    """What tells the name of a file from one made with other settings: nothing, or ``_`` and 8 hexadecimal digits.
+    """Return the suffix of a file name that stands for settings: empty, or ``_`` and 8 hexadecimal digits.
 
     Parameters
     ----------
     settings
-        Those that differ from the defaults, as plain values; their order does not matter.
+        The settings that differ from the defaults, as plain values; their order does not matter.
 
     >>> settings_tail({}), settings_tail({"interval_sec": 60}) == settings_tail({"interval_sec": 60})
     ('', True)
@@ -43,7 +43,7 @@ def make_directory(path: Path) -> None:
     Raises
     ------
     UnwritableOutput
-        Where the system refuses, or a file stands in the way.
+        If the system refuses, or a file has the same name.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -52,27 +52,27 @@ def make_directory(path: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> bool:
-    """Write a file that is either the old one or the new one, never a part.
+    """Write a file atomically: readers see the old content or the new one, never a part.
 
-    A temporary name beside the target, fsync, rename, fsync of the directory. Where the bytes are those that already
-    stand there, the file is left alone.
+    Writes to a temporary name beside the target, then fsync, rename, and fsync of the directory. A file whose content
+    would not change is left alone.
 
     Parameters
     ----------
     path
-        The target; its directory is made where it is missing.
+        The target; its directory is created if it is missing.
     content
         The bytes, or a function that writes them to an open binary file.
 
     Returns
     -------
     bool
-        True where the file changed.
+        True if the file changed.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses.
+        If the system refuses.
     """
     make_directory(path.parent)
     temporary: Path | None = None
@@ -99,16 +99,16 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> boo
 
 
 def _temporary(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside ``path``, locked while it is open: `remove_leftovers` removes those whose writer is gone."""
+    """A new file beside ``path``, locked while it is open: `remove_leftovers` removes unlocked ones."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OPEN_FLAGS
     while True:
         temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
         descriptor = os.open(temporary, flags, 0o666)
-        with contextlib.suppress(OSError):  # a file system without locks keeps what killed writers leave
+        with contextlib.suppress(OSError):  # without locks on this file system, `_sweep` removes nothing
             system.lock(descriptor)
         if os.fstat(descriptor).st_nlink:
             return temporary, os.fdopen(descriptor, "wb")
-        os.close(descriptor)  # swept before it was locked
+        os.close(descriptor)  # another run removed the file before it was locked: try again
 
 
 def remove_leftovers(directory: Path, target: str = "") -> None:
@@ -119,7 +119,7 @@ def remove_leftovers(directory: Path, target: str = "") -> None:
     target
         Only those of this file; empty for any.
     """
-    for name in os.listdir(directory):  # noqa: PTH208 - a pattern would read the target's name as one
+    for name in os.listdir(directory):  # noqa: PTH208 - glob would treat special characters in the name as a pattern
         if name.startswith(f".{target}." if target else ".") and name.endswith(".tmp"):
             _remove_if_left(directory / name)
 
@@ -132,7 +132,7 @@ def _remove_if_left(path: Path) -> None:
     try:
         system.lock(descriptor, wait=False)
         path.unlink(missing_ok=True)
-    except OSError:  # locked: its writer lives
+    except OSError:  # locked: its writer is still running
         pass
     finally:
         os.close(descriptor)
@@ -154,14 +154,14 @@ def _same_bytes(one: Path, other: Path, block: int = 1 << 20) -> bool:
 def locked(directory: Path) -> Iterator[None]:
     """Hold the output directory's lock while the block runs.
 
-    The lock is the kernel's (``flock``): it ends with the process, however that ends.
+    The lock is ``flock``: the kernel releases it when the process ends for any reason.
 
     Raises
     ------
     LockHeld
-        At once, where another process has it.
+        At once, if another process holds the lock.
     UnwritableOutput
-        Where the lock file cannot be made.
+        If the lock file cannot be created.
     """
     make_directory(directory)
     path = directory / LOCK_NAME
@@ -179,7 +179,7 @@ def locked(directory: Path) -> Iterator[None]:
                 where=str(path),
                 hint="Wait for it to end, or give this run another --out",
             ) from error
-        with contextlib.suppress(OSError):  # only the message of another run needs it: a full disk is met later
+        with contextlib.suppress(OSError):  # the pid is only for another run's message: a full disk is reported later
             os.ftruncate(descriptor, 0)
             system.write_at(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
@@ -188,20 +188,20 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 class AnonymousTempFile:
-    """A file for what does not fit into memory: appended to, and read at any place.
+    """A temporary file for data that does not fit into memory: append, and read at any offset.
 
-    It never has a name: no one sees it, and the system takes it back however the process ends. It is made by the first
-    `append`.
+    It has no name, so no other process can open it, and the system frees it when the process ends. The first `append`
+    creates it.
 
     Parameters
     ----------
     directory
-        Where it lies, made once it is needed; None: the system's directory for temporary files.
+        Its directory, created when it is needed; None: the system's directory for temporary files.
 
     Raises
     ------
     UnwritableOutput
-        From `append` and `read`: where the system refuses, or the disk is full.
+        From `append` and `read`: if the system refuses, or the disk is full.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -210,7 +210,7 @@ class AnonymousTempFile:
         self._descriptor: int | None = None
 
     def append(self, data: bytes) -> int:
-        """Write at the end; where it begins."""
+        """Write at the end; returns the offset at which the data begins."""
         begin = self.size
         try:
             left = memoryview(data)
@@ -223,7 +223,7 @@ class AnonymousTempFile:
         return begin
 
     def read(self, begin: int, size: int) -> bytes:
-        """So many bytes from there; fewer only where the file ends."""
+        """Return ``size`` bytes from offset ``begin``; fewer only at the end of the file."""
         data = b""
         try:
             while len(data) < size and (piece := system.read_at(self._open(), size - len(data), begin + len(data))):
@@ -233,7 +233,7 @@ class AnonymousTempFile:
         return data
 
     def close(self) -> None:
-        """Give it back; what was written is gone."""
+        """Close the file; its content is lost."""
         if self._descriptor is not None:
             self._finalizer()
             self._descriptor = None
@@ -255,28 +255,28 @@ class AnonymousTempFile:
         import tempfile
 
         return UnwritableOutput(
-            f"takes no temporary file: {error.strerror or error}",
+            f"cannot create or write a temporary file: {error.strerror or error}",
             where=tempfile.tempdir or "the system's directory for temporary files",
             hint="Free some space there, or name another directory with TMPDIR",
         )
 
 
 def append_line(path: Path, line: bytes, mode: int = 0o644) -> None:
-    """Append one line and wait until the disk has it; a torn last line of a killed writer is ended first.
+    """Append one line and fsync; if a killed writer left a partial last line, a newline is written first.
 
     Parameters
     ----------
     path
-        Its directory is made where it is missing; a link is not followed.
+        The file; its directory is created if it is missing. A symbolic link is not followed.
     line
-        With its newline.
+        The bytes, with the newline.
     mode
         Permissions of a new file.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses; a part of the line may have been written.
+        If the system refuses; a part of the line may have been written.
     """
     make_directory(path.parent)
     try:
@@ -296,7 +296,7 @@ def append_line(path: Path, line: bytes, mode: int = 0o644) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> UnwritableOutput:
-    """The error of a write that the system refused."""
+    """The error for a write that the system refused."""
     return UnwritableOutput(
         f"cannot be written: {error.strerror or error}",
         where=str(path),

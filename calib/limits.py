@@ -1,4 +1,4 @@
-"""Limits on measured figures: what a simulation, a replay or a canary must reach."""
+"""Limits on measured values, for simulations, replays and canaries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One condition: ``name`` must stand to ``limit`` as ``sign`` says (``>=``, ``<=``, ``<``), in its own unit.
+    """One condition: the value of ``name`` compared with ``limit`` by ``sign`` (``>=``, ``<=``, ``<``).
 
     >>> Limit("hit_ratio", ">=", 0.7).holds(0.7), Limit("hit_ratio", ">=", 0.7).holds(None)
     (True, None)
@@ -20,7 +20,7 @@ class Limit:
     limit: float
 
     def holds(self, value: float | None) -> bool | None:
-        """Whether a value passes; None where there is none to compare. NaN does not pass."""
+        """Whether a value is within the limit; None if there is no value. NaN is not."""
         if value is None:
             return None
         return {">=": value >= self.limit, "<=": value <= self.limit, "<": value < self.limit}[self.sign]
@@ -28,14 +28,14 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LimitResult:
-    """A limit with the value it was compared with; ``passed`` is None where there was no value."""
+    """A limit with the value it was compared with; ``passed`` is None if there was no value."""
 
     limit: Limit
     value: float | None
     passed: bool | None
 
     def as_data(self) -> dict[str, Any]:
-        """Plain values."""
+        """The result as plain values."""
         return {
             "name": self.limit.name,
             "sign": self.limit.sign,
@@ -55,14 +55,14 @@ def check_limits(
     limits
         The conditions, in the order of the results.
     values
-        The measured figures by name; None where there was nothing to measure.
+        The measured values by name; None if nothing was measured.
     missing_fails
-        Whether a missing value does not pass (``passed`` is False); else it is unknown (None).
+        Whether a missing value fails (``passed`` is False); otherwise the result is unknown (None).
 
     Raises
     ------
     KeyError
-        Where ``values`` lacks the name of a limit.
+        If ``values`` lacks the name of a limit.
 
     >>> [one.passed for one in check_limits([Limit("a", "<", 1.0), Limit("b", "<=", 2.0)], {"a": 1.0, "b": None})]
     [False, None]

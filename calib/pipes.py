@@ -1,7 +1,7 @@
-"""Child processes that run a part of a job, and the messages between them and us: plain data, never pickles.
+"""Child processes that run a part of a job, and the messages exchanged with them: plain data, never pickles.
 
-A pickle can name any function to call; a message of plain values cannot do more than be wrong. Children look for
-modules where this process does, but never in the current directory: a file put there by someone else would run here.
+Unpickling can call any function; decoding plain values cannot. Children use the module search path of this process
+without the current directory, so that a file placed there by another user is not imported.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _LENGTH: Final = struct.Struct("<Q")
 
 
 def start_child(entry: str) -> subprocess.Popen[bytes]:
-    """A fresh interpreter that calls ``entry``, with pipes for its stdin and stdout.
+    """Start a new interpreter that calls ``entry``, with pipes for its stdin and stdout.
 
-    A fork would carry the locks of other threads along, a spawn of `multiprocessing` would run the caller's main again.
+    A fork would copy locks that other threads hold, and `multiprocessing` spawn would run the caller's main module
+    again.
 
     Parameters
     ----------
@@ -41,9 +42,9 @@ def start_child(entry: str) -> subprocess.Popen[bytes]:
 
 
 def module_paths(paths: list[str]) -> list[str]:
-    """Where a child looks for modules: the same places, but for the current directory and relative ones.
+    """The module search path of a child: that of this process, without the current directory and relative paths.
 
-    The directory that calib itself comes from stays, whatever it is.
+    The directory that calib itself is imported from is always kept.
     """
     home, here = Path(__file__).resolve().parent.parent, Path.cwd()
     return [str(path) for path in map(Path, paths) if path.is_absolute() and (path == home or not _same(path, here))]
@@ -79,7 +80,7 @@ def send(stream: BinaryIO | Any, message: object) -> None:
 
 
 def receive(stream: BinaryIO | Any, kind: type[T]) -> T | None:
-    """The next message, checked against its type; None at the end of the stream, and for what is not such a message."""
+    """Return the next message, checked against its type; None at the end of the stream or for an invalid message."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None

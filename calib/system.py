@@ -1,7 +1,7 @@
-"""What the operating systems do differently: locks, flags of `open`, reads at a place, cores, forks.
+"""Calls that differ between operating systems: locks, flags of `open`, reads at an offset, cores, forks.
 
-Everything that not every system has is called here and nowhere else; each has a fallback. Linux is tested; macOS has
-all of it but the set of a process's own cores; Windows locks with ``msvcrt`` and has no forks.
+Every call that some systems lack is made here only and has a fallback. Linux is tested; macOS lacks the CPU affinity of
+a process; Windows locks with ``msvcrt`` and has no forks.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, Final
 
 OPEN_FLAGS: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"""For every file that calib makes: not inherited, never through a symbolic link, bytes as they are."""
+"""For every file that calib creates: not inherited, no symbolic links, no newline translation."""
 NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
-"""So that opening a named pipe does not wait for its other end."""
+"""Opening a named pipe does not wait for its other end."""
 _LOCKED_BYTE: Final = 1 << 40
-"""Where Windows locks a byte: far behind the content, because there a locked byte cannot be read either."""
+"""Offset of the byte that Windows locks: far beyond the content, because a locked byte cannot be read there."""
 _AGAIN_S: Final = 0.005
 
 
 def _module(name: str) -> Any:
-    """A module that not every system has; None without it."""
+    """Import a module that some systems lack; None if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -38,21 +38,21 @@ _msvcrt: Final = _module("msvcrt")
 
 
 def lock(descriptor: int, *, wait: bool = True) -> None:
-    """Take the exclusive lock of an open file; it ends with `unlock`, with the descriptor, and with the process.
+    """Take the exclusive lock of an open file; `unlock`, closing the descriptor or the end of the process frees it.
 
     Parameters
     ----------
     descriptor
         The open file.
     wait
-        Whether to wait for another holder.
+        Whether to wait until the lock is free.
 
     Raises
     ------
     BlockingIOError
-        Where another holds it and ``wait`` is off.
+        If another process holds it and ``wait`` is off.
     OSError
-        Where the file system has no locks.
+        If the file system has no locks.
     """
     if _fcntl is not None:
         _fcntl.flock(descriptor, _fcntl.LOCK_EX | (0 if wait else _fcntl.LOCK_NB))
@@ -75,7 +75,7 @@ def _lock_byte(descriptor: int, *, wait: bool) -> None:
 
 
 def unlock(descriptor: int) -> None:
-    """Give the lock of an open file back."""
+    """Release the lock of an open file."""
     if _fcntl is not None:
         _fcntl.flock(descriptor, _fcntl.LOCK_UN)
     elif _msvcrt is not None:
@@ -84,7 +84,7 @@ def unlock(descriptor: int) -> None:
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Up to ``size`` bytes from there; the file's own position stays."""
+    """Read up to ``size`` bytes at ``offset``; the file position does not change."""
     if hasattr(os, "pread"):
         return os.pread(descriptor, size, offset)
     with _at(descriptor, offset):
@@ -92,15 +92,15 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> int:
-    """Write there; how many bytes were written. The file's own position stays."""
+    """Write at ``offset``; returns the number of bytes written. The file position does not change."""
     if hasattr(os, "pwrite"):
         return os.pwrite(descriptor, data, offset)
     with _at(descriptor, offset):
         return os.write(descriptor, data)
 
 
-class _at(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a word
-    """The file's position moved to ``offset`` while the block runs."""
+class _at(contextlib.AbstractContextManager[None]):  # noqa: N801 - used as a context manager
+    """Move the file position to ``offset`` while the block runs."""
 
     def __init__(self, descriptor: int, offset: int) -> None:
         self._descriptor, self._offset = descriptor, offset
@@ -114,12 +114,12 @@ class _at(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a w
 
 
 def read_regular(path: Path) -> bytes:
-    """The whole content of a file; a named pipe or a device, whose end may never come, is refused.
+    """Read the whole content of a file; named pipes and devices are refused because reading might never end.
 
     Raises
     ------
     OSError
-        Where the system refuses, or it is not a file.
+        If the system refuses, or it is not a regular file.
     """
     descriptor = open_regular(path)
     with os.fdopen(descriptor, "rb") as handle:
@@ -127,7 +127,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor of a file to read; see `read_regular`."""
+    """Open a file to read and return its descriptor; see `read_regular`."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | NO_WAIT)
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISREG(kind):
@@ -139,7 +139,7 @@ def open_regular(path: Path) -> int:
 
 
 def sync_directory(path: Path) -> None:
-    """Have the disk hold the names in a directory; Windows cannot open one, and does without."""
+    """Fsync a directory, so that its entries survive a crash; does nothing on Windows, which cannot open one."""
     if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -150,7 +150,7 @@ def sync_directory(path: Path) -> None:
 
 
 def cores() -> int:
-    """The cores that this process may use, at least 1.
+    """The number of cores that this process may use, at least 1.
 
     >>> cores() >= 1
     True
@@ -161,18 +161,18 @@ def cores() -> int:
 
 
 def user_id() -> str:
-    """Who runs this process: the number of the user, or the name where users have no numbers."""
+    """The numeric id of the user of this process, or the name if users have no numeric id."""
     return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "?")
 
 
 def after_fork(step: Callable[[], None]) -> None:
-    """Call ``step`` in every forked child; nothing where the system has no forks."""
+    """Call ``step`` in every forked child; does nothing if the system has no forks."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=step)
 
 
 def same_file(descriptor: int, path: Path) -> bool:
-    """Whether the open file still has this name."""
+    """Whether ``path`` still names the open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:

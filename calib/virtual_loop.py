@@ -1,8 +1,8 @@
-"""An asyncio event loop in virtual time: whole days of sleeping run in no time, and twice in the same order.
+"""An asyncio event loop in virtual time: days of sleeping take no real time, and every run has the same order.
 
-Nothing waits: when no callback is ready the loop moves its `calib.clock.VirtualClock` to the next timer. Timers due
-at the same nanosecond run in the order in which they were scheduled (asyncio's own heap compares floats alone, so its
-ties fall as the heap happens to lie). There is no selector: no sockets, no threads. For replay, simulation and tests.
+When no callback is ready the loop advances its `calib.clock.VirtualClock` to the next timer. Timers due at the same
+nanosecond run in the order in which they were scheduled (asyncio's heap compares only the times, so it may run them in
+any order). There is no selector: no sockets, no threads. For replay, simulation and tests.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextvars import Context
 
-_PATIENCE_S: Final = 1.0
-"""Virtual time that tasks have to end when the run is interrupted. That strikes anywhere, in asyncio itself too: a task
-may then wait for a call that was lost, while others go on for ever."""
+_INTERRUPT_TIMEOUT_S: Final = 1.0
+"""Virtual time that tasks have to end after an interrupt, s. An interrupt can arrive anywhere, also inside asyncio: a
+task may then wait for a callback that never runs, while others keep scheduling timers for ever."""
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 class VirtualLoopError(RuntimeError):
-    """The code that ran on the loop is at fault; the kinds below say how."""
+    """An error of the code that ran on the loop; base class of the errors below."""
 
 
 class Deadlock(VirtualLoopError):
-    """Nothing is scheduled, and the main task is not done: on a real loop it would hang for ever."""
+    """Nothing is scheduled and the main task is not done: a real loop would wait for ever."""
 
 
 class LeakedTasks(VirtualLoopError):
-    """The main task ended and left tasks running."""
+    """The main task ended while other tasks were still pending."""
 
 
 class UnretrievedException(VirtualLoopError):
-    """A task or future failed and no one asked for its exception; ``__cause__`` is that exception."""
+    """A task or future failed and its exception was never retrieved; ``__cause__`` is that exception."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """The loop.
+    """The event loop with virtual time.
 
     Parameters
     ----------
@@ -74,13 +74,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._soon: list[asyncio.Handle] = []
         self._round: deque[asyncio.Handle] = deque()
         self.scheduled = 0
-        """How many callbacks were ever scheduled; while it stays, `next_due_ns` comes no nearer."""
-        # Weak: a week of virtual time makes millions of futures. Those that died unasked have reported themselves.
+        """Number of callbacks scheduled so far; while it does not change, `next_due_ns` cannot become earlier."""
+        # Weak references: a week of virtual time creates millions of futures. A future that is destroyed before its
+        # exception was retrieved has reported it to the exception handler.
         self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
         self.set_exception_handler(lambda _, context: self.problems.append(context))
 
     def __del__(self) -> None:
-        """It holds nothing of the system's; asyncio's own breaks on a loop that an interrupt left half made."""
+        """Do nothing: no system resource is held, and asyncio's version fails on a partly initialised loop."""
 
     def time(self) -> float:
         """The clock's monotonic time in seconds."""
@@ -89,7 +90,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        """Run ``callback`` in the next round, after those that were scheduled before it."""
+        """Run ``callback`` in the next iteration, after those scheduled before it."""
         self._check_open()
         self.scheduled += 1
         handle = asyncio.Handle(callback, args, self, context)
@@ -119,20 +120,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return task
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """Refused: a thread lives in real time."""
-        raise NotImplementedError("a virtual loop has no threads: their real time has no place in virtual time")
+        """Not supported: a thread runs in real time."""
+        raise NotImplementedError("a virtual loop cannot run threads: their real time does not fit virtual time")
 
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        """Refused, as `run_in_executor` is."""
-        raise NotImplementedError("a virtual loop has no threads: call call_soon")
+        """Not supported, as `run_in_executor`."""
+        raise NotImplementedError("a virtual loop cannot run threads: use call_soon")
 
     def next_due_ns(self) -> int | None:
-        """When anything is next to run, monotonic ns: now, where a callback is ready; None, where nothing is scheduled.
+        """The time of the next callback, monotonic ns: now if a callback is ready, None if nothing is scheduled.
 
-        For a coroutine that moves the clock itself over time in which nothing happens: to move it past that moment
-        would make what is due late.
+        For a coroutine that advances the clock itself while nothing is due: advancing it further would run the next
+        timer late.
         """
         if self._soon or self._round:
             return self.clock.monotonic_ns()
@@ -142,13 +143,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return due[0][0] if due else None
 
     def run_until_ns(self, due_ns: int) -> None:
-        """Run what falls due until then, in rounds as ever, and move the clock there; within `drive`."""
+        """Run everything that is due by ``due_ns``, then move the clock there; for use within `drive`."""
         while (next_ns := self.next_due_ns()) is not None and next_ns <= due_ns:
             self._run_once()
         self.clock.reach_ns(due_ns)
 
     def finish(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end, as `run_until_complete` does where the loop is not the running one yet."""
+        """Run a coroutine until it is done; like `run_until_complete`, for a loop that is already the running one."""
         task = self.create_task(coro)
         while not task.done():
             self._run_once()
@@ -156,11 +157,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return result
 
     def unretrieved(self) -> list[BaseException]:
-        """The exceptions no one asked for: of futures still alive, then of those reported when they died."""
-        # _log_traceback is how asyncio itself remembers it; reading exception() would mark it as retrieved.
+        """The exceptions that were never retrieved: of live futures, then those reported by destroyed ones."""
+        # asyncio records this in _log_traceback; calling exception() first would mark the exception as retrieved.
         alive = [future for future in self._futures if future.done() and future._log_traceback]
         found = [error for future in alive if (error := future.exception()) is not None]
-        found.sort(key=repr)  # a WeakSet has no order of its own
+        found.sort(key=repr)  # a WeakSet has no defined order
         reported = [context["exception"] for context in self.problems if "exception" in context]
         return found + reported
 
@@ -178,13 +179,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise RuntimeError("Event loop is closed")
 
     def _run_once(self) -> None:
-        """One round, the step that asyncio's run_forever repeats: due timers, then everything that was ready."""
+        """One iteration, called by asyncio's run_forever: move due timers to the queue, then run the queue."""
         due = self._due
         while due and due[0][2].cancelled():
             heapq.heappop(due)
         if not self._soon and not self._round and not self._stopping:
             if not due:
-                raise Deadlock(f"nothing is scheduled, and not done: {_names(asyncio.all_tasks(self))}")
+                raise Deadlock(f"nothing is scheduled, but these tasks are not done: {_names(asyncio.all_tasks(self))}")
             self.clock.advance_ns(max(0, due[0][0] - self.clock.monotonic_ns()))
         now = self.clock.monotonic_ns()
         while due and due[0][0] <= now:
@@ -197,7 +198,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 handle._run()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """asyncio's hook: drop cancelled timers once they are the greater part, or each timeout leaves one behind."""
+        """asyncio's hook: remove cancelled timers once they are the majority, so that they do not accumulate."""
         self._cancelled_count += 1
         if self._cancelled_count * 2 > len(self._due) > 64:
             self._due = [entry for entry in self._due if not entry[2].cancelled()]
@@ -208,16 +209,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
     _stopping: bool
 
     def _process_events(self, event_list: Any) -> None:
-        """Nothing comes from outside."""
+        """Do nothing: there are no I/O events."""
 
     def _write_to_self(self) -> None:
-        """No one sleeps, so no one is to be woken."""
+        """Do nothing: the loop never blocks in a selector."""
 
 
 def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None, loop: VirtualLoop | None = None) -> T:
-    """Run a coroutine to its end in virtual time, and leave nothing behind.
+    """Run a coroutine until it is done, in virtual time, and check that no task or exception is left over.
 
-    May be called where another loop runs, as in a notebook's cell: that one stands still meanwhile.
+    May be called while another loop runs, as in a notebook cell: that loop does not run meanwhile.
 
     Parameters
     ----------
@@ -231,20 +232,20 @@ def run(main: Coroutine[Any, Any, T], *, clock: VirtualClock | None = None, loop
     Raises
     ------
     Deadlock
-        Where nothing is left that could finish ``main``.
+        If ``main`` is not done and nothing is scheduled.
     LeakedTasks
-        Where ``main`` ended and tasks were still pending (they are cancelled first).
+        If tasks were still pending when ``main`` ended (they are cancelled first).
     UnretrievedException
-        Where a task or future failed and no one asked.
+        If a task or future failed and its exception was never retrieved.
     """
-    return _to_the_end(VirtualLoop(clock) if loop is None else loop, lambda chosen: chosen.run_until_complete(main))
+    return _run_isolated(VirtualLoop(clock) if loop is None else loop, lambda chosen: chosen.run_until_complete(main))
 
 
 def drive(body: Callable[[VirtualLoop], T], *, clock: VirtualClock | None = None) -> T:
-    """Run a function that moves the time itself, by `VirtualLoop.run_until_ns`, and leave nothing behind.
+    """Run a function that advances the time itself, by `VirtualLoop.run_until_ns`, with the checks of `run`.
 
-    For what happens at known times: as a task it would need a timer and two rounds of the loop for each of them.
-    ``body`` is part of no task; while it runs, the loop is the running one. Raises what `run` raises.
+    For events at known times: as a task, each would need a timer and two iterations of the loop. ``body`` is not part
+    of a task; while it runs, the loop is the running one. Raises what `run` raises.
 
     >>> def body(loop: VirtualLoop) -> list[str]:
     ...     seen: list[str] = []
@@ -262,60 +263,60 @@ def drive(body: Callable[[VirtualLoop], T], *, clock: VirtualClock | None = None
         finally:
             asyncio._set_running_loop(None)
 
-    return _to_the_end(VirtualLoop(clock), inside)
+    return _run_isolated(VirtualLoop(clock), inside)
 
 
-def _to_the_end(loop: VirtualLoop, body: Callable[[VirtualLoop], T]) -> T:
+def _run_isolated(loop: VirtualLoop, body: Callable[[VirtualLoop], T]) -> T:
     outer = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
     try:
-        return _alone(loop, body)
+        return _run_checked(loop, body)
     finally:
         loop.close()
         asyncio._set_running_loop(outer)
 
 
-def _alone(loop: VirtualLoop, body: Callable[[VirtualLoop], T]) -> T:
-    patience_s = None
+def _run_checked(loop: VirtualLoop, body: Callable[[VirtualLoop], T]) -> T:
+    timeout_s = None
     try:
         result = body(loop)
     except (KeyboardInterrupt, SystemExit):
-        patience_s = _PATIENCE_S
+        timeout_s = _INTERRUPT_TIMEOUT_S
         raise
     finally:
-        leaked = _cancel_all(loop, patience_s)
+        leaked = _cancel_all(loop, timeout_s)
         loop.run_until_complete(loop.shutdown_asyncgens())
     if leaked:
-        raise LeakedTasks(f"the main task ended and left running: {leaked}")
+        raise LeakedTasks(f"the main task ended while these tasks were pending: {leaked}")
     _raise_problems(loop)
     return result
 
 
-def _cancel_all(loop: VirtualLoop, patience_s: float | None) -> str:
+def _cancel_all(loop: VirtualLoop, timeout_s: float | None) -> str:
     tasks = {task for task in asyncio.all_tasks(loop) if not task.done()}
     if not tasks:
         return ""
     names = _names(tasks)
     for task in sorted(tasks, key=_name):
         task.cancel()
-    loop.run_until_complete(_settle(tasks, patience_s))
+    loop.run_until_complete(_settle(tasks, timeout_s))
     return names
 
 
-async def _settle(tasks: set[asyncio.Task[Any]], patience_s: float | None) -> None:
-    await asyncio.wait([asyncio.gather(*sorted(tasks, key=_name), return_exceptions=True)], timeout=patience_s)
+async def _settle(tasks: set[asyncio.Task[Any]], timeout_s: float | None) -> None:
+    await asyncio.wait([asyncio.gather(*sorted(tasks, key=_name), return_exceptions=True)], timeout=timeout_s)
 
 
 def _raise_problems(loop: VirtualLoop) -> None:
     errors = loop.unretrieved()
     if errors:
-        raise UnretrievedException(f"nobody asked for: {errors!r}") from errors[0]
+        raise UnretrievedException(f"exceptions never retrieved: {errors!r}") from errors[0]
     if loop.problems:
         raise VirtualLoopError("; ".join(str(context.get("message")) for context in loop.problems))
 
 
 def _nanoseconds(seconds: float) -> int:
-    """Exactly rounded: the product of two doubles would be off by a nanosecond from 26 days on.
+    """Seconds as nanoseconds, exactly rounded: a product of two doubles is off by a nanosecond from 26 days on.
 
     >>> _nanoseconds(0.1), _nanoseconds(2**21 + 0.000_000_001)
     (100000000, 2097152000000001)

@@ -1,4 +1,4 @@
-"""Numbers and times in sentences."""
+"""Format numbers and times for text."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 
 def counted(number: int, word: str, *, thousands: bool = False) -> str:
-    """A number with its word: one of them, or several.
+    """Return a number with its noun, singular or plural.
 
     Parameters
     ----------
     number
-        How many there are, >= 0.
+        The count, >= 0.
     word
         The singular; the plural ends in ``s``, or in ``ies`` for ``y`` after a consonant.
     thousands
-        Whether thousands are set apart with commas.
+        Whether to separate thousands with commas.
 
     >>> counted(1, "file"), counted(0, "file"), counted(12_000, "entry", thousands=True)
     ('1 file', '0 files', '12,000 entries')
@@ -24,7 +24,7 @@ def counted(number: int, word: str, *, thousands: bool = False) -> str:
 
 
 def plural(word: str) -> str:
-    """Several of them.
+    """Return the plural of an English noun.
 
     >>> plural("day"), plural("query"), plural("breach")
     ('days', 'queries', 'breaches')
@@ -35,7 +35,7 @@ def plural(word: str) -> str:
 
 
 def moment_text(ts: float) -> str:
-    """Unix seconds for reading: UTC, to the second.
+    """Format Unix seconds as UTC, to the second.
 
     >>> moment_text(1735689600.9)
     '2025-01-01 00:00:00'

@@ -81,7 +81,7 @@ def test_a_temporary_directory_that_takes_nothing_is_a_named_error(monkeypatch: 
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
-    with pytest.raises(UnwritableOutput, match=r"takes no temporary file: No usable .* TMPDIR"):
+    with pytest.raises(UnwritableOutput, match=r"cannot create or write a temporary file: No usable .* TMPDIR"):
         AnonymousTempFile().append(b"x")
 
 

@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant(
         "ids go back under a snapshot without a bridge",
         "stream/book_stream.py",
-        "        if went_back:\n            # Dropped",
-        "        if False:\n            # Dropped",
+        "        if ids_went_back:\n            # If deltas",
+        "        if False:\n            # If deltas",
     ),
     Mutant(
         "a second stream forgets the ids that were seen",
@@ -74,7 +74,7 @@ MUTANTS = (
     Mutant(
         "a suspect book after a confirming body",
         "cache/entry_table.py",
-        "if entry.standing is TrustLevel.LIVE and entry.stream.suspect(now_ns):",
+        "if entry.trust is TrustLevel.LIVE and entry.stream.suspect(now_ns):",
         "if False:",
     ),
     Mutant(
@@ -87,7 +87,7 @@ MUTANTS = (
         "a terminal state",
         "stream/book_stream.py",
         "        return (*alarm, Resync(",
-        "        if alarm or self._alarmed:\n            return alarm\n        return (*alarm, Resync(",
+        "        if alarm or self._failure_reported:\n            return alarm\n        return (*alarm, Resync(",
     ),
     Mutant(
         "a reader behind the book takes it away",
@@ -116,7 +116,7 @@ MUTANTS = (
     Mutant(
         "a doubt while the stream gets in sync",
         "stream/book_stream.py",
-        "        if not self.live or (reason is Reason.PRICE_JUMP and not self.may_doubt(now_ns)):",
+        "        if not self.live or (reason is Reason.PRICE_JUMP and not self.may_request_snapshot(now_ns)):",
         "        if not self.connected:",
     ),
     Mutant(

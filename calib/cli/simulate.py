@@ -108,7 +108,7 @@ def simulate(
 ) -> int:
     """Write feeds of a simulated market and bot, through the loggers that a live bot uses."""
     from calib.market import MDCacheConfig
-    from calib.simulation.closed_loop.settings import BoxSettings
+    from calib.simulation.closed_loop.settings import ClosedLoopSettings
     from calib.simulation.output import simulate as run
     from calib.simulation.plan import SimulationPlan
 
@@ -138,7 +138,7 @@ def simulate(
         quotes_recorded=quotes_recorded,
         days_repeated=days,
         compress=_forms(compress),
-        box=BoxSettings(
+        box=ClosedLoopSettings(
             cache=cache.value,
             fill=fill.value,
             md_cache=MDCacheConfig.from_config(session.config),

@@ -1,1 +1,1 @@
-"""The simulated exchange: latency, faults, matching with a queue; for simulation and replay."""
+"""A simulated exchange: latency, faults, snapshots, and matching with a queue; for simulation and replay."""

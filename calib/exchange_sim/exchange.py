@@ -1,4 +1,4 @@
-"""A simulated exchange: true books, a stream that carries their changes, and snapshots that take their time."""
+"""A simulated exchange: true books, a stream of their changes, and snapshots with latency."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from calib.market import Delta, OrderBook
 
 
 class StreamListener(Protocol):
-    """Who listens to the stream: the bot's side of the connection."""
+    """The receiver of the stream: the bot's side of the connection."""
 
     def on_connect(self) -> None:
-        """The connection stands, with all its subscriptions."""
+        """The connection was made, with all its subscriptions."""
 
     def on_disconnect(self) -> None:
-        """The connection dropped."""
+        """The connection was lost."""
 
     def on_delta(self, symbol: str, delta: Delta) -> None:
-        """A change of one book."""
+        """A delta of one book arrived."""
 
     def on_trade(self, record: dict[str, Any]) -> None:
-        """A trade of the market, with the fields of the trades feed but the time at which it was received."""
+        """A trade of the market arrived, as a record of the trades feed without its receive time."""
 
     def on_ping(self) -> None:
-        """A heartbeat that carries nothing."""
+        """A heartbeat without content arrived."""
 
 
 class SimulatedExchange:
-    """One venue with one stream connection.
+    """An exchange with one stream connection.
 
-    The truth changes at once (`publish`); its message arrives later, in order, unless a fault of the script holds it
-    back (silence) or loses it (gap, reconnect). A snapshot is cut from the true book half-way through its latency: the
-    venue answers when the request has arrived, and the answer is that old when it is read.
+    `publish` changes the true book at once; its message arrives later, in order, unless a fault of the script delays it
+    (silence) or loses it (gap, reconnect). A snapshot is taken from the true book half-way through its latency: the
+    venue reads the book when the request has arrived, and the reply then travels back.
 
     Parameters
     ----------
     clock
         The virtual clock of the running loop.
     symbols
-        What is traded.
+        The symbols that are traded.
     snapshot_latency, stream_latency
-        Of a request with its answer, and of one message.
+        Latency of a snapshot request including its reply, and of one stream message.
     faults
-        What goes wrong, in seconds from ``clock``'s time at construction.
+        The fault script, in seconds from the clock's time at construction.
     alive_ms
-        A quiet connection says so often that it lives, ms: pings, or whatever else it carries.
+        Interval between pings, ms.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SimulatedExchange:
         self._stream_latency = stream_latency
         self._alive_s = alive_ms / 1000
         self._faults = FaultScript() if faults is None else faults
-        self._desk = SnapshotEndpoint(
+        self._endpoint = SnapshotEndpoint(
             clock, lambda symbol, depth: self.books[symbol].view(depth), latency=snapshot_latency, faults=self._faults
         )
         self._listener: StreamListener | None = None
@@ -79,7 +79,7 @@ class SimulatedExchange:
         self._last_delivery_ns: dict[str | None, int] = {}
 
     def connect(self, listener: StreamListener) -> None:
-        """Begin to stream to ``listener``; the faults of the connection and its pings are scheduled from here on."""
+        """Start streaming to ``listener``; schedules the connection's faults and its pings."""
         self._listener = listener
         self._connected = True
         loop = asyncio.get_running_loop()
@@ -90,7 +90,7 @@ class SimulatedExchange:
         loop.call_later(self._alive_s, self._ping)
 
     def reconnect(self) -> None:
-        """The bot drops the connection and makes a new one: what is still on its way on the old one is lost."""
+        """The bot drops the connection and makes a new one: messages in flight are lost."""
         if self._connected:
             self._drop()
             self._restore()
@@ -100,7 +100,7 @@ class SimulatedExchange:
         self._listener = None
 
     def publish(self, symbol: str, delta: Delta) -> None:
-        """The market of ``symbol`` changes now, and the stream says so later."""
+        """Apply a delta to the book of ``symbol`` now, and send it on the stream."""
         self.books[symbol].delta(delta.bids, delta.asks, delta.last_id)
         if not self._connected or self._faults.active(FaultKind.GAP, symbol, self._elapsed_s()):
             self.lost += 1
@@ -108,47 +108,47 @@ class SimulatedExchange:
         self._deliver(symbol, lambda listener: listener.on_delta(symbol, delta))
 
     def trade(self, symbol: str, record: dict[str, Any]) -> None:
-        """The market of ``symbol`` traded; the message is as late, as ordered and as easily lost as any."""
+        """Send a trade of ``symbol`` on the stream, with the same latency, order and losses as other messages."""
         if self._connected:
             self._deliver(symbol, lambda listener: listener.on_trade(record))
         else:
             self.lost += 1
 
     async def snapshot(self, symbol: str, depth: int) -> Mapping[str, Any]:
-        """The venue's answer to a request for a book, ``depth`` levels a side.
+        """Return the reply to a request for a book, ``depth`` levels per side.
 
         Raises
         ------
         ConnectionError
-            Where the fault script refuses the request.
+            If the fault script refuses the request.
         """
-        return await self._desk.snapshot(symbol, depth)
+        return await self._endpoint.snapshot(symbol, depth)
 
     @property
     def requests(self) -> int:
-        """How many snapshots were asked for."""
-        return self._desk.requests
+        """Number of snapshot requests."""
+        return self._endpoint.requests
 
     def _elapsed_s(self) -> float:
         return (self._clock.monotonic_ns() - self._start_ns) / NS_PER_S
 
-    def _deliver(self, symbol: str | None, tell: Callable[[StreamListener], None]) -> None:
-        """Schedule a message behind the one of its symbol before it: a connection does not reorder."""
+    def _deliver(self, symbol: str | None, notify: Callable[[StreamListener], None]) -> None:
+        """Schedule a message after the previous one of its symbol: a connection does not reorder messages."""
         now_ns = self._clock.monotonic_ns()
         due_ns = now_ns + self._stream_latency.next_ns(now_ns)
         due_s = (due_ns - self._start_ns) / NS_PER_S
         for fault in self._faults.of(FaultKind.SILENCE):
-            # A connection is silent as a whole; of one symbol only, its own messages wait.
+            # Without a symbol the whole connection is silent; with one, only its messages wait.
             if fault.symbol in (None, symbol) and fault.start_s <= due_s < fault.start_s + fault.span_s:
                 due_ns = self._start_ns + round((fault.start_s + fault.span_s) * NS_PER_S)
         due_ns = self._last_delivery_ns[symbol] = max(due_ns, self._last_delivery_ns.get(symbol, 0))
-        asyncio.get_running_loop().call_later((due_ns - now_ns) / NS_PER_S, self._arrive, self._connection, tell)
+        asyncio.get_running_loop().call_later((due_ns - now_ns) / NS_PER_S, self._arrive, self._connection, notify)
 
-    def _arrive(self, connection: int, tell: Callable[[StreamListener], None]) -> None:
+    def _arrive(self, connection: int, notify: Callable[[StreamListener], None]) -> None:
         if self._listener is None or connection != self._connection or not self._connected:
-            self.lost += 1  # on its way when the connection dropped
+            self.lost += 1  # in flight when the connection was lost
             return
-        tell(self._listener)
+        notify(self._listener)
 
     def _ping(self) -> None:
         if self._listener is None:

@@ -1,4 +1,4 @@
-"""What goes wrong at the venue, and when: a script that one can read."""
+"""Faults of the simulated venue: a script of kinds, times and symbols."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ class FaultKind(enum.StrEnum):
     """The kinds of fault."""
 
     SILENCE = "silence"
-    """The socket stays open and says nothing; what was sent meanwhile arrives all at once afterwards."""
+    """The socket stays open without messages; those sent meanwhile arrive together at the end."""
     RECONNECT = "reconnect"
-    """The connection drops, and what was sent meanwhile is lost."""
+    """The connection is lost; messages sent meanwhile are lost."""
     GAP = "gap"
     """Updates are lost on an open connection."""
     REST_ERROR = "rest-error"
-    """A snapshot request is refused after its usual time."""
+    """A snapshot request fails after its usual latency."""
     REST_TIMEOUT = "rest-timeout"
     """A snapshot request is never answered."""
     PRICE_JUMP = "price-jump"
-    """The market jumps at the start of the fault; ``seconds`` is then the size of the jump in ticks."""
+    """The market jumps at the start of the fault; ``seconds`` is the size of the jump in ticks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: its kind, its start in seconds from the beginning, how long it lasts, whom it hits (None: all).
+    """One fault: its kind, start and duration in seconds, and the symbol that it affects (None: all).
 
     >>> Fault.parse("silence@600+5:BTCUSDT")
     Fault(kind=<FaultKind.SILENCE: 'silence'>, start_s=600.0, span_s=5.0, symbol='BTCUSDT')
@@ -46,12 +46,12 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """The fault that a text spells.
+        """Parse a fault.
 
         Raises
         ------
         BadFault
-            Where it spells none.
+            If the text is not a valid fault.
         """
         match = _FORM.fullmatch(text.strip())
         if match is None or match["kind"] not in [*FaultKind]:
@@ -64,7 +64,7 @@ class Fault:
 
 
 class FaultScript:
-    """All the faults of a run.
+    """All the faults of a run, sorted by start.
 
     >>> script = FaultScript([Fault.parse("gap@10+2:A"), Fault.parse("silence@0+5")])
     >>> script.active(FaultKind.GAP, "A", 11.9), script.active(FaultKind.GAP, "A", 12.0)
@@ -78,11 +78,11 @@ class FaultScript:
         self._by_kind = {kind: [fault for fault in self.faults if fault.kind is kind] for kind in FaultKind}
 
     def of(self, kind: FaultKind) -> Sequence[Fault]:
-        """The faults of one kind, by their start."""
+        """The faults of one kind, sorted by start."""
         return self._by_kind[kind]
 
     def active(self, kind: FaultKind, symbol: str, at_s: float) -> bool:
-        """Whether such a fault hits ``symbol`` at ``at_s`` seconds from the beginning."""
+        """Whether a fault of that kind affects ``symbol`` at ``at_s`` seconds from the start."""
         return any(
             fault.start_s <= at_s < fault.start_s + fault.span_s and fault.symbol in (None, symbol)
             for fault in self._by_kind[kind]

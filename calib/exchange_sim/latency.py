@@ -1,4 +1,4 @@
-"""How long the venue takes to answer."""
+"""The latency of the simulated venue."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Latency(Protocol):
     """A source of durations, one for each request."""
 
     def next_ns(self, now_ns: int) -> int:
-        """How long the request made at ``now_ns`` takes, nanoseconds, >= 0."""
+        """The latency of a request made at ``now_ns``, nanoseconds, >= 0."""
         ...
 
 
 class ConstantLatency:
-    """Every request takes the same time.
+    """The same latency for every request.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ class ConstantLatency:
 
 
 class EmpiricalLatency:
-    """Durations that were measured, used in their order and from the start again when they are used up.
+    """Measured latencies, used in order and repeated from the start.
 
-    The order is kept because latency comes in spells: drawn at random, a burst of slow answers would be spread thin.
+    The order is kept because latencies are autocorrelated: random draws would spread out a burst of slow replies.
 
     Parameters
     ----------
     values_ms
-        At least one; each finite and >= 0.
+        At least one latency; each finite and >= 0.
 
     >>> measured = EmpiricalLatency([1.0, 2.0])
     >>> [measured.next_ns(0) // 1000 for _ in range(3)]
@@ -68,5 +68,5 @@ class EmpiricalLatency:
 
 def _checked(ms: float) -> float:
     if not (math.isfinite(ms) and ms >= 0):
-        raise BadLatency(f"{ms!r} is no latency", hint="Give a finite number of ms, 0 or more")
+        raise BadLatency(f"{ms!r} is not a valid latency", hint="Expected a finite number of ms >= 0")
     return float(ms)

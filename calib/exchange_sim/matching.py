@@ -1,4 +1,4 @@
-"""Matching with a queue: when a resting quote of ours would have been filled."""
+"""Matching with a queue: when a resting quote of ours is filled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Match(NamedTuple):
-    """A quote that was filled: whose, at what price, how much."""
+    """A fill of one of our quotes."""
 
     quote_id: str
     price: int
@@ -16,9 +16,9 @@ class Match(NamedTuple):
 
 @dataclass(slots=True)
 class Resting:
-    """A quote of ours in the book; prices in ticks, quantities in lots.
+    """A resting quote of ours; prices in ticks, quantities in lots.
 
-    ``ahead`` is what stands before us at our price.
+    ``ahead`` is the quantity ahead of us at our price.
     """
 
     quote_id: str
@@ -30,17 +30,17 @@ class Resting:
 
 
 class QueueMatching:
-    """Our quotes of one symbol against its trades, first in first out.
+    """Our quotes of one symbol, matched against its trades in price-time priority.
 
-    Three things move a quote: a trade at its price eats what is ahead and then the quote; a level that shrank below
-    what stood ahead means that those ahead left; and a market that trades or quotes through its price fills it whole.
-    Our own quotes are small: they do not change the market.
+    Three events fill a quote or move it up: a trade at its price consumes the quantity ahead and then the quote; a
+    level that shrinks below the quantity ahead shows that orders ahead were cancelled; and a market that trades or
+    quotes through its price fills it completely. Our quotes are assumed too small to affect the market.
 
     >>> matching = QueueMatching()
     >>> matching.place("q", +1, price=100, qty=5, ahead=10)
-    >>> matching.trade(-1, price=100, qty=12)  # a seller takes the 10 ahead of us, and 2 of ours
+    >>> matching.trade(-1, price=100, qty=12)  # a seller fills the 10 ahead of us and 2 of ours
     [Match(quote_id='q', price=100, qty=2)]
-    >>> matching.best(bid=97, ask=99)  # the market quotes through us: we must have been hit for the rest
+    >>> matching.best(bid=97, ask=99)  # the market quotes through our price: the rest must have been filled
     [Match(quote_id='q', price=100, qty=3)]
     """
 
@@ -50,21 +50,21 @@ class QueueMatching:
         self._quotes: dict[str, Resting] = {}
 
     def place(self, quote_id: str, sign: int, price: int, qty: int, ahead: int) -> None:
-        """A quote joins the queue at its price behind ``ahead`` lots."""
+        """Add a quote to the queue at its price, behind ``ahead`` lots."""
         if qty <= 0 or ahead < 0 or sign not in (1, -1):
-            raise ValueError(f"no such quote: sign {sign}, qty {qty}, ahead {ahead}")
+            raise ValueError(f"invalid quote: sign {sign} (1 or -1), qty {qty} (> 0), ahead {ahead} (>= 0)")
         self._quotes[quote_id] = Resting(quote_id, sign, price, qty, ahead)
 
     def cancel(self, quote_id: str) -> Resting | None:
-        """Take a quote out; None where it is not there any more."""
+        """Remove a quote and return it; None if it is not resting."""
         return self._quotes.pop(quote_id, None)
 
     def get(self, quote_id: str) -> Resting | None:
-        """A quote as it stands now."""
+        """The quote if it is resting, else None."""
         return self._quotes.get(quote_id)
 
     def trade(self, aggressor: int, price: int, qty: int) -> list[Match]:
-        """A trade of the market: ``aggressor`` +1 bought, -1 sold."""
+        """Apply a trade of the market: ``aggressor`` +1 bought, -1 sold."""
         matches = []
         for quote in [*self._quotes.values()]:
             if quote.sign == aggressor:
@@ -73,20 +73,20 @@ class QueueMatching:
             if through:
                 matches.append(self._fill(quote, quote.left))
             elif price == quote.price:
-                eaten = max(0, qty - quote.ahead)
+                filled = max(0, qty - quote.ahead)
                 quote.ahead = max(0, quote.ahead - qty)
-                if eaten:
-                    matches.append(self._fill(quote, min(eaten, quote.left)))
+                if filled:
+                    matches.append(self._fill(quote, min(filled, quote.left)))
         return matches
 
     def level(self, sign: int, price: int, qty: int) -> None:
-        """The level at ``price`` now shows ``qty`` lots: no more than that can stand ahead of us."""
+        """Set the quantity at ``price``: the quantity ahead of us cannot exceed it."""
         for quote in self._quotes.values():
             if quote.sign == sign and quote.price == price and quote.ahead > qty:
                 quote.ahead = qty
 
     def best(self, bid: int, ask: int) -> list[Match]:
-        """The market's best prices moved: quotes that they passed are filled."""
+        """Set the best prices of the market; quotes that they crossed are filled."""
         passed = [
             quote for quote in self._quotes.values() if (ask <= quote.price if quote.sign > 0 else bid >= quote.price)
         ]

@@ -1,4 +1,4 @@
-"""How a venue answers requests for a book: after a while, with what was true half-way, or not at all."""
+"""The snapshot endpoint of a venue: replies with latency, or fails."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class SnapshotEndpoint:
-    """Answers requests for books, each cut from the true one half-way through the request's latency.
+    """Replies to snapshot requests with the true book half-way through the request's latency.
 
-    The venue answers when the request has arrived, and the answer is that old when it is read.
+    The venue reads the book when the request has arrived, and the reply then travels back.
 
     Parameters
     ----------
     clock
         The virtual clock of the running loop.
     truth
-        ``(symbol, depth)`` -> the true book now; None where it is not known, and the request is then refused.
+        ``(symbol, depth)`` -> the true book now; None if it is unknown, in which case the request fails.
     latency
-        Of a request with its answer.
+        Latency of a request including its reply.
     faults
-        What goes wrong, in seconds from ``clock``'s time at construction.
+        The fault script, in seconds from the clock's time at construction.
     """
 
     __slots__ = ("_clock", "_faults", "_latency", "_start_ns", "_truth", "refused", "requests")
@@ -50,18 +50,18 @@ class SnapshotEndpoint:
         self._start_ns = clock.monotonic_ns()
 
     async def snapshot(self, symbol: str, depth: int) -> Mapping[str, Any]:
-        """The answer to a request for ``depth`` levels a side: symbol, bids, asks, update_id.
+        """Return the reply to a request for ``depth`` levels per side: symbol, bids, asks, update_id.
 
         Raises
         ------
         ConnectionError
-            Where a fault of the script, or not knowing the true book, refuses the request.
+            If a fault is active, or the true book is unknown.
         """
         self.requests += 1
         began_ns = self._clock.monotonic_ns()
         began_s = (began_ns - self._start_ns) / NS_PER_S
         if self._faults.active(FaultKind.REST_TIMEOUT, symbol, began_s):
-            await asyncio.get_running_loop().create_future()  # never answered; the caller's own timeout ends it
+            await asyncio.get_running_loop().create_future()  # no reply; the caller's timeout cancels the wait
         latency_s = self._latency.next_ns(began_ns) / NS_PER_S
         await asyncio.sleep(latency_s / 2)
         view = self._truth(symbol, depth)

@@ -1,6 +1,6 @@
 """Experiments: who runs what, what it did, and whether it must be taken back.
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are loaded on first use: the command line needs only the settings.
 """
 
 from __future__ import annotations

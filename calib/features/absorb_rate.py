@@ -1,4 +1,4 @@
-"""How fast the queue ahead of our quotes is eaten."""
+"""The rate at which the queue ahead of our quotes is consumed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from calib.features.base import Statistic
 
 
 class AbsorbRate(Statistic):
-    """Quantity consumed ahead of a quote per second, averaged over observations of all quotes.
+    """Quantity consumed ahead of a quote per second, averaged over the observations of all quotes.
 
-    One observation of one quote: ``max(0, previous ahead - ahead) / dt``. A queue that grew ahead of us (it cannot,
-    but estimates can) counts as nothing consumed. The first sight of a quote only starts its clock.
+    One observation of one quote: ``max(0, previous ahead - ahead) / dt``. An increase of the quantity ahead (possible
+    in estimates only) counts as 0. The first observation of a quote only sets the reference.
 
     Parameters
     ----------
     alpha, half_life_s
-        Of the average; see `average`.
+        Parameters of the average; see `average`.
     max_quotes
-        How many quotes are followed at once; the one that was seen least recently is forgotten first.
+        Maximum number of quotes tracked; the least recently updated one is dropped.
 
     >>> rate = AbsorbRate(alpha=0.5)
     >>> rate.update("q1", 50.0, now_ns=0)
@@ -35,13 +35,13 @@ class AbsorbRate(Statistic):
 
     def __init__(self, alpha: float = 0.1, half_life_s: float | None = None, *, max_quotes: int = 64) -> None:
         if max_quotes < 1:
-            raise ValueError(f"max_quotes must be at least 1, not {max_quotes!r}")
+            raise ValueError(f"max_quotes: {max_quotes!r} is out of range; expected at least 1")
         self.max_quotes = max_quotes
         self._mean = average(alpha, half_life_s)
         self._quotes: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def update(self, quote_id: str, ahead_qty: float, now_ns: int) -> None:
-        """Take the quantity ahead of one quote at ``now_ns`` (monotonic nanoseconds)."""
+        """Add the quantity ahead of one quote at ``now_ns`` (monotonic nanoseconds)."""
         quotes = self._quotes
         seen = quotes.get(quote_id)
         if seen is not None:
@@ -55,7 +55,7 @@ class AbsorbRate(Statistic):
             quotes.popitem(last=False)
 
     def forget(self, quote_id: str) -> None:
-        """The quote is gone: filled, cancelled or replaced."""
+        """Stop tracking a quote that was filled, cancelled or replaced."""
         self._quotes.pop(quote_id, None)
 
     def get(self) -> float | None:

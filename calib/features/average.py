@@ -1,4 +1,4 @@
-"""Which average: by event or by time, chosen in one place."""
+"""The choice between averages by event and by time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Average: TypeAlias = EMA | TimeEMA
 
 
 def average(alpha: float = 0.1, half_life_s: float | None = None) -> Average:
-    """An `EMA` of ``alpha``, or a `TimeEMA` where a half-life in seconds is given.
+    """Return an `EMA` with ``alpha``, or a `TimeEMA` if a half-life in seconds is given.
 
     >>> type(average(0.2)).__name__, type(average(0.2, half_life_s=60)).__name__
     ('EMA', 'TimeEMA')

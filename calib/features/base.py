@@ -1,4 +1,4 @@
-"""The contract that every statistic here keeps."""
+"""The base class of the statistics."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import abc
 
 
 class Statistic(abc.ABC):
-    """A number that is kept up to date from one observation to the next.
+    """An online statistic: a number updated by each observation.
 
-    The contract, which one test battery holds every statistic to:
+    The contract, checked for every statistic by the same tests:
 
     - ``get()`` is None until something was observed, then a finite number;
-    - ``update`` takes observations in order of time, in O(1) or O(log window), and never looks back at old ones;
-    - the value depends on the observations alone: not on how often ``get`` was called, nor on how calls were batched;
-    - memory is bounded, whatever was observed;
-    - it can be pickled, and goes on from there exactly as the original would.
+    - ``update`` takes observations in order of time, in O(1) or O(log window), and does not revisit old ones;
+    - the value depends only on the observations, not on calls of ``get`` or on batching;
+    - memory is bounded;
+    - it can be pickled, and a copy continues exactly like the original.
 
-    A statistic trusts its caller for finite numbers: `FeatureCollector` refuses others at the door. It takes no lock.
+    Observations must be finite numbers: `FeatureCollector` refuses others. A statistic is not thread-safe.
     """
 
     __slots__ = ()
 
     @abc.abstractmethod
     def get(self) -> float | None:
-        """The present value, or None where nothing was observed."""
+        """The current value; None if nothing was observed."""
 
 
 def check_alpha(alpha: float) -> float:
-    """A smoothing factor: a number in (0, 1]; anything else is a `ValueError`."""
+    """Return a smoothing factor in (0, 1]; raises `ValueError` for anything else."""
     if not 0.0 < alpha <= 1.0:
-        raise ValueError(f"alpha must be in (0, 1], not {alpha!r}")
+        raise ValueError(f"alpha: {alpha!r} is out of range; expected a number in (0, 1]")
     return float(alpha)
 
 
 def check_positive(name: str, value: float) -> float:
-    """A finite number above 0; anything else is a `ValueError` that names the parameter."""
+    """Return a finite number above 0; raises a `ValueError` that names the parameter for anything else."""
     if not 0.0 < value < float("inf"):
-        raise ValueError(f"{name} must be a finite number above 0, not {value!r}")
+        raise ValueError(f"{name}: {value!r} is out of range; expected a finite number > 0")
     return float(value)

@@ -1,4 +1,4 @@
-"""The feature collector: what the bot observes goes in, the features of each symbol come out."""
+"""The feature collector: turns a bot's observations into the features of each symbol."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _SIGN: Final = {"buy": 1.0, "sell": -1.0}
 
 
 class FeatureCollector:
-    """The live features of each symbol; `calib.features.live` has each with its unit.
+    """The live features of each symbol; `calib.features.live` defines each with its unit.
 
-    Thread-safe: each symbol has its own lock, so that threads on different symbols do not wait for each other. A
-    number that is NaN, infinite, negative (or zero where a price or quantity must be above it) is refused with
-    `BadObservation`, counted in ``refused``, and leaves every feature as it was.
+    Thread-safe: each symbol has its own lock, so threads that use different symbols do not wait for each other. A
+    number that is NaN, infinite or out of range raises `BadObservation`, is counted in ``refused``, and changes no
+    feature.
 
     Parameters
     ----------
     alpha
         Weight of a new observation, in (0, 1]; per symbol by `configure`.
     window
-        How many tick durations the 95th percentile looks at, 1 to 10,000.
+        Number of tick durations of the 95th percentile, 1 to 10,000.
     target_bps
-        What ``pnl_dev`` is measured against, bps.
+        The target that ``pnl_dev`` is measured against, bps.
     clock
-        Where times come from when a call gives none; the machine's by default.
+        Source of times for calls without one; default: the machine's clock.
     max_symbols
-        How many symbols are kept (about 100 KB each at most); the one written to least recently is forgotten first.
+        Maximum number of symbols (about 100 KB each at most); the least recently written one is dropped.
 
     >>> collector = FeatureCollector()
     >>> collector.record_tick("BTCUSDT", tick_total_ms=12.0)
@@ -62,9 +62,9 @@ class FeatureCollector:
         self.alpha = check_alpha(alpha)
         self.window = RollingQuantile(0.95, window).window
         if not -_MAX <= target_bps <= _MAX:
-            raise ValueError(f"target_bps must be finite, not {target_bps!r}")
+            raise ValueError(f"target_bps: {target_bps!r} is not a finite number")
         if max_symbols < 1:
-            raise ValueError(f"max_symbols must be at least 1, not {max_symbols!r}")
+            raise ValueError(f"max_symbols: {max_symbols!r} is out of range; expected at least 1")
         self.target_bps = float(target_bps)
         self.max_symbols = max_symbols
         self._now_ns: Callable[[], int] = (SystemClock() if clock is None else clock).monotonic_ns
@@ -76,23 +76,23 @@ class FeatureCollector:
 
     @property
     def refused(self) -> int:
-        """How many observations were refused."""
+        """Number of refused observations."""
         return self._refused
 
     @property
     def forgotten(self) -> int:
-        """How many symbols were forgotten because there were more than ``max_symbols``."""
+        """Number of symbols dropped because of ``max_symbols``."""
         return self._forgotten
 
     def configure(self, symbol: str, *, alpha: float | None = None, half_life_s: float | None = None) -> None:
-        """Give one symbol its own smoothing, and start its features afresh.
+        """Set the smoothing of one symbol and reset its features.
 
         Parameters
         ----------
         alpha
             Weight of a new observation, in (0, 1].
         half_life_s
-            Seconds: averages then fade by time instead of by event (``fill_rate`` always fades per quote, by alpha).
+            Half-life in seconds: averages then decay by time, not by event (``fill_rate`` always decays per quote).
         """
         chosen = check_alpha(self.alpha if alpha is None else alpha)
         if half_life_s is not None:
@@ -102,25 +102,25 @@ class FeatureCollector:
             self._symbols.pop(symbol, None)
 
     def record_tick(self, symbol: str, tick_total_ms: float, *, now_ns: int | None = None) -> None:
-        """One pipeline tick that took ``tick_total_ms`` (>= 0)."""
+        """Record one pipeline tick that took ``tick_total_ms`` (>= 0)."""
         try:
             good = 0.0 <= tick_total_ms <= _MAX
         except TypeError:
             good = False
         if not good:
             self._refuse("tick_total_ms", tick_total_ms, "a finite number >= 0")
-        features = self._of(symbol)
+        features = self._features_of(symbol)
         with features.lock:
             features.ticks += 1
             features.tick_ms.observe(tick_total_ms)
             moment = self._now_ns() if now_ns is None else now_ns
-            for take in features.on_tick:
-                take(tick_total_ms, moment)
+            for handler in features.on_tick:
+                handler(tick_total_ms, moment)
 
     def record_book(
         self, symbol: str, bid: float, bid_qty: float, ask: float, ask_qty: float, *, now_ns: int | None = None
     ) -> None:
-        """The best bid and ask (prices > 0, quantities >= 0) at ``now_ns``, monotonic nanoseconds."""
+        """Record the best bid and ask (prices > 0, quantities >= 0) at ``now_ns``, monotonic nanoseconds."""
         try:
             good = 0.0 < bid <= _MAX and 0.0 < ask <= _MAX and 0.0 <= bid_qty <= _MAX and 0.0 <= ask_qty <= _MAX
         except TypeError:
@@ -128,38 +128,38 @@ class FeatureCollector:
         mid = bid / 2.0 + ask / 2.0 if good else 0.0
         if not good or not mid > 0.0 or bid_qty + ask_qty > _MAX:
             self._refuse("book", (bid, bid_qty, ask, ask_qty), "prices > 0 and quantities >= 0, all finite")
-        features = self._of(symbol)
+        features = self._features_of(symbol)
         moment = self._now_ns() if now_ns is None else now_ns
         with features.lock:
-            for take in features.on_book:
-                take(mid, bid_qty + ask_qty, moment)
+            for handler in features.on_book:
+                handler(mid, bid_qty + ask_qty, moment)
 
     def record_quote(self, symbol: str) -> None:
-        """One quote was sent."""
-        features = self._of(symbol)
+        """Record one sent quote."""
+        features = self._features_of(symbol)
         with features.lock:
-            for take in features.on_quote:
-                take()
+            for handler in features.on_quote:
+                handler()
 
     def record_queue(
         self, symbol: str, quote_id: str, ahead_qty: float, own_qty: float, *, now_ns: int | None = None
     ) -> None:
-        """A quote of ours of ``own_qty`` (> 0) sees ``ahead_qty`` (>= 0) ahead of it, base units."""
+        """Record ``ahead_qty`` (>= 0) ahead of a quote of ours of ``own_qty`` (> 0), base units."""
         self._check("ahead_qty", ahead_qty)
         self._check("own_qty", own_qty, positive=True)
-        features = self._of(symbol)
+        features = self._features_of(symbol)
         moment = self._now_ns() if now_ns is None else now_ns
         with features.lock:
-            for take in features.on_queue:
-                take(quote_id, ahead_qty, own_qty, moment)
+            for handler in features.on_queue:
+                handler(quote_id, ahead_qty, own_qty, moment)
 
     def forget_quote(self, symbol: str, quote_id: str) -> None:
-        """A quote is gone: its queue is followed no more."""
+        """Stop tracking the queue of a quote that is gone."""
         features = self._symbols.get(symbol)
         if features is not None:
             with features.lock:
-                for take in features.on_quote_gone:
-                    take(quote_id)
+                for handler in features.on_quote_gone:
+                    handler(quote_id)
 
     def record_fill(
         self,
@@ -175,9 +175,9 @@ class FeatureCollector:
         slip_bps: float | None = None,
         now_ns: int | None = None,
     ) -> None:
-        """One fill of ours; prices and mids > 0, ``side`` buy or sell, ``liquidity`` maker or taker.
+        """Record one fill of ours; prices and mids > 0, ``side`` buy or sell, ``liquidity`` maker or taker.
 
-        Figures that need a price which is not known (None) are not updated by this fill.
+        Features that need a price given as None are not updated by this fill.
         """
         if side not in _SIGN:
             self._refuse("side", side, "buy or sell")
@@ -202,18 +202,18 @@ class FeatureCollector:
         for name, figure in zip(figures._fields, figures, strict=True):
             if figure is not None:
                 self._check(name, figure, signed=True)
-        features = self._of(symbol)
+        features = self._features_of(symbol)
         moment = self._now_ns() if now_ns is None else now_ns
         is_taker = liquidity == "taker"
         with features.lock:
             features.fills_taker += is_taker
             features.fills_maker += not is_taker
             seen = FillSeen(is_taker, *figures, moment)
-            for take in features.on_fill:
-                take(seen)
+            for handler in features.on_fill:
+                handler(seen)
 
     def snapshot(self, symbol: str) -> FeatureSnapshot:
-        """What is known of ``symbol`` now; of one never seen, nothing (and it is not remembered)."""
+        """The features of ``symbol`` now; all None for an unknown symbol, which is not added."""
         features = self._symbols.get(symbol)
         if features is None:
             return SymbolFeatures(Smoothing(self.alpha, window=1)).snapshot(symbol)
@@ -221,18 +221,18 @@ class FeatureCollector:
             return features.snapshot(symbol)
 
     def snapshot_all(self) -> dict[str, FeatureSnapshot]:
-        """Every symbol's snapshot, in the order of their names."""
+        """The snapshot of every symbol, sorted by name."""
         with self._lock:
             symbols = sorted(self._symbols)
         return {symbol: self.snapshot(symbol) for symbol in symbols}
 
     def total_ticks(self, symbol: str) -> int:
-        """How many ticks were recorded of ``symbol``."""
+        """Number of ticks recorded for ``symbol``."""
         features = self._symbols.get(symbol)
         return 0 if features is None else features.ticks
 
     def tick_histograms(self) -> dict[str, HistogramCounts]:
-        """The durations of every symbol's ticks by bucket, ms."""
+        """The histogram of tick durations of every symbol, ms."""
         with self._lock:
             symbols = list(self._symbols.items())
         return {symbol: features.tick_ms.counts() for symbol, features in symbols}
@@ -256,13 +256,13 @@ class FeatureCollector:
     def _refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
         with self._lock:
             self._refused += 1
-        raise BadObservation(f"{value!r} is not {wanted}", where=name, hint="The features were left as they were")
+        raise BadObservation(f"{value!r} is not {wanted}", where=name, hint="The features are unchanged")
 
-    def _of(self, symbol: str) -> SymbolFeatures:
-        """The features of a symbol that is about to be written to, now the most recently used.
+    def _features_of(self, symbol: str) -> SymbolFeatures:
+        """The features of a symbol that is about to be written, moved to the end of the eviction order.
 
-        A thread that holds them while another symbol pushes them out records into what is being forgotten: the same
-        outcome as if it had come a moment earlier.
+        If another thread evicts the symbol now, this write goes to the evicted features: the same result as if it had
+        come just before the eviction.
         """
         try:
             features = self._symbols[symbol]
@@ -272,12 +272,12 @@ class FeatureCollector:
         return features
 
     def _admit(self, symbol: str) -> SymbolFeatures:
-        """The features of a symbol that was not known a moment ago.
+        """Create the features of a symbol that was missing.
 
-        Looked up again under the lock: two threads that both saw it missing must not each make their own, or what one
-        of them records is lost.
+        The lookup is repeated under the lock: if two threads found it missing and both created features, the records of
+        one of them would be lost.
         """
-        if type(symbol) is not str or not symbol:  # a bot without a type checker may send anything
+        if type(symbol) is not str or not symbol:  # callers without a type checker may pass anything
             self._refuse("symbol", symbol, "a non-empty text")
         with self._lock:
             features = self._symbols.get(symbol)

@@ -1,4 +1,4 @@
-"""Ratio of two counts that fade together."""
+"""The ratio of two counts that decay together."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from calib.features.base import Statistic, check_alpha
 
 
 class DecayedRatio(Statistic):
-    """Hits per try, both fading by ``1 - alpha`` with each try.
+    """Hits per attempt, both decaying by ``1 - alpha`` with each attempt.
 
-    A try: ``hits <- (1 - a) hits`` and ``tries <- (1 - a) tries + 1``. A hit: ``hits <- hits + 1``. Two averages
-    updated by events of different kinds would not be a ratio of anything; this is.
+    Attempt: ``hits <- (1 - a) hits`` and ``tries <- (1 - a) tries + 1``. Hit: ``hits <- hits + 1``. Two separate
+    averages that decay on different events would not form a ratio; these two counts do.
 
     Parameters
     ----------
     alpha
-        Share that fades with each try, in (0, 1].
+        Fraction that decays with each attempt, in (0, 1].
 
     >>> rate = DecayedRatio(alpha=0.5)
-    >>> rate.hit()  # a hit before any try has no denominator
+    >>> rate.hit()  # a hit before any attempt: no denominator yet
     >>> rate.get() is None
     True
     >>> rate.tried(); rate.tried(); rate.hit()
@@ -34,12 +34,12 @@ class DecayedRatio(Statistic):
         self._tries = 0.0
 
     def tried(self) -> None:
-        """One more try."""
+        """Count an attempt."""
         self._hits *= self._keep
         self._tries = self._tries * self._keep + 1.0
 
     def hit(self) -> None:
-        """One more hit."""
+        """Count a hit."""
         self._hits += 1.0
 
     def get(self) -> float | None:

@@ -6,18 +6,18 @@ from calib.features.base import Statistic, check_alpha
 
 
 class EMA(Statistic):
-    """Exponential moving average that starts at its first observation.
+    """Exponential moving average, initialised with its first observation.
 
     ``m <- x`` at first, then ``m <- m + alpha (x - m)``.
 
     Parameters
     ----------
     alpha
-        Weight of a new observation, in (0, 1]; 1 keeps the last one only.
+        Weight of a new observation, in (0, 1]; with 1 only the last one counts.
 
     Notes
     -----
-    After n observations the newest k weigh ``1 - (1 - alpha)^k`` together. Roberts, "Control Chart Tests Based on
+    The newest k observations have a total weight of ``1 - (1 - alpha)^k``. Roberts, "Control Chart Tests Based on
     Geometric Moving Averages", Technometrics 1959.
 
     >>> mean = EMA(alpha=0.5)
@@ -36,7 +36,7 @@ class EMA(Statistic):
         self._mean: float | None = None
 
     def update(self, x: float, now_ns: int = 0) -> None:
-        """Take one observation; its time is of no account here (see `TimeEMA`)."""
+        """Add one observation; its time is ignored here (see `TimeEMA`)."""
         mean = self._mean
         self._mean = x if mean is None else mean + self.alpha * (x - mean)
 

@@ -1,4 +1,4 @@
-"""The bps figures of one fill, as the contract defines them."""
+"""The bps figures of one fill."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class FillFigures(NamedTuple):
-    """Figures of one fill in bps; None where what they need was not known."""
+    """Figures of one fill, bps; None if a price that they need is unknown."""
 
     net_bps: float | None
     slippage_bps: float | None
@@ -30,19 +30,19 @@ def fill_figures(
     sign
         +1 for our buy, -1 for our sell.
     price, quote_price, mid_at_quote, mid_now
-        The fill, what we quoted, the mid when we quoted and at the fill.
+        The price of the fill, the quoted price, the mid when we quoted, and the mid at the fill.
     fee_bps
-        Paid above 0, rebate below.
+        The fee; positive is paid, negative a rebate.
     slip_bps
-        Slippage as logged, for where ``quote_price`` is not known.
+        Slippage as logged, used if ``quote_price`` is unknown.
 
     Notes
     -----
     net = s (mid_now - p) / mid_at_quote x 1e4 - fee; slippage = s (p - quote_price) / quote_price x 1e4; adverse =
-    -s (mid_now - mid_at_quote) / mid_at_quote x 1e4. Where ``mid_at_quote`` is not known, net divides by ``mid_now``.
+    -s (mid_now - mid_at_quote) / mid_at_quote x 1e4. If ``mid_at_quote`` is unknown, net divides by ``mid_now``.
 
     >>> figures = fill_figures(1.0, 99.9, quote_price=99.9, mid_at_quote=100.0, mid_now=99.95, fee_bps=1.0)
-    >>> [round(figure, 9) for figure in figures]  # bought 5 below the mid of then, which fell by 5, less the fee of 1
+    >>> [round(figure, 9) for figure in figures]  # bought 5 bps below a mid that fell by 5 bps below 100, fee 1
     [4.0, 0.0, 5.0]
     """
     net = adverse = None

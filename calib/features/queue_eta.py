@@ -7,14 +7,14 @@ from calib.features.base import Statistic
 
 
 class QueueETA(Statistic):
-    """Milliseconds until a quote is through, averaged: ``1000 (ahead + own) / absorb rate``.
+    """Average of the milliseconds until a quote is filled: ``1000 (ahead + own) / absorb rate``.
 
-    At a rate of 0, or while none is known, there is no estimate, and nothing is averaged.
+    While the rate is 0 or unknown there is no estimate and the average is not updated.
 
     Parameters
     ----------
     alpha, half_life_s
-        Of the average; see `average`.
+        Parameters of the average; see `average`.
 
     >>> eta = QueueETA(alpha=0.5)
     >>> eta.update(40.0, 10.0, absorb_rate=0.0)
@@ -31,7 +31,7 @@ class QueueETA(Statistic):
         self._mean = average(alpha, half_life_s)
 
     def update(self, ahead_qty: float, own_qty: float, absorb_rate: float | None, now_ns: int = 0) -> None:
-        """Take one quote's place in the queue and the rate at which the queue moves, base units per second."""
+        """Add the queue position of one quote and the current absorb rate, base units per second."""
         if absorb_rate:
             self._mean.update(1000.0 * (ahead_qty + own_qty) / absorb_rate, now_ns)
 

@@ -1,4 +1,4 @@
-"""Exact quantile of the last so many observations."""
+"""Exact quantile of the last N observations."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from calib.features.base import Statistic
 class RollingQuantile(Statistic):
     """Quantile of the last ``window`` observations, exact, with linear interpolation between ranks.
 
-    With n values in order ``v[0..n-1]`` it lies at rank ``r = q (n - 1)``: ``v[floor r]`` and the next are
-    interpolated (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996; numpy's default).
+    For n sorted values ``v[0..n-1]`` the result interpolates between the neighbours of rank ``r = q (n - 1)``
+    (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996; numpy's default).
 
-    The values are kept sorted: O(log window) comparisons an update, and one block move of at most ``8 window`` bytes,
-    which stays below the cost of the comparisons at the usual window of 1000.
+    The values are kept sorted: an update takes O(log window) comparisons and one block move of at most ``8 window``
+    bytes, which costs less than the comparisons at the usual window of 1000.
 
     Parameters
     ----------
     q
-        Which quantile, in [0, 1].
+        The quantile, in [0, 1].
     window
-        How many observations, 1 to 10,000.
+        Number of observations, 1 to 10,000.
 
     >>> p95 = RollingQuantile(0.95, window=10)
     >>> for x in range(1, 11):
@@ -39,16 +39,16 @@ class RollingQuantile(Statistic):
 
     def __init__(self, q: float, window: int = 1000) -> None:
         if not 0.0 <= q <= 1.0:
-            raise ValueError(f"q must be in [0, 1], not {q!r}")
+            raise ValueError(f"q: {q!r} is out of range; expected a number in [0, 1]")
         if not 1 <= window <= self.MAX_WINDOW:
-            raise ValueError(f"window must be 1 to {self.MAX_WINDOW}, not {window!r}")
+            raise ValueError(f"window: {window!r} is out of range; expected 1 to {self.MAX_WINDOW}")
         self.q = q
         self.window = window
         self._sorted: list[float] = []
         self._by_time: deque[float] = deque()
 
     def update(self, x: float) -> None:
-        """Take one observation; the oldest leaves when the window is full."""
+        """Add one observation; the oldest is removed when the window is full."""
         by_time, ordered = self._by_time, self._sorted
         if len(by_time) == self.window:
             del ordered[bisect_left(ordered, by_time.popleft())]
@@ -63,7 +63,7 @@ class RollingQuantile(Statistic):
         return list(self._sorted)
 
     def at(self, q: float) -> float | None:
-        """Another quantile (0 to 1) of the same window; None of nothing."""
+        """Another quantile (0 to 1) of the same window; None if it is empty."""
         ordered = self._sorted
         if not ordered:
             return None

@@ -1,4 +1,4 @@
-"""Which symbols earn, best first."""
+"""Ranks symbols by expected gain."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from calib.features.collector import FeatureCollector
 
 
 class SymbolScore(NamedTuple):
-    """One row of the scoreboard; None where nothing was observed."""
+    """One row of the scoreboard; a value is None if nothing was observed."""
 
     symbol: str
     score: float | None
-    """Expected gain per quote, bps, drawn towards 0 where fills are few."""
+    """Expected gain per quote, bps, shrunk towards 0 if there are few fills."""
     net_bps: float | None
     fill_rate: float | None
     slippage_bps: float | None
@@ -21,18 +21,18 @@ class SymbolScore(NamedTuple):
 
 
 class SymbolScoreboard:
-    """Ranks the symbols of a `FeatureCollector`; it keeps no numbers of its own, so the two cannot disagree.
+    """Ranks the symbols of a `FeatureCollector`; stores no numbers itself, so the two always agree.
 
-    ``score = fill_rate x net_bps x fills / (fills + prior_fills)``: what a quote is expected to earn in bps, drawn
-    towards 0 while few fills stand behind it. ``net_bps`` already holds the slippage (it is measured from the fill's
-    price); slippage alone is shown beside it, and decides between equal scores.
+    ``score = fill_rate x net_bps x fills / (fills + prior_fills)``: the expected gain of a quote in bps, shrunk towards
+    0 if there are few fills. ``net_bps`` includes the slippage (it is measured from the fill price); the slippage alone
+    is shown beside it and breaks ties of the score.
 
     Parameters
     ----------
     collector
-        Whose features are ranked.
+        The collector whose features are ranked.
     prior_fills
-        How many fills count as half convincing, above 0.
+        Number of fills at which the score is shrunk by half, above 0.
 
     >>> collector = FeatureCollector(target_bps=1.0)
     >>> collector.record_quote("ETHUSDT")
@@ -57,7 +57,7 @@ class SymbolScoreboard:
         return SymbolScore(symbol, score, net, features.fill_rate, features.slippage_bps, ticks)
 
     def rows(self) -> list[SymbolScore]:
-        """Every symbol, the best score first; equal scores by lower slippage, then by name; those without one last."""
+        """Every symbol, highest score first; ties by lower slippage, then by name; symbols without a score last."""
         return sorted((self.row(symbol) for symbol in self.collector.snapshot_all()), key=_rank)
 
 

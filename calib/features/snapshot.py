@@ -1,4 +1,4 @@
-"""What a feature collector knows of one symbol at one moment."""
+"""The features of one symbol at one time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from calib.features.live.table import FEATURE_TABLE
 
 FEATURES: Final = tuple(feature.name for feature in FEATURE_TABLE)
-"""Names of the features, in their order."""
+"""Names of the features, in order."""
 
 if TYPE_CHECKING:
 
@@ -28,13 +28,13 @@ else:
 
 
 class FeatureSnapshot(_Fields):
-    """A named tuple: ``symbol``, the features by the names of the table, and the totals of fills.
+    """A named tuple: ``symbol``, the features under the names of the table, and the totals of fills.
 
-    A feature with no observation is None; each feature's unit and definition stand in `calib.features.live`.
+    A feature without observations is None; units and definitions are in `calib.features.live`.
     """
 
     __slots__ = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """By name, as a JSON line would hold it."""
+        """The values by name, ready for a JSON line."""
         return self._asdict()

@@ -1,4 +1,4 @@
-"""The features of one symbol, together under one lock, and which of them take which event."""
+"""The features of one symbol under one lock, and the handlers of each event."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _EVENTS: Final = ("on_tick", "on_book", "on_quote", "on_queue", "on_quote_gone",
 
 
 class SymbolFeatures:
-    """Every feature that `FeatureCollector` keeps of one symbol.
+    """Every feature that `FeatureCollector` keeps for one symbol.
 
-    The collector checks the numbers and holds ``lock`` around each call; nothing here locks or checks again. For each
-    kind of event there is a tuple of the features' methods that take it, in the order of the table.
+    The collector checks the numbers and holds ``lock`` around each call; this class does neither. For each kind of
+    event there is a tuple of the features' handler methods, in the order of the table.
     """
 
     __slots__ = ("features", "fills_maker", "fills_taker", "lock", "tick_ms", "ticks", *_EVENTS)
@@ -40,15 +40,15 @@ class SymbolFeatures:
         self.ticks = 0
         self.fills_maker = 0
         self.fills_taker = 0
-        self._listen()
+        self._register_handlers()
 
     def snapshot(self, symbol: str) -> FeatureSnapshot:
-        """All of it at this moment."""
+        """The current values."""
         values = (feature.get() for feature in self.features.values())
         total = self.fills_maker + self.fills_taker
         return FeatureSnapshot(symbol, *values, total, self.fills_maker, self.fills_taker)
 
-    def _listen(self) -> None:
+    def _register_handlers(self) -> None:
         for event in _EVENTS:
             methods = tuple(getattr(item, event) for item in self.features.values() if hasattr(item, event))
             setattr(self, event, methods)
@@ -60,4 +60,4 @@ class SymbolFeatures:
         self.lock = threading.Lock()
         for name, value in state.items():
             setattr(self, name, value)
-        self._listen()
+        self._register_handlers()

@@ -1,4 +1,4 @@
-"""Exponential moving average by elapsed time, for observations that come irregularly."""
+"""Exponential moving average by elapsed time, for irregular observations."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from calib.features.base import Statistic, check_positive
 
 
 class TimeEMA(Statistic):
-    """Exponential moving average whose memory is a half-life in seconds, not a count of events.
+    """Exponential moving average whose memory is a half-life in seconds instead of a number of events.
 
-    What is observed ``dt`` seconds after the moment before weighs ``1 - 2^(-dt / half_life)``. The first moment is the
-    starting value. Observations of one moment share its weight: two fills in one message both count, whichever is told
-    first. One that comes late (its time is before the last) counts to the present moment: it is not lost.
+    An observation ``dt`` seconds after the previous time has weight ``1 - 2^(-dt / half_life)``. The observations of
+    the first time are the initial value. Observations with equal times share one weight, so their order does not
+    matter. An observation with an earlier time counts towards the latest time: it is not dropped.
 
     Parameters
     ----------
     half_life_s
-        Seconds after which an observation counts half, above 0.
+        Seconds after which the weight of an observation has halved, above 0.
 
     Notes
     -----
@@ -26,10 +26,10 @@ class TimeEMA(Statistic):
 
     >>> mean = TimeEMA(half_life_s=10)
     >>> mean.update(100.0, now_ns=0)
-    >>> mean.update(200.0, now_ns=10_000_000_000)  # one half-life later: half the way
+    >>> mean.update(200.0, now_ns=10_000_000_000)  # one half-life later: half-way
     >>> mean.get()
     150.0
-    >>> mean.update(400.0, now_ns=10_000_000_000)  # the same moment: half the way to the mean of 200 and 400
+    >>> mean.update(400.0, now_ns=10_000_000_000)  # the same time: half-way to the mean of 200 and 400
     >>> mean.get()
     200.0
     """
@@ -46,7 +46,7 @@ class TimeEMA(Statistic):
         self._last_ns = 0
 
     def update(self, x: float, now_ns: int) -> None:
-        """Take one observation made at ``now_ns`` (monotonic nanoseconds)."""
+        """Add one observation made at ``now_ns`` (monotonic nanoseconds)."""
         mean = self.get()
         elapsed = now_ns - self._last_ns
         if mean is None:

@@ -1,4 +1,4 @@
-"""Realised volatility of prices that come irregularly."""
+"""Realised volatility of irregular prices."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from calib.features.base import Statistic, check_alpha, check_positive
 class RollingVolatility(Statistic):
     """Volatility in bps per square root of a second: ``1e4 sqrt(EMA(r^2) / EMA(dt))``.
 
-    ``r`` is the log return of the mid since the last observation, ``dt`` the seconds between them. Averaging squared
-    returns and time apart keeps the figure right where ticks come in bursts: each return then weighs by the time that
-    it took. An observation at the same time as the last, or earlier, is skipped. Both averages start at the second
-    observation, the first that has a return.
+    ``r`` is the log return of the mid since the last observation, ``dt`` the seconds between them. Squared returns and
+    times are averaged separately, so that bursts of ticks do not bias the result: each return is weighted by its
+    duration. An observation that is not later than the last one is skipped. Both averages start at the second
+    observation, the first one with a return.
 
     Parameters
     ----------
     alpha
         Weight of a new return, in (0, 1].
     half_life_s
-        Where given, a new return weighs ``1 - 2^(-dt / half_life_s)`` instead.
+        If given, a new return has weight ``1 - 2^(-dt / half_life_s)`` instead.
 
     >>> volatility = RollingVolatility(alpha=0.5)
     >>> volatility.update(100.0, now_ns=0)
@@ -42,7 +42,7 @@ class RollingVolatility(Statistic):
         self._time_ns = 0.0
 
     def update(self, mid: float, now_ns: int) -> None:
-        """Take the mid at ``now_ns`` (monotonic nanoseconds)."""
+        """Add the mid at ``now_ns`` (monotonic nanoseconds)."""
         last = self._last_mid
         if last is not None:
             elapsed = now_ns - self._last_ns

@@ -1,4 +1,4 @@
-"""Array types of the room, and the sums that it takes by group."""
+"""Array types of this package, and sums by group."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from calib.recorded.arrays import Bools, Floats, Ints
 __all__ = ["CHUNK", "Bools", "Floats", "Ints", "chunks", "sums_by"]
 
 CHUNK: Final = 1 << 18
-"""Rows that are worked on at a time: products of whole columns of ten million rows would not fit into 1 GB."""
+"""Rows processed at a time: temporary columns of ten million rows would not fit into 1 GB."""
 
 
 def chunks(rows: int, size: int = CHUNK) -> list[slice]:
-    """Parts that cover so many rows, in order.
+    """Return slices that cover ``rows`` rows, in order.
 
     >>> chunks(5, 2)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
@@ -24,7 +24,7 @@ def chunks(rows: int, size: int = CHUNK) -> list[slice]:
 
 
 def sums_by(places: Ints, weights: Floats, size: int) -> Floats:
-    """The sum of the weights at each place from 0 to ``size - 1``.
+    """Return the sum of the weights at each place from 0 to ``size - 1``.
 
     >>> sums_by(np.array([0, 2, 0]), np.array([1.0, 2.0, 3.0]), 3).tolist()
     [4.0, 0.0, 2.0]

@@ -1,4 +1,4 @@
-"""Intervals of ratios of sums by resampling calendar blocks, and many comparisons at once."""
+"""Block bootstrap of ratios of sums, and adjustment of p values for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from calib.fitting.arrays import Floats, Ints, chunks, sums_by
 DRAWS: Final = 1_000
 SEED: Final = 20_250_101
 MIN_BLOCKS: Final = 20
-"""With fewer blocks there is no interval."""
+"""Minimum number of blocks for an interval."""
 MIN_BLOCK_S: Final = 60.0
 _DRAWS_AT_ONCE: Final = 100
 
 
 def block_length_s(horizon_s: float) -> float:
-    """Length of a block for markouts at that horizon: their windows overlap, so neighbours depend on each other."""
+    """Block length for markouts at a horizon: their windows overlap, so neighbours are correlated."""
     return max(MIN_BLOCK_S, 4 * horizon_s)
 
 
 def block_sums(blocks: Ints, columns: Sequence[Floats]) -> Floats:
-    """Sums of each column (rows) over the blocks that occur (columns), in order of the blocks."""
+    """Sums of each column over the blocks that occur; one row per column, one column per block in order."""
     found, places = np.unique(blocks, return_inverse=True)
     return np.stack([sums_by(places, column, len(found)) for column in columns])
 
 
 def resampled(sums: Floats, *, draws: int = DRAWS, seed: int = SEED) -> Floats:
-    """The sums (rows) over ``draws`` resamples of the blocks (columns): ``result[row, draw]``.
+    """The sums (rows) over ``draws`` bootstrap samples of the blocks (columns): ``result[row, draw]``.
 
-    Every row uses the same draws, so that differences between rows compare the same blocks.
+    Every row uses the same draws, so that differences between rows are based on the same blocks.
     """
     size = sums.shape[1]
     random = np.random.default_rng(seed)
@@ -41,18 +41,18 @@ def resampled(sums: Floats, *, draws: int = DRAWS, seed: int = SEED) -> Floats:
         times = np.stack([_times(random, size) for _ in range(part.stop - part.start)])
         for row, places in enumerate(held):
             chosen = times if len(places) == size else times[:, places]
-            # einsum, not a matrix product: the order of that one's sums may depend on the number of threads.
+            # einsum instead of a matrix product, whose order of summation may depend on the number of threads.
             result[row, part] = np.einsum("ij,j->i", chosen, sums[row, places])
     return result
 
 
 def _times(random: np.random.Generator, size: int) -> Floats:
-    """How often each block is drawn."""
+    """Number of times that each block is drawn."""
     return np.bincount(random.integers(0, size, size), minlength=size).astype(np.float64)
 
 
 def percentile_interval(values: Floats, level: float) -> tuple[float | None, float | None]:
-    """The middle ``level`` of the draws; None where a draw is not a number."""
+    """The central ``level`` of the draws; None if more than 1 % of the draws are not finite."""
     if not len(values) or not np.all(np.isfinite(values)):
         known = values[np.isfinite(values)]
         if len(known) < 0.99 * max(1, len(values)):
@@ -75,7 +75,7 @@ def ratio_interval(
 
 
 def two_sided_p(draws: Floats) -> float:
-    """Twice the smaller share of draws on one side of zero, at least 2 / (draws + 1)."""
+    """Twice the smaller fraction of draws on one side of zero, at least 2 / (draws + 1)."""
     known = draws[np.isfinite(draws)]
     if not len(known):
         return 1.0
@@ -84,7 +84,7 @@ def two_sided_p(draws: Floats) -> float:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Each p adjusted so that a bound on it bounds the share of false discoveries (Benjamini and Hochberg 1995).
+    """Adjust p values to control the false discovery rate (Benjamini and Hochberg 1995).
 
     >>> benjamini_hochberg([0.01, 0.04, 0.03])
     [0.03, 0.04, 0.04]
@@ -99,10 +99,10 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def day_of(times_s: Floats) -> Ints:
-    """Number of the UTC day."""
+    """The number of the UTC day."""
     return np.floor(times_s / 86_400).astype(np.int64)
 
 
 def block_of(times_s: Floats, length_s: float) -> Ints:
-    """Number of the calendar block of that length."""
+    """The number of the calendar block of that length."""
     return np.floor(times_s / length_s).astype(np.int64)

@@ -1,7 +1,7 @@
-"""Whether forecast fill probabilities are right: the Brier score under withdrawal, and reliability.
+"""Scores of fill probabilities: the Brier score with withdrawn quotes, and reliability.
 
-A quote that was withdrawn before the horizon says nothing about whether it would have been filled by then. Counting it
-as unfilled gives .249 for a true .210. It is left out, and the others weigh more for it (Graf et al. 1999).
+Whether a quote withdrawn before the horizon would have been filled by then is unknown. Counting it as unfilled is
+biased (.249 for a true .210). It gets weight 0, and the others are weighted up (Graf et al. 1999).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from calib.fitting.estimate import finite
 from calib.fitting.survival import kaplan_meier
 
 MIN_RESTING: Final = 0.05
-"""With a smaller probability of resting to the horizon the weights are too large: null."""
+"""With a smaller probability to rest until the horizon the weights are too large: null."""
 DECILES: Final = 10
 
 
@@ -29,13 +29,13 @@ class BrierScore:
     horizon_s
         The horizon, s.
     brier
-        The model's; None where too few rest to the horizon.
+        Score of the model; None if too few quotes rest until the horizon.
     marginal
-        That of the same Kaplan-Meier probability for every quote.
+        Score of the Kaplan-Meier probability, which is the same for every quote.
     skill
-        1 - brier / marginal: positive is better than knowing nothing of the quote.
+        1 - brier / marginal: positive means better than without information on the quote.
     n
-        Quotes with a weight.
+        Number of quotes with a weight > 0.
     """
 
     horizon_s: float
@@ -55,14 +55,14 @@ class BrierScore:
 
 
 def withdrawal_weights(times: Floats, filled: Bools, withdrawn: Bools, horizon_s: float) -> Floats | None:
-    """Each quote's weight: 1/G(t-) for a fill by the horizon, 1/G(h) for one resting past it, 0 withdrawn before.
+    """The weight of each quote: 1/G(t-) if filled by the horizon, 1/G(h) if resting past it, 0 if withdrawn before.
 
-    G is the Kaplan-Meier curve of withdrawal, where fills of the same time come first. None where G(h) is below .05.
+    G is the Kaplan-Meier curve of withdrawal, with fills first at equal times. None if G(h) is below .05.
 
     Parameters
     ----------
     times, filled, withdrawn
-        Life of each quote, s, and how it ended; neither is censored at the end of the data.
+        Life of each quote, s, and how it ended; neither if it still rested at the end of the data.
     """
     resting = kaplan_meier(times, withdrawn, events_first=False)
     at_horizon = float(resting.at(np.array([horizon_s]))[0])
@@ -83,7 +83,7 @@ def brier_score(
     Parameters
     ----------
     marginal
-        The probability that knows nothing of the quote; None: the Kaplan-Meier one of the same quotes.
+        A probability without information on the quote; None: the Kaplan-Meier estimate of the same quotes.
     """
     weights = withdrawal_weights(times, filled, withdrawn, horizon_s)
     if weights is None or not len(times):
@@ -97,7 +97,7 @@ def brier_score(
 
 
 def reliability(predicted: Floats, times: Floats, filled: Bools, horizon_s: float) -> list[dict[str, Any]]:
-    """Deciles of the forecast, each with its mean and the Kaplan-Meier share filled by the horizon."""
+    """Deciles of the predicted probability, each with its mean and the Kaplan-Meier fraction filled by the horizon."""
     rows = []
     for part in np.array_split(np.argsort(predicted, kind="stable"), DECILES):
         if len(part):

@@ -1,4 +1,4 @@
-"""Fills in groups: by symbol, side, hour, latency, and what the cache said when they were quoted."""
+"""Groups of fills: by symbol, side, hour, latency, and the state of the cache when they were quoted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from calib.fitting.rows import FillRows, TickRows
 LATENCY_EDGES_MS: Final = (10.0, 30.0, 100.0, 300.0)
 AGE_EDGES_MS: Final = (20.0, 60.0, 200.0)
 TICK_SLACK_S: Final = 0.002
-"""A quote is sent up to this long after its tick has ended: both clocks are read apart."""
+"""Tolerance between the end of a tick and its quote, s: the two times come from separate clock readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Dimension:
     labels
         Names of its buckets.
     code
-        Each fill's bucket; -1 where the fill does not say.
+        The bucket of each fill; -1 if it is unknown.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Dimension:
     code: Ints
 
     def members(self, place: int) -> Bools:
-        """Which fills lie in that bucket."""
+        """Which fills are in that bucket."""
         return np.asarray(self.code == place)
 
 
 def dimensions(
     symbol: Sequence[str], sign: Floats, time_s: Floats, latency_ms: Floats, used_stale: Floats, age_ms: Floats
 ) -> list[Dimension]:
-    """All dimensions of these fills."""
+    """All dimensions for these fills."""
     names = sorted(set(symbol))
     places = {name: place for place, name in enumerate(names)}
     hours = (np.floor(time_s / 3600) % 24).astype(np.int64)
@@ -59,7 +59,7 @@ def dimensions(
 
 
 def _binned(name: str, values: Floats, edges: tuple[float, ...]) -> Dimension:
-    """Buckets [low, high); the last one has no end."""
+    """Buckets [low, high); the last one is unbounded."""
     ends = ["0", *(f"{edge:g}" for edge in edges)]
     labels = (*(f"{low}-{high}" for low, high in pairwise(ends)), f"{ends[-1]}+")
     code = np.searchsorted(np.array(edges), values, side="right")
@@ -67,10 +67,10 @@ def _binned(name: str, values: Floats, edges: tuple[float, ...]) -> Dimension:
 
 
 def cache_state(fills: FillRows, ticks: TickRows) -> tuple[Floats, Floats]:
-    """``used_stale`` and ``cache_age_ms`` of each fill: as stamped, else of the tick that quoted it.
+    """``used_stale`` and ``cache_age_ms`` of each fill: from the fill, else from the tick that quoted it.
 
-    That tick is the last one with ``ts <= ts_quote <= ts + tick_total_ms / 1000 + 2 ms``. With a sample rate of 10
-    nine ticks in ten are not logged, so that most fills find none: stamped fields are the better source.
+    That tick is the last one with ``ts <= ts_quote <= ts + tick_total_ms / 1000 + 2 ms``. With a sample rate of 10 nine
+    out of ten ticks are not logged, so most fills have none: the fields of the fill are the better source.
     """
     place = np.searchsorted(ticks.ts, fills.ts_quote, side="right") - 1
     held = np.maximum(place, 0)

@@ -1,4 +1,4 @@
-"""Whether the fitted intensity describes the fills: bins, dispersion, curvature, waiting times, monotony."""
+"""Goodness of fit of the intensity: bins, dispersion, curvature, waiting times, monotonicity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BINS: Final = 10
 FILLS_A_BIN: Final = 6
 _FINE: Final = 1 << 14
 MIN_EXPECTED: Final = 5.0
-"""Fills that a bin or a merged cluster should expect: below it the chi-squared approximations fail."""
+"""Minimum expected fills of a bin or merged cluster: with fewer the chi-squared approximations fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Bin:
     delta_bps
         Mean distance, weighted by exposure.
     exposure_s, fills, expected
-        Time, fills seen, and fills that the curve expects.
+        Time, observed fills, and fills expected by the curve.
     rate
-        Fills per second with their exact Poisson interval.
+        Fills per second with an exact Poisson interval.
     """
 
     low_bps: float
@@ -58,7 +58,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What the checks of one fit gave.
+    """The results of the checks of one fit.
 
     Parameters
     ----------
@@ -67,11 +67,11 @@ class Checks:
     dispersion
         See `dispersion`; None with fewer than three merged clusters.
     curvature_p
-        p of a delta^2 term, likelihood ratio with 1 degree of freedom; None where it cannot be fitted.
+        p value of a delta^2 term, likelihood ratio with 1 degree of freedom; None if it cannot be fitted.
     ks_distance, ks_p
-        Compensators between fills against the unit exponential.
+        Kolmogorov-Smirnov test of the compensators between fills against the unit exponential.
     monotone
-        Whether the bins' rates may fall with distance, see `is_monotone`.
+        Whether the bins are compatible with rates that decrease with distance, see `is_monotone`.
     """
 
     bins: tuple[Bin, ...]
@@ -82,7 +82,7 @@ class Checks:
     monotone: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the bins."""
+        """All checks except the bins."""
         return {
             "dispersion": finite(self.dispersion),
             "curvature_p": finite(self.curvature_p),
@@ -93,9 +93,9 @@ class Checks:
 
 
 def bins(pieces: Pieces, fit: IntensityFit, *, level: float, count: int = BINS) -> tuple[Bin, ...]:
-    """Bins of distance that expect equally many fills, as far as the distances allow.
+    """Bins of distance with equal expected fills, as far as the distances allow.
 
-    A distance that occurs often is a bin of its own: then there are fewer bins.
+    A frequent distance gets a bin of its own, so there may be fewer bins.
     """
     delta = pieces.delta_bps
     low, high = float(delta.min()), float(delta.max())
@@ -114,7 +114,7 @@ def bins(pieces: Pieces, fit: IntensityFit, *, level: float, count: int = BINS) 
 
 
 def _edges(delta: Floats, expected: Floats, low: float, high: float, count: int) -> Floats:
-    """Edges at equal shares of the expected fills, read off a fine histogram."""
+    """Edges at equal fractions of the expected fills, from a fine histogram."""
     width = (high - low) / _FINE
     fine = sums_by(np.minimum(((delta - low) / width).astype(np.int64), _FINE - 1), expected, _FINE)
     share = np.cumsum(fine) / fine.sum()
@@ -130,7 +130,7 @@ def _bin(low: float, high: float, sums: tuple[float, ...], level: float) -> Bin:
 
 
 def dispersion(pieces: Pieces, fit: IntensityFit) -> float | None:
-    """``sum (N - mu)^2 / mu / (C - 2)`` over clusters, neighbours merged until each expects 5 fills: 1 is Poisson."""
+    """``sum (N - mu)^2 / mu / (C - 2)`` over clusters, merged until each expects 5 fills; 1 if Poisson."""
     places, clusters = places_of(pieces.cluster)
     seen = sums_by(places, pieces.fills, clusters)
     expected = sums_by(places, fit.rate(pieces.delta_bps) * pieces.exposure_s, clusters)
@@ -149,7 +149,7 @@ def dispersion(pieces: Pieces, fit: IntensityFit) -> float | None:
 
 
 def curvature_p(pieces: Pieces) -> float | None:
-    """p of the likelihood ratio of a delta^2 term: small where the log rate is not a line over distance."""
+    """p value of the likelihood ratio of a delta^2 term: small if the log rate is not linear in distance."""
     few = grouped(pieces)
     centre = float((few.delta_bps * few.exposure_s).sum() / few.exposure_s.sum())
     d = few.delta_bps - centre
@@ -164,12 +164,12 @@ def curvature_p(pieces: Pieces) -> float | None:
 
 
 def compensators(begin_s: Floats, pieces: Pieces, fit: IntensityFit) -> Floats:
-    """The expected number of fills between one fill and the next: unit exponentials where the model holds.
+    """The expected number of fills between consecutive fills: unit exponentials if the model holds.
 
     Parameters
     ----------
     begin_s
-        When each piece began, s; pieces of several quotes may overlap.
+        Start of each piece, s; pieces of several quotes may overlap.
     """
     filled = pieces.fills > 0
     moments = np.unique(begin_s[filled] + pieces.exposure_s[filled])
@@ -190,7 +190,7 @@ def compensators(begin_s: Floats, pieces: Pieces, fit: IntensityFit) -> Floats:
 
 
 def pooled_rates(rates: Floats, weights: Floats) -> Floats:
-    """Rates that fall, as near as possible to the given ones: pool adjacent violators.
+    """The decreasing rates closest to the given ones: pool adjacent violators.
 
     >>> import numpy as np
     >>> pooled_rates(np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 1.0])).tolist()
@@ -208,7 +208,7 @@ def pooled_rates(rates: Floats, weights: Floats) -> Floats:
 
 
 def is_monotone(found: tuple[Bin, ...]) -> bool:
-    """Whether falling rates are compatible with the bins: each pooled rate lies within its bin's exact interval."""
+    """Whether the bins are compatible with decreasing rates: each pooled rate is in its bin's exact interval."""
     if not found:
         return True
     pooled = pooled_rates(np.array([one.rate.est for one in found]), np.array([one.exposure_s for one in found]))
@@ -219,7 +219,7 @@ def is_monotone(found: tuple[Bin, ...]) -> bool:
 
 
 def check_fit(begin_s: Floats, pieces: Pieces, fit: IntensityFit, *, level: float) -> Checks:
-    """All checks of one fit."""
+    """Run all checks of one fit."""
     count = int(min(BINS, max(3, pieces.n_fills // FILLS_A_BIN)))
     found = bins(pieces, fit, level=level, count=count)
     waits = compensators(begin_s, pieces, fit)

@@ -1,4 +1,4 @@
-"""One clock and one series of mids for a symbol."""
+"""The clock of a symbol, and its mids on that clock."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from calib.fitting.options import FitOptions
 from calib.recorded.mids import Mids
 
 COARSE_SHARE: Final = 0.1
-"""Mids from ticks are used only where they are at most this part of a quote's life apart."""
+"""Mids from ticks are used only if their distance is at most this fraction of the life of a quote."""
 MAX_LAG_GAP_S: Final = 1.0
-"""Larger differences between the lags of book and fills mean clocks that cannot be brought together."""
+"""If the lags of book and fills differ by more, s, their clocks cannot be aligned."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneClock:
-    """The mids of a symbol and the clock that they are on.
+    """The mids of a symbol and their clock.
 
     Parameters
     ----------
     mids
-        Empty where there are none.
+        The mids; may be empty.
     clock
         ``exchange`` or ``receive``.
     shift_s
-        How far the bot's clock is ahead.
+        How far the bot's clock is ahead, s.
     source
         ``book``, ``ticks`` or ``none``.
     gap_s
-        Median time between the lines that the mids come from; infinite with fewer than two.
+        Median time between the lines from which the mids come; infinite with fewer than two.
     agree
-        False where book and fills lag their venue's time by more than a second apart.
+        False if the lags of book and fills against the venue's time differ by more than a second.
     """
 
     mids: Mids
@@ -47,14 +47,14 @@ class OneClock:
     agree: bool
 
     def fill_times(self, ts: Floats, ts_exchange: Floats) -> Floats:
-        """Times of lines on this clock; a line without the venue's time is put there by its own lag."""
+        """Times of lines on this clock; lines without the venue's time are shifted by the measured lag."""
         if self.clock == "receive":
             return ts
         return np.where(np.isnan(ts_exchange), ts - self.shift_s, ts_exchange)
 
 
 def one_clock_of(rows: SymbolRows, options: FitOptions) -> OneClock:
-    """Choose the clock: the exchange's where book and fills have it, else the time of receipt."""
+    """Select the clock: the exchange's if book and fills have it, else the receive time."""
     tops = rows.tops
     if tops is None or not len(tops.ts):
         known = np.isfinite(rows.ticks.mid)
@@ -74,5 +74,5 @@ def one_clock_of(rows: SymbolRows, options: FitOptions) -> OneClock:
 
 
 def too_coarse(one: OneClock, median_life_s: float) -> bool:
-    """Whether mids from ticks are too far apart to say where a quote stood."""
+    """Whether mids from ticks are too far apart to determine the distance of quotes."""
     return one.source == "ticks" and one.gap_s > COARSE_SHARE * median_life_s

@@ -1,4 +1,4 @@
-"""The head that fits and markouts share, and how their files are written."""
+"""The common header of fits and markouts, and writing their files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from calib.fitting.loading import FitFeeds
 
 
 def iso(ts: float) -> str:
-    """UTC with ``Z``; whole seconds without a fraction.
+    """Format UTC with ``Z``; whole seconds without a fraction.
 
     >>> iso(1735689600.0)
     '2025-01-01T00:00:00Z'
@@ -47,12 +47,12 @@ def head(schema: str, feeds: FitFeeds, symbols: list[str], params: Mapping[str, 
 
 
 def tool() -> dict[str, str]:
-    """The last key of every file."""
+    """The last entry of every file."""
     return {"name": "calib", "version": calib.__version__}
 
 
 def name_of(kind: str, document: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """``fit_{from}_{to}``, and eight digits of the settings' hash where they are not the defaults."""
+    """``fit_{from}_{to}``, with eight digits of the hash of settings that differ from the defaults."""
     stamps = [datetime.fromisoformat(document["range"][key]).strftime("%Y%m%d_%H%M%S") for key in ("from", "to")]
     changed = {key: value for key, value in document["params"].items() if key in defaults and defaults[key] != value}
     mark = f"_{hashlib.sha256(encoded(changed)).hexdigest()[:8]}" if changed else ""
@@ -60,7 +60,7 @@ def name_of(kind: str, document: Mapping[str, Any], defaults: Mapping[str, Any])
 
 
 def encoded(value: Any) -> bytes:
-    """JSON in UTF-8; what is NaN or infinite becomes null; the same value gives the same bytes."""
+    """Encode as JSON in UTF-8, NaN and infinite as null; equal values give equal bytes."""
     return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
 
 
@@ -75,12 +75,12 @@ def _clean(value: Any) -> Any:
 
 
 def write_document(document: Mapping[str, Any], directory: Path, name: str) -> Path:
-    """Write ``directory/name.json``; unchanged bytes are left alone.
+    """Write ``directory/name.json``; unchanged content is left alone.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses.
+        If the system refuses.
     """
     make_directory(directory)
     path = directory / f"{name}.json"

@@ -1,4 +1,4 @@
-"""Whether the fits of successive days agree."""
+"""Test for drift: whether the fits of successive days agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.fitting.arrays import Floats
 
 
 def even_chi2_tail(x: float, df: int) -> float:
-    """The chi-squared tail for an even number of degrees of freedom: e^(-x/2) sum (x/2)^i / i!.
+    """The chi-squared tail probability for an even number of degrees of freedom: e^(-x/2) sum (x/2)^i / i!.
 
     >>> round(even_chi2_tail(9.487729036781154, 4), 9)
     0.05

@@ -1,4 +1,4 @@
-"""An estimate with its interval, as every figure of a fit is given."""
+"""An estimate with its interval."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval at the level of the fit.
+    """An estimate with its interval at the level of the fit.
 
     Parameters
     ----------
     est
-        The figure.
+        The estimate.
     low, high
-        Ends of its interval; None where the data give none.
+        Limits of its interval; None if the data do not allow one.
     """
 
     est: float
@@ -24,7 +24,7 @@ class Estimate:
 
     @property
     def relative_half_width(self) -> float:
-        """Half the interval over the estimate's size; infinite without an interval or at zero.
+        """Half the width of the interval divided by the estimate; infinite without an interval or at zero.
 
         >>> Estimate(2.0, 1.0, 2.6).relative_half_width
         0.4
@@ -34,12 +34,12 @@ class Estimate:
         return (self.high - self.low) / 2 / abs(self.est)
 
     def as_json(self) -> dict[str, float | None]:
-        """The three numbers by name; what is not finite is null."""
+        """The three numbers by name; null if not finite."""
         return {"est": finite(self.est), "low": finite(self.low), "high": finite(self.high)}
 
 
 def finite(value: float | None) -> float | None:
-    """The number, or None where it is NaN or infinite.
+    """The number, or None if it is NaN or infinite.
 
     >>> finite(float("inf")) is None
     True

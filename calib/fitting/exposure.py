@@ -1,9 +1,9 @@
-"""How long quotes rested at which distance from the mid, and which fills came there.
+"""Exposure: how long quotes rested at which distance from the mid, and which fills occurred there.
 
-A quote rests from its opening to its first fill or its end. That time is cut at every change of the mid strictly
-inside it; the last piece carries the fill and has the mid strictly before it, since a mid that moved at the fill is
-its consequence. Where the mid reaches the quote the quote leaves the study: a fill after that is the market running
-over it, which happens at the market's rate and not at the one that is estimated.
+A quote rests from its opening to its first fill or its end. That time is split at every change of the mid strictly
+inside it; the last piece has the fill and the mid strictly before it, since a change of the mid at the fill is a
+consequence of the fill. When the mid reaches the quote, the quote is censored: later fills are the market running over
+the quote, which happens at the market's rate and not at the one that is estimated.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from calib.fitting.intensity import Pieces
 from calib.recorded.mids import Mids
 
 OPEN, HIT, RUN_OVER, WITHDRAWN = 0, 1, 2, 3
-"""How a quote's wait ended; `OPEN` where the data ended first."""
+"""How a quote ended; `OPEN` if the data ended first."""
 _ROUNDING_BPS: Final = 1e-9
-"""A mid at the quote's price is at distance 0, whatever the last digit of the division says."""
+"""Tolerance for a mid at the quote's price, whose computed distance may not be exactly 0."""
 _PIECES_AT_ONCE: Final = 1 << 18
 
 
@@ -37,13 +37,13 @@ class QuoteSpans:
     price
         Quote currency.
     open_s, end_s
-        From when to when each rested, on the mids' clock.
+        Start and end of each quote, on the clock of the mids.
     filled
-        Whether ``end_s`` is its first maker fill.
+        Whether ``end_s`` is the first maker fill.
     still_open
-        Whether it still rested at ``end_s``, when the data ended.
+        Whether it still rested at ``end_s``, because the data ended.
     mid_open
-        Mid when it was opened; NaN: taken from the mids.
+        Mid at the opening; NaN: looked up in the mids.
     """
 
     sign: Floats
@@ -58,7 +58,7 @@ class QuoteSpans:
         return len(self.sign)
 
     def take(self, chosen: Ints | slice) -> QuoteSpans:
-        """Some of them, in the order given."""
+        """A selection of quotes, in the given order."""
         return QuoteSpans(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
@@ -71,17 +71,17 @@ class Exposure:
     pieces
         Distance, time, fills and cluster of each piece.
     begin_s, quote
-        When each piece began, and the place of its quote.
+        Start of each piece, and the index of its quote.
     bids
-        How many of the pieces are buys'.
+        Number of pieces that belong to buys.
     cause
-        Of each quote: `OPEN`, `HIT`, `RUN_OVER`, `WITHDRAWN`; -1 where it was refused.
+        Per quote: `OPEN`, `HIT`, `RUN_OVER`, `WITHDRAWN`; -1 if it was excluded.
     base
-        Of each quote the mid by which distances are divided; NaN where there is none.
+        Per quote: the mid by which distances are divided; NaN if there is none.
     dropped_s
-        Quote time without a mid young enough.
+        Quote time without a recent mid.
     refused
-        Quotes, and fills of quotes, left out by reason.
+        Number of excluded quotes, and fills of quotes, by reason.
     """
 
     pieces: Pieces
@@ -94,11 +94,11 @@ class Exposure:
     refused: Counter[str] = field(default_factory=Counter)
 
     def part(self, side: str) -> slice:
-        """Which of the pieces are those of ``buy``, ``sell`` or ``both``."""
+        """The range of pieces of ``buy``, ``sell`` or ``both``."""
         return {"buy": slice(0, self.bids), "sell": slice(self.bids, None), "both": slice(None)}[side]
 
     def of_side(self, side: str) -> tuple[Pieces, Floats]:
-        """The pieces of ``buy``, ``sell`` or ``both`` and when they began; views, not copies."""
+        """The pieces of ``buy``, ``sell`` or ``both`` and their starts; views, not copies."""
         part = self.part(side)
         columns = (getattr(self.pieces, name)[part] for name in Pieces.__slots__)
         return Pieces(*columns), self.begin_s[part]
@@ -112,20 +112,20 @@ def cut_exposure(
     max_age_s: float = 5.0,
     cluster_s: float = 60.0,
 ) -> Exposure:
-    """Cut the life of quotes at the changes of the mid.
+    """Split the life of quotes at the changes of the mid.
 
     Parameters
     ----------
     min_delta_bps
-        Distance at and below which a quote is run over and leaves the study.
+        A quote at this distance or closer is run over and censored.
     max_age_s
-        How long a mid stands after it was last seen; exposure beyond is dropped and counted.
+        Validity of a mid after it was last observed; exposure beyond it is dropped and counted.
     cluster_s
-        Length of the calendar blocks that the pieces are numbered by.
+        Length of the calendar blocks that define the clusters of pieces.
 
     Examples
     --------
-    A buy at 99 from 0 to its fill at 10; mids 100 from -1, 99.5 from 4, 98 at the moment of the fill.
+    A buy at 99 from 0 to its fill at 10; mids 100 from -1, 99.5 from 4, 98 at the time of the fill.
 
     >>> import numpy as np
     >>> one = np.array
@@ -162,7 +162,7 @@ def cut_exposure(
 
 
 def _spans(counts: Ints) -> list[slice]:
-    """Runs of quotes whose pieces fit into memory together."""
+    """Ranges of quotes whose pieces fit into memory together."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     marks = np.searchsorted(ends, np.arange(_PIECES_AT_ONCE, total, _PIECES_AT_ONCE)) + 1
@@ -171,7 +171,7 @@ def _spans(counts: Ints) -> list[slice]:
 
 
 class _Columns:
-    """The columns of the pieces, allocated once: joining parts would hold everything twice."""
+    """Preallocated columns of the pieces: concatenating parts would need twice the memory."""
 
     def __init__(self, size: int) -> None:
         self._arrays: list[Any] = [np.empty(size, kind) for kind in ("f8", "f8", "f8", "i4", "f8", "i4")]
@@ -189,7 +189,7 @@ class _Columns:
 
 @dataclass(slots=True)
 class _Part:
-    """What some quotes gave: the columns of their pieces, and the quotes by how they ended."""
+    """The pieces of some quotes, and these quotes by how they ended."""
 
     columns: tuple[Any, ...]
     hit: Ints
@@ -199,7 +199,7 @@ class _Part:
 
 
 class _Cutter:
-    """Cuts runs of quotes against the mids of one symbol."""
+    """Splits quotes at the mids of one symbol."""
 
     def __init__(self, mids: Mids, min_delta_bps: float, max_age_s: float, cluster_s: float) -> None:
         self._mids = mids.with_grid(cluster_s)
@@ -207,7 +207,7 @@ class _Cutter:
         self._min_delta, self._cluster_s = min_delta_bps, cluster_s
 
     def counts(self, open_s: Floats, end_s: Floats) -> Ints:
-        """Pieces of each quote: one more than the changes strictly inside."""
+        """Number of pieces of each quote: the changes strictly inside it, plus one."""
         times = self._mids.times_s
         first = np.searchsorted(times, open_s, side="right")
         return np.asarray(np.searchsorted(times, end_s, side="left") - first + 1)
@@ -254,5 +254,5 @@ class _Cutter:
 
 
 def exposure_by_quote(found: Exposure, quotes: int) -> Floats:
-    """Studied time of each quote, s."""
+    """Exposure of each quote, s."""
     return sums_by(found.quote, found.pieces.exposure_s, quotes)

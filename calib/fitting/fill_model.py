@@ -1,7 +1,7 @@
 """The probability of a fill within a time, from what is known when the quote is opened.
 
-Piecewise-exponential survival: within bands of the quote's age the hazard is constant, times e to the covariates. That
-is a Poisson regression with the time spent in each band as exposure (Holford 1980).
+Piecewise-exponential survival: the hazard is constant within bands of the quote's age, times the exponential of the
+covariates' linear predictor. This is a Poisson regression with the time in each band as exposure (Holford 1980).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from calib.fitting.arrays import Bools, Floats
 from calib.fitting.glm import PoissonFit, fit_poisson
 
 BANDS_S: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Beginnings of the bands; the last one has no end."""
+"""Starts of the bands, s; the last one is unbounded."""
 COVARIATES: Final = ("delta_bps", "log1p_queue", "spread_bps", "imbalance", "side")
 HORIZONS_S: Final = (1.0, 5.0, 30.0)
 
@@ -30,11 +30,11 @@ class FillModel:
     names
         Bands with exposure and fills, then covariates that vary.
     bands
-        Places of the bands within `BANDS_S`.
+        Indices of the bands in `BANDS_S`.
     columns
-        Places of the covariates within `COVARIATES`.
+        Indices of the covariates in `COVARIATES`.
     centre
-        Mean of each used covariate: the bands' rates are at these values.
+        Mean of each covariate used: the rates of the bands are at these values.
     fit
         The regression.
     """
@@ -54,7 +54,7 @@ class FillModel:
         ]
 
     def probability(self, covariates: Floats, horizon_s: float) -> Floats:
-        """P(filled within the horizon if left resting) for each row of `COVARIATES`."""
+        """P(filled within the horizon if left resting), for each row of `COVARIATES`."""
         used = len(self.bands)
         score = np.zeros(len(covariates))
         for column, centre, value in zip(self.columns, self.centre, self.fit.coef[used:], strict=True):
@@ -83,19 +83,19 @@ def _pieces(life_s: Floats, filled: Bools) -> tuple[Floats, Floats]:
 
 
 def fit_fill_model(covariates: Floats, life_s: Floats, filled: Bools) -> FillModel | None:
-    """Fit the model; None where it has no maximum.
+    """Fit the model; None if the likelihood has no maximum.
 
     Parameters
     ----------
     covariates
-        One row a quote, the columns `COVARIATES`, all finite.
+        One row per quote, with the columns `COVARIATES`, all finite.
     life_s
-        Time to its fill or its end, greater than zero.
+        Time to the fill or the end, greater than zero.
     filled
         Whether it ended with a fill; every other end is censored.
     """
     time, fills = _pieces(life_s, filled)
-    # A band without fills has a rate of zero, which has no logarithm: its time tells nothing of the others.
+    # A band without fills has rate zero, whose logarithm is infinite; its time has no effect on the other bands.
     bands = [place for place in range(len(BANDS_S)) if fills[:, place].any()]
     if not bands:
         return None

@@ -1,4 +1,4 @@
-"""From a feed directory to a fit: `calib.fit`."""
+"""The fit of a feed directory: `calib.fit`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JOIN_SUMS: Final = ("quotes", "used", "fills", "no_quote", "run_over", "exposur
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """A fit as its file holds it.
+    """A fit, with the content of its file.
 
     Parameters
     ----------
@@ -37,21 +37,21 @@ class FitResult:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One a symbol and side."""
+        """One row per symbol and side."""
         rows: list[dict[str, Any]] = self.document["fits"]
         return rows
 
     @property
     def name(self) -> str:
-        """Name of the file without its suffix."""
+        """Name of the file without suffix."""
         return name_of("fit", self.document, _defaults())
 
     def count(self, verdict: str) -> int:
-        """Rows with that verdict."""
+        """Number of rows with that verdict."""
         return sum(row["verdict"] == verdict for row in self.rows)
 
     def exit_code(self, *, strict: bool = False) -> int:
-        """0 where no row is ``DO_NOT_USE``; with ``strict`` not enough data is 1 too."""
+        """1 if a row has the verdict ``DO_NOT_USE``, or with ``strict`` ``NOT_ENOUGH_DATA``; else 0."""
         return int(self.count(DO_NOT_USE) > 0 or (strict and self.count(NOT_ENOUGH_DATA) > 0))
 
     def write(self, directory: Path) -> Path:
@@ -76,44 +76,44 @@ def fit(
     note: Callable[[str], None] = lambda _: None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> FitResult:
-    """Fit how the fill rate falls with distance, and what follows from it, for every symbol and side.
+    """Fit the fill rate as a function of distance, and derive quotes from it, for every symbol and side.
 
     Parameters
     ----------
     feeds
-        Directory of the feed files: quotes and fills, and the book.
+        Directory with the feed files: quotes, fills and book.
     start, end
-        ``[start, end)``, Unix seconds; None: all days found. Quotes count by the time at which they were closed.
+        ``[start, end)``, Unix seconds; None: all days found. Quotes are selected by the time at which they closed.
     symbols
-        Only these; empty for all.
+        Only these symbols; empty for all.
     gamma
-        Risk aversions to give quotes for, 1/bps a unit of inventory (the median quote's quantity); a choice, not an
-        estimate.
+        Risk aversions for which to compute quotes, 1/bps per unit of inventory (the median quantity of a quote); chosen
+        by the user, not estimated.
     min_delta_bps, max_mid_age_s, level, clock_shift_s
         See `calib.fitting.options.FitOptions`.
     in_use
-        The published calibration that is now in use: the fit is judged against it too.
+        The published calibration that is in use: the fit is also compared with it.
     max_reject_ratio
-        Share of bad lines in one file past which the run ends, 0..1.
+        Maximum fraction of bad lines per file, 0..1.
     out
-        Root below which ``rejects/`` is written; None: bad lines are only counted.
+        Directory in which ``rejects/`` is written; None: bad lines are only counted.
     note
-        Gets what the user should know, one sentence at a time.
+        Receives notes for the user, one sentence at a time.
 
     Returns
     -------
     FitResult
-        The same for the same files and parameters. A row that cannot be fitted has a verdict with its reasons.
+        Equal files and parameters give equal results. A row that cannot be fitted has a verdict with reasons.
 
     Raises
     ------
     InputError
-        One of its kinds: no feeds, nothing in the range, symbols that match nothing, damaged files.
+        A subclass: no feeds, nothing in the range, unknown symbols, damaged files.
     """
     directory = Path(feeds)
     if clock_shift_s is None and simulated(directory):
         clock_shift_s = 0.0
-        note("simulated feeds: quotes are opened on the venue's clock, so their clock is not shifted")
+        note("simulated feeds: quotes are on the venue's clock, so their times are not shifted")
     options = FitOptions(
         level=level,
         min_delta_bps=min_delta_bps,
@@ -169,12 +169,12 @@ def _params(options: FitOptions, units: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _defaults() -> dict[str, Any]:
-    """The settings that the file's name depends on: another gamma adds quotes and changes no estimate."""
+    """The settings that the name of the file depends on; gamma only adds quotes and does not change the estimates."""
     return {key: value for key, value in _params(FitOptions(), {}).items() if key not in ("unit", "gamma")}
 
 
 def _joins(by_symbol: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Sums over the symbols, and each symbol's own counts."""
+    """Sums over the symbols, and the counts of each symbol."""
     total: dict[str, Any] = {key: sum(one[key] for one in by_symbol.values()) for key in _JOIN_SUMS}
     for key in ("refused", "notes"):
         names = sorted({name for one in by_symbol.values() for name in one[key]})
@@ -189,7 +189,7 @@ def _joins(by_symbol: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def simulated(directory: Path) -> bool:
-    """Whether `calib simulate` wrote the feeds there."""
+    """Whether the feeds were written by `calib simulate`."""
     try:
         record = json.loads((directory / "simulation.json").read_bytes())
     except (OSError, ValueError):

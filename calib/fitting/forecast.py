@@ -1,4 +1,4 @@
-"""The fill-probability model of one symbol and side: what is known at the opening, its fit and its score."""
+"""The fill-probability model of one symbol and side: covariates at the opening, fit and scores."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from calib.fitting.survival import kaplan_meier
 from calib.recorded.tops import Tops
 
 MAX_QUOTES: Final = 50_000
-"""Of more quotes every n-th is taken: the model's design would not fit, and its errors are small by then."""
+"""If there are more quotes, every n-th is used: the design matrix would not fit into memory, and errors are small."""
 TRAINING_SHARE: Final = 0.7
-"""With a single day the model is fitted on its first part and scored on the rest."""
+"""With a single day the model is fitted on this first fraction of it and scored on the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class QuoteTable:
     covariates
         Columns `calib.fitting.fill_model.COVARIATES`.
     open_s, life_s
-        When opened, and the time to the first fill or the end, s.
+        Time of the opening, and time to the first fill or the end, s.
     filled, withdrawn
-        How it ended; neither: it still rested when the data ended.
+        How it ended; neither if it still rested at the end of the data.
     day
         Number of the UTC day of the opening.
     """
@@ -56,7 +56,7 @@ class QuoteTable:
 def covariates_at_open(
     open_s: Floats, sign: Floats, delta_bps: Floats, queue: Floats, own: Floats, tops: Tops | None, clock: str
 ) -> Floats:
-    """What is known when a quote is opened; an unknown value is the mean of the known ones."""
+    """The covariates at the opening of quotes; an unknown value is replaced by the mean of the known ones."""
     if tops is None or not len(tops.ts):
         spread = imbalance = np.full(len(open_s), np.nan)
     else:
@@ -73,7 +73,7 @@ def _completed(column: Floats) -> Floats:
 
 
 def scores(train: QuoteTable, test: QuoteTable) -> tuple[list[BrierScore], list[dict[str, Any]]]:
-    """Brier scores and reliability at every horizon of a model fitted on one table and tested on another."""
+    """Brier scores and reliability at every horizon, for a model fitted on one table and tested on another."""
     train, test = train.thinned(), test.thinned()
     model = fit_fill_model(train.covariates, train.life_s, train.filled) if len(train) else None
     if model is None or not len(test):
@@ -89,7 +89,7 @@ def scores(train: QuoteTable, test: QuoteTable) -> tuple[list[BrierScore], list[
 
 
 def out_of_sample(table: QuoteTable) -> tuple[list[BrierScore], list[dict[str, Any]]]:
-    """The last day scored by the days before; with one day its last part by its first."""
+    """Scores of the last day by a model of the days before; with one day, of its last part by its first."""
     if not len(table):
         return [], []
     last = int(table.day.max())
@@ -100,12 +100,12 @@ def out_of_sample(table: QuoteTable) -> tuple[list[BrierScore], list[dict[str, A
 
 
 def by_day(table: QuoteTable, train_days: Sequence[int], test_day: int) -> list[BrierScore]:
-    """Brier scores of one day by a model of the days before."""
+    """Brier scores of one day for a model of the days before."""
     return scores(table.take(np.isin(table.day, list(train_days))), table.take(table.day == test_day))[0]
 
 
 def model_json(table: QuoteTable) -> dict[str, Any] | None:
-    """The model over all quotes, with its scores out of sample; None where it cannot be fitted."""
+    """The model over all quotes, with its out-of-sample scores; None if it cannot be fitted."""
     thin = table.thinned()
     model = fit_fill_model(thin.covariates, thin.life_s, thin.filled) if len(thin) else None
     if model is None:

@@ -1,8 +1,8 @@
-"""Quotes that follow from the intensity: Avellaneda and Stoikov (2008), and Gueant, Lehalle and Fernandez-Tapia (2013).
+"""Quotes derived from the intensity: Avellaneda and Stoikov (2008), Gueant, Lehalle and Fernandez-Tapia (2013).
 
-Units: A 1/s, k 1/bps, sigma bps/sqrt(s), gamma 1/bps a unit of inventory, distances in bps. A unit of inventory is the
-usual quote's quantity. Taking a k per half tick for one per tick, or a sigma per sqrt(min) for one per sqrt(s), gives
-quotes that look plausible and are wrong.
+Units: A 1/s, k 1/bps, sigma bps/sqrt(s), gamma 1/bps per unit of inventory, distances in bps. A unit of inventory is
+the quantity of a typical quote. A k per half tick in place of one per tick, or a sigma per sqrt(min) in place of one
+per sqrt(s), gives quotes that look plausible and are wrong.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import numpy as np
 from calib.fitting.arrays import Floats
 
 MAX_INVENTORY: Final = 30
-"""Largest inventory of the exact solution, units: with 12 the paper's own example is .13 % too wide, with 30 1e-9."""
+"""Maximum inventory of the exact solution, units: the error in the paper's example is .13 % with 12, 1e-9 with 30."""
 TABLE: Final = 5
-"""The quotes are given for inventories from -5 to 5."""
+"""Quotes are computed for inventories from -5 to 5."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotingInputs:
-    """What quotes are made for.
+    """The inputs of the quote formulas.
 
     Parameters
     ----------
     a_per_s, k_per_bps, sigma_bps
         Intensity and volatility, all greater than zero.
     jump_bps
-        Move of the mid against us that comes with a fill, J.
+        Move of the mid against us caused by a fill, J.
     """
 
     a_per_s: float
@@ -40,7 +40,7 @@ class QuotingInputs:
 
 
 def quote_constant(k: float, gamma: float) -> float:
-    """c1 = log(1 + gamma/k) / gamma: the half-spread without volatility; 1/k at gamma 0.
+    """c1 = log(1 + gamma/k) / gamma: the half-spread without volatility; 1/k if gamma is 0.
 
     >>> quote_constant(0.5, 0.0)
     2.0
@@ -54,7 +54,7 @@ def _log_power(k: float, gamma: float) -> float:
 
 
 def closed_form(market: QuotingInputs, gamma: float) -> tuple[float, float]:
-    """Half-spread and skew by the asymptotic formula; bid distance half + q skew, ask half - q skew.
+    """Half-spread and skew by the asymptotic formula; bid distance half + q skew, ask distance half - q skew.
 
     half = c1 + sigma c2 / 2 + J/2, skew = sigma c2, c2 = sqrt(gamma / (2 A k) (1 + gamma/k)^(1 + k/gamma)) e^(k J / 4).
 
@@ -69,7 +69,7 @@ def closed_form(market: QuotingInputs, gamma: float) -> tuple[float, float]:
 
 
 def avellaneda_stoikov(market: QuotingInputs, gamma: float, tau_s: float, inventory: float) -> tuple[float, float]:
-    """Spread and reservation price's distance from the mid for a finite horizon, bps.
+    """Spread, and distance of the reservation price from the mid, for a finite horizon, bps.
 
     spread = gamma sigma^2 tau + (2/gamma) log(1 + gamma/k); reservation - mid = -q gamma sigma^2 tau.
     """
@@ -79,12 +79,12 @@ def avellaneda_stoikov(market: QuotingInputs, gamma: float, tau_s: float, invent
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """The exact quotes of one market and gamma.
+    """The exact quotes for given inputs and gamma.
 
     Parameters
     ----------
     half_bps, skew_bps
-        At no inventory, and what a unit of it moves them by, both from the table.
+        At zero inventory, and change per unit of inventory; both from the table.
     table
         ``(q, bid distance, ask distance)`` for q from -5 to 5, bps.
     """
@@ -95,11 +95,11 @@ class Quotes:
 
 
 def exact_quotes(market: QuotingInputs, gamma: float, largest: int = MAX_INVENTORY) -> Quotes | None:
-    """Quotes from the smallest eigenvector f of the paper's matrix; None where it cannot be solved in doubles.
+    """Compute quotes from the lowest eigenvector f of the paper's matrix; None if that fails in double precision.
 
     The matrix is tridiagonal: k gamma sigma^2 q^2 / 2 on the diagonal, -A (1 + gamma/k)^-(1 + k/gamma) e^(-k J / 2)
-    beside it; bid(q) = log(f_q / f_{q+1}) / k + c1 + J/2. The ratios come from a recursion from the outside in, which
-    is stable where the vector itself would underflow.
+    beside it; bid(q) = log(f_q / f_{q+1}) / k + c1 + J/2. The ratios are computed by a recursion from the largest
+    inventory inwards, which is stable even if the vector itself would underflow.
 
     >>> round(exact_quotes(QuotingInputs(0.9, 0.3, 0.3), 0.01).half_bps, 5)
     3.31305
@@ -112,7 +112,7 @@ def exact_quotes(market: QuotingInputs, gamma: float, largest: int = MAX_INVENTO
     diagonal = risk / beside * np.arange(largest + 1, dtype=float) ** 2
     if not np.all(np.isfinite(diagonal)):
         return None
-    # f is even, so half of the matrix is enough: q = 1 and -1 together stand sqrt(2) beside q = 0.
+    # f is even, so half of the matrix is enough: combining q = 1 and -1 gives a factor sqrt(2) beside q = 0.
     off = np.full(largest, -1.0)
     off[0] = -math.sqrt(2)
     smallest = float(np.linalg.eigvalsh(np.diag(diagonal) + np.diag(off, -1))[0])

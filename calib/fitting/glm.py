@@ -1,7 +1,7 @@
 """Poisson regression with exposure: log link, offset log E, by iteratively reweighted least squares.
 
 One fit serves three models: a rate over distance, the fill-probability model (piecewise exponential survival is a
-Poisson regression, Holford 1980) and the check whether withdrawing foretells the fill.
+Poisson regression, Holford 1980), and the test whether withdrawals depend on the distance.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from calib.fitting.arrays import Floats, Ints, chunks, sums_by
 
 MAX_STEPS: Final = 60
 TOLERANCE: Final = 1e-10
-"""The last step is at most this part of the largest coefficient."""
+"""Convergence: the last step is at most this fraction of the largest coefficient."""
 _DIVERGED: Final = 500.0
-"""No rate of the world has such a logarithm: the likelihood has no maximum."""
+"""A coefficient beyond this is not a plausible log rate: the likelihood has no maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class PoissonFit:
     Parameters
     ----------
     coef
-        One a column of the design.
+        One per column of the design.
     cov
         Inverse of the Fisher information.
     deviance, pearson
-        Residual statistics, against the saturated model.
+        Residual statistics relative to the saturated model.
     log_likelihood
-        With the factorials.
+        Including the factorials.
     """
 
     coef: Floats
@@ -50,16 +50,16 @@ def fit_poisson(design: Floats, counts: Floats, exposure: Floats) -> PoissonFit 
     Parameters
     ----------
     design
-        One row a piece of exposure, one column a term.
+        One row per piece of exposure, one column per term.
     counts
-        Events of each piece.
+        Events in each piece.
     exposure
         Greater than zero.
 
     Returns
     -------
     PoissonFit or None
-        None where the information is singular or the likelihood has no maximum.
+        None if the information is singular or the likelihood has no maximum.
     """
     if not len(counts) or not counts.sum():
         return None
@@ -69,7 +69,7 @@ def fit_poisson(design: Floats, counts: Floats, exposure: Floats) -> PoissonFit 
         step = _solved(information, score)
         if step is None:
             return None
-        reached = _uphill(design, counts, exposure, coef, step, value)
+        reached = _line_search(design, counts, exposure, coef, step, value)
         moved = float(np.max(np.abs(reached - coef)))
         coef = reached
         value, score, information = _likelihood(design, counts, exposure, coef)
@@ -84,12 +84,12 @@ def fit_poisson(design: Floats, counts: Floats, exposure: Floats) -> PoissonFit 
 
 
 def sandwich(design: Floats, counts: Floats, exposure: Floats, fit: PoissonFit, cluster: Ints) -> Floats:
-    """The covariance that holds where events within a cluster depend on each other: cov B cov C / (C - 1).
+    """The covariance if events within a cluster are correlated: cov B cov C / (C - 1).
 
     Parameters
     ----------
     cluster
-        Whole numbers; rows of one number depend on each other.
+        Integers; rows with equal numbers belong to one cluster.
     """
     _, places = np.unique(cluster, return_inverse=True)
     size = int(places.max()) + 1
@@ -99,14 +99,14 @@ def sandwich(design: Floats, counts: Floats, exposure: Floats, fit: PoissonFit, 
 
 
 def sandwiched(cov: Floats, scores: Floats) -> Floats:
-    """``cov B cov`` with B the sum of squares of the clusters' scores (one row a parameter), times C / (C - 1)."""
+    """``cov B cov C / (C - 1)``, with B the sum of squares of the clusters' scores (one row per parameter)."""
     clusters = scores.shape[1]
     middle = np.array([[float((one * other).sum()) for other in scores] for one in scores])
     return np.asarray(cov @ middle @ cov * (clusters / max(1, clusters - 1)))
 
 
 def _start(design: Floats, counts: Floats, exposure: Floats) -> Floats:
-    """The constant rate, put on the columns as well as least squares can."""
+    """The constant rate, projected on the columns by least squares."""
     rate = math.log(counts.sum() / exposure.sum())
     sums = np.array([[float((a * b).sum()) for b in design.T] for a in design.T])
     level = _solved(sums, rate * np.array([float(column.sum()) for column in design.T]))
@@ -114,7 +114,7 @@ def _start(design: Floats, counts: Floats, exposure: Floats) -> Floats:
 
 
 def _eta(design: Floats, coef: Floats) -> Floats:
-    """Without matrix products: their sums may depend on the number of threads."""
+    """The linear predictor, without matrix products: their summation order may depend on the number of threads."""
     eta = np.zeros(len(design))
     for column, value in zip(design.T, coef, strict=True):
         eta += column * value
@@ -138,8 +138,8 @@ def _likelihood(design: Floats, counts: Floats, exposure: Floats, coef: Floats) 
     return value, score, information + np.triu(information, 1).T
 
 
-def _uphill(design: Floats, counts: Floats, exposure: Floats, coef: Floats, step: Floats, value: float) -> Floats:
-    """The coefficients after a step, which is halved while it lowers the likelihood: a first one may overshoot."""
+def _line_search(design: Floats, counts: Floats, exposure: Floats, coef: Floats, step: Floats, value: float) -> Floats:
+    """The coefficients after a step, halved while it lowers the likelihood: the first steps may overshoot."""
     for _ in range(30):
         if _value(design, counts, exposure, coef + step) >= value - 1e-12 * abs(value):
             break

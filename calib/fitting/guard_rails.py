@@ -1,4 +1,4 @@
-"""What a publication may change."""
+"""Limits on what a publication may change."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ DAY_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class GuardRails:
-    """What a publication may change.
+    """Limits on what a publication may change.
 
     Parameters
     ----------
     max_age_s
-        How long a published fit is valid after its range, s.
+        How long a published fit is valid after the end of its range, s.
     max_move_per_day
-        Largest change of half and skew from the published ones, a day between the two fits.
+        Maximum relative change of half and skew, per day between the two fits.
     min_half_bps, max_half_bps
-        Bounds of the half-spread, bps.
+        Limits of the half-spread, bps.
     max_half_width
-        A row with a relatively wider interval of the half-spread is held.
+        A row whose half-spread has a larger relative half-width of its interval is held.
     """
 
     max_age_s: float = 2 * DAY_S

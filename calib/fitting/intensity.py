@@ -2,7 +2,7 @@
 
 The log-likelihood is ``sum over fills (log A - k delta) - sum over pieces E A exp(-k delta)``: a Poisson regression
 with a log link and offset log E. For a given k the best A is N / sum E exp(-k delta); k solves
-``mean delta of fills = sum E delta exp(-k delta) / sum E exp(-k delta)``, whose right side falls in k.
+``mean delta of fills = sum E delta exp(-k delta) / sum E exp(-k delta)``, whose right side decreases in k.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from calib.fitting.roots import bracket, root
 from calib.fitting.special import chi2_quantile, normal_quantile
 
 MIN_CLUSTERS: Final = 30
-"""With fewer clusters the sandwich is too narrow: with 3 it covers .80 to .85 for .95."""
+"""Minimum number of clusters of the sandwich estimate: with 3 a 95 % interval covers only 80 to 85 %."""
 FEW_FILLS: Final = 30
-"""Below it the interval of k is the profile likelihood's."""
+"""With fewer fills the interval of k is that of the profile likelihood."""
 GROUPS: Final = 1 << 16
-"""Groups of neighbouring distances that `grouped` makes."""
+"""Number of groups of neighbouring distances in `grouped`."""
 
 _FIRST_GROUPS: Final = 1 << 12
 
@@ -40,11 +40,11 @@ class Pieces:
     delta_bps
         Distance from the mid, bps; positive is passive.
     exposure_s
-        Length, s, greater than zero.
+        Duration, s, greater than zero.
     fills
-        Fills that end each piece: 0 or 1, or their number where pieces were put together.
+        Fills at the end of each piece: 0 or 1, or their number if pieces were merged.
     cluster
-        Number of the calendar minute; fills within one may depend on each other.
+        Number of the calendar minute; fills within one may be correlated.
     """
 
     delta_bps: Floats
@@ -54,7 +54,7 @@ class Pieces:
 
     def __post_init__(self) -> None:
         if not len(self.delta_bps) == len(self.exposure_s) == len(self.fills) == len(self.cluster):
-            raise ValueError("the columns of the pieces differ in length")
+            raise ValueError("the columns of the pieces have different lengths")
 
     def __len__(self) -> int:
         return len(self.delta_bps)
@@ -65,28 +65,28 @@ class Pieces:
 
     @property
     def n_clusters(self) -> int:
-        """Clusters that hold exposure."""
+        """Number of clusters with exposure."""
         return int(places_of(self.cluster)[1])
 
 
 @dataclass(frozen=True, slots=True)
 class IntensityFit:
-    """A and k at the maximum of the likelihood.
+    """The maximum likelihood estimates of A and k.
 
     Parameters
     ----------
     log_a, k_per_bps
         The fit; A in 1/s.
     cov
-        Of (log A, k): Fisher's, or the wider one where the sandwich is.
+        Covariance of (log A, k): Fisher's, or the sandwich estimate where that is larger.
     fisher
-        Of (log A, k), by the Fisher information alone.
+        Covariance of (log A, k) by the Fisher information.
     interval
-        Which interval k has.
+        The kind of the interval of k.
     a_per_s, k
-        With their intervals.
+        Estimates with intervals.
     log_likelihood
-        Up to a constant of the data.
+        Up to an additive constant.
     """
 
     log_a: float
@@ -109,17 +109,17 @@ def fit_intensity(pieces: Pieces, *, level: float = 0.95) -> IntensityFit | None
     Parameters
     ----------
     level
-        Of the intervals.
+        Confidence level of the intervals.
 
     Returns
     -------
     IntensityFit or None
-        None where no k maximises the likelihood: it exists only where the mean distance of the fills lies strictly
+        None if no k maximises the likelihood: a maximum exists only if the mean distance of the fills is strictly
         between the smallest and the largest distance.
 
     Examples
     --------
-    A hundred seconds at 1 bps gave 30 fills, two hundred at 2 bps gave 10: k = log 6, A = 1.8.
+    100 seconds at 1 bps with 30 fills, 200 seconds at 2 bps with 10 fills: k = log 6, A = 1.8.
 
     >>> import numpy as np
     >>> pieces = Pieces(np.array([1.0, 2.0]), np.array([100.0, 200.0]), np.array([30.0, 10.0]), np.array([0, 1]))
@@ -157,7 +157,7 @@ def fit_intensity(pieces: Pieces, *, level: float = 0.95) -> IntensityFit | None
 
 
 def profile_interval(pieces: Pieces, k: float, se: float, level: float) -> tuple[float, float]:
-    """The values of k whose profile likelihood lies within the chi-squared quantile of the maximum."""
+    """The range of k whose profile likelihood is within the chi-squared quantile of the maximum."""
     few = grouped(pieces)
     n, total = few.n_fills, float((few.fills * few.delta_bps).sum())
 
@@ -177,11 +177,11 @@ def profile_interval(pieces: Pieces, k: float, se: float, level: float) -> tuple
 
 
 def grouped(pieces: Pieces, groups: int = GROUPS) -> Pieces:
-    """The same exposure and fills over at most that many distances, each group at the exposure's mean distance.
+    """The same exposure and fills with at most ``groups`` distances, each the exposure-weighted mean of its group.
 
-    Groups are ranges of equal width; where a few pieces lie far out, as by a quote with a wrong price, they are
-    neighbours in equal numbers instead, which takes a sort. Where there are no more pieces than groups nothing is
-    moved.
+    Groups are ranges of equal width; if there are outliers, for example a quote with a wrong price, they are groups of
+    equal numbers of neighbours instead, which requires sorting. If there are no more pieces than groups nothing
+    changes.
     """
     rows = len(pieces)
     if rows <= groups:
@@ -198,7 +198,7 @@ def grouped(pieces: Pieces, groups: int = GROUPS) -> Pieces:
 
 
 def _compact(delta: Floats) -> bool:
-    """Whether the middle of the distances is at least a twentieth of their range."""
+    """Whether the central 90 % of the distances span at least a twentieth of their range."""
     sample = delta[:: max(1, len(delta) // 4096)]
     low, high = np.quantile(sample, [0.05, 0.95])
     return bool(delta.max() - delta.min() <= 20 * (high - low))
@@ -219,7 +219,7 @@ def _by_width(pieces: Pieces, groups: int) -> Pieces:
 
 
 def places_of(cluster: Ints) -> tuple[Ints, int]:
-    """Each row's place among the clusters that occur, in order, and their number; without a sort."""
+    """The index of each row's cluster among the clusters that occur, and their number; usually without sorting."""
     if not len(cluster):
         return cluster, 0
     first = int(cluster.min())
@@ -234,7 +234,7 @@ def places_of(cluster: Ints) -> tuple[Ints, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Tilted:
-    """``sum E exp(-k d)`` as a logarithm, and the mean and variance of d under these weights."""
+    """The logarithm of ``sum E exp(-k d)``, and the mean and variance of d under these weights."""
 
     log_sum: float
     mean: float
@@ -242,8 +242,8 @@ class _Tilted:
 
 
 def _tilted(delta: Floats, exposure: Floats, k: float) -> _Tilted:
-    # The largest exponent is taken out, so that no k overflows; the exposure's mean, so that the variance does not
-    # vanish in rounding.
+    # Factor out the largest exponent against overflow, and subtract the mean distance against cancellation in the
+    # variance.
     base = float(delta.min() if k >= 0 else delta.max())
     total = first = second = 0.0
     shift = _mean(delta, exposure)
@@ -269,14 +269,14 @@ def _best_k(pieces: Pieces, mean: float) -> float | None:
     low_d, high_d = float(delta.min()), float(delta.max())
     if not low_d < mean < high_d or mean - low_d <= 1e-12 * (high_d - low_d):
         return None
-    # A first value from a coarse picture, then Newton's steps over all pieces.
+    # A first value from grouped pieces, then Newton steps over all pieces.
     few = _by_width(pieces, _FIRST_GROUPS) if len(pieces) > GROUPS else pieces
     first = _bisected(few, mean)
     return None if first is None else _newton(delta, exposure, mean, first)
 
 
 def _bisected(pieces: Pieces, mean: float) -> float | None:
-    """k to a thousandth: the tilted mean falls in k."""
+    """k to a relative accuracy of 1e-3: the tilted mean decreases in k."""
     delta, exposure = pieces.delta_bps, pieces.exposure_s
 
     def excess(k: float) -> float:
@@ -310,7 +310,7 @@ def _fisher(n: float, tilted: _Tilted) -> Floats:
 
 
 def _widest(pieces: Pieces, log_a: float, k: float, fisher: Floats) -> tuple[Floats, IntervalKind]:
-    """For each of A and k the wider of Fisher's and the sandwich's; the latter only where it can be trusted."""
+    """For each of A and k the larger of the Fisher and sandwich variances; the latter only with enough clusters."""
     places, clusters = places_of(pieces.cluster)
     if clusters < MIN_CLUSTERS:
         return fisher, "fisher"
@@ -324,7 +324,7 @@ def _widest(pieces: Pieces, log_a: float, k: float, fisher: Floats) -> tuple[Flo
     ratio = np.sqrt(np.maximum(np.diag(robust) / np.diag(fisher), 1.0))
     if not (ratio > 1).any():
         return fisher, "fisher"
-    # The correlation is the sandwich's where both of its variances are the wider ones.
+    # The correlation is that of the sandwich estimate if both of its variances are larger.
     wider = robust if (ratio > 1).all() else fisher
     correlation = wider[0, 1] / math.sqrt(wider[0, 0] * wider[1, 1])
     se = np.sqrt(np.diag(fisher)) * ratio

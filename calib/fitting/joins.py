@@ -1,7 +1,7 @@
-"""Fills to quotes by (symbol, quote_id), on one clock; every line that is left out is counted with its reason.
+"""Joining fills to quotes by (symbol, quote_id), on one clock; excluded lines are counted by reason.
 
-``quote_id`` repeats between symbols: rows here are always of one symbol. Joined on the id alone, one hour of two sides
-gives ten times the exposure that there was.
+``quote_id`` may repeat between symbols, so rows here always belong to one symbol. A join on the id alone would inflate
+the exposure, in one hour with two sides by a factor of ten.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from calib.fitting.exposure import QuoteSpans
 from calib.fitting.rows import FillRows, QuoteRows
 
 CLOCK_SHARE: Final = 0.99
-"""The exchange's clock is used where at least this share of the lines of book and fills has it."""
+"""The exchange's clock is used if at least this fraction of the lines of book and fills have it."""
 OUTSIDE_S: Final = 1.0
-"""A fill further outside the life of its quote is noted: two clocks, or an id that was used again."""
+"""A fill further outside the life of its quote is counted, s: clocks that differ, or a reused id."""
 _MAKER: Final = 1
 _TAKER: Final = 2
 _CONFLICT: Final = 4
@@ -32,15 +32,15 @@ class Joined:
     Parameters
     ----------
     rows
-        The quotes that are used, in order of their lines.
+        The quotes used, in order of their lines.
     spans
-        Their lives.
+        Their start and end.
     refused
-        Quotes left out, by reason.
+        Number of excluded quotes, by reason.
     notes
-        Quotes used with a remark, by remark.
+        Number of quotes used with a remark, by remark.
     fills, no_quote
-        Maker fills, and those of them whose quote is not in the feed.
+        Number of maker fills, and of those without a quote in the feed.
     """
 
     rows: QuoteRows
@@ -52,7 +52,7 @@ class Joined:
 
 
 def one_clock(exchange_share_book: float, exchange_share_fills: float) -> str:
-    """``exchange`` where nearly all lines of both have that time, else ``receive``.
+    """``exchange`` if nearly all lines of both have that time, else ``receive``.
 
     >>> one_clock(1.0, 0.995), one_clock(1.0, 0.5)
     ('exchange', 'receive')
@@ -61,16 +61,16 @@ def one_clock(exchange_share_book: float, exchange_share_fills: float) -> str:
 
 
 def join_quotes(quotes: QuoteRows, fills: FillRows | None, fill_s: Floats, *, shift_s: float = 0.0) -> Joined:
-    """Give each quote its first maker fill.
+    """Assign each quote its first maker fill.
 
     Parameters
     ----------
     fills
-        None where there is no fills feed: then a quote with a filled quantity was filled when it was closed.
+        None if there is no fills feed: then a quote with a filled quantity was filled when it closed.
     fill_s
         Times of the fills on the clock of the mids.
     shift_s
-        How far the bot's clock, on which quotes are opened and closed, is ahead of that one.
+        How far the bot's clock, which is that of the quotes, is ahead of the clock of the mids, s.
     """
     refused: Counter[str] = Counter()
     notes: Counter[str] = Counter()
@@ -99,7 +99,7 @@ def join_quotes(quotes: QuoteRows, fills: FillRows | None, fill_s: Floats, *, sh
     reasons = np.array(quotes.close_reason, dtype=object)
     says_filled = reasons == "filled"
     filled = np.isfinite(first)
-    # A fill that only the quotes feed knows of: its time is that of closing, if closing was the fill.
+    # A fill that is only in the quotes feed: its time is that of closing if the fill closed the quote.
     from_close = ~filled & has_qty & (says_filled if fills is not None else True) & ((kinds & _TAKER) == 0)
     from_close = np.asarray(from_close, bool)
     if fills is not None:

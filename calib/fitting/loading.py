@@ -1,4 +1,4 @@
-"""From a feed directory to the rows of each symbol."""
+"""Loading a feed directory into the rows of each symbol."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SymbolRows:
-    """Everything that the feeds say of one symbol within the range; an empty table where a feed has nothing."""
+    """All rows of one symbol within the range; a feed without lines has an empty table."""
 
     symbol: str
     fills: FillRows
@@ -57,17 +57,17 @@ class FitFeeds:
     Parameters
     ----------
     directory
-        Where they lie.
+        The feed directory.
     start, end
         ``[start, end)``, Unix seconds; None: all days found.
     symbols
-        Only these; empty for all.
+        Only these symbols; empty for all.
     kinds
-        The kinds that are read.
+        The kinds of feeds to read.
     maker_fee_bps, taker_fee_bps
-        Fee of a fill without ``fee_bps``.
+        Fee of fills without ``fee_bps``.
     out
-        Root below which rejects are written; None: they are only counted.
+        Directory in which rejects are written; None: they are only counted.
     max_reject_ratio
         See `calib.feeds.reading.rejects.check_ratio`.
     """
@@ -94,7 +94,7 @@ class FitFeeds:
         Raises
         ------
         NoFeeds, NoLines
-            Where there is none at all, or none of those days.
+            If there are no feed files, or none of these days.
         """
         if not self._files:
             found = find_days(self.directory, self.kinds)
@@ -105,25 +105,25 @@ class FitFeeds:
             if not self._files:
                 days = f"{min(file.day for file in found)} to {max(file.day for file in found)}"
                 raise NoLines(
-                    "no file of a day within the range",
+                    "no feed file of a day within the range",
                     where=str(self.directory),
-                    hint=f"The feeds there are of {days}",
+                    hint=f"There are feeds of {days}",
                 )
         return self._files
 
     def span(self) -> tuple[float, float]:
-        """The range; where it is open, from the first to the last day found."""
+        """The range; an open side is the start of the first or the end of the last day found."""
         days = [file.day for file in self.files()]
         start = _first_ts(min(days)) if self.start is None else self.start
         end = _first_ts(max(days) + timedelta(days=1)) if self.end is None else self.end
         return start, end
 
     def has(self, kind: str) -> bool:
-        """Whether the range has a file of that kind."""
+        """Whether there is a file of that kind in the range."""
         return any(file.kind == kind for file in self.files())
 
     def missing_days(self) -> dict[str, list[str]]:
-        """Days of the range without a file, by kind of which the range has any."""
+        """Days of the range without a file, by kind; only kinds with files in the range."""
         start, end = self.span()
         first, last = _day(start), _day(end - 1e-6)
         return {
@@ -133,12 +133,12 @@ class FitFeeds:
         }
 
     def load(self) -> list[SymbolRows]:
-        """Read everything, one `SymbolRows` a symbol, by name.
+        """Read everything and return one `SymbolRows` per symbol, sorted by name.
 
         Raises
         ------
         InputError
-            One of its kinds: damaged files, too many bad lines, no line in the range, symbols that match nothing.
+            A subclass: damaged files, too many bad lines, no line in the range, unknown symbols.
         """
         frames = {kind: self._frames(kind) for kind in self.kinds if kind != "book"}
         tops = self._tops() if "book" in self.kinds else {}
@@ -167,14 +167,14 @@ class FitFeeds:
             there = sorted(self.present)
             more = f" and {len(there) - 10} more" if len(there) > 10 else ""
             raise NoSuchSymbol(
-                f"none of the symbols asked for occurs: {', '.join(self.symbols)}",
+                f"none of these symbols occurs in the feeds: {', '.join(self.symbols)}",
                 where=str(self.directory),
-                hint=f"The feeds hold {', '.join(there[:10])}{more}",
+                hint=f"The feeds contain {', '.join(there[:10])}{more}",
             )
         raise NoLines(
             "no usable line in the range",
             where=str(self.directory),
-            hint="Widen --from and --to; `calib check` shows what each file holds",
+            hint="Check --from and --to; `calib check` lists the content of each file",
         )
 
     def _frames(self, kind: str) -> pl.DataFrame:
@@ -186,7 +186,7 @@ class FitFeeds:
                     frames += [self._cut(batch) for batch in reading]
                 self._note(reading.stats)
         frames = [frame for frame in frames if frame.height]
-        # Ties keep the order of files and lines.
+        # Equal times keep the order of files and lines.
         return pl.concat(frames).sort("ts", maintain_order=True) if frames else pl.DataFrame()
 
     def _cut(self, batch: pl.DataFrame) -> pl.DataFrame:
@@ -194,7 +194,7 @@ class FitFeeds:
         return batch.filter(within(self.start, self.end, self.symbols))
 
     def _tops(self) -> dict[str, Tops]:
-        """The books of whole day files: what lies before the range makes the book known, what lies after ends it."""
+        """The books of whole day files: lines before the range are needed to know the book at its start."""
         recorders: dict[str, TopRecorder] = {}
         for file in self.files():
             if file.kind != "book":

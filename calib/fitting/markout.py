@@ -1,4 +1,4 @@
-"""Markouts over groups and buckets of fills, with block-bootstrap intervals."""
+"""Markouts of groups and buckets of fills, with block-bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALL: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class MarkoutRow:
-    """One figure of the table.
+    """One row of the table.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ class MarkoutRow:
     horizon_s, weight
         Horizon, and ``notional`` (price times quantity) or ``equal``.
     n, blocks
-        Fills, and the calendar blocks that they lie in.
+        Number of fills, and of calendar blocks with fills.
     markout
-        Weighted mean of s (M_h - M1) / M0, bps; no interval with fewer than 20 blocks. None without a fill.
+        Weighted mean of s (M_h - M1) / M0, bps; no interval with fewer than 20 blocks. None without fills.
     net
-        The same of s (M_h - p) / M0 - fee.
+        The same for s (M_h - p) / M0 - fee.
     effective, realised, impact
-        Over the same fills, bps: effective = realised + 2 impact.
+        Means over the same fills, bps: effective = realised + 2 impact.
     """
 
     group: str
@@ -81,9 +81,9 @@ class MarkoutRow:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A bucket against the rest of its dimension, over the same resampled blocks.
+    """A bucket against the rest of its dimension, over the same bootstrap samples.
 
-    ``q`` is p adjusted for the number of buckets compared (Benjamini and Hochberg), within one group, horizon and
+    ``q`` is p adjusted for the number of compared buckets (Benjamini and Hochberg), within one group, horizon and
     weight.
     """
 
@@ -102,7 +102,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class GroupTable:
-    """Everything that one group of fills gave."""
+    """The results of one group of fills."""
 
     rows: tuple[MarkoutRow, ...]
     differences: tuple[Difference, ...]
@@ -110,7 +110,7 @@ class GroupTable:
 
 
 def joined(parts: Sequence[FillMarkouts]) -> FillMarkouts:
-    """The fills of several symbols as one table."""
+    """Combine the fills of several symbols into one table."""
     names = [field.name for field in fields(FillMarkouts)]
     return FillMarkouts(
         *(np.concatenate([getattr(part, name) for part in parts], axis=1 if name == "later" else 0) for name in names)
@@ -125,7 +125,7 @@ def markout_table(
     *,
     level: float = 0.95,
 ) -> GroupTable:
-    """All rows, differences and comparisons of staleness of one group."""
+    """All rows, differences and staleness comparisons of one group."""
     rows: list[MarkoutRow] = []
     differences: list[Difference] = []
     within: list[Difference] = []
@@ -168,7 +168,7 @@ class _Slice:
                     yield f"{dim.name}={label}", dim, members
 
     def table(self, weight: str) -> tuple[list[MarkoutRow], list[Difference]]:
-        """A row a bucket, and each bucket against the rest of its dimension."""
+        """One row per bucket, and each bucket against the rest of its dimension."""
         weights = self._weights(weight)
         buckets = list(self._buckets())
         if not self._n:
@@ -210,7 +210,7 @@ class _Slice:
             blocks,
             Estimate(means["markout"], *ends[0]),
             Estimate(means["net"], *ends[1]),
-            # Summed here and not from the fills, so that the identity holds to the last digit.
+            # Computed from the means, not from the fills, so that the identity holds exactly.
             means["realised"] + 2 * means["impact"],
             means["realised"],
             means["impact"],
@@ -236,8 +236,8 @@ class _Slice:
     def within_symbol_and_hour(self, weight: str) -> list[Difference]:
         """Stale against fresh, and older against the youngest books, within (symbol, hour): an association.
 
-        The regression of the markout on the bucket with one level a (symbol, hour): sum w (z - z_s) m over
-        sum w (z - z_s) z, with z_s the weighted share of the stratum.
+        The regression of the markout on the bucket with a fixed effect per (symbol, hour): sum w (z - z_s) m over
+        sum w (z - z_s) z, with z_s the weighted fraction in the stratum.
         """
         by_name = {dim.name: dim for dim in self._dims}
         if not self._n or not {"symbol", "hour", "used_stale", "cache_age_ms"} <= set(by_name):

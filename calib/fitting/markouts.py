@@ -1,4 +1,4 @@
-"""From a feed directory to a table of markouts: `calib.markouts`."""
+"""The markouts of a feed directory: `calib.markouts`."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ MAKER, TAKER, TRADES = "maker", "taker", "trades"
 
 @dataclass(frozen=True, slots=True)
 class MarkoutResult:
-    """A table of markouts as its file holds it: ``calib.markout/1``, see the reference page."""
+    """A table of markouts, with the content of its file: ``calib.markout/1``, see the reference page."""
 
     document: dict[str, Any]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One a group, bucket, horizon and weight."""
+        """One row per group, bucket, horizon and weight."""
         rows: list[dict[str, Any]] = self.document["rows"]
         return rows
 
     @property
     def name(self) -> str:
-        """Name of the file without its suffix."""
+        """Name of the file without suffix."""
         return name_of("markout", self.document, _params(HORIZONS_S, FitOptions(), trades=False))
 
     def write(self, directory: Path) -> Path:
@@ -83,31 +83,31 @@ def markouts(
     note: Callable[[str], None] = lambda _: None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> MarkoutResult:
-    """What fills were worth after they happened.
+    """Compute the markouts of fills: the move of the mid after each fill.
 
     Parameters
     ----------
     feeds
-        Directory of the feed files: fills (or trades) and the book.
+        Directory with the feed files: fills (or trades) and the book.
     start, end
         ``[start, end)``, Unix seconds; None: all days found.
     symbols
-        Only these; empty for all.
+        Only these symbols; empty for all.
     horizons_s
         Times after the fill, s.
     trades
-        Public trades instead of our fills, from the aggressor's side.
+        Use public trades instead of our fills, from the aggressor's side.
     max_mid_age_s, level
         See `calib.fitting.options.FitOptions`.
     maker_fee_bps, taker_fee_bps
-        Fee of a fill without ``fee_bps``, bps.
+        Fee of fills without ``fee_bps``, bps.
     max_reject_ratio, out, note
-        As `calib.fit`.
+        As in `calib.fit`.
 
     Raises
     ------
     InputError
-        One of its kinds: no feeds, nothing in the range, symbols that match nothing, damaged files.
+        A subclass: no feeds, nothing in the range, unknown symbols, damaged files.
     """
     options = FitOptions(level=level, max_mid_age_s=max_mid_age_s, clock_shift_s=_shift(Path(feeds)))
     horizons = tuple(sorted(set(horizons_s)))
@@ -148,17 +148,17 @@ def markouts(
 
 def _source_notes(sources: dict[str, list[str]]) -> list[str]:
     meanings = {
-        "none": "no mids: their markouts are null",
+        "none": "no mids: the markouts are null",
         "ticks": "no book: mids come from logged ticks, and horizons shorter than their gap are null",
     }
     return [
-        f"{_some(sources[source])} {'has' if len(sources[source]) == 1 else 'have'} {meaning}"
+        f"{_first_few(sources[source])} {'has' if len(sources[source]) == 1 else 'have'} {meaning}"
         for source, meaning in meanings.items()
         if source in sources
     ]
 
 
-def _some(names: list[str]) -> str:
+def _first_few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
@@ -208,7 +208,7 @@ def _add(
 
 
 def _counts(part: FillMarkouts, clock: OneClock, counts: dict[str, int], horizons: tuple[float, ...]) -> dict[str, Any]:
-    """What was counted, and what had no mid."""
+    """Counts of fills, and of fills without a mid."""
     return {
         **counts,
         "no_mid_before": int(np.isnan(part.before).sum()),

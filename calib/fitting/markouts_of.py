@@ -1,4 +1,4 @@
-"""What each fill was worth some time later."""
+"""The markout of each fill."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class FillMarkouts:
     sign, weight
         +1 buy, -1 sell; price times quantity.
     time_s
-        Of the fill, on the mids' clock.
+        Time of the fill, on the clock of the mids.
     aggressor
         D: the aggressor's side; for our maker fills -sign.
     price, fee_bps
-        Of the fill.
+        Price and fee of the fill.
     before
         The mid strictly before the fill, M.
     at_fill
-        M1: ``mid_now`` of the line, else the mid at or before the fill. It may hold the fill's own impact.
+        M1: ``mid_now`` of the line, else the mid at or before the fill. It may include the fill's own impact.
     base
         M0: ``mid_at_quote``, else ``mid_now``, else M1.
     later
-        M_h, one row a horizon; NaN past the end of the mids, over a gap or when too old.
+        M_h, one row per horizon; NaN after the end of the mids, across a gap or if too old.
     """
 
     sign: Floats
@@ -47,7 +47,7 @@ class FillMarkouts:
     later: Floats
 
     def usable(self, horizon: int) -> Bools:
-        """Fills that have every mid that this horizon needs: all figures of a row are over them."""
+        """Fills with every mid that this horizon needs; all figures of a row are computed over them."""
         known = np.isfinite(self.later[horizon]) & np.isfinite(self.before) & np.isfinite(self.at_fill)
         return np.asarray(known & np.isfinite(self.base))
 
@@ -71,12 +71,12 @@ class FillMarkouts:
 def fill_markouts(
     fills: FillRows, time_s: Floats, mids: Mids, horizons_s: tuple[float, ...], max_age_s: float
 ) -> FillMarkouts:
-    """The mids around each of our fills.
+    """Look up the mids around each of our fills.
 
     Parameters
     ----------
     time_s
-        The fills' times on the mids' clock.
+        Times of the fills on the clock of the mids.
     """
     before = mids.at(time_s, max_age_s, before=True)
     at_fill = np.where(np.isnan(fills.mid_now), mids.at(time_s, max_age_s), fills.mid_now)
@@ -104,12 +104,12 @@ def trade_markouts(
     *,
     before: bool = True,
 ) -> FillMarkouts:
-    """The same of public trades, from the aggressor's side; M stands for M0 and M1.
+    """The same for public trades, from the aggressor's side; M is used as M0 and M1.
 
     Parameters
     ----------
     before
-        Whether M is the mid strictly before the trade; else at or before it.
+        Whether M is the mid strictly before the trade, or the one at or before it.
     """
     level = mids.at(time_s, max_age_s, before=before)
     return FillMarkouts(
@@ -127,7 +127,7 @@ def trade_markouts(
 
 
 def _later(time_s: Floats, mids: Mids, horizons_s: tuple[float, ...], max_age_s: float) -> Floats:
-    """The mids at each horizon; a horizon shorter than the usual gap between mids is not known at all."""
+    """The mids at each horizon; unknown for horizons shorter than the median time between mids."""
     rows = []
     gap = mids.median_gap_s()
     for horizon in horizons_s:

@@ -1,4 +1,4 @@
-"""What is asked of a fit beside its range."""
+"""The options of a fit."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class FitOptions:
     Parameters
     ----------
     level
-        Of every interval.
+        Confidence level of every interval.
     cluster_s
-        Fills within one calendar block of this length may depend on each other, s.
+        Fills within one calendar block of this length may be correlated, s.
     min_delta_bps
-        Distance at and below which a quote counts as run over; half the usual spread on a venue whose book holds our
-        own orders.
+        A quote at this distance from the mid or closer counts as run over; use half the typical spread on a venue whose
+        book includes our own orders.
     max_mid_age_s
-        How long a mid stands after it was last seen, s.
+        Validity of a mid after it was last observed, s.
     gammas
-        Risk aversions to give quotes for, 1/bps a unit of inventory; none: no quotes.
+        Risk aversions for which to compute quotes, 1/bps per unit of inventory; empty: no quotes.
     clock_shift_s
-        How far the bot's clock, on which quotes are opened, is ahead of the book's, s; None: measured where the
+        How far the bot's clock, which is that of the quotes, is ahead of the book's, s; None: measured if the
         exchange's clock is used.
     """
 

@@ -1,4 +1,4 @@
-"""From a fit to the file that a bot loads: guard rails first, then a write that a kill cannot cut."""
+"""Publishing a fit as the file that a bot loads: checks the guard rails, then writes atomically."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _NUMBERS: Final = ("A_per_s", "k_per_bps", "sigma_bps", "half_bps", "skew_bps", 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What `publish` did.
+    """The result of `publish`.
 
     Parameters
     ----------
     path
         The published file.
     changed
-        False where the file already holds this fit, or where no row may change.
+        False if the file already has this fit, or if no row may change.
     new, held
-        Rows with new numbers, and rows that keep older ones (or none).
+        Number of rows with new numbers, and of rows that keep older ones (or none).
     body
-        The content as it lies there now; None where there is no file.
+        The current content of the file; None if there is no file.
     """
 
     path: Path
@@ -45,20 +45,20 @@ class Publication:
 def publish(result: FitResult, fit_path: Path, path: Path, rails: GuardRails) -> Publication:
     """Publish a fit; a file that is not a calibration is not replaced.
 
-    The file that was there is kept as ``PATH.previous``. Both are written beside their target, synced and renamed, so
-    that a kill at any moment leaves one whole calibration at ``PATH`` or ``PATH.previous``.
+    The existing file is kept as ``PATH.previous``. Both are written to a temporary file, synced and renamed, so that a
+    kill at any time leaves a complete calibration at ``PATH`` or ``PATH.previous``.
 
     Parameters
     ----------
     fit_path
-        The fit's own file, whose hash the calibration carries.
+        The file of the fit, whose hash is stored in the calibration.
 
     Raises
     ------
     NotACalibration
-        Where something else stands at ``path``.
+        If ``path`` is a different kind of file.
     UnwritableOutput
-        Where the system refuses.
+        If the system refuses.
     """
     before = read_published(path) if path.exists() else None
     body = calibration_body(result, hashlib.sha256(fit_path.read_bytes()).hexdigest(), fit_path.name, rails, before)
@@ -75,19 +75,19 @@ def publish(result: FitResult, fit_path: Path, path: Path, rails: GuardRails) ->
 def calibration_body(
     result: FitResult, fit_sha256: str, fit_name: str, rails: GuardRails, before: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """The content of a calibration, with its hash.
+    """The content of a calibration, including its hash.
 
     Raises
     ------
     NotACalibration
-        Where the published one is of a later range than the fit.
+        If the published calibration is of a later range than the fit.
     """
     document = result.document
     valid_from = document["range"]["to"]
     until = iso(seconds(valid_from) + rails.max_age_s)
     if before is not None and seconds(before["valid_from"]) > seconds(valid_from):
         raise NotACalibration(
-            f"the published calibration is of data to {before['valid_from']}, newer than this fit's {valid_from}",
+            f"the published calibration uses data to {before['valid_from']}, newer than this fit's {valid_from}",
             hint="Fit a later range, or publish to another path",
         )
     old = {(row["symbol"], row["side"]): row for row in before["rows"]} if before else {}
@@ -154,12 +154,12 @@ def _held(head: dict[str, Any], old: Mapping[str, Any] | None, reason: str, unti
 
 
 def _kept(old: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    """Older numbers, with the time until which they were valid."""
+    """Older numbers, with the time until which they are valid."""
     return {**old, "held": reason}
 
 
 def _limited(row: dict[str, Any], old: Mapping[str, Any] | None, rails: GuardRails, days: float) -> dict[str, Any]:
-    """Half and skew moved at most so far from the published ones, and within their bounds; the table follows."""
+    """Limit the change of half and skew from the published values, and apply their bounds; the table is adjusted."""
     if row["half_bps"] is None:
         return row
     limited = []
@@ -189,7 +189,7 @@ def _limited(row: dict[str, Any], old: Mapping[str, Any] | None, rails: GuardRai
 def _moved(
     table: Sequence[Mapping[str, float]], wanted: Mapping[str, float], allowed: Mapping[str, float]
 ) -> list[dict[str, float]]:
-    """The table with its centre at the allowed half, and its slope scaled as the skew was."""
+    """The table shifted to the allowed half-spread, its slope scaled like the skew."""
     scale = allowed["skew_bps"] / wanted["skew_bps"] if wanted["skew_bps"] > 0 else 1.0
     centre, half = allowed["half_bps"], wanted["half_bps"]
     return [

@@ -1,4 +1,4 @@
-"""The published calibration as a bot reads it. It imports neither numpy nor polars: a live bot loads it each minute."""
+"""The published calibration as loaded by a bot. Imports neither numpy nor polars: a live bot loads it every minute."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class CalibrationRow:
     symbol, side
         ``side`` is ``both``, ``buy`` or ``sell``.
     valid_until
-        Unix seconds; a held row keeps that of the calibration that it comes from.
+        Unix seconds; a held row keeps the value of the calibration from which its numbers come.
     a_per_s, k_per_bps, sigma_bps
-        Intensity and volatility: 1/s, 1/bps, bps/sqrt(s); None where there never was a usable fit.
+        Intensity and volatility: 1/s, 1/bps, bps/sqrt(s); None if there never was a usable fit.
     half_bps, skew_bps
-        Half-spread at no inventory, and what a unit of inventory moves both quotes by; None where no gamma was chosen.
+        Half-spread at zero inventory, and its change per unit of inventory; None if no gamma was chosen.
     table
         ``(inventory, bid distance, ask distance)``, bps from the mid.
     eta_ms
-        Median wait by bucket of the queue ahead over the own quantity.
+        Median wait, by bucket of queue ahead divided by own quantity.
     verdict
-        Of the fit that was published last: ``USE`` and so on.
+        Verdict of the last published fit: ``USE`` etc.
     held
-        Why the row keeps older numbers; None where they are new.
+        Why the row keeps older numbers; None if they are new.
     """
 
     symbol: str
@@ -54,7 +54,7 @@ class CalibrationRow:
     held: str | None
 
     def distances(self, inventory: float) -> tuple[float, float] | None:
-        """Bid and ask distance for an inventory in units, bps; the table's ends beyond them; None without a table.
+        """Bid and ask distance for an inventory in units, bps; clamped to the table's range; None without a table.
 
         >>> row = CalibrationRow("X", "both", 9e9, 1, 1, 1, 2, 1, ((0, 2.0, 2.0), (1, 3.0, 1.0)), {}, "USE", None)
         >>> row.distances(0.2), row.distances(7)
@@ -73,13 +73,13 @@ class Calibration:
     Parameters
     ----------
     version
-        Counts the publications.
+        Number of the publication.
     valid_from, valid_until
         Unix seconds.
     fit_sha256
-        Of the fit file that it was made from.
+        Hash of the fit file from which it was made.
     rows
-        Those that are still valid, and hold numbers.
+        The rows that are still valid and have numbers.
     """
 
     version: int
@@ -89,7 +89,7 @@ class Calibration:
     rows: tuple[CalibrationRow, ...] = field(default=())
 
     def row(self, symbol: str, side: str = "both") -> CalibrationRow | None:
-        """The row of a symbol and side; None where there is none to use."""
+        """The row of a symbol and side; None if there is no usable one."""
         for row in self.rows:
             if row.symbol == symbol and row.side == side:
                 return row
@@ -97,27 +97,27 @@ class Calibration:
 
 
 class LoadedCalibration(NamedTuple):
-    """What `load_calibration` returns: the calibration or None, and why it is not the file itself (empty: it is)."""
+    """The result of `load_calibration`: the calibration or None, and why the file itself is not used (else empty)."""
 
     calibration: Calibration | None
     reason: str
 
 
 def load_calibration(path: Path | str, now: float) -> LoadedCalibration:
-    """Read a published calibration; where it cannot be used, the one before it.
+    """Load a published calibration; if it cannot be used, the previous one.
 
     Parameters
     ----------
     path
-        The file that `calib fit --publish` wrote; the one before it lies beside it as ``PATH.previous``.
+        The file written by `calib fit --publish`; the previous one is beside it as ``PATH.previous``.
     now
         Unix seconds.
 
     Returns
     -------
     LoadedCalibration
-        ``(calibration, reason)``. A file of another schema, with a wrong hash, or past its ``valid_until`` is refused;
-        then the previous one is returned where it can be used, else None. It never raises for what it finds on disk.
+        ``(calibration, reason)``. A file with another schema, a wrong hash, or past its ``valid_until`` is refused;
+        then the previous one is returned if it can be used, else None. Never raises because of a file's content.
 
     Examples
     --------
@@ -135,17 +135,17 @@ def load_calibration(path: Path | str, now: float) -> LoadedCalibration:
 
 
 def previous_path(path: Path) -> Path:
-    """Where the calibration before this one is kept."""
+    """The path of the previous calibration."""
     return path.with_name(path.name + PREVIOUS_SUFFIX)
 
 
 def read_published(path: Path) -> dict[str, Any]:
-    """The file's content, whatever its age.
+    """Read the content of the file, whatever its age.
 
     Raises
     ------
     NotACalibration
-        Where it is missing, not JSON, of another schema, or was changed.
+        If it is missing, not JSON, has another schema, or was modified.
     """
     try:
         body = json.loads(path.read_bytes())
@@ -159,23 +159,23 @@ def read_published(path: Path) -> dict[str, Any]:
         schema = body.get("schema") if isinstance(body, dict) else None
         raise _refused(path, f"has the schema {schema!r}, not {SCHEMA}")
     if body.get("sha256") != content_hash(body):
-        raise _refused(path, "was changed after it was published: its hash is wrong")
+        raise _refused(path, "was modified after it was published: its hash does not match")
     return body
 
 
 def content_hash(body: Mapping[str, Any]) -> str:
-    """sha256 of the content without its own hash, keys in order."""
+    """SHA-256 of the content without its own hash, keys sorted."""
     rest = {key: value for key, value in body.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def seconds(text: str) -> float:
-    """Unix seconds of an ISO 8601 time."""
+    """Convert an ISO 8601 time to Unix seconds."""
     return datetime.fromisoformat(text).timestamp()
 
 
 def _refused(path: Path, what: str) -> NotACalibration:
-    return NotACalibration(what, where=str(path), hint="Make one with `calib fit --publish`")
+    return NotACalibration(what, where=str(path), hint="Create one with `calib fit --publish`")
 
 
 def _usable(path: Path, now: float) -> tuple[Calibration | None, str]:

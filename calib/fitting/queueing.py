@@ -1,4 +1,4 @@
-"""How long a quote waits for its fill, by the queue ahead of it."""
+"""Waiting times until a fill, by the queue ahead."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Waits:
     Parameters
     ----------
     life_s
-        From opening to the first fill, or to the end.
+        Time from opening to the first fill or the end.
     cause
         `HIT`, `RUN_OVER`, `WITHDRAWN` or `OPEN`.
     queue, own
-        Quantity ahead when opened (NaN where unknown) and the quote's own.
+        Quantity ahead at the opening (NaN if unknown) and quantity of the quote.
     """
 
     life_s: Floats
@@ -39,18 +39,18 @@ class Waits:
 
 
 def queue_table(waits: Waits, absorb_per_s: float | None, *, level: float) -> list[dict[str, Any]]:
-    """One entry a bucket of queue ahead over the own quantity.
+    """One entry per bucket of queue ahead divided by own quantity.
 
     Parameters
     ----------
     absorb_per_s
-        Quantity taken from that side of the book per second, for the formula (ahead + own) / rate; None where unknown.
+        Quantity traded on that side of the book per second, for the formula (ahead + own) / rate; None if unknown.
     """
     return [_entry(name, waits, chosen, absorb_per_s, level) for name, chosen in _buckets(waits)]
 
 
 def _buckets(waits: Waits) -> Iterator[tuple[str, Bools]]:
-    """0, quartiles of queue / own, unknown; neighbours with fewer than 30 quotes together."""
+    """Buckets: 0, quartiles of queue / own, unknown; neighbours with fewer than 30 quotes are merged."""
     ratio = waits.queue / waits.own
     known, empty = ~np.isnan(ratio), ratio == 0
     some = known & ~empty
@@ -130,5 +130,5 @@ def _entry(name: str, waits: Waits, chosen: Bools, absorb_per_s: float | None, l
 
 
 def refused(cause: Ints) -> Bools:
-    """Quotes whose end is not known."""
+    """Quotes whose end is unknown."""
     return ~np.isin(cause, (OPEN, HIT, RUN_OVER, WITHDRAWN))

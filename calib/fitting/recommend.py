@@ -1,4 +1,4 @@
-"""Half-spread and skew with their intervals, from the fitted intensity and volatility."""
+"""Half-spread and skew with intervals, from the fitted intensity and volatility."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from calib.fitting.special import normal_quantile
 
 DRAWS: Final = 2_000
 WIDE_K: Final = 0.3
-"""Relative half-width of k's interval from which the quotes' intervals come from draws."""
+"""If the relative half-width of k's interval is larger, intervals are computed from random draws."""
 MAX_BAD_DRAWS: Final = 0.025
 MAX_CLOSED_FORM_ERROR: Final = 0.05
 
@@ -30,17 +30,17 @@ class Recommendation:
     Parameters
     ----------
     gamma
-        Risk aversion, 1/bps a unit of inventory: the desk's choice.
+        Risk aversion, 1/bps per unit of inventory; chosen by the user.
     half, skew
-        bps, with intervals; the adverse move is taken as measured.
+        bps, with intervals; the uncertainty of the adverse move is not included.
     impact_bps
-        Adverse move per fill that is in them.
+        Adverse move per fill that they include.
     table
         (inventory, bid distance, ask distance), bps.
     closed_half_bps, closed_skew_bps
-        By the asymptotic formula.
+        The same by the asymptotic formula.
     identified
-        False where more than 2.5 % of the draws had k <= 0: then there are no intervals.
+        False if more than 2.5 % of the draws had k <= 0: then there are no intervals.
     """
 
     gamma: float
@@ -54,7 +54,7 @@ class Recommendation:
 
     @property
     def closed_form_off(self) -> bool:
-        """Whether the formula is more than 5 % from the exact half-spread."""
+        """Whether the formula differs by more than 5 % from the exact half-spread."""
         return abs(self.closed_half_bps / self.half.est - 1) > MAX_CLOSED_FORM_ERROR
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Recommendation:
 def recommend(
     fit: IntensityFit, sigma: Sigma, gamma: float, impact_bps: float, *, level: float
 ) -> Recommendation | None:
-    """The quotes; None where the equation cannot be solved."""
+    """Compute the quotes; None if the equation cannot be solved."""
     centre = np.array([fit.log_a, fit.k_per_bps, math.log(sigma.sigma.est)])
     quotes = _quotes(centre, gamma, impact_bps)
     if quotes is None:
@@ -90,7 +90,7 @@ def recommend(
 
 
 def side_constant(fit: IntensityFit, gamma: float) -> float:
-    """c1 of one side's own k, bps."""
+    """c1 of one side's k, bps."""
     return quote_constant(fit.k_per_bps, gamma)
 
 
@@ -132,7 +132,7 @@ def _intervals(
 def _by_delta(
     centre: Floats, cov: Floats, gamma: float, impact_bps: float, level: float, at: tuple[float, float]
 ) -> tuple[Estimate, Estimate, bool]:
-    """On the logarithms of the results; the derivatives by central differences."""
+    """Delta method on the logarithms of the results; derivatives by central differences."""
     steps = 1e-4 * np.array([1.0, centre[1], 1.0])
     gradient = np.zeros((2, 3))
     for place in range(3):

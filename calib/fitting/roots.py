@@ -1,4 +1,4 @@
-"""The root of a monotone function between two points."""
+"""Roots of monotone functions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 
 def root(function: Callable[[float], float], low: float, high: float, *, tolerance: float = 1e-12) -> float:
-    """Where ``function`` changes sign between ``low`` and ``high``: false position with the Illinois rule, then halves.
+    """Find where ``function`` changes sign between ``low`` and ``high``: Illinois false position with bisection steps.
 
     Parameters
     ----------
     tolerance
-        Of the bracket, relative to its larger end.
+        Width of the bracket relative to its larger end.
 
     >>> round(root(lambda x: x * x - 2, 0.0, 2.0), 9)
     1.414213562
@@ -20,12 +20,12 @@ def root(function: Callable[[float], float], low: float, high: float, *, toleran
     if f_low == 0 or f_high == 0:
         return low if f_low == 0 else high
     if (f_low > 0) == (f_high > 0):
-        raise ValueError("the function has the same sign at both ends")
+        raise ValueError("root: the function has the same sign at both ends")
     side = 0
     for step in range(200):
         if abs(high - low) <= tolerance * max(abs(low), abs(high), 1e-300):
             break
-        # Every third step halves the bracket, so that a flat end cannot hold it up.
+        # Every third step is a bisection, so that a flat end cannot slow down convergence.
         x = (low + high) / 2 if step % 3 == 2 else (low * f_high - high * f_low) / (f_high - f_low)
         value = function(x)
         if value == 0:
@@ -42,7 +42,7 @@ def root(function: Callable[[float], float], low: float, high: float, *, toleran
 
 
 def bracket(function: Callable[[float], float], start: float, step: float, limit: int = 60) -> float | None:
-    """The first point, doubling the step away from ``start``, where the function is no longer positive; None beyond."""
+    """Double the step from ``start`` until the function is no longer positive, and return that point; None if never."""
     for _ in range(limit):
         if function(start + step) <= 0:
             return start + step

@@ -1,4 +1,4 @@
-"""The lines of one symbol as columns; NaN where a line says nothing."""
+"""The lines of one symbol as columns; NaN for missing values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Rows:
         return len(self.ts)  # type: ignore[attr-defined]
 
     def take(self, chosen: Ints | Bools | slice) -> Self:
-        """Some of the rows."""
+        """A selection of the rows."""
         values: dict[str, Any] = {}
         for field in fields(self):  # type: ignore[arg-type]
             column = getattr(self, field.name)
@@ -38,19 +38,19 @@ class FillRows(_Rows):
     Parameters
     ----------
     ts, ts_exchange, ts_quote
-        When it was received, happened, and was quoted, s.
+        Times at which it was received, happened and was quoted, s.
     sign
         +1 our buy, -1 our sell.
     price, qty, fee_bps, latency_ms
-        As in the feed; the fee is the configured one where the line has none.
+        As in the feed; a missing fee is replaced by the configured one.
     maker
-        Whether we rested.
+        Whether it was a maker fill.
     mid_now, mid_at_quote
         As in the feed.
     used_stale, cache_age_ms
-        What the cache said when the quote was made; 1 and 0 for true and false.
+        State of the cache when the quote was made; 1 and 0 for true and false.
     quote_id
-        Of the quote that was filled.
+        Id of the filled quote.
     """
 
     ts: Floats
@@ -76,9 +76,9 @@ class QuoteRows(_Rows):
     Parameters
     ----------
     ts
-        When the line was written, s.
+        Time of the line, s.
     ts_open, ts_close
-        On the bot's clock, s.
+        Times on the bot's clock, s.
     sign
         +1 buy, -1 sell.
     price, qty, qty_filled, queue_ahead_open, mid_open, used_stale, cache_age_ms

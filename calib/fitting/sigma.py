@@ -1,4 +1,4 @@
-"""Volatility of the mid from a regular grid, bps per sqrt(s)."""
+"""Volatility of the mid on a regular grid, bps per sqrt(s)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Sigma:
     sigma
         bps/sqrt(s), from steps of 1 s.
     log_se
-        Standard error of its logarithm, from blocks of a day, or of ten minutes where there are fewer than five days;
+        Standard error of its logarithm, from blocks of a day, or of ten minutes if there are fewer than five days;
         None with fewer than five blocks.
     blocks
-        Their number.
+        Number of blocks.
     ratios
-        sigma^2 from steps of 10 and of 60 s over that from 1 s: far from 1 the mid bounces, or trends.
+        sigma^2 from steps of 10 and 60 s divided by that from 1 s: far from 1 if the mid mean-reverts or trends.
     """
 
     sigma: Estimate
@@ -53,10 +53,10 @@ class Sigma:
 
 
 def fit_sigma(mids: Mids, *, start_s: float, end_s: float, max_age_s: float, level: float = 0.95) -> Sigma | None:
-    """Estimate sigma over ``[start_s, end_s)``; None where no step of the grid has a mid at both ends.
+    """Estimate sigma over ``[start_s, end_s)``; None if no grid step has a mid at both ends.
 
-    sigma^2 = mean of squared changes of the mid in bps over the steps of the grid, divided by the step. A step across a
-    gap, or from or to a mid older than ``max_age_s``, is left out.
+    sigma^2 is the mean of squared changes of the mid in bps over the grid steps, divided by the step. A step across a
+    gap, or with a mid older than ``max_age_s`` at an end, is excluded.
     """
     moments = np.arange(math.ceil(start_s), math.floor(end_s) + 1, STEP_S)
     levels = mids.at(moments, max_age_s)
@@ -80,7 +80,7 @@ def fit_sigma(mids: Mids, *, start_s: float, end_s: float, max_age_s: float, lev
 
 
 def _squares(mids: Mids, moments: Floats, levels: Floats, steps: int) -> Floats:
-    """Squared changes in bps; NaN where there is none. Every start of the grid counts, so the steps overlap."""
+    """Squared changes in bps; NaN if unknown. Every grid point is a start, so the steps overlap."""
     if len(moments) <= steps:
         return np.zeros(0)
     change = (levels[steps:] - levels[:-steps]) / levels[:-steps] * 1e4
@@ -89,7 +89,7 @@ def _squares(mids: Mids, moments: Floats, levels: Floats, steps: int) -> Floats:
 
 
 def _log_se(starts: Floats, squares: Floats) -> tuple[float | None, int]:
-    """se of log sigma = half the relative se of the variance, between blocks."""
+    """Standard error of log sigma: half the relative standard error of the variance, estimated between blocks."""
     days = len(np.unique(np.floor(starts / DAY_S)))
     block_s = DAY_S if days >= MIN_DAYS else SHORT_BLOCK_S
     known = ~np.isnan(squares)

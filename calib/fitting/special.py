@@ -1,4 +1,4 @@
-"""Quantiles and tails of the normal, gamma, chi-squared and Kolmogorov distributions, without scipy."""
+"""Quantiles and tail probabilities of the normal, gamma, chi-squared and Kolmogorov distributions, without scipy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def normal_quantile(level: float) -> float:
 
 
 def gamma_cdf(x: float, shape: float) -> float:
-    """Regularised lower incomplete gamma function P(shape, x): series below the shape, continued fraction above it.
+    """Regularised lower incomplete gamma function P(shape, x): series for small x, continued fraction for large x.
 
     Source: Abramowitz and Stegun 6.5.29 and 6.5.31.
 
@@ -35,14 +35,14 @@ def gamma_cdf(x: float, shape: float) -> float:
 
 
 def gamma_tail(x: float, shape: float) -> float:
-    """1 - `gamma_cdf`, exact far out in the tail too."""
+    """1 - `gamma_cdf`, accurate far out in the tail."""
     if x <= 0:
         return 1.0
     return 1.0 - _series(x, shape) if x < shape + 1 else _fraction(x, shape)
 
 
 def gamma_quantile(p: float, shape: float) -> float:
-    """The x with ``gamma_cdf(x, shape) == p``; 0 for a shape of 0.
+    """The x with ``gamma_cdf(x, shape) == p``; 0 if the shape is 0.
 
     >>> round(gamma_quantile(0.975, 11), 4)
     18.3904
@@ -50,7 +50,7 @@ def gamma_quantile(p: float, shape: float) -> float:
     if shape <= 0 or p <= 0:
         return 0.0
     spread = 1 - 1 / (9 * shape) + NormalDist().inv_cdf(p) / (3 * math.sqrt(shape))
-    high = max(shape * max(spread, 0.01) ** 3, 1e-6)  # Wilson and Hilferty's approximation as a start
+    high = max(shape * max(spread, 0.01) ** 3, 1e-6)  # starting value: Wilson and Hilferty's approximation
     while gamma_cdf(high, shape) < p:
         high *= 2
     low = 0.0
@@ -61,7 +61,7 @@ def gamma_quantile(p: float, shape: float) -> float:
 
 
 def chi2_tail(x: float, df: int) -> float:
-    """The probability that a chi-squared variable of ``df`` degrees of freedom exceeds ``x``.
+    """The probability that a chi-squared variable with ``df`` degrees of freedom exceeds ``x``.
 
     >>> round(chi2_tail(3.841458820694124, 1), 9)
     0.05
@@ -70,7 +70,7 @@ def chi2_tail(x: float, df: int) -> float:
 
 
 def chi2_quantile(p: float, df: int) -> float:
-    """The x that a chi-squared variable stays below with probability ``p``."""
+    """The ``p`` quantile of the chi-squared distribution with ``df`` degrees of freedom."""
     return 2 * gamma_quantile(p, df / 2)
 
 
@@ -85,9 +85,9 @@ def poisson_interval(count: float, level: float) -> tuple[float, float]:
 
 
 def ks_exponential(values: Sequence[float]) -> tuple[float, float]:
-    """Kolmogorov-Smirnov distance of values from the unit exponential, and its p.
+    """Kolmogorov-Smirnov distance from the unit exponential distribution, and its p value.
 
-    The p is Stephens' (1970) approximation. Where the rate was fitted to the same values it is too large.
+    The p value uses the approximation of Stephens (1970). It is too large if the rate was fitted to the same values.
     """
     n = len(values)
     if n == 0:

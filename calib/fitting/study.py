@@ -1,4 +1,4 @@
-"""Everything of one symbol: its quotes joined and cut, each side fitted, judged and put into rows."""
+"""The study of one symbol: joins and splits its quotes, fits and judges each side, and creates the rows."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ from calib.fitting.walk_forward import DAY_S, RateInUse, walk_forward
 
 SIDES: Final = ("both", "buy", "sell")
 MIN_FILLS_FOR_A_NUMBER: Final = 10
-"""With fewer fills no intensity is given at all."""
+"""With fewer fills no intensity is reported."""
 IMPACT_HORIZON_S: Final = 10.0
 MAX_REPEATED: Final = 0.01
 MAX_OUTSIDE: Final = 0.05
 WARN_FILLED: Final = 0.2
-"""Share of filled quotes from which A may lie below its mean over time."""
+"""Fraction of filled quotes above which A may be below its mean over time."""
 
 
 @dataclass(slots=True)
 class SymbolStudy:
-    """One symbol's study.
+    """The study of one symbol.
 
     Parameters
     ----------
     rows
-        What the feeds say.
+        The rows of its feeds.
     span
         The range, s.
     options
         See `FitOptions`.
     in_use
-        A and k of the published file, by side.
+        A and k of the published calibration, by side.
     has_fills
         Whether the range has a fills feed.
     """
@@ -89,7 +89,7 @@ class SymbolStudy:
             )
 
     def refused(self) -> Counter[str]:
-        """Quotes that are not used, by reason."""
+        """Number of excluded quotes, by reason."""
         return self.joined.refused + self.exposure.refused
 
     def joins_json(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class SymbolStudy:
         }
 
     def entries(self) -> list[dict[str, Any]]:
-        """One row a side, in order of their names."""
+        """One row per side, sorted by name of the side."""
         if not len(self.rows.quotes) and len(self.rows.trades):
             return tape_rows(self.rows, self.clock, self.span, self.options, self.sigma)
         lacking = self._lacking()
@@ -120,7 +120,7 @@ class SymbolStudy:
         return [self._entry(side, lacking, pooled, impact) for side in SIDES]
 
     def _lacking(self) -> list[str]:
-        """Reasons for which nothing of the symbol can be fitted."""
+        """Reasons why nothing can be fitted for the symbol."""
         quotes = len(self.rows.quotes)
         matched = int(self.joined.spans.filled.sum())
         life = self.joined.spans.end_s - self.joined.spans.open_s
@@ -146,7 +146,7 @@ class SymbolStudy:
         return np.ones(len(sign), bool) if side == "both" else sign == (1.0 if side == "buy" else -1.0)
 
     def _impact(self) -> float:
-        """The mean move of the mid against us within 10 s of a fill that the intensity counts, at least 0, bps."""
+        """Mean move of the mid against us within 10 s after the fills that the intensity counts, at least 0, bps."""
         spans, mids, age = self.joined.spans, self.clock.mids, self.options.max_mid_age_s
         hit = self.exposure.cause == HIT
         times = spans.end_s[hit]
@@ -223,7 +223,7 @@ class SymbolStudy:
         return ["k_not_identified"]
 
     def _spread(self, impact: float) -> Any:
-        """The half-spread of a fit: for the first gamma, else 1/k."""
+        """A function for the half-spread of a fit: for the first gamma, else 1/k."""
 
         def by_k(fit: IntensityFit) -> Estimate | None:
             low, high = fit.k.low, fit.k.high
@@ -257,7 +257,7 @@ class SymbolStudy:
         }
 
     def _table(self, mine: Bools) -> QuoteTable:
-        """Quotes of a side whose end is known; every first fill counts, run over or not."""
+        """The quotes of a side with a known end; every first fill counts, run over or not."""
         spans, cause = self.joined.spans, self.exposure.cause
         chosen = mine & (cause >= 0)
         base = self.exposure.base[chosen]
@@ -284,7 +284,7 @@ class SymbolStudy:
         return Waits((spans.end_s - spans.open_s)[chosen], cause[chosen], rows.queue_ahead_open, rows.qty)
 
     def _absorb(self, side: str) -> float | None:
-        """Quantity that public trades take from the side of such quotes, per second; None without trades."""
+        """Quantity per second that public trades take from the queue of such quotes; None without trades."""
         trades = self.rows.trades
         if not len(trades):
             return None
@@ -304,9 +304,9 @@ class SymbolStudy:
 
 
 def withdrawal_foretold(exposure: Exposure, end_s: Floats, side: str) -> bool:
-    """Whether quotes are withdrawn more, or less, after the mid has moved since they were opened.
+    """Whether quotes are withdrawn more often, or less, after the mid has moved since they were opened.
 
-    Then "if left resting" is not what waiting would have given: the withdrawn ones would have fared differently.
+    Then "if left resting" is biased: the withdrawn quotes would have had other waiting times.
     """
     pieces, begin = exposure.of_side(side)
     if not len(pieces):

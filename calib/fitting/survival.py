@@ -1,7 +1,7 @@
-"""How long a quote waits: Kaplan-Meier if it were left resting, Aalen-Johansen as it was traded.
+"""Waiting times of quotes: Kaplan-Meier if left resting, Aalen-Johansen as traded.
 
-Two questions with two answers. "If left resting" takes a withdrawn quote as one whose fill was not waited for
-(censored); "as traded" takes the withdrawal as an end of its own. They are never mixed.
+These answer two questions. "If left resting" treats a withdrawn quote as censored; "as traded" treats withdrawal as a
+competing event. They are never mixed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Transform = Literal["log-log", "log", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class SurvivalCurve:
-    """A Kaplan-Meier curve: steps at the times of events.
+    """A Kaplan-Meier curve: a step function that changes at the event times.
 
     Parameters
     ----------
     times, survival
-        S(t) from each time on; before the first it is 1.
+        S(t) from each time on; 1 before the first.
     greenwood
-        ``sum d / (n (n - d))`` up to each time; infinite once no one is left.
+        ``sum d / (n (n - d))`` up to each time; infinite once nothing is at risk.
     at_risk, events
-        At each time.
+        Number at risk and number of events at each time.
     """
 
     times: Floats
@@ -39,16 +39,16 @@ class SurvivalCurve:
     events: Floats
 
     def at(self, moments: Floats, *, before: bool = False) -> Floats:
-        """S at each moment; ``before``: just before it."""
+        """S at each time; with ``before`` just before it."""
         place = np.searchsorted(self.times, moments, side="left" if before else "right")
         return np.asarray(np.concatenate([[1.0], self.survival])[place])
 
     def standard_error(self) -> Floats:
-        """Greenwood's, at each step; 0 where S is 0."""
+        """Greenwood's standard error at each step; 0 if S is 0."""
         return np.where(self.survival > 0, self.survival * np.sqrt(np.where(self.survival > 0, self.greenwood, 0)), 0)
 
     def interval(self, level: float = 0.95, transform: Transform = "log-log") -> tuple[Floats, Floats]:
-        """Ends of the interval of S at each step; NaN where there is none (S = 0 or 1)."""
+        """Limits of the interval of S at each step; NaN if S is 0 or 1."""
         s, z = self.survival, normal_quantile(level)
         inside = (s > 0) & (s < 1)
         safe = np.where(inside, s, 0.5)
@@ -65,7 +65,7 @@ class SurvivalCurve:
         return np.where(inside, low, np.nan), np.where(inside, high, np.nan)
 
     def interval_at(self, moment: float, level: float = 0.95) -> tuple[float | None, float | None]:
-        """The log-log interval of S at a moment; None where S is 0 or 1."""
+        """The log-log interval of S at a time; None if S is 0 or 1."""
         place = int(np.searchsorted(self.times, moment, side="right")) - 1
         if place < 0:
             return None, None
@@ -73,14 +73,14 @@ class SurvivalCurve:
         return (None, None) if math.isnan(low) else (low, high)
 
     def quantile(self, p: float) -> float | None:
-        """The first time at which S is at most 1 - p; None while it stays above."""
+        """The first time at which S is at most 1 - p; None if there is none."""
         reached = np.flatnonzero(self.survival <= 1 - p + 1e-12)
         return float(self.times[reached[0]]) if len(reached) else None
 
     def quantile_interval(self, p: float, level: float = 0.95) -> tuple[float | None, float | None]:
-        """Brookmeyer and Crowley's (1982): the times at which 1 - p lies within the log-log interval of S."""
+        """Brookmeyer and Crowley (1982): the times at which 1 - p is in the log-log interval of S."""
         low, high = self.interval(level)
-        # At S = 0 there is no interval: it holds nothing above 0.
+        # At S = 0 there is no interval; use [0, 0].
         low, high = (np.where(self.survival <= 0, 0.0, end) for end in (low, high))
         ends = []
         for bound in (low, high):
@@ -90,17 +90,17 @@ class SurvivalCurve:
 
 
 def kaplan_meier(times: Floats, events: Bools, *, events_first: bool = True) -> SurvivalCurve:
-    """The product-limit estimate.
+    """Compute the product-limit estimate.
 
     Parameters
     ----------
     times
-        Time to the event or to the end of watching.
+        Time to the event or to the end of observation.
     events
         Whether it ended with the event.
     events_first
-        Whether at equal times events come before the censored; for the curve of withdrawals it is False, since fills
-        at the same time come first.
+        Whether events come before censored observations at equal times; False for the curve of withdrawals, because
+        fills come first at equal times.
 
     >>> import numpy as np
     >>> curve = kaplan_meier(np.array([1.0, 2.0, 2.0, 3.0]), np.array([True, True, False, False]))
@@ -123,14 +123,14 @@ def kaplan_meier(times: Floats, events: Bools, *, events_first: bool = True) -> 
 
 @dataclass(frozen=True, slots=True)
 class Incidence:
-    """Cumulative incidence of one cause: the share that ended by it up to each time.
+    """Cumulative incidence of one cause: the fraction that ended by it up to each time.
 
     Parameters
     ----------
     times, share
-        Steps at the times of any cause.
+        Steps at the times of all causes.
     standard_error
-        Of the share, by the delta method (Marubini and Valsecchi 1995).
+        Standard error of the fraction, by the delta method (Marubini and Valsecchi 1995).
     """
 
     times: Floats
@@ -138,13 +138,13 @@ class Incidence:
     standard_error: Floats
 
     def at(self, moment: float) -> tuple[float, float]:
-        """Share and its standard error at a moment; 0 before the first step."""
+        """The fraction and its standard error at a time; 0 before the first step."""
         place = int(np.searchsorted(self.times, moment, side="right")) - 1
         return (0.0, 0.0) if place < 0 else (float(self.share[place]), float(self.standard_error[place]))
 
 
 def aalen_johansen(times: Floats, causes: Ints, cause: int) -> Incidence:
-    """The cumulative incidence of a cause; cause 0 is censored, every other number ends the wait.
+    """Compute the cumulative incidence of a cause; cause 0 is censored, every other number ends the wait.
 
     >>> import numpy as np
     >>> found = aalen_johansen(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 3, 1, 0]), 1)

@@ -1,7 +1,7 @@
-"""The upper bound from public trades: how deep they reach from the mid.
+"""An upper bound of the intensity from public trades: how far they reach from the mid.
 
-The tape has no queue: at every price it fills the whole market, so it fills more often than a quote of ours would. It
-is an upper bound, and quotes of one's own are the better source.
+Trades have no queue position: a trade counts as a fill at every price that it reaches, more often than a quote of ours
+would be filled. The result is an upper bound; our own quotes are the better source.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ WINDOW_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Windows of the tape on one side.
+    """Time windows of the public trades on one side.
 
     Parameters
     ----------
     reach_bps
-        Deepest distance of a trade from the mid at the window's start; 0 or less: none came past it.
+        Largest distance of a trade from the mid at the start of the window; 0 or less if none went past the mid.
     start_s
-        When each window began.
+        Start of each window.
     window_s
-        Their length.
+        Length of the windows.
     """
 
     reach_bps: Floats
@@ -42,12 +42,12 @@ class Reach:
     window_s: float
 
     def rate(self, distance_bps: float) -> float:
-        """Arrivals past a distance per second: -log(1 - c/W) / w, which does not saturate at 1/w."""
+        """Rate of windows reached past a distance, per second: -log(1 - c/W) / w, which does not saturate at 1/w."""
         share = float((self.reach_bps > distance_bps).mean()) if len(self.reach_bps) else 0.0
         return -math.log1p(-share) / self.window_s if share < 1 else math.inf
 
     def rate_interval(self, distance_bps: float, level: float) -> tuple[float, float]:
-        """Exact Poisson interval of the rate, by the number of windows."""
+        """Exact Poisson interval of the rate, from the number of windows."""
         count = float((self.reach_bps > distance_bps).sum())
         low, high = poisson_interval(count, level)
         total = len(self.reach_bps) * self.window_s
@@ -64,9 +64,9 @@ def reach_of(
     max_age_s: float,
     window_s: float = WINDOW_S,
 ) -> Reach:
-    """The deepest reach of each window in which our quotes of that side would have met trades.
+    """The largest reach in each window of trades that would meet our quotes of that side.
 
-    A buy of ours meets sellers: trades whose aggressor sells. Windows without a mid at their start are left out.
+    A buy of ours meets trades with a selling aggressor. Windows without a mid at their start are excluded.
     """
     first, last = math.ceil(start_s / window_s), math.floor(end_s / window_s)
     starts: Floats = np.arange(first, last, dtype=np.float64) * window_s
@@ -86,7 +86,7 @@ def reach_of(
 
 @dataclass(frozen=True, slots=True)
 class TapeFit:
-    """A and k of the tape, with intervals by minutes; n windows that were reached."""
+    """A and k from public trades, with intervals clustered by minute; n is the number of windows that were reached."""
 
     a_per_s: Estimate
     k: Estimate
@@ -96,10 +96,10 @@ class TapeFit:
 
 
 def fit_tape(reaches: list[Reach], *, level: float, cluster_s: float = 60.0) -> TapeFit | None:
-    """Fit by the likelihood of the deepest reach: P(reach <= x) = exp(-w A e^(-k x)) for x >= 0.
+    """Fit by the likelihood of the largest reach: P(reach <= x) = exp(-w A e^(-k x)) for x >= 0.
 
-    Least squares on cumulative counts has errors that depend on each other, and c / (W w) saturates: the one gives
-    wrong intervals, the other A 1.02 for 2.0. None where k is not identified.
+    Least squares on cumulative counts would have correlated errors, hence wrong intervals, and c / (W w) saturates (A
+    of 1.02 for a true 2.0). None if k is not identified.
     """
     reach = np.concatenate([one.reach_bps for one in reaches])
     start = np.concatenate([one.start_s for one in reaches])

@@ -1,4 +1,4 @@
-"""Rows of a symbol without quotes of ours: the upper bound that public trades give."""
+"""The rows of a symbol without quotes of ours: the upper bound from public trades."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BIN_EDGES = 9
 def tape_rows(
     rows: SymbolRows, clock: OneClock, span: tuple[float, float], options: FitOptions, sigma: Sigma | None
 ) -> list[dict[str, Any]]:
-    """One row a side, marked ``upper_bound``; never more than ``NOT_ENOUGH_DATA``."""
+    """One row per side, marked ``upper_bound``; the verdict is always ``NOT_ENOUGH_DATA``."""
     times = clock.fill_times(rows.trades.ts, rows.trades.ts_exchange)
     start = max(span[0], float(clock.mids.times_s[0])) if len(clock.mids) else span[0]
     end = min(span[1], clock.mids.end_s) if len(clock.mids) else span[0]
@@ -68,7 +68,7 @@ def _row(symbol: str, side: str, reaches: list[Reach], options: FitOptions, sigm
 
 
 def _bins(reaches: list[Reach], level: float) -> list[dict[str, Any]]:
-    """Rates of arrivals past each of some distances: cumulative, unlike the bins of quotes."""
+    """Rates of arrivals past some distances: cumulative, unlike the bins of quotes."""
     reach = np.concatenate([one.reach_bps for one in reaches])
     some = reach[reach > 0]
     if not len(some):

@@ -1,4 +1,4 @@
-"""Whether a fit may be used: what must hold, and what is said where it does not."""
+"""The verdict on a fit: the conditions for its use, and the reasons if they do not hold."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ MAX_HALF_WIDTH: Final = 0.5
 MIN_CURVATURE_P: Final = 0.01
 
 LACKING: Final = {
-    "nothing_to_fit": "no maker fill of a quote, and so no rate",
-    "no_quotes": "no quote of ours in the range",
-    "no_mids": "no mid while quotes rested: record the book",
+    "nothing_to_fit": "no maker fills of quotes, so there is no rate",
+    "no_quotes": "no quotes of ours in the range",
+    "no_mids": "no mids while quotes rested: record the book",
     "mids_too_coarse": "the mids are further apart than a tenth of a quote's life: record the book",
-    "all_run_over": "every fill came when the mid had already passed the quote",
-    "clocks_disagree": "fills lie outside the life of their quotes, or the clocks of book and fills differ",
-    "repeated_quote_ids": "quote ids repeat within the symbol, so that fills cannot be told apart",
-    "k_not_identified": "the fills' mean distance lies at an end of the distances: no k maximises the likelihood",
+    "all_run_over": "every fill happened after the mid had passed the quote",
+    "clocks_disagree": "fills are outside the life of their quotes, or the clocks of book and fills differ",
+    "repeated_quote_ids": "quote ids repeat within the symbol, so fills cannot be assigned to quotes",
+    "k_not_identified": "the mean distance of the fills is at an end of the distances: no k maximises the likelihood",
     "too_few_fills": f"fewer than {MIN_FILLS} fills",
     "too_few_clusters": f"exposure in fewer than {MIN_CLUSTERS} minutes",
     "too_few_bins": f"fewer than {MIN_BINS} ranges of distance expect {MIN_EXPECTED:g} fills",
-    "k_interval_touches_0": "the interval of k holds 0",
+    "k_interval_touches_0": "the interval of k includes 0",
     "k_interval_too_wide": f"the interval of k is wider than {MAX_HALF_WIDTH:g} of k on each side",
-    "no_sigma": "no volatility: too few mids on the grid of seconds",
-    "upper_bound": "made from public trades, which fill more often than quotes of ours: an upper bound",
-    "too_few_test_days": f"fewer than {MIN_TEST_DAYS} days that an earlier fit could be judged on",
+    "no_sigma": "no volatility: too few mids on the one-second grid",
+    "upper_bound": "an upper bound, estimated from public trades, which fill more often than our quotes",
+    "too_few_test_days": f"fewer than {MIN_TEST_DAYS} days on which an earlier fit could be tested",
 }
-"""Reasons for which there is no verdict, and what each means."""
+"""Reasons why there is no verdict, with their meaning."""
 FAILING: Final = {
-    "curvature": "a delta^2 term improves the fit: the log rate is not a line over distance",
-    "not_monotone": "the rate rises with distance between bins",
-    "extrapolated": "the half-spread lies outside the distances that were quoted",
-    "no_gain_over_constant": "the fit foretells fills no better than a constant rate",
-    "no_gain_over_in_use": "the fit foretells fills no better than the published file now in use",
-    "fills_not_foretold": f"fewer than {MIN_HIT_SHARE:.0%} of the days' fills lay in their interval",
-    "drift": "the fits of the days differ by more than their errors",
+    "curvature": "a delta^2 term improves the fit: the log rate is not linear in distance",
+    "not_monotone": "the rate increases with distance between bins",
+    "extrapolated": "the half-spread is outside the range of quoted distances",
+    "no_gain_over_constant": "the fit predicts fills no better than a constant rate",
+    "no_gain_over_in_use": "the fit predicts fills no better than the published calibration in use",
+    "fills_not_foretold": f"fewer than {MIN_HIT_SHARE:.0%} of the days had fills within the predicted interval",
+    "drift": "the fits of single days differ by more than their errors",
 }
-"""Reasons against a fit, and what each means."""
+"""Reasons against the use of a fit, with their meaning."""
 REASONS: Final = LACKING | FAILING
 
 
@@ -62,7 +62,7 @@ class FitVerdict:
 def quality(
     fit: IntensityFit, checks: Checks, fills: float, clusters: int, quotes: Sequence[Recommendation], *, has_sigma: bool
 ) -> list[str]:
-    """The reasons for which there is no recommendation."""
+    """The reasons why a fit cannot be recommended."""
     low = fit.k.low
     tests = {
         "too_few_fills": fills < MIN_FILLS,
@@ -84,18 +84,18 @@ def _quoted(half_bps: float, checks: Checks) -> bool:
 
 
 def judge(reasons: Sequence[str], walk: WalkForward | None) -> FitVerdict:
-    """The verdict: lacking data first, then what fails."""
+    """The verdict: missing data first, then failed conditions."""
     found = list(dict.fromkeys(reasons))
     if walk is None or len(walk.days) < MIN_TEST_DAYS:
         found.append("too_few_test_days")
     if walk is not None and len(walk.days) >= MIN_TEST_DAYS:
-        found += _walked(walk)
+        found += _walk_forward_failures(walk)
     if any(reason in LACKING for reason in found):
         return FitVerdict(NOT_ENOUGH_DATA, tuple(found))
     return FitVerdict(DO_NOT_USE if found else USE, tuple(found))
 
 
-def _walked(walk: WalkForward) -> list[str]:
+def _walk_forward_failures(walk: WalkForward) -> list[str]:
     found = []
     for key in ("constant", "in_use"):
         gain = walk.gains[key]

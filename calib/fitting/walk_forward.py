@@ -1,4 +1,4 @@
-"""Whether yesterday's fit holds today: each day judged by the fit of the days before it."""
+"""Walk-forward test: each day is tested with the fit of the days before it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ MIN_HIT_SHARE: Final = 0.8
 MIN_DRIFT_P: Final = 0.001
 
 Forecast = Callable[[Sequence[int], int], list[BrierScore]]
-"""Brier scores of a fill model fitted on some days (numbers of days) and tested on another."""
+"""Brier scores of a fill model that is fitted on some days (day numbers) and tested on another."""
 Spread = Callable[[IntensityFit], Estimate | None]
-"""The half-spread of a fit with its interval."""
+"""Computes the half-spread of a fit with its interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateInUse:
-    """A and k of the published file that is now in use.
+    """A and k of the published calibration in use.
 
-    It is only compared on whole days after ``since_s``, the end of the data that it was made from: on those days it has
-    not been fitted.
+    It is only compared on whole days after ``since_s``, the end of its data: it was not fitted to those days.
     """
 
     a_per_s: float
@@ -44,23 +43,23 @@ class RateInUse:
 
 @dataclass(frozen=True, slots=True)
 class DayTest:
-    """One day judged by the fit of the days before it.
+    """The test of one day with the fit of the days before it.
 
     Parameters
     ----------
     day
         Number of the UTC day.
     fills, foretold
-        Fills seen, and foretold with their interval.
+        Observed fills, and predicted fills with their interval.
     hit
-        Whether the fills lie in the interval.
+        Whether the observed fills are in the interval.
     gains
-        Log score per fill, nats, over a constant rate, yesterday's fit alone and the file in use; None where there is
-        no such model, or no fill.
+        Log score per fill, nats, minus that of a constant rate, of yesterday's fit and of the calibration in use; None
+        if there is no such model, or no fill.
     half_hit
-        Whether the interval of the half-spread holds the day's own estimate; None where there is none.
+        Whether the interval of the half-spread includes the day's own estimate; None if there is none.
     brier
-        Of the fill-probability model, on that day.
+        Brier scores of the fill-probability model on that day.
     """
 
     day: int
@@ -85,21 +84,21 @@ class DayTest:
 
 @dataclass(frozen=True, slots=True)
 class WalkForward:
-    """All days judged.
+    """The tests of all days.
 
     Parameters
     ----------
     days
         The tests, in order.
     gains
-        Over all test days with block-bootstrap intervals: ``constant``, ``yesterday``, ``in_use``; None where there
-        is no such model.
+        Over all test days with block-bootstrap intervals: ``constant``, ``yesterday``, ``in_use``; None if there is no
+        such model.
     hit_share
-        Share of the days whose fills lay in their interval; None without a test day.
+        Fraction of the days with fills in their interval; None without test days.
     drift
-        Q, degrees of freedom and p of the days' own fits; None with fewer than two.
+        Q, degrees of freedom and p of the fits of single days; None with fewer than two.
     daily
-        Each day's own A and k, for the report.
+        A and k of each day, for the report.
     """
 
     days: tuple[DayTest, ...]
@@ -131,14 +130,14 @@ def walk_forward(
     spread: Spread | None = None,
     forecast: Forecast | None = None,
 ) -> WalkForward:
-    """Judge every day but the first that holds exposure.
+    """Test every day with exposure except the first.
 
     Parameters
     ----------
     begin_s
-        When each piece began.
+        Start of each piece, s.
     in_use
-        The file now in use; its gain is None without one.
+        The calibration in use; its gain is None without one.
     """
     days = np.floor(begin_s / DAY_S).astype(np.int64)
     numbers = np.unique(days).tolist()
@@ -172,7 +171,7 @@ def walk_forward(
         )
     return WalkForward(
         tuple(tests),
-        # A file of yesterday is nearly this fit: it is only judged on as many days as a verdict needs.
+        # Yesterday's calibration is nearly this fit: it is only compared over as many days as a verdict needs.
         {
             key: _pooled(parts, level) if key != "in_use" or len(parts) >= MIN_TEST_DAYS else None
             for key, parts in scores.items()
@@ -196,7 +195,7 @@ def _log_score(pieces: Pieces, log_a: float, k: float, places: Ints, size: int) 
 def _gains(
     fit: IntensityFit, before: Pieces, test: Pieces, yesterday: IntensityFit | None, in_use: RateInUse | None
 ) -> tuple[dict[str, Floats], Floats]:
-    """Log score of the fit less that of each other model, by cluster; and the fills by cluster."""
+    """Log score of the fit minus that of each other model, by cluster; and the fills by cluster."""
     places, size = places_of(test.cluster)
     ours = _log_score(test, fit.log_a, fit.k_per_bps, places, size)
     rate = math.log(before.n_fills / float(before.exposure_s.sum()))
@@ -209,7 +208,7 @@ def _gains(
 
 
 def _foretold(fit: IntensityFit, before: Pieces, test: Pieces, level: float) -> Estimate:
-    """Expected fills; variance phi mu + gradient' V gradient, with phi the dispersion (at least 1)."""
+    """Predicted fills with variance phi mu + gradient' V gradient; phi is the dispersion (at least 1)."""
     expected = test.exposure_s * fit.rate(test.delta_bps)
     mu = float(expected.sum())
     gradient = np.array([mu, -float((expected * test.delta_bps).sum())])
@@ -229,7 +228,7 @@ def _half_hit(spread: Spread | None, fit: IntensityFit, today: IntensityFit | No
 
 
 def _pooled(parts: list[tuple[Floats, Floats]], level: float) -> Estimate | None:
-    """The gain per fill over all days that have one, resampled by minutes."""
+    """The gain per fill over all days that have one, with a bootstrap by minutes."""
     if not parts:
         return None
     sums = np.concatenate([np.stack(part) for part in parts], axis=1)

@@ -1,6 +1,6 @@
 """The live order book: `book` (levels, exact prices), `stream` (builds a verified book), `cache` (serves it).
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are loaded on first use: the command line needs only the settings.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Prometheus metrics of a bot and of nightly jobs: one table of names, and everything that follows from it.
+"""Prometheus metrics of a bot and of nightly jobs: the table of names, and everything derived from it.
 
-The room lies below the parts that it shows: it knows them by their attributes alone, and imports none of them.
+This package is below the parts that it exposes: it reads their attributes and imports none of them.
 
-The names below are loaded when they are first used: recording a histogram imports nothing else.
-prometheus_client is loaded by the first `register` or `serve`.
+The names below are imported on first use: recording a histogram imports nothing else. prometheus_client is imported by
+the first `register` or `serve`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The custom collector: reads the parts at each scrape and shows them under the names of the table."""
+"""The custom collector: reads the parts at each scrape and exposes them under the names of the table."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _log: Final = logging.getLogger("calib.metrics")
 class BotCollector:
     """A collector for prometheus_client's registry.
 
-    It runs in the thread that scrapes and keeps no lock that the bot waits for; what it reads is copied first. A part
-    that changes while it is copied is read again; one that cannot be read is left out and counted in
-    ``mm_metrics_source_errors_total``, and the other parts are shown all the same.
+    It runs in the scraping thread and holds no lock that the bot waits for; data is copied before it is processed. If a
+    part changes while it is copied, it is read again; a part that cannot be read is left out and counted in
+    ``mm_metrics_source_errors_total``, and the other parts are exposed.
 
     Parameters
     ----------
     parts
-        What to read, by the name of its source.
+        The parts to read, by the name of their source.
     rows
-        The rows of the table to show.
+        The rows of the table to expose.
     max_symbols
-        Symbols with series of their own; see `calib.metrics.folding.SymbolFold`.
+        Number of symbols with their own series; see `calib.metrics.folding.SymbolFold`.
     """
 
     def __init__(self, parts: dict[str, Any], rows: Sequence[Metric] = LIVE, *, max_symbols: int = MAX_SYMBOLS) -> None:
@@ -50,7 +50,7 @@ class BotCollector:
         self._scraping = threading.Lock()
 
     def describe(self) -> Iterator[Family]:
-        """The families without values: by these a registry refuses a name that is registered already."""
+        """The families without values, by which a registry detects duplicate names."""
         return (family_of(row, ()) for row in self._rows)
 
     def collect(self) -> Iterator[Family]:
@@ -64,7 +64,7 @@ class BotCollector:
         for source, part in self._parts:
             found = self._read_one(source, part)
             if found is None:
-                # What this part owns must not be taken from another one for a scrape: its counts differ.
+                # Another part must not provide these facts for one scrape: its counts differ.
                 samples.claim(source.name, self._facts.get(source.name, ()))
                 complete = False
             else:
@@ -83,10 +83,10 @@ class BotCollector:
             try:
                 source.read(part, found)
             except (RuntimeError, LookupError) as error:
-                # A map or window that the bot's own thread changed while it was copied; most likely not the next time.
+                # The bot's thread changed a map or window while it was copied; the next attempt will likely succeed.
                 if attempt == _ATTEMPTS:
                     self._unreadable(source, error)
-            except Exception as error:  # one part at fault must not hide the others
+            except Exception as error:  # one failing part must not hide the others
                 self._unreadable(source, error)
                 break
             else:
@@ -116,17 +116,17 @@ def register(
 ) -> BotCollector:
     """Expose parts of a bot in a registry of prometheus_client.
 
-    Every name of the chosen sets has its ``TYPE`` line from the start, also those of parts that were not given.
+    Every name of the chosen sets has its ``TYPE`` line from the start, even if its part is not given.
 
     Parameters
     ----------
     registry
         A registry, such as ``prometheus_client.REGISTRY``.
     cache, stage_metrics
-        `calib.MDCache`, `calib.StageMetrics`. Where both are given, hits, misses, invalidations and refreshes are taken
-        from the second, which the cache records in.
+        `calib.MDCache`, `calib.StageMetrics`. If both are given, hits, misses, invalidations and refreshes are read
+        from the second, in which the cache records them.
     collector, scoreboard
-        `calib.FeatureCollector`, `calib.SymbolScoreboard`. Where both are given, what both know is the collector's.
+        `calib.FeatureCollector`, `calib.SymbolScoreboard`. If both are given, common facts are read from the collector.
     harness, canary
         `calib.ABHarness`, `calib.CanaryController`.
     policy, smartcache
@@ -134,26 +134,26 @@ def register(
     loggers
         `calib.CalibrationLoggerManager`, one logger, or a sequence of loggers.
     seed, clean
-        Which sets of names to expose. Both: recording rules and dashboards use the clean ones.
+        The sets of names to expose; recording rules and dashboards use the clean names.
     max_symbols
-        Symbols with series of their own, at least 1; the others share the symbol ``other``.
+        Number of symbols with their own series, at least 1; the others share the symbol ``other``.
 
     Returns
     -------
     BotCollector
-        For ``registry.unregister``.
+        The collector, for ``registry.unregister``.
 
     Raises
     ------
     calib.errors.ConfigError
-        Where a part lacks what is to be read of it, no set is chosen, or the registry holds one of the names already.
+        If a part lacks a required attribute, no set is chosen, or the registry already has one of the names.
     """
     if not (seed or clean):
-        raise ConfigError(
-            "neither seed nor clean names are asked for", where="register", hint="Let one of them be True"
-        )
+        raise ConfigError("seed and clean are both False", where="register", hint="Set at least one of them to True")
     if isinstance(max_symbols, bool) or max_symbols < 1:
-        raise ConfigError(f"max_symbols is {max_symbols!r}", where="register", hint="Allowed: whole number from 1")
+        raise ConfigError(
+            f"max_symbols: {max_symbols!r} is out of range", where="register", hint="Allowed: an integer >= 1"
+        )
     given = {
         "stage_metrics": stage_metrics,
         "cache": cache,
@@ -175,15 +175,15 @@ def register(
         registry.register(made)
     except ValueError as error:
         raise ConfigError(
-            f"this registry holds such names already: {error}",
+            f"the registry already has these names: {error}",
             where="register",
-            hint="Register once, with all parts, or unregister what was returned before",
+            hint="Register once with all parts, or unregister the earlier collector first",
         ) from error
     return made
 
 
 def family_of(row: Metric, values: Iterable[tuple[Labels, Value]]) -> Family:
-    """A row of the table with its values by label, as prometheus_client takes it."""
+    """Convert a row of the table and its values by label to a family of prometheus_client."""
     from prometheus_client.core import (
         CounterMetricFamily,
         GaugeMetricFamily,
@@ -210,7 +210,7 @@ def family_of(row: Metric, values: Iterable[tuple[Labels, Value]]) -> Family:
 
 
 def _buckets(value: HistogramCounts, factor: float) -> list[tuple[str, float]]:
-    """Upper bounds and cumulative counts, as the client takes them."""
+    """Upper bounds and cumulative counts in the format of the client."""
     found, below = [], 0
     for bound, count in zip((*value.bounds, float("inf")), value.counts, strict=True):
         below += count

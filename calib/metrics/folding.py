@@ -1,4 +1,4 @@
-"""Symbols beyond a limit stand under one label, so that a wide bot does not fill the metrics server."""
+"""Folding: symbols beyond a limit share one label, to bound the number of series on the metrics server."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from calib.metrics.names import LIVE, OTHER, Metric
 from calib.metrics.samples import Labels, Samples, Value
 
 _BY_SYMBOL: Final[dict[str, Metric]] = {row.key: row for row in LIVE if row.labels[:1] == ("symbol",)}
-"""The facts whose first label is the symbol, with one of the rows that show them."""
+"""The facts whose first label is the symbol, each with one of the rows that expose it."""
 _GROWING: Final = ("counter", "untyped", "histogram")
 
 
 class SymbolFold:
-    """Which symbols have series of their own, and what the others add up to.
+    """Selects the symbols with their own series, and aggregates the others.
 
-    First come, first served; in alphabetical order those that come together. A symbol that vanishes makes room for new
-    ones. One that was folded stays folded until it vanishes: its place in ``other`` would otherwise be lost.
+    Symbols are admitted in order of appearance, alphabetically within a scrape. A symbol that disappears makes room for
+    new ones. A folded symbol stays folded until it disappears: otherwise its part of the sums in ``other`` would be
+    lost.
 
-    The sums under ``other`` never fall, also when a symbol leaves them: a metrics server takes a counter that falls for
-    a restart, and would count what is left as an increase.
+    The sums in ``other`` never decrease, even if a symbol leaves: a metrics server would take a decreasing counter for
+    a restart and count the rest as an increase.
 
     Parameters
     ----------
     limit
-        Symbols with series of their own, at least 1.
+        Number of symbols with their own series, at least 1.
     """
 
     def __init__(self, limit: int) -> None:
@@ -37,18 +38,18 @@ class SymbolFold:
 
     @property
     def folded(self) -> int:
-        """Number of symbols under ``other``."""
+        """Number of symbols in ``other``."""
         return len(self._folded)
 
     def apply(self, samples: Samples, *, complete: bool = True) -> None:
-        """Fold what was reported, in place.
+        """Fold the samples in place.
 
         Parameters
         ----------
         samples
             One scrape.
         complete
-            False where a part could not be read: its symbols are then not taken for vanished.
+            False if a part could not be read: its symbols are then not considered to have disappeared.
         """
         self._admit({labels[0] for fact in _BY_SYMBOL for labels in samples.of(fact)}, complete)
         for fact, row in _BY_SYMBOL.items():
@@ -74,14 +75,14 @@ class SymbolFold:
 
 
 class GrowingSum:
-    """The sum of counts that come and go, which never falls.
+    """A sum of counters that appear and disappear; it never decreases.
 
     >>> total = GrowingSum()
     >>> total.update({("A", "hit"): 3.0, ("B", "hit"): 4.0})
     {('other', 'hit'): 7.0}
-    >>> total.update({("A", "hit"): 5.0})  # B has vanished: its 4 stay
+    >>> total.update({("A", "hit"): 5.0})  # B has disappeared: its 4 are kept
     {('other', 'hit'): 9.0}
-    >>> total.update({("A", "hit"): 1.0})  # A counts from 0 again: its 5 stay
+    >>> total.update({("A", "hit"): 1.0})  # A was reset to 0: its 5 are kept
     {('other', 'hit'): 10.0}
     """
 
@@ -92,7 +93,7 @@ class GrowingSum:
         self._gone: dict[Labels, Value] = {}
 
     def update(self, counts: Mapping[Labels, Value]) -> dict[Labels, Value]:
-        """Take the counts of now; returns their sum under ``other``, with all that was counted before."""
+        """Set the current counts; returns the sum under ``other``, including counts that have disappeared."""
         for labels, before in self._last.items():
             if labels not in counts or _size(counts[labels]) < _size(before):
                 _add(self._gone, labels, before, "sum")
@@ -104,7 +105,7 @@ class GrowingSum:
 
 
 def _joined(values: Mapping[Labels, Value], fold: str) -> dict[Labels, Value]:
-    """Values of several symbols under ``other``."""
+    """Aggregate the values of several symbols under ``other``."""
     total: dict[Labels, Value] = {}
     for labels, value in values.items():
         _add(total, labels, value, fold)

@@ -1,4 +1,4 @@
-"""Histograms that cost next to nothing to record."""
+"""Histograms with a low cost per observation."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Final, NamedTuple
 MS_BOUNDS: Final = (
     0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1_000.0, 2_500.0, 5_000.0,
 )  # fmt: skip
-"""Upper bounds of the buckets, ms: the defaults of prometheus_client begin at 5 ms, where a tick is half over. 35 and
-200 are the limits of a fetch and of a tick, 5000 the oldest book that is ever served."""
+"""Upper bounds of the buckets, ms. The defaults of prometheus_client start at 5 ms, too coarse for a tick. 35 and 200
+are the limits of a fetch and of a tick, 5000 is the maximum age of a served book."""
 
 
 _INFINITY: Final = float("inf")
 
 
 class HistogramCounts(NamedTuple):
-    """A histogram at one moment.
+    """The state of a histogram.
 
     Parameters
     ----------
     bounds
-        Upper bounds of all buckets but the last.
+        Upper bounds of all buckets except the last.
     counts
-        Observations in each bucket alone, one more than there are bounds.
+        Observations per bucket, not cumulative; one more than there are bounds.
     total
-        Sum of the observations; None where the counts came without a sum.
+        Sum of the observations; None if it is unknown.
     """
 
     bounds: tuple[float, ...]
@@ -33,22 +33,22 @@ class HistogramCounts(NamedTuple):
     total: float | None
 
     def plus(self, other: HistogramCounts) -> HistogramCounts:
-        """Both together; their bounds are equal."""
+        """Add two histograms with equal bounds."""
         counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
         total = None if self.total is None or other.total is None else self.total + other.total
         return HistogramCounts(self.bounds, counts, total)
 
 
 class Histogram:
-    """Counts of observations by bucket; one thread observes, any thread may take `counts`.
+    """Counts observations by bucket; one thread calls `observe`, any thread may call `counts`.
 
-    A label child of prometheus_client takes a lock for each observation, and a look-up of its labels more: this takes
-    neither. An observation that is negative, infinite or NaN falls into no bucket and is counted in ``refused``.
+    A labelled metric of prometheus_client takes a lock and looks up its labels for every observation; this class does
+    neither. Negative, infinite and NaN observations are in no bucket and are counted in ``refused``.
 
     Parameters
     ----------
     bounds
-        Upper bounds, rising; an observation equal to a bound belongs to its bucket.
+        Upper bounds, increasing; an observation equal to a bound belongs to that bucket.
 
     >>> histogram = Histogram((1.0, 10.0))
     >>> for x in (0.5, 1.0, 3.0, 99.0, float("nan")):
@@ -66,7 +66,7 @@ class Histogram:
         self.refused = 0
 
     def observe(self, value: float) -> None:
-        """Take one observation."""
+        """Add one observation."""
         if 0.0 <= value < _INFINITY:
             self._counts[bisect_left(self._bounds, value)] += 1
             self._total += value
@@ -74,5 +74,5 @@ class Histogram:
             self.refused += 1
 
     def counts(self) -> HistogramCounts:
-        """What was observed so far."""
+        """The observations so far."""
         return HistogramCounts(self._bounds, tuple(self._counts), self._total)

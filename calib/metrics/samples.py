@@ -1,4 +1,4 @@
-"""What the parts report at one scrape: facts, by name and labels."""
+"""The samples of one scrape: facts reported by the parts, by name and labels."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ class Samples:
         self._source = ""
 
     def begin(self, source: str) -> None:
-        """What follows comes from that part."""
+        """Set the part that reports the following values."""
         self._source = source
 
     def add(self, fact: str, value: Value | None, *labels: str) -> None:
-        """Report a value; None is no observation, and no series."""
+        """Report a value; None means no observation, and adds no series."""
         if self._owners.setdefault(fact, self._source) == self._source:
             values = self._values.setdefault(fact, {})
             if value is not None:
                 values[labels] = value
 
     def take(self, source: str, other: Samples) -> None:
-        """Everything that one part reported."""
+        """Add everything that one part has reported."""
         for fact, values in other:
             if self._owners.setdefault(fact, source) == source:
                 self._values.setdefault(fact, {}).update(values)
 
     def claim(self, source: str, facts: Iterable[str]) -> None:
-        """Facts that belong to a part which does not report them this time."""
+        """Reserve facts for a part that could not report them in this scrape."""
         for fact in facts:
             self._owners.setdefault(fact, source)
 
     def of(self, fact: str) -> Mapping[Labels, Value]:
-        """The values of a fact by their labels."""
+        """The values of a fact by label values."""
         return self._values.get(fact, {})
 
     def put(self, fact: str, values: dict[Labels, Value]) -> None:

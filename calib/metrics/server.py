@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MetricsServer:
-    """A server that runs in threads of its own.
+    """An HTTP server for metrics, running in its own threads.
 
     Parameters
     ----------
     addr, port
-        Where it listens.
+        The address that it listens on.
     """
 
     addr: str
@@ -30,12 +30,12 @@ class MetricsServer:
 
     @property
     def url(self) -> str:
-        """What to scrape."""
+        """The URL to scrape."""
         host = f"[{self.addr}]" if ":" in self.addr else self.addr
         return f"http://{host}:{self.port}/metrics"
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop the server."""
         self._httpd.shutdown()
         self._httpd.server_close()
         self._thread.join()
@@ -53,16 +53,16 @@ def serve(port: int, addr: str = "127.0.0.1", *, registry: CollectorRegistry | N
     Parameters
     ----------
     port
-        0 takes a free one; see the result's ``port``.
+        The port; 0 selects a free one, see ``port`` of the result.
     addr
-        The address to listen at. The default is reached from this machine alone: the pages need no password.
+        The address to listen on. With the default only this machine can connect: there is no authentication.
     registry
-        What to serve; default: ``prometheus_client.REGISTRY``.
+        The registry to serve; default: ``prometheus_client.REGISTRY``.
 
     Raises
     ------
     calib.errors.PortUnavailable
-        Where the port is taken or may not be used.
+        If the port is in use or not permitted.
 
     >>> from prometheus_client import CollectorRegistry
     >>> with serve(0, registry=CollectorRegistry()) as server:
@@ -76,7 +76,7 @@ def serve(port: int, addr: str = "127.0.0.1", *, registry: CollectorRegistry | N
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PortUnavailable(
-            f"cannot listen at {addr}:{port}: {reason}",
-            hint="Choose another port, 1024 to 65535, or 0 for a free one",
+            f"cannot listen on {addr}:{port}: {reason}",
+            hint="Choose another port from 1024 to 65535, or 0 for a free port",
         ) from error
     return MetricsServer(addr, httpd.server_port, httpd, thread)

@@ -1,7 +1,7 @@
-"""What a nightly job tells the metrics server: a text file that the node exporter reads.
+"""Metrics of a nightly job: a text file for the node exporter's textfile collector.
 
-A job that runs for a minute a night cannot be scraped, and a push gateway would show its last values for ever as if
-they were of today. A file says when it was written, and the alert on its age needs nothing else.
+A job that runs for a minute per night cannot be scraped, and a push gateway would show its last values for ever as if
+they were current. The file has the time of the run, on which an alert can be based.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _ROWS: Final = {row.name: row for row in CRON}
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a job did, in the words of its row in `calib.metrics.names.JOBS`.
+    """The result of a job; the meaning of its values is in `calib.metrics.names.JOBS`.
 
     Parameters
     ----------
     rows
-        Rows that it used or made.
+        Rows used or created.
     rejects
-        Rows that it rejected, by reason.
+        Rows rejected, by reason.
     kept_ratio, coverage_ratio
-        Shares from 0 to 1; None where there is nothing to be a share of.
+        Ratios from 0 to 1; None if there is nothing to divide by.
     more
-        Further values by the end of their names, such as ``intervals_kept``; a mapping is by ``reason``.
+        Further values by the suffix of their names, such as ``intervals_kept``; a mapping is by ``reason``.
     """
 
     rows: int
@@ -41,16 +41,16 @@ class JobResult:
 
     @classmethod
     def of_inputs(cls, inputs: Sequence[Mapping[str, Any]], missing: int, *, rows: int | None = None) -> Self:
-        """Of a job that read day files.
+        """The result of a job that read day files.
 
         Parameters
         ----------
         inputs
             Each file's ``lines``, ``used`` and ``rejected`` (reason -> count).
         missing
-            Day files that are missing in the range.
+            Number of day files missing in the range.
         rows
-            What the job made of them; None: the lines that were used.
+            Rows created; None: the number of used lines.
 
         >>> of = JobResult.of_inputs([{"lines": 4, "used": 3, "rejected": {"bad_json": 1}}], missing=1)
         >>> of.rows, of.rejects, of.kept_ratio, of.coverage_ratio
@@ -63,7 +63,7 @@ class JobResult:
 
 
 def share(part: float, whole: float) -> float | None:
-    """part / whole; None of nothing.
+    """part / whole; None if whole is 0.
 
     >>> share(3, 4), share(0, 0)
     (0.75, None)
@@ -72,7 +72,7 @@ def share(part: float, whole: float) -> float | None:
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Counts by reason over several files, sorted by reason.
+    """Sum counts by reason over several files, sorted by reason.
 
     >>> added([{"bad_json": 1}, {"bad_json": 2, "bad_type": 1}])
     {'bad_json': 3, 'bad_type': 1}
@@ -85,18 +85,18 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def job_text(command: str, result: JobResult, *, now: float, duration_s: float) -> bytes:
-    """The text file of a job that has succeeded.
+    """The text file of a successful job.
 
     Parameters
     ----------
     command
-        As it is typed after ``calib``, one of `calib.metrics.names.JOBS` with or without further words.
+        The command after ``calib``: one of `calib.metrics.names.JOBS`, with or without further words.
     result
-        What it did.
+        The result of the job.
     now
-        Unix seconds of its end.
+        Unix seconds at its end.
     duration_s
-        How long it took.
+        Duration of the job.
 
     >>> print(job_text("ab", JobResult(7), now=1735689600.0, duration_s=0.5).decode().splitlines()[2])
     calib_ab_last_success_timestamp_seconds 1.7356896e+09
@@ -125,7 +125,7 @@ def job_text(command: str, result: JobResult, *, now: float, duration_s: float) 
 
 
 class _Families(list):  # type: ignore[type-arg]  # of the client's families
-    """What the client's text format wants of a registry."""
+    """The interface of a registry that the client's text format needs."""
 
     def collect(self) -> _Families:
         return self

@@ -1,4 +1,4 @@
-"""The quoting pipeline: the tick's context, its stages, the one that reads the market, and what they measure."""
+"""The quoting pipeline: the context of a tick, its stages, the stage that reads market data, and their metrics."""
 
 from calib.pipeline.cache_stamp import NO_STAMP, CacheStamp
 from calib.pipeline.context import Decision, QuoteContext, ShadowAnswer

@@ -1,4 +1,4 @@
-"""What the cache said of the book that a quote was made from."""
+"""Staleness and age of the book that a quote was based on."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any, Final, NamedTuple
 
 
 class CacheStamp(NamedTuple):
-    """The state of the book that a quote was made from, for the quote's line and for its fills'.
+    """The state of the book that a quote was based on, for the log lines of the quote and its fills.
 
     Parameters
     ----------
     used_stale
-        Whether the cache served it past its freshness; None where it did not come from the cache.
+        Whether the cache served it as stale; None if it did not come from the cache.
     cache_age_ms
-        Its age when it was served, ms; None likewise.
+        Its age when it was served, ms; None if it did not come from the cache.
     """
 
     used_stale: bool | None
     cache_age_ms: float | None
 
     def fields(self) -> dict[str, Any]:
-        """The two fields by their names in the feeds.
+        """The two fields by their feed names.
 
         >>> CacheStamp(False, 12.5).fields()
         {'used_stale': False, 'cache_age_ms': 12.5}
@@ -29,4 +29,4 @@ class CacheStamp(NamedTuple):
 
 
 NO_STAMP: Final = CacheStamp(None, None)
-"""Of a quote whose book did not come from the cache."""
+"""The stamp of a quote whose book did not come from the cache."""

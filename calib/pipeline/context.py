@@ -1,4 +1,4 @@
-"""What one tick carries from stage to stage."""
+"""The context that a tick passes from stage to stage."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Decision(enum.StrEnum):
 
     QUOTE = "quote"
     WIDEN = "widen"
-    """Quote wider: the prices are older than they should be."""
+    """Quote wider: the prices are stale."""
     SKIP = "skip"
-    """Do not quote: the stages that follow are not run."""
+    """Do not quote: the remaining stages are not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowAnswer:
-    """What the cache would have answered, beside the direct fetch that was used.
+    """The cache's answer in shadow mode, in which the direct fetch was used.
 
     Parameters
     ----------
     meta
-        The cache's own account of its answer; None where it refused the question.
+        The metadata of the answer; None if the cache refused the request.
     took_ms
-        How long it took, ms.
+        Duration of the read, ms.
     mid_error_bps
-        |its mid - the direct mid| / the direct mid, bps; None without both.
+        |cached mid - direct mid| / direct mid, bps; None if either is missing.
     same_top
-        Whether best bid and ask agree in price and quantity; None without its book.
+        Whether the best bid and ask agree in price and quantity; None without a cached book.
     """
 
     meta: MDCacheMeta | None
@@ -49,7 +49,7 @@ class ShadowAnswer:
 
 
 class QuoteContext(msgspec.Struct, frozen=True):
-    """One tick of one symbol. It never changes: a stage returns the next one.
+    """One tick of one symbol. It is immutable: a stage returns a new one.
 
     Parameters
     ----------
@@ -58,23 +58,23 @@ class QuoteContext(msgspec.Struct, frozen=True):
     guard
         Whether the tick is for a guard (a kill switch, an inventory or price check) and not for pricing.
     depth
-        Levels a side that it needs.
+        Levels per side that it needs.
     expected_update_id
-        The newest update id that the bot's stream has shown for the symbol.
+        The newest update id that the bot's stream has received for the symbol.
     max_age_ms
-        Accept no cached book older than this; None: the cache's own bounds.
+        Maximum age of a cached book, ms; None: only the cache's own bounds.
     ws_gap_ms
         Time since the last stream message, ms.
     bucket
         Arm of an experiment, ``A`` or ``B``.
     market_data, meta, shadow
-        Filled by `calib.pipeline.FetchMDStage`: the market, how it was come by, and the cache's answer in shadow mode.
+        Set by `calib.pipeline.FetchMDStage`: the market, the read's metadata, and the cache's answer in shadow mode.
     decision, widen_ratio
-        Filled by `calib.pipeline.StalePricingStage`: whether to quote, and how many times as wide.
+        Set by `calib.pipeline.StalePricingStage`: whether to quote, and the factor on the spread.
     n_quotes
-        Quotes sent by this tick; None where no stage says.
+        Quotes sent by this tick; None if no stage set it.
     values
-        What other stages hand on, by name.
+        Values of other stages, by name.
 
     >>> context = QuoteContext("BTCUSDT").with_value("edge_bps", 2.0)
     >>> context.values["edge_bps"], context.use_case
@@ -98,7 +98,7 @@ class QuoteContext(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if type(self.values) is not MappingProxyType:
-            # A copy: a dict that its giver changes later would change this tick.
+            # Copied: the caller could change its dict later, and with it this tick.
             force_setattr(self, "values", MappingProxyType(dict(self.values)))
 
     def __hash__(self) -> int:
@@ -111,7 +111,7 @@ class QuoteContext(msgspec.Struct, frozen=True):
 
     @property
     def cache_stamp(self) -> CacheStamp:
-        """What a quote made from this tick's market data is stamped with, and later its fill.
+        """The stamp for the quotes made from this tick's market data, and for their fills.
 
         >>> QuoteContext("BTCUSDT").cache_stamp
         CacheStamp(used_stale=None, cache_age_ms=None)
@@ -124,8 +124,8 @@ class QuoteContext(msgspec.Struct, frozen=True):
     def with_market_data(
         self, market_data: MarketData | None, meta: MDCacheMeta | None = None, shadow: ShadowAnswer | None = None
     ) -> Self:
-        """The tick with its market data, and how they were come by."""
-        # A copy with fields set costs half of `replace`, which checks `values` again; this happens on every tick.
+        """Return the tick with its market data and the metadata of the read."""
+        # Copy and set: half the cost of `replace`, which checks `values` again; this runs on every tick.
         made: Self = self.__copy__()  # type: ignore[attr-defined]  # msgspec types do not list it
         force_setattr(made, "market_data", market_data)
         force_setattr(made, "meta", meta)
@@ -134,13 +134,13 @@ class QuoteContext(msgspec.Struct, frozen=True):
         return made
 
     def with_decision(self, decision: Decision, widen_ratio: float = 1.0) -> Self:
-        """The tick with the decision how to quote."""
+        """Return the tick with a decision whether and how to quote."""
         return replace(self, decision=decision, widen_ratio=widen_ratio)
 
     def with_quotes(self, n_quotes: int) -> Self:
-        """The tick with the number of quotes that it sent."""
+        """Return the tick with the number of quotes sent."""
         return replace(self, n_quotes=n_quotes)
 
     def with_value(self, name: str, value: object) -> Self:
-        """The tick with one more value for the stages that follow."""
+        """Return the tick with one more value for the next stages."""
         return replace(self, values={**self.values, name: value})

@@ -1,4 +1,4 @@
-"""The stage that reads the market: through the cache, beside it, or around it."""
+"""The stage that reads market data: from the cache, from the direct fetch, or in shadow mode from both."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from calib.pipeline.metrics import StageMetrics
 
 _REST: Final = Source.REST.value
 _meta: Final = tuple.__new__
-"""`MDCacheMeta` from a tuple: half the cost of its own constructor, on every tick."""
+"""Creates `MDCacheMeta` from a tuple at half the cost of its constructor, on every tick."""
 
 
 class FetchMDStage:
-    """Fills the tick's market data.
+    """Reads the market data of a tick.
 
-    With the cache on, a guard's tick reads by the rules of guards and any other by those of pricing; the stream's
-    update id goes with the question and the cache's metadata with the answer. The cache records its own hits, misses
-    and ages: this stage does not record them again.
+    With the cache on, guard ticks read by the rules of guards and others by those of pricing; the stream's update id is
+    passed to the read, and the read's metadata to the next stages. The cache records its own hits, misses and ages:
+    this stage does not record them again.
 
     Parameters
     ----------
     cache
-        The cache. Its configuration says whether it is used: ``enabled``, and ``mode`` on or shadow.
+        The cache. Its configuration decides whether it is used: ``enabled``, and ``mode`` on or shadow.
     direct_fetch
-        ``async (symbol, depth) -> body``: what the bot did before it had a cache. Its errors are the bot's own and are
-        raised, as they were then.
+        ``async (symbol, depth) -> body``: the fetch that the bot used before it had a cache. Its errors are raised
+        unchanged.
     metrics
-        Told how the shadow's answers compare; may be None.
+        Receives the comparisons of shadow mode; may be None.
     clock
-        Default: the machine's.
+        Default: the machine's clock.
 
-    In shadow mode both are asked at once and both are awaited, so that no slow answer of the cache is missing from the
-    record; the direct one is used.
+    In shadow mode both are called at the same time and awaited, so that slow answers of the cache are recorded too; the
+    direct result is used.
     """
 
     name = "fetch_md"
@@ -62,16 +62,16 @@ class FetchMDStage:
         self._shadow = cache.config.mode == "shadow"
 
     async def run(self, context: QuoteContext) -> QuoteContext:
-        """The tick with its market data; without any where the cache has none that this tick may have."""
+        """Return the tick with its market data, None if the cache has none that this tick may use."""
         if not self._cache.enabled:
-            # As `_direct`, but without a coroutine of its own: the cache switched off must cost nothing.
+            # As `_direct`, inlined: a disabled cache must not cost an extra coroutine.
             began_ns = self._now_ns()
             body = await self._direct_fetch(context.symbol, context.depth)
             meta = _direct_meta(body, self._now_ns() - began_ns)
             return context.with_market_data(MarketData.of_body(context.symbol, body, context.depth), meta)
         if self._shadow:
-            return await self._beside(context)
-        cached, meta = await self._ask(context)
+            return await self._run_shadow(context)
+        cached, meta = await self._read_cache(context)
         return context.with_market_data(None if cached is None else MarketData.of(cached), meta)
 
     async def _direct(self, context: QuoteContext) -> tuple[MarketData, MDCacheMeta]:
@@ -80,7 +80,7 @@ class FetchMDStage:
         meta = _direct_meta(body, self._now_ns() - began_ns)
         return MarketData.of_body(context.symbol, body, context.depth), meta
 
-    async def _ask(self, context: QuoteContext) -> tuple[BookView | None, MDCacheMeta]:
+    async def _read_cache(self, context: QuoteContext) -> tuple[BookView | None, MDCacheMeta]:
         return await self._cache.get_orderbook(
             context.symbol,
             context.depth,
@@ -89,8 +89,8 @@ class FetchMDStage:
             use_case=context.use_case,
         )
 
-    async def _beside(self, context: QuoteContext) -> QuoteContext:
-        shadow = asyncio.create_task(self._ask_timed(context), name=f"calib shadow {context.symbol}")
+    async def _run_shadow(self, context: QuoteContext) -> QuoteContext:
+        shadow = asyncio.create_task(self._read_cache_timed(context), name=f"calib shadow {context.symbol}")
         try:
             market, meta = await self._direct(context)
             book = market.book
@@ -104,11 +104,11 @@ class FetchMDStage:
             self._metrics.record_md_cache_shadow(answer)
         return context.with_market_data(market, meta, answer)
 
-    async def _ask_timed(self, context: QuoteContext) -> tuple[BookView | None, MDCacheMeta | None, float]:
+    async def _read_cache_timed(self, context: QuoteContext) -> tuple[BookView | None, MDCacheMeta | None, float]:
         began_ns = self._now_ns()
         try:
-            book, meta = await self._ask(context)
-        except CalibError:  # a question that makes no sense: the shadow must not end the tick
+            book, meta = await self._read_cache(context)
+        except CalibError:  # an invalid request: shadow mode must not end the tick
             return None, None, self._since_ms(began_ns)
         return book, meta, self._since_ms(began_ns)
 
@@ -125,7 +125,7 @@ def _direct_meta(body: Any, age_ns: int) -> MDCacheMeta:
 
 
 def compare(direct: BookView, cached: BookView | None, meta: MDCacheMeta | None, took_ms: float) -> ShadowAnswer:
-    """How the cache's answer compares with the direct one.
+    """Compare the cache's answer with the direct one.
 
     >>> book = BookView("X", ((99.0, 1.0),), ((101.0, 1.0),), 7, 1)
     >>> moved = BookView("X", ((99.1, 1.0),), ((101.1, 1.0),), 9, 1)

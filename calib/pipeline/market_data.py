@@ -1,4 +1,4 @@
-"""The market as a tick sees it, the same whether it came through the cache or not."""
+"""Market data as a tick reads it, whether it came from the cache or not."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from calib.market.cache.snapshot_payload import read_body
 
 
 class MarketData:
-    """Best levels of one symbol; it never changes.
+    """The best levels of one symbol; immutable.
 
-    With the cache off the callback's body is checked and frozen when a level is first looked at, not on each tick: so
-    a tick that looks at nothing costs nothing, whatever the depth.
+    With the cache off, the callback's body is checked and frozen on first access, not on every tick: a tick that reads
+    no level costs nothing, whatever the depth.
 
     Parameters
     ----------
     symbol
         The instrument.
     bids, asks
-        ``(price, qty)``, the best first.
+        ``(price, qty)``, best first.
     update_id
-        The venue's id of the book; None where it has none.
+        The venue's id of the book; None if it has none.
     depth
-        Levels a side that were asked for.
+        Requested levels per side.
 
     >>> market = MarketData("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 1)
     >>> body = {"bids": [["99", "1"]], "asks": [["101", "2"]], "update_id": 7}
@@ -32,7 +32,7 @@ class MarketData:
     (100.0, True)
     """
 
-    __slots__ = ("_held", "depth", "symbol")
+    __slots__ = ("_body", "depth", "symbol")
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class MarketData:
     ) -> None:
         self.symbol = symbol
         self.depth = depth
-        self._held: Any = BookView(symbol, bids, asks, update_id, depth)
+        self._body: Any = BookView(symbol, bids, asks, update_id, depth)
 
     @classmethod
     def of(cls, book: BookView) -> MarketData:
-        """The market data of a frozen book.
+        """Return the market data of a frozen book.
 
         >>> MarketData.of(BookView("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 1)).best_ask
         101.0
@@ -56,40 +56,40 @@ class MarketData:
         made = cls.__new__(cls)
         made.symbol = book.symbol
         made.depth = book.depth
-        made._held = book
+        made._body = book
         return made
 
     @classmethod
     def of_body(cls, symbol: str, body: Any, depth: int) -> MarketData:
-        """The market data of what a callback returned, read when a level is first looked at.
+        """Return the market data of a callback's body, which is read on first access.
 
-        The body must not be changed by its owner before that. Every attribute but ``symbol`` and ``depth`` raises
-        `calib.errors.InvalidSnapshot` or `calib.errors.BadLevel` where the body is not a usable book.
+        The body must not be changed before that. Every attribute except ``symbol`` and ``depth`` raises
+        `calib.errors.InvalidSnapshot` or `calib.errors.BadLevel` if the body is not a usable book.
         """
         made = cls.__new__(cls)
         made.symbol = symbol
         made.depth = depth
-        made._held = body
+        made._body = body
         return made
 
     @property
     def book(self) -> BookView:
-        """The same as a frozen book."""
-        held = self._held
-        if type(held) is BookView and held.depth == self.depth:
-            return held
-        book, _ = read_body(self.symbol, held, self.depth, Source.REST)
-        self._held = book
+        """The data as a frozen book."""
+        body = self._body
+        if type(body) is BookView and body.depth == self.depth:
+            return body
+        book, _ = read_body(self.symbol, body, self.depth, Source.REST)
+        self._body = book
         return book
 
     @property
     def bids(self) -> tuple[tuple[float, float], ...]:
-        """``(price, qty)``, the highest first."""
+        """``(price, qty)``, highest first."""
         return self.book.bids
 
     @property
     def asks(self) -> tuple[tuple[float, float], ...]:
-        """``(price, qty)``, the lowest first."""
+        """``(price, qty)``, lowest first."""
         return self.book.asks
 
     @property
@@ -99,19 +99,19 @@ class MarketData:
 
     @property
     def best_bid(self) -> float | None:
-        """The highest bid; None where there is none."""
+        """The highest bid; None if there are no bids."""
         bids = self.book.bids
         return bids[0][0] if bids else None
 
     @property
     def best_ask(self) -> float | None:
-        """The lowest ask; None where there is none."""
+        """The lowest ask; None if there are no asks."""
         asks = self.book.asks
         return asks[0][0] if asks else None
 
     @property
     def mid(self) -> float | None:
-        """Half way between the best bid and ask; None while a side is empty."""
+        """Midpoint of the best bid and ask; None while a side is empty."""
         return self.book.mid
 
     def __eq__(self, other: object) -> bool:

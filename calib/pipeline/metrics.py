@@ -1,4 +1,4 @@
-"""What the pipeline and its cache measure of themselves; bounded, and ready to be exported."""
+"""Metrics of the pipeline and its cache; bounded in size."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from calib.metrics.histogram import Histogram
 from calib.pipeline.context import ShadowAnswer
 
 _LABELS: Final = 256
-"""Distinct labels kept of a kind; the rest is counted under ``other``."""
+"""Maximum number of distinct labels per kind; others are counted as ``other``."""
 
 
-class _Symbol:
-    """What is measured of one symbol's cache."""
+class _SymbolMetrics:
+    """Metrics of one symbol's cache."""
 
     __slots__ = ("age", "hits", "last_age_ms", "misses", "refresh")
 
@@ -28,21 +28,21 @@ class _Symbol:
 
 
 class StageMetrics:
-    """Latencies of stages and ticks, and what the cache records; it is an `calib.market.CacheMetrics`.
+    """Latencies of stages and ticks, and the events of the cache; implements `calib.market.CacheMetrics`.
 
-    One event loop writes; every count only grows, every window and map is bounded.
+    Written by one event loop; counts never decrease, every window and map is bounded.
 
     Parameters
     ----------
     window
-        Latest observations that a quantile looks at.
+        Number of latest observations of a quantile.
     max_symbols
-        Symbols kept; the one heard of longest ago goes first, its counts stay in the totals.
+        Maximum number of symbols; the least recently updated one is dropped, its counts stay in the totals.
 
     Attributes
     ----------
     tick_ms, refresh_ms
-        Histograms of the durations of ticks and of refreshes that brought a book, ms.
+        Histograms of tick durations and of successful refreshes, ms.
 
     >>> metrics = StageMetrics()
     >>> metrics.get_md_cache_hit_ratio("X") is None
@@ -58,7 +58,7 @@ class StageMetrics:
         self._window = window
         self._max_symbols = max_symbols
         self._stages: dict[str, RollingQuantile] = {}
-        self._symbols: OrderedDict[str, _Symbol] = OrderedDict()
+        self._symbols: OrderedDict[str, _SymbolMetrics] = OrderedDict()
         self._pricing_on_stale: dict[str, int] = {}
         self._invalidations: dict[str, int] = {}
         self._depth_misses: dict[tuple[int, int] | str, int] = {}
@@ -78,7 +78,7 @@ class StageMetrics:
     # --- stages and ticks
 
     def record_stage(self, stage: str, latency_ms: float) -> None:
-        """A stage ran."""
+        """Record a run of a stage."""
         window = self._stages.get(stage)
         if window is None:
             if len(self._stages) >= _LABELS:
@@ -87,11 +87,11 @@ class StageMetrics:
         window.update(latency_ms)
 
     def record_stage_error(self, stage: str) -> None:
-        """A stage raised."""
+        """Count an exception of a stage."""
         _count(self._stage_errors, stage)
 
     def record_tick(self, total_ms: float, *, deadline_miss: bool) -> None:
-        """A tick ended."""
+        """Record a finished tick."""
         self.ticks += 1
         self.deadline_misses += deadline_miss
         self._tick.update(total_ms)
@@ -114,7 +114,7 @@ class StageMetrics:
         self._symbol(symbol).hits += 1
 
     def record_md_cache_miss(self, symbol: str) -> None:
-        """A read was not."""
+        """A read was not answered from the cache."""
         self.misses += 1
         self._symbol(symbol).misses += 1
 
@@ -129,9 +129,9 @@ class StageMetrics:
     @overload
     def record_md_refresh_latency(self, symbol: float) -> None: ...
     def record_md_refresh_latency(self, symbol: str | float = "", latency_ms: float | None = None) -> None:
-        """Duration of a refresh that brought a book, ms.
+        """Duration of a successful refresh, ms.
 
-        Called as ``record_md_refresh_latency(latency_ms)``, without a symbol, it counts for the symbol ``""``.
+        A call without a symbol, ``record_md_refresh_latency(latency_ms)``, counts for the symbol ``""``.
         """
         if latency_ms is None:
             symbol, latency_ms = "", float(symbol)
@@ -139,22 +139,22 @@ class StageMetrics:
         self.refresh_ms.observe(latency_ms)
 
     def record_md_cache_eviction(self, symbol: str) -> None:
-        """The cache gave a symbol up: it is forgotten here too, its reads stay in the totals."""
+        """The cache evicted a symbol: drop it here too; its reads stay in the totals."""
         self._symbols.pop(symbol, None)
 
     def get_md_refresh_latency_p95(self) -> float | None:
-        """95th percentile (linear) of the latest refreshes of all symbols, ms; None without any."""
+        """95th percentile (linear) of the latest refreshes of all symbols, ms; None without refreshes."""
         return quantile((ms for kept in list(self._symbols.values()) for ms in kept.refresh.values()), 0.95)
 
     def get_md_cache_hit_ratio(self, symbol: str | None = None) -> float | None:
-        """hits / (hits + misses), of a symbol or of all; None without reads."""
+        """hits / (hits + misses), of one symbol or of all; None without reads."""
         if symbol is None:
             return _ratio(self.hits, self.misses)
         kept = self._symbols.get(symbol)
         return None if kept is None else _ratio(kept.hits, kept.misses)
 
     def record_pricing_on_stale(self, reason: str) -> None:
-        """An old book was used: ``pricing_threshold``, or ``guard_block`` (a guard's last resort)."""
+        """A stale book was served: ``pricing_threshold``, or ``guard_block`` (the last resort of a guard)."""
         _count(self._pricing_on_stale, reason)
 
     def record_md_cache_invalidation(self, reason: str) -> None:
@@ -162,21 +162,21 @@ class StageMetrics:
         _count(self._invalidations, reason)
 
     def record_md_cache_depth_miss(self, requested: int, have: int) -> None:
-        """A cached book was too shallow."""
+        """A cached book was not deep enough."""
         _count(self._depth_misses, (requested, have))
 
     def record_md_cache_shadow(self, answer: ShadowAnswer) -> None:
-        """How the cache's answer compared with the direct one that was used."""
+        """Record how the cache's answer compared with the direct one."""
         self.shadow_reads += 1
         self.shadow_disagreements += answer.same_top is False
         self._shadow_took_ms.update(answer.took_ms)
         if answer.mid_error_bps is not None:
             self._shadow_error_bps.update(answer.mid_error_bps)
 
-    # --- all of it
+    # --- summary
 
     def summary(self) -> dict[str, Any]:
-        """Everything, as a new dict of plain values with sorted keys."""
+        """Every metric, as a new dict of plain values with sorted keys."""
         return {
             "ticks": self.ticks,
             "deadline_misses": self.deadline_misses,
@@ -203,13 +203,13 @@ class StageMetrics:
         }
 
     def depth_misses(self) -> dict[tuple[int, int] | str, int]:
-        """Depth misses by (requested, have); past 256 pairs the rest stands under ``other``."""
+        """Depth misses by (requested, cached depth); beyond 256 pairs under ``other``."""
         return dict(self._depth_misses)
 
-    def _symbol(self, symbol: str) -> _Symbol:
+    def _symbol(self, symbol: str) -> _SymbolMetrics:
         kept = self._symbols.get(symbol)
         if kept is None:
-            kept = self._symbols[symbol] = _Symbol(self._window)
+            kept = self._symbols[symbol] = _SymbolMetrics(self._window)
             if len(self._symbols) > self._max_symbols:
                 self._symbols.popitem(last=False)
         else:
@@ -234,7 +234,7 @@ def _sorted(counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _symbol_summary(kept: _Symbol) -> dict[str, Any]:
+def _symbol_summary(kept: _SymbolMetrics) -> dict[str, Any]:
     return {
         "hits": kept.hits,
         "misses": kept.misses,

@@ -1,4 +1,4 @@
-"""The pipeline: stages in a row, each timed, and one record of the tick."""
+"""The pipeline: runs the stages of a tick, measures them, and creates the record of the tick."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Tick(NamedTuple):
-    """What became of a tick.
+    """The result of a tick.
 
     Parameters
     ----------
     context
-        As the last stage left it.
+        The context returned by the last stage.
     record
-        A line of the ``pipeline_ticks`` feed; give it to `calib.feeds` ' ``PipelineTickLogger.log``.
+        A line of the ``pipeline_ticks`` feed; pass it to ``PipelineTickLogger.log`` of `calib.feeds`.
     """
 
     context: QuoteContext
@@ -34,19 +34,19 @@ class Tick(NamedTuple):
 class Pipeline:
     """Runs the stages of a tick in order.
 
-    A tick that decides to skip ends there: the stages that follow are not run. Durations are monotonic; the record's
-    ``ts`` is the wall clock at the tick's start. A stage that raises ends the tick: it is counted, and raised.
+    A tick with the decision to skip ends there: the remaining stages are not run. Durations are monotonic; ``ts`` of
+    the record is the wall clock at the start of the tick. An exception of a stage is counted and raised.
 
     Parameters
     ----------
     stages
-        In order; their names must differ.
+        The stages in order; their names must be distinct.
     deadline_ms
-        A longer tick is a deadline miss, ms.
+        A tick that takes longer is a deadline miss, ms.
     metrics
-        Default: new ones.
+        Default: a new object.
     clock
-        Default: the machine's.
+        Default: the machine's clock.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Pipeline:
     ) -> None:
         names = [stage.name for stage in stages]
         if len(set(names)) != len(names):
-            raise ConfigError(f"two stages of one name: {', '.join(names)}", hint="Give each stage a name of its own")
+            raise ConfigError(f"stage names are not unique: {', '.join(names)}", hint="Give each stage its own name")
         if not 0 < deadline_ms < float("inf"):
-            raise ConfigError(f"deadline_ms is {deadline_ms!r}", hint="Allowed: number above 0")
+            raise ConfigError(f"deadline_ms: {deadline_ms!r} is out of range", hint="Allowed: a finite number > 0")
         self.stages = tuple(stages)
         self.deadline_ms = deadline_ms
         self.metrics = StageMetrics() if metrics is None else metrics
@@ -101,10 +101,10 @@ def tick_record(
     *,
     deadline_miss: bool,
 ) -> dict[str, Any]:
-    """One line of the ``pipeline_ticks`` feed.
+    """Return one line of the ``pipeline_ticks`` feed.
 
-    In shadow mode the cache's own answer is what ``cache_hit``, ``cache_age_ms``, ``used_stale``, ``source`` and
-    ``status`` tell, beside ``fetch_md_cache_ms``; prices and update id are those of the book that was used.
+    In shadow mode ``cache_hit``, ``cache_age_ms``, ``used_stale``, ``source`` and ``status`` describe the cache's
+    answer, as does ``fetch_md_cache_ms``; prices and update id are those of the direct fetch, which was used.
     """
     shadow = context.shadow
     meta = context.meta if shadow is None else shadow.meta
@@ -134,7 +134,7 @@ def tick_record(
 def _cache_fields(meta: MDCacheMeta | None) -> dict[str, Any]:
     if meta is None:
         return {"cache_hit": False, "cache_age_ms": None, "used_stale": None, "source": None, "status": None}
-    # A direct fetch has no age in the cache, and no staleness.
+    # For a direct fetch, age and staleness in the cache do not exist.
     direct = meta.status == "direct"
     return {
         "cache_hit": meta.cache_hit,

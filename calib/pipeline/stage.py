@@ -1,4 +1,4 @@
-"""What a stage is."""
+"""The interface of a stage."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from calib.pipeline.context import QuoteContext
 
 @runtime_checkable
 class QuoteStage(Protocol):
-    """One step of a tick.
+    """One stage of a tick.
 
     Attributes
     ----------
     name
-        Short and stable: the key of its latency (``fetch_md``, ``features``, ``strategy``, ``risk``, ``quote``, ...).
+        Short and stable; the key of its latency (``fetch_md``, ``features``, ``strategy``, ``risk``, ``quote``, ...).
     """
 
     @property
     def name(self) -> str: ...
 
     async def run(self, context: QuoteContext) -> QuoteContext:
-        """Do the step; the context given is never changed, another is returned."""
+        """Run the stage; returns a new context, the given one is not changed."""
         ...

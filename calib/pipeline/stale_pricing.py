@@ -1,4 +1,4 @@
-"""What a tick does about a stale price, or none: widen, or skip."""
+"""The reaction of a tick to stale or missing prices: widen or skip."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class StalePricingStage:
-    """Decides how the tick may quote, by the metadata that `calib.pipeline.FetchMDStage` handed on.
+    """Decides how the tick may quote, from the metadata of `calib.pipeline.FetchMDStage`.
 
-    Without market data, or with an empty side, it skips. A book past its freshness is quoted wider; a cache with
-    ``skip_pricing_on_stale`` gives pricing no such book, so the tick skips.
+    Without market data, or with an empty side, it skips. With a stale book it quotes wider; a cache with
+    ``skip_pricing_on_stale`` serves pricing no stale book, so the tick skips.
 
     Parameters
     ----------
     widen_ratio
-        Spread of a stale tick over its ordinary spread, >= 1.
+        Spread of a stale tick divided by its normal spread, >= 1.
     """
 
     name = "stale_pricing"
@@ -29,11 +29,11 @@ class StalePricingStage:
 
     def __init__(self, widen_ratio: float = 1.5) -> None:
         if not 1 <= widen_ratio < float("inf"):
-            raise ConfigError(f"widen_ratio is {widen_ratio!r}", hint="Allowed: number from 1")
+            raise ConfigError(f"widen_ratio: {widen_ratio!r} is out of range", hint="Allowed: a finite number >= 1")
         self._widen_ratio = widen_ratio
 
     async def run(self, context: QuoteContext) -> QuoteContext:
-        """The tick with its decision."""
+        """Return the tick with its decision."""
         market_data = context.market_data
         if market_data is None or market_data.mid is None:
             return context.with_decision(Decision.SKIP)

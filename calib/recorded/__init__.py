@@ -1,4 +1,4 @@
-"""Recorded books made whole again: the true book, as far as the recording shows it."""
+"""Order books rebuilt from recordings: the true book, as far as the recording shows it."""
 
 from calib.recorded.book_audit import BookAudit, BookFacts
 from calib.recorded.sequence_detection import Messages, numbering_of, rule_for

@@ -1,4 +1,4 @@
-"""Array types of the room."""
+"""Array types of this package."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The audit of a recorded book: its ids judged by the live book's rules, the book rebuilt to see it crossed.
+"""The audit of a recorded book: checks the ids by the rules of the live book, and rebuilds the book to see it crossed.
 
-Pure and streaming. It holds one book per symbol and, while that is out of sync, at most `HELD` deltas for the snapshot
+Pure and streaming. It keeps one book per symbol and, while that is out of sync, at most `HELD` deltas for a snapshot
 that may reach back to them.
 """
 
@@ -18,12 +18,12 @@ from calib.recorded.repeated_deltas import BEHIND, RepeatedDeltas
 from calib.recorded.sequence_detection import EVERY, is_pushed
 
 HELD: Final = 4096
-"""Deltas kept per symbol while no snapshot stands; a snapshot that is older than these is too late."""
+"""Deltas kept per symbol while there is no book; a snapshot that is older than these is too late."""
 
 TROUBLES: Final = ("gaps", "rewinds", "duplicates", "restarts", "crossed", "before_snapshot", "late_snapshots")
-"""What may be wrong, in the order in which it is told."""
+"""The possible problems, in the order of the output."""
 
-_TROUBLE: Final = {
+_PROBLEM_NAMES: Final = {
     SequenceVerdict.GAP: "gaps",
     SequenceVerdict.REWIND: "rewinds",
     SequenceVerdict.DUPLICATE: "duplicates",
@@ -32,7 +32,7 @@ _TROUBLE: Final = {
 
 
 class Message(Protocol):
-    """A line of a book feed."""
+    """A line of a book feed, as a record."""
 
     @property
     def symbol(self) -> str: ...
@@ -54,22 +54,22 @@ class Message(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BookFacts:
-    """What one file holds of one symbol's book.
+    """The findings for one symbol's book in one file.
 
     Parameters
     ----------
     symbol
         The market.
     snapshots, deltas
-        Lines of each type.
+        Number of lines of each type.
     rules
-        Deltas by the rule that their ids allow: ``previous``, ``range``, ``contiguous``, or ``none`` without an id.
+        Number of deltas by the rule that their ids fit: ``previous``, ``range``, ``contiguous``, or ``none`` (no id).
     sessions
-        Books begun: by the first snapshot, by one after a loss, or by one that covers messages not recorded.
+        Number of books started: by the first snapshot, by one after a loss, or by one that covers unrecorded messages.
     unverified
-        Deltas that were in no book: the ids before them were lost, or no snapshot had come.
+        Deltas that belong to no book: messages before them were lost, or there was no snapshot yet.
     troubles, first_line
-        By name, those of `TROUBLES` that were found: how many, and the line of the first.
+        The problems found, by name (`TROUBLES`): their number, and the line of the first one.
     """
 
     symbol: str
@@ -83,22 +83,22 @@ class BookFacts:
 
     @property
     def lines(self) -> int:
-        """Snapshots and deltas together."""
+        """Number of snapshots and deltas."""
         return self.snapshots + self.deltas
 
     @property
     def bad_lines(self) -> int:
-        """Lines after which the book was not known, or crossed."""
+        """Number of lines after which the book was unknown or crossed."""
         return min(self.unverified + self.troubles.get("crossed", 0), self.lines)
 
 
 class BookAudit:
-    """Judges the lines of book files in order; what stands at a file's end goes on in the next.
+    """Checks the lines of book files in order; the state at the end of a file is kept for the next file.
 
     Parameters
     ----------
     with_deltas
-        The symbols that have deltas in what is read: it decides what a snapshot without ``origin`` is.
+        The symbols with deltas in the input; they decide how a snapshot without ``origin`` is treated.
 
     >>> from types import SimpleNamespace
     >>> def delta(first, last):
@@ -117,14 +117,14 @@ class BookAudit:
         self._with_deltas = with_deltas
 
     def see(self, line: int, message: Message) -> None:
-        """The next line; one symbol's messages in the order in which they were received."""
+        """Process the next line; the lines of one symbol must be in the order in which they were received."""
         found = self._symbols.get(message.symbol)
         if found is None:
             found = self._symbols[message.symbol] = _Symbol(message.symbol, self._with_deltas)
         found.see(line, message)
 
     def finish_file(self) -> tuple[BookFacts, ...]:
-        """The facts of the lines since the last call, by symbol; the books and their ids stay."""
+        """Return the findings of the lines since the last call, by symbol; books and ids are kept."""
         found = [symbol.facts() for _, symbol in sorted(self._symbols.items())]
         return tuple(facts for facts in found if facts.snapshots or facts.deltas)
 
@@ -149,7 +149,7 @@ class _Counts:
 
 
 class _Symbol:
-    """One symbol: where its deltas stand (``chain``), and where its book does (``at``, None out of sync)."""
+    """The state of one symbol: the last id of its deltas (``chain``), and of its book (``at``, None out of sync)."""
 
     def __init__(self, symbol: str, with_deltas: Container[str]) -> None:
         self.book = OrderBook(symbol)
@@ -157,11 +157,11 @@ class _Symbol:
         self.repeats = RepeatedDeltas()
         self.counts = _Counts()
         self.synced = False
-        self.begun = False  # whether a snapshot ever came
+        self.begun = False  # whether there was a snapshot
         self.at: SequenceState | None = None
         self.chain: int | None = None
-        self.late: Any = None  # a snapshot behind the book: the venue's numbering may have begun again with it
-        self.covered = False  # whether the snapshot that awaits its bridge began another session already
+        self.late: Any = None  # a snapshot older than the book: the venue may have restarted its ids with it
+        self.covered = False  # whether the snapshot that awaits its bridge was already counted as a session
         self.held: deque[_Held] = deque(maxlen=HELD)
 
     def facts(self) -> BookFacts:
@@ -191,7 +191,7 @@ class _Symbol:
             return
         ids = Ids(message.update_id, message.first_update_id, message.prev_update_id)
         if rule == "previous" and ids.prev_id == NO_PREVIOUS:
-            # A delta that follows nothing is a whole book (OKX).
+            # A delta without predecessor is a whole book (OKX).
             self.chain = ids.last_id
             self._install(line, message, SequenceState(ids.last_id, True))
             return
@@ -208,14 +208,14 @@ class _Symbol:
         elif self.synced:
             last = update_id if self.at is None else self.at.last_id
             if update_id < last:
-                self.late = message  # an older picture of the book that stands, unless the next delta says otherwise
+                self.late = message  # outdated, unless the next delta continues it
             else:
                 self._install(line, message, SequenceState(update_id, update_id == last and self.chain == last))
         else:
             self._catch_up(line, message, SequenceState(update_id, False))
 
     def _pushed(self, line: int, message: Message, update_id: int) -> None:
-        """A whole book that the venue sent in the stream: it needs no bridge, and a lower id begins a session."""
+        """A whole book pushed in the stream: it needs no bridge, and a lower id starts a session."""
         if self.synced and self.at is not None and update_id < self.at.last_id:
             self.synced = False
             self.repeats.forget()
@@ -223,41 +223,41 @@ class _Symbol:
         self._install(line, message, SequenceState(update_id, True))
 
     def _catch_up(self, line: int, message: Message, at: SequenceState) -> None:
-        """A snapshot for a book out of sync: with the held deltas that it does not hold, if they reach it."""
+        """Use a snapshot for a book out of sync, with the held deltas that it does not include, if they reach it."""
         waiting = [held for held in self.held if RULES[held.rule](at, held.ids) is not SequenceVerdict.OLD]
         if waiting and RULES[waiting[0].rule](at, waiting[0].ids) is not SequenceVerdict.ACCEPT:
-            self._trouble("late_snapshots", line)
+            self._count_problem("late_snapshots", line)
             self.late = message
             return
         self._install(line, message, at)
         for held in waiting:
             self._apply(held)
-            self.counts.unverified = max(self.counts.unverified - 1, 0)  # it may have been counted in the file before
+            self.counts.unverified = max(self.counts.unverified - 1, 0)  # it may have been counted in an earlier file
 
     def _install(self, line: int, message: Message, at: SequenceState | None) -> None:
         if not self.synced or message.type == "delta":
             self.counts.sessions += 1
-        # A book that stood goes on, unless the deltas to come show that this snapshot covers a hole in them.
+        # A synced book continues, unless later deltas show that this snapshot covers a gap between them.
         self.covered = not self.synced
         self.synced = self.begun = True
         self.at, self.late = at, None
         self.held.clear()
         self.book.snapshot(message.bids, message.asks)
-        self._look(line)
+        self._check_crossed(line)
 
     # -- deltas --------------------------------------------------------------------------------------------------------
 
     def _without_id(self, line: int, message: Message) -> None:
         if self.synced:
             self.book.delta(message.bids, message.asks)
-            self._look(line)
+            self._check_crossed(line)
         else:
             self._count_unverified(line)
 
     def _delta(self, held: _Held) -> None:
         rule = RULES[held.rule]
         chained = SequenceVerdict.ACCEPT if self.chain is None else rule(SequenceState(self.chain, True), held.ids)
-        if chained not in (SequenceVerdict.ACCEPT, SequenceVerdict.DUPLICATE) and self._begins_anew(held):
+        if chained not in (SequenceVerdict.ACCEPT, SequenceVerdict.DUPLICATE) and self._starts_session(held):
             return
         if not self.synced:
             self._out_of_sync(held, chained)
@@ -274,9 +274,9 @@ class _Symbol:
             if chained in (SequenceVerdict.GAP, SequenceVerdict.RESTART) and not self.covered:
                 self.counts.sessions += 1
                 self.covered = True
-            if verdict is SequenceVerdict.OLD:  # the snapshot holds it
+            if verdict is SequenceVerdict.OLD:  # included in the snapshot
                 if chained in (SequenceVerdict.REWIND, SequenceVerdict.DUPLICATE):
-                    self._trouble(_TROUBLE[chained], held.line)
+                    self._count_problem(_PROBLEM_NAMES[chained], held.line)
                 else:
                     self.chain = held.ids.last_id
                 return
@@ -290,33 +290,33 @@ class _Symbol:
         if chained is SequenceVerdict.ACCEPT:
             self.chain = held.ids.last_id
             self.held.append(held)
-            self.repeats.taken(held.ids, held.bids, held.asks)
+            self.repeats.remember(held.ids, held.bids, held.asks)
         else:
             self._break(held, chained)
 
     def _break(self, held: _Held, verdict: SequenceVerdict) -> None:
-        """A delta that does not continue the ids; see `RepeatedDeltas` for one that lies behind."""
+        """A delta does not continue the ids; for one that is older than the book see `RepeatedDeltas`."""
         if verdict in BEHIND:
             if self.repeats.is_repeat(held.ids, held.bids, held.asks):
-                self._trouble("duplicates", held.line)
+                self._count_problem("duplicates", held.line)
                 return
             if self.repeats.is_harmless(held.rule, held.ids):
-                self._trouble(_TROUBLE[verdict], held.line)
+                self._count_problem(_PROBLEM_NAMES[verdict], held.line)
                 return
         else:
-            self._trouble(_TROUBLE[verdict], held.line)
+            self._count_problem(_PROBLEM_NAMES[verdict], held.line)
         if self.synced:
             self.synced, self.at = False, None
             self.book.clear()
             self._count_unverified(held.line)
         self.repeats.forget()
-        self.repeats.taken(held.ids, held.bids, held.asks)
+        self.repeats.remember(held.ids, held.bids, held.asks)
         self.chain = held.ids.last_id
         self.held.clear()
         self.held.append(held)
 
-    def _begins_anew(self, held: _Held) -> bool:
-        """Whether the delta continues not the book but the snapshot that seemed late: another session."""
+    def _starts_session(self, held: _Held) -> bool:
+        """Whether the delta continues the outdated snapshot instead of the book: a new session starts with it."""
         late = self.late
         if late is None:
             return False
@@ -332,27 +332,27 @@ class _Symbol:
         self.book.delta(held.bids, held.asks)
         self.chain = held.ids.last_id
         self.at = SequenceState(held.ids.last_id, True)
-        self.repeats.taken(held.ids, held.bids, held.asks)
-        self._look(held.line)
+        self.repeats.remember(held.ids, held.bids, held.asks)
+        self._check_crossed(held.line)
 
     # -- counting ------------------------------------------------------------------------------------------------------
 
-    def _look(self, line: int) -> None:
+    def _check_crossed(self, line: int) -> None:
         if self.book.crossed:
-            self._trouble("crossed", line)
+            self._count_problem("crossed", line)
 
     def _count_unverified(self, line: int) -> None:
         self.counts.unverified += 1
         if not self.begun:
-            self._trouble("before_snapshot", line)
+            self._count_problem("before_snapshot", line)
 
-    def _trouble(self, name: str, line: int) -> None:
+    def _count_problem(self, name: str, line: int) -> None:
         self.counts.troubles[name] += 1
         self.counts.first_line.setdefault(name, line)
 
 
 def _rule_of(message: Message) -> str:
-    """The sharpest rule that the ids allow."""
+    """The strictest rule that the ids fit."""
     if message.update_id is None:
         return "none"
     if message.prev_update_id is not None:

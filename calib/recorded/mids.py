@@ -1,4 +1,4 @@
-"""Mids of one symbol on one clock, as the room's other parts ask for them."""
+"""The mids of one symbol over time, on one clock."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Mids:
     Parameters
     ----------
     times_s
-        When each began, s, strictly rising.
+        Start of each, s, strictly increasing.
     values
         The mids, quote currency.
     seen_s
-        Until when each was seen to stand: the last message of the book before it changed, at least its beginning.
+        Time of the last message at which each was observed, at least its start.
     breaks_s
-        When what was known ended, rising: gaps in the sequence and ends of sessions. No mid holds across one.
+        Times at which the book became unknown, increasing: sequence gaps and ends of sessions. No mid is valid across.
     source
         ``book`` or ``ticks``.
     """
@@ -35,9 +35,9 @@ class Mids:
 
     def __post_init__(self) -> None:
         if not len(self.times_s) == len(self.values) == len(self.seen_s):
-            raise ValueError("the columns of the mids differ in length")
+            raise ValueError("the columns of the mids have different lengths")
         if np.any(np.diff(self.times_s) <= 0):
-            raise ValueError("the mids' times must rise")
+            raise ValueError("the times of the mids must be strictly increasing")
 
     @classmethod
     def of(
@@ -49,9 +49,9 @@ class Mids:
         max_step_s: float = np.inf,
         source: str = "book",
     ) -> Mids:
-        """From observations in time order: equal neighbours are joined, the last of several at one time stands.
+        """Create mids from observations in time order: equal neighbours are merged, of equal times the last counts.
 
-        Neighbours further apart than ``max_step_s`` are not joined: nothing was seen between them.
+        Neighbours further apart than ``max_step_s`` are not merged: nothing was observed between them.
 
         >>> import numpy as np
         >>> mids = Mids.of(np.array([1.0, 2.0, 2.0, 3.0]), np.array([10.0, 11.0, 10.0, 10.0]))
@@ -76,15 +76,15 @@ class Mids:
 
     @property
     def end_s(self) -> float:
-        """When the last one was last seen; -infinity without any."""
+        """Time of the last observation; -infinity if there is none."""
         return float(self.seen_s[-1]) if len(self) else -np.inf
 
     def index(self, moments_s: Floats, *, before: bool = False) -> Ints:
-        """Place of the last mid at or before each moment, or strictly before; -1 where there is none."""
+        """Index of the last mid at or before each time, or strictly before it; -1 if there is none."""
         return np.asarray(np.searchsorted(self.times_s, moments_s, side="left" if before else "right") - 1)
 
     def valid_until(self, max_age_s: float) -> Floats:
-        """Until when each mid may be used: its age counts from when it was last seen, and a break ends it."""
+        """The time until which each mid may be used: its age counts from the last observation; a break ends it."""
         until = self.seen_s + max_age_s
         if len(self.breaks_s):
             after = np.searchsorted(self.breaks_s, self.times_s, side="right")
@@ -93,9 +93,9 @@ class Mids:
         return np.asarray(until)
 
     def at(self, moments_s: Floats, max_age_s: float, *, before: bool = False) -> Floats:
-        """The last mid at or before each moment, or strictly before; NaN past the end, over a gap or when too old.
+        """The last mid at or before each time, or strictly before it; NaN after the end, across a gap or if too old.
 
-        Past the end: after the last observation nothing is known, however short the time.
+        After the last observation nothing is known, however short the time.
         """
         moments = np.asarray(moments_s, float)
         if not len(self):
@@ -106,22 +106,22 @@ class Mids:
         return np.where(known, self.values[held], np.nan)
 
     def broken(self, from_s: Floats, to_s: Floats) -> Bools:
-        """Whether a break lies after ``from_s`` and at or before ``to_s``."""
+        """Whether a break is after ``from_s`` and at or before ``to_s``."""
         before = np.searchsorted(self.breaks_s, from_s, side="right")
         return np.asarray(np.searchsorted(self.breaks_s, to_s, side="right") > before)
 
     def median_gap_s(self) -> float:
-        """Median time between observations that moved the mid; infinite with fewer than two."""
+        """Median time between changes of the mid; infinite with fewer than two."""
         return float(np.median(np.diff(self.times_s))) if len(self) > 1 else float(np.inf)
 
     def with_grid(self, step_s: float) -> Mids:
-        """The same with a cut at each multiple of the step: each piece then lies within one block."""
+        """The same mids, split at each multiple of the step, so that each piece is within one block."""
         if not len(self):
             return self
         grid = np.arange(np.ceil(self.times_s[0] / step_s), np.floor(self.end_s / step_s) + 1) * step_s
         grid = np.setdiff1d(grid, self.times_s)
         place = self.index(grid)
-        # What is not known at a cut stays unknown: the copy is seen only as far as the mid itself was.
+        # A mid that is unknown at a cut stays unknown: the copy is observed no longer than the mid itself.
         known = grid <= self.seen_s[place]
         times = np.concatenate([self.times_s, grid[known]])
         order = np.argsort(times, kind="stable")

@@ -1,4 +1,4 @@
-"""Which symbols of recorded books have deltas: it decides what a snapshot that does not say its origin is."""
+"""The symbols of a recording that have deltas, which decides how a snapshot without an origin is treated."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _CHUNK_BYTES = 1 << 18
 
 
 class DeltaSymbols:
-    """The symbols with deltas in the range read; the files are read ahead only as far as a question needs.
+    """The symbols with deltas in the range; the files are read only as far as a query needs.
 
     Parameters
     ----------
     files
         The book files, in the order of their days.
     end
-        Unix seconds at which the range ends; None where it is open.
+        Unix seconds at which the range ends; None if it is open.
     """
 
     def __init__(self, files: Sequence[DayFile], end: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Recorded book lines as messages of a stream: which numbering they carry, and numbers for those without any."""
+"""Recorded book lines as stream messages: detects their id scheme, and numbers lines without ids."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from calib.errors import MixedNumbering
 from calib.market import Delta, Snapshot
 
 NONE: Final = "none"
-"""The venue numbers nothing: the order of the lines is all there is."""
+"""The lines have no ids; only their order is known."""
 _delta: Final = tuple.__new__
-"""`Delta` from a tuple: half the cost of its own constructor, for every line."""
+"""Creates `Delta` from a tuple at half the cost of its constructor, for every line."""
 _RULES: Final = {NONE: "contiguous"}
 
 
 def numbering_of(record: Any) -> str:
-    """How a delta is numbered: ``previous`` (it names the one before), ``range``, ``contiguous``, or ``none``."""
+    """The id scheme of a delta: ``previous`` (with the predecessor's id), ``range``, ``contiguous``, or ``none``."""
     if record.update_id is None:
         return NONE
     if record.prev_update_id is not None:
@@ -25,12 +25,12 @@ def numbering_of(record: Any) -> str:
 
 
 def rule_for(numberings: Iterable[str]) -> str:
-    """The sequence rule under which lines of these numberings can be replayed together.
+    """Return the sequence rule under which lines with these id schemes can be replayed together.
 
     Raises
     ------
     MixedNumbering
-        Where they need different rules: a cache has one.
+        If they need different rules: a cache supports only one.
 
     >>> rule_for(["none", "contiguous"]), rule_for([])
     ('contiguous', 'contiguous')
@@ -38,8 +38,8 @@ def rule_for(numberings: Iterable[str]) -> str:
     rules = sorted({_RULES.get(numbering, numbering) for numbering in numberings})
     if len(rules) > 1:
         raise MixedNumbering(
-            f"the recorded books are numbered in different ways: {', '.join(rules)}",
-            hint="Replay them one by one with --symbols: a cache supports one sequence rule",
+            f"the recorded books use different id schemes: {', '.join(rules)}",
+            hint="Replay them separately with --symbols: a cache supports one sequence rule",
         )
     return rules[0] if rules else "contiguous"
 
@@ -50,28 +50,28 @@ class _Every(Container[str]):
 
 
 EVERY: Final = _Every()
-"""Every symbol: where nothing is known of the lines to come, a snapshot without ``origin`` was asked for."""
+"""Contains every symbol: if the input is not known in advance, a snapshot without ``origin`` counts as requested."""
 
 
 def is_pushed(record: Any, with_deltas: Container[str]) -> bool:
-    """Whether a recorded snapshot replaces the book; else it was asked for beside the stream, and must be bridged.
+    """Whether a recorded snapshot replaces the book; otherwise it was requested and must be bridged.
 
-    Without deltas there is nothing to bridge: each poll of such a symbol is the book, whatever its ``origin``.
+    Without deltas there is nothing to bridge: every snapshot of such a symbol is the book, whatever its ``origin``.
 
     Parameters
     ----------
     with_deltas
-        The symbols that have deltas in what is read; not asked for a snapshot that says that it was pushed.
+        The symbols with deltas in the input; not evaluated for a snapshot with origin ``pushed``.
     """
     return record.origin == "pushed" or record.symbol not in with_deltas
 
 
 class Messages:
-    """Turns the lines of one symbol into messages.
+    """Converts the lines of one symbol to stream messages.
 
-    Lines without ids get running numbers, so that the stream's rule holds by construction; their snapshots stand in
-    order among the deltas, as a venue pushes them. A snapshot with an id that was asked for beside the stream is
-    bridged to the deltas by its id, wherever it stands; one that was pushed replaces the book (`is_pushed`).
+    Lines without ids get consecutive numbers, so the sequence rule always holds; their snapshots are in order with the
+    deltas, like pushed ones. A requested snapshot with an id is bridged to the deltas by that id, wherever it is; a
+    pushed snapshot replaces the book (`is_pushed`).
     """
 
     __slots__ = ("_count", "_with_deltas")
@@ -81,7 +81,7 @@ class Messages:
         self._with_deltas = with_deltas
 
     def message(self, record: Any, epoch: int) -> Snapshot | Delta:
-        """The message of a line; ``epoch`` is the stream's, for snapshots with an id."""
+        """Return the message of a line; ``epoch`` is that of the stream, for requested snapshots."""
         update_id: int | None = record.update_id
         if update_id is None:
             self._count += 1

@@ -15,33 +15,33 @@ from calib.recorded.sequence_detection import numbering_of, rule_for
 from calib.recorded.true_book import TrueBook
 
 SESSION_S: Final = 60.0
-"""After a longer silence of a symbol's lines a new session begins."""
+"""A silence of a symbol's lines longer than this starts a new session."""
 STEP_S: Final = 1.0
-"""A level that was not seen for longer gets a row of its own: its age must not be counted from hindsight."""
-_HEAD: Final = 16
-"""Snapshots kept while no delta has shown the numbering: older ones are of no use by then."""
+"""A level not observed for longer gets a new row: its age must not be reduced by a later observation."""
+_MAX_WAITING: Final = 16
+"""Snapshots kept until a delta shows the id scheme; older ones are outdated by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tops:
-    """Best levels of one symbol, one row a change of any of them.
+    """The best levels of one symbol, one row per change.
 
     Parameters
     ----------
     ts, ts_exchange
-        When the row began, received and at the venue, s; NaN where a line does not say.
+        Start of the row by receive time and venue time, s; NaN if a line does not have it.
     seen, seen_exchange
-        The last message before it changed.
+        Time of the last message before the levels changed.
     bid, ask, bid_qty, ask_qty
         The levels.
     breaks, breaks_exchange
-        When the book was no longer known: a gap of its sequence.
+        Times at which the book became unknown because of a sequence gap.
     lines, exchange_lines
-        Lines that were read, and those of them with ``ts_exchange``.
+        Number of lines, and of those with ``ts_exchange``.
     lag_s
-        Median of ts - ts_exchange over lines with both; None without any.
+        Median of ts - ts_exchange over lines with both; None if there are none.
     crossed
-        Lines after which the book was crossed; its mid is skipped.
+        Number of lines after which the book was crossed; their mids are skipped.
     """
 
     ts: Floats
@@ -61,22 +61,22 @@ class Tops:
 
     @property
     def exchange_share(self) -> float:
-        """Share of the lines that carry the venue's time."""
+        """Fraction of the lines with the venue's time."""
         return self.exchange_lines / self.lines if self.lines else 0.0
 
     def mids(self, clock: str, max_age_s: float) -> Mids:
-        """The distinct mids on ``receive`` or ``exchange``; one not seen for longer than its age begins again."""
+        """The distinct mids on the clock ``receive`` or ``exchange``; one not observed for ``max_age_s`` ends."""
         times, seen, breaks = self._times(clock)
         mid = (self.bid + self.ask) / 2
         doubled = np.ravel(np.column_stack([times, np.maximum(seen, times)]))
         values = np.repeat(mid, 2)
         known = np.isfinite(doubled)
-        # Receive times may step back a little; the venue's order is that of the lines.
+        # Receive times may go back a little; the order of the lines is the venue's.
         rising = np.maximum.accumulate(doubled[known])
         return Mids.of(rising, values[known], breaks[np.isfinite(breaks)], max_step_s=max_age_s)
 
     def at(self, moments: Floats, clock: str) -> tuple[Floats, Floats, Floats, Floats]:
-        """bid, ask, bid_qty, ask_qty at or before each moment; NaN before the first."""
+        """bid, ask, bid_qty, ask_qty at or before each time; NaN before the first."""
         times = np.maximum.accumulate(np.where(np.isfinite(self._times(clock)[0]), self._times(clock)[0], -np.inf))
         place = np.searchsorted(times, moments, side="right") - 1
         held = np.maximum(place, 0)
@@ -94,7 +94,7 @@ class Tops:
 
 
 class TopRecorder:
-    """Takes the book lines of one symbol in their order and gives its `Tops`."""
+    """Builds the `Tops` of one symbol from its book lines in order."""
 
     def __init__(self, symbol: str) -> None:
         self._symbol = symbol
@@ -109,7 +109,7 @@ class TopRecorder:
         self._top: tuple[float, float, float, float] | None = None
 
     def add(self, record: Any) -> None:
-        """Take the next line."""
+        """Process the next line."""
         self._lines += 1
         if record.ts_exchange is not None:
             self._exchange_lines += 1
@@ -118,8 +118,8 @@ class TopRecorder:
             self._new_session(record)
         self._last_ts = record.ts
         if self._book is None and record.type == "snapshot":
-            # Without deltas a snapshot is the whole book: the venue pushes nothing else.
-            self._waiting = [*self._waiting[-_HEAD:], record]
+            # Without deltas every snapshot is the whole book.
+            self._waiting = [*self._waiting[-_MAX_WAITING:], record]
             self._note(record, _best(record.bids, max), _best(record.asks, min))
             return
         if self._book is None:
@@ -127,7 +127,7 @@ class TopRecorder:
         self._apply(record)
 
     def finish(self) -> Tops:
-        """What was recorded."""
+        """Return the recorded levels."""
         columns: list[Any] = [np.array(column, float) for column in (*self._columns, *self._breaks)]
         lag = float(np.median(np.array(self._lags, float))) if len(self._lags) else None
         counts: tuple[Any, ...] = (self._lines, self._exchange_lines, lag, self._crossed)
@@ -153,7 +153,7 @@ class TopRecorder:
         self._note(record, book.best_bid, book.best_ask)
 
     def _new_session(self, record: Any) -> None:
-        """The recording began again: nothing is known of the time between, and ids may start afresh."""
+        """The recording restarted: the time between is unknown, and ids may start over."""
         self._break(record)
         if self._book is not None:
             self._book = TrueBook(self._symbol, self._rule)
@@ -189,7 +189,7 @@ def _best(levels: Iterable[Any], choose: Any) -> Any:
 
 
 def record_tops(records: Iterable[Any]) -> Iterator[tuple[str, Tops]]:
-    """The tops of every symbol in the lines, by name."""
+    """Build the tops of every symbol in the lines, sorted by name."""
     recorders: dict[str, TopRecorder] = {}
     for record in records:
         recorder = recorders.get(record.symbol)

@@ -1,4 +1,4 @@
-"""The true book: what the recording shows the venue's book to be, as far as it shows it."""
+"""The true book: the venue's book as far as the recording shows it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 _NEVER_SILENT_NS = 1 << 62
 REPEATED: Final = "repeated"
-"""The name in `TrueBook.counts` of lines that the recording tells again."""
+"""The name in `TrueBook.counts` of lines that the recording repeats."""
 
 
 class TrueBook:
-    """The recorded book of one symbol, kept by the same stream that a bot's cache builds its books with.
+    """The recorded book of one symbol, built by the same stream class as the books of a cache.
 
-    After a gap of the recording the true book is not known until the next recorded snapshot: a book that carries on
-    regardless shows prices that never were.
+    After a gap in the recording the true book is unknown until the next recorded snapshot: a book built across the gap
+    would show prices that never existed.
 
     Parameters
     ----------
@@ -33,18 +33,18 @@ class TrueBook:
     rule
         Its sequence rule, see `calib.market.stream.sequence`.
     deliver
-        Hands each line's message on before this book takes it, see `apply`; None: there is no other book.
+        Receives each line's message before this book applies it, see `apply`; None: there is no other book.
     primary
-        The book that the cache keeps of what is delivered; None while it keeps none.
+        Returns the cache's book of the delivered messages; None while there is none.
     with_deltas
-        The symbols that have deltas in what is read, see `calib.recorded.sequence_detection.is_pushed`.
+        The symbols with deltas in the input, see `calib.recorded.sequence_detection.is_pushed`.
 
     Attributes
     ----------
     known_since_ns
-        When it was known for the first time; None until then.
+        When it was first known; None until then.
     readable, numbered
-        For the driver: whether reads of it have begun, and whether its numbering was looked at.
+        Used by the driver: whether reads of the book have started, and whether its id scheme was checked.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class TrueBook:
         self._left_out = 0
         self._deliver = deliver
         self._book = MirrorBook(symbol, primary)
-        # Snapshots are only recorded ones: no one is asked, so no attempt is jittered or delayed.
+        # Only recorded snapshots are used: nothing is requested, so no jitter or delay applies.
         settings = StreamSettings(sequence_rule=rule)
         self._stream = BookStream(
             symbol,
@@ -92,7 +92,7 @@ class TrueBook:
         self.numbered = False
 
     def apply(self, record: Any, now_ns: int, *, delivered: bool = True) -> None:
-        """Take a recorded line; ``delivered``: the bot's socket gets its message too."""
+        """Apply a recorded line; with ``delivered`` its message also goes to ``deliver``."""
         stream = self._stream
         message = self._messages.message(record, stream.epoch)
         if isinstance(message, Delta):
@@ -100,7 +100,7 @@ class TrueBook:
                 self._left_out += 1
                 return
             self._newest = message.last_id
-            self._repeats.taken(message, message.bids, message.asks)
+            self._repeats.remember(message, message.bids, message.asks)
         elif message.epoch is None:
             self._begin(message, now_ns)
         if delivered and self._deliver is not None:
@@ -111,13 +111,14 @@ class TrueBook:
         else:
             outcome = stream.on_snapshot(message, now_ns)
         if outcome.effects and any(isinstance(effect, Failed) for effect in outcome.effects):
-            # A bot would give up here. The recording goes on, and a snapshot further on is as good as the first.
+            # The stream of a bot would slow down its attempts here. The recording continues, and a later snapshot is
+            # as good as the first: start over.
             stream.connect(now_ns)
         if self.known_since_ns is None and stream.live:
             self.known_since_ns = now_ns
 
     def _is_left_out(self, delta: Delta) -> bool:
-        """Whether a delta that is not newer is the recorder's repeat and not the venue's: see `RepeatedDeltas`."""
+        """Whether a delta that is not newer was repeated by the recorder, not by the venue; see `RepeatedDeltas`."""
         if self._repeats.is_repeat(delta, delta.bids, delta.asks):
             return True
         last_id = self._stream.last_id
@@ -126,30 +127,30 @@ class TrueBook:
         return self._repeats.is_harmless(self._rule, delta)
 
     def _begin(self, pushed: Snapshot, now_ns: int) -> None:
-        """A whole book in the stream; with a lower id than the book has, it begins another session of the venue."""
+        """A whole book in the stream; if its id is lower than the book's, it starts another session of the venue."""
         if pushed.update_id < self._newest:
             self._repeats.forget()
             if self._stream.live:
-                self._stream.connect(now_ns)  # no message is lost there: it is not counted as a break
+                self._stream.connect(now_ns)  # no message was lost, so this is not counted as a break
         self._newest = pushed.update_id
 
     @property
     def book(self) -> OrderBook | None:
-        """The true book now; None while it is not known. Read it at once: it changes."""
+        """The true book now; None while it is unknown. It changes with the next line, so use it at once."""
         return self._stream.book if self._stream.live else None
 
     def view(self, depth: int) -> BookView | None:
-        """Its best levels; None while it is not known."""
+        """The best levels of the book; None while it is unknown."""
         return self._stream.view(depth)
 
     @property
     def counts(self) -> dict[str, int]:
-        """What happened in the recording, by `calib.market.Reason`, and lines left out as ``repeated``; sorted."""
+        """Event counts of the recording, by `calib.market.Reason`, and skipped lines as ``repeated``; sorted."""
         counts = {str(reason): count for reason, count in self._stream.counts.items()}
         if self._left_out:
             counts[REPEATED] = self._left_out
         return dict(sorted(counts.items()))
 
     def unknown_ns(self, now_ns: int) -> int:
-        """Time without a known true book."""
+        """Time during which the true book was unknown."""
         return self._stream.out_of_sync_ns(now_ns)

@@ -1,1 +1,1 @@
-"""Recorded feeds replayed through the classes that a bot runs, in virtual time."""
+"""Replaying recorded feeds through the live classes, in virtual time."""

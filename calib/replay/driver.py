@@ -1,4 +1,4 @@
-"""The loop of a replay: recorded lines in time order, reads at their moments, refreshes in between, in virtual time."""
+"""The main loop of a replay: recorded lines in time order, with reads and refreshes between them, in virtual time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from calib.replay.settings import ReplaySettings
 from calib.replay.sources import US_PER_S, Event, EventKind
 from calib.virtual_loop import VirtualLoop
 
-_HEAD: Final = 10_000
+_MAX_HEAD: Final = 10_000
 _USE_CASES: Final = frozenset(UseCase)
 _COUNTED: Final = {
     "book": EventKind.BOOK,
@@ -36,25 +36,25 @@ _COUNTED: Final = {
     "ticks": EventKind.TICKS,
     "fills": EventKind.FILLS,
 }
-_TRADES: Final = EventKind.TRADES  # they and books show that the recording goes on
+_TRADES: Final = EventKind.TRADES  # trades and books prove that the recording continues
 
 
 class Driver:
-    """One replay; it depends on nothing but its parameters.
+    """One replay; the result depends only on the parameters.
 
     Parameters
     ----------
     settings
-        How it is set up.
+        The settings of the replay.
     events
         The recorded lines in time order.
     start_us
-        The beginning of the range, Unix us; None: the whole second of the first line. Book lines before it are applied
-        and not replayed: they make the book known with which the range begins.
+        Start of the range, Unix us; None: the full second of the first line. Book lines before it only build the books
+        with which the range starts.
     with_deltas
-        The symbols that have deltas in the range, see `calib.recorded.sequence_detection.is_pushed`.
+        The symbols with deltas in the range, see `calib.recorded.sequence_detection.is_pushed`.
     progress
-        Receives the lines done since the last call.
+        Receives the number of lines processed since the last call.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Driver:
         self._with_deltas = with_deltas
         self.recording = Recording()
         self.file = AnonymousTempFile()
-        """What memory shall not hold of the reads; close it once the outcome is made."""
+        """Holds read samples that do not fit into memory; close it after the outcome is created."""
         self._events = iter(events)
         self._head, numberings = _look_ahead(self._events)
         self.rule = settings.rule or rule_for(numberings)
@@ -83,14 +83,14 @@ class Driver:
         self.collector = FeatureCollector(clock=self._clock)
         every_us = settings.features_every_us
         self.grid = None if every_us is None else FeatureGrid(every_us)
-        self._heard_of: dict[str, int] = {}
+        self._last_line_us: dict[str, int] = {}
 
     def run(self, loop: VirtualLoop) -> None:
-        """Replay everything; see `calib.virtual_loop.drive`. The loop has this driver's `clock`."""
+        """Run the replay; call it by `calib.virtual_loop.drive`, with a loop that has this driver's `clock`."""
         settings, clock = self.settings, self._clock
         faults = FaultScript(settings.faults)
         self.endpoint = SnapshotEndpoint(clock, self._true_view, latency=settings.latency.source_of_ns(), faults=faults)
-        # Seeded: the jitter of pauses and attempts must fall alike in every run.
+        # Seeded: the jitter of backoffs must be the same in every run.
         self.cache = MDCache(settings.cache_config(self.rule), self._refresh, clock=clock, rng=random.Random(0))
         self.injector = FaultInjector(self.cache, clock, faults) if settings.fill == "stream" else None
         if self.injector is not None:
@@ -122,7 +122,7 @@ class Driver:
 
     @property
     def clock(self) -> VirtualClock:
-        """The clock of the replay."""
+        """The virtual clock of the replay."""
         return self._clock
 
     @property
@@ -131,17 +131,17 @@ class Driver:
         return self._books
 
     def now_us(self) -> int:
-        """Unix us of the replay's time."""
+        """The time of the replay, Unix us."""
         return self.start_us + self._clock.monotonic_ns() // NS_PER_US
 
-    # --- the loop
+    # --- main loop
 
     def _replay(self, loop: VirtualLoop, scheduler: Scheduler) -> None:
         handlers = (self._book, self._trade, self._alive, self._tick, self._fill)  # by `EventKind`
         counts = [0] * len(handlers)
         start_us = last_us = self.start_us
-        clock, heard_of = self._clock, self._heard_of
-        heartbeats = Heartbeats(loop, scheduler, None if self.injector is None else self.injector.alike_us)
+        clock, last_line_us = self._clock, self._last_line_us
+        heartbeats = Heartbeats(loop, scheduler, None if self.injector is None else self.injector.coalesce_us)
         events = chain(self._head, self._events)
         for count, event in enumerate(expanded(events) if self.settings.expand else events):
             if not count & 4095:
@@ -149,7 +149,7 @@ class Driver:
             us, kind, _, _, record, added = event
             if us < heartbeats.until_us and kind == _TRADES:
                 counts[kind] += 1
-                heard_of[record.symbol] = us
+                last_line_us[record.symbol] = us
                 heartbeats.skipped = event
                 continue
             if heartbeats.skipped is not None:
@@ -159,10 +159,10 @@ class Driver:
                 continue
             if us < scheduler.idle_until_us and loop.scheduled == scheduler.scheduled:
                 if kind <= _TRADES:
-                    scheduler.heard_us = us
+                    scheduler.last_market_us = us
                 clock.reach_ns((us - start_us) * NS_PER_US)
             else:
-                scheduler.advance(us, heard=kind <= _TRADES)
+                scheduler.advance(us, is_market=kind <= _TRADES)
             if not added:
                 counts[kind] += 1
             handlers[kind](event)
@@ -180,10 +180,10 @@ class Driver:
         self.recording.last_us = last_us if counted else None
 
     def _deliver_skipped(self, scheduler: Scheduler, heartbeats: Heartbeats) -> int:
-        """Take the last of the trades that were skipped; its time, Unix us."""
+        """Deliver the last of the skipped trades; returns its time, Unix us."""
         skipped, heartbeats.skipped = heartbeats.skipped, None
         assert skipped is not None
-        scheduler.heard_us = skipped.us
+        scheduler.last_market_us = skipped.us
         self._clock.reach_ns((skipped.us - self.start_us) * NS_PER_US)
         self._trade(skipped)
         return skipped.us
@@ -193,21 +193,21 @@ class Driver:
             self._true(event.record).apply(event.record, 0, delivered=False)
 
     def _read_all(self, at_us: int) -> None:
-        """A scheduled read of every symbol whose recording goes on."""
+        """A scheduled read of every symbol whose recording has not been silent for too long."""
         settings = self.settings
         for symbol in self._readable:
-            if at_us - self._heard_of[symbol] <= MAX_SILENCE_US:
+            if at_us - self._last_line_us[symbol] <= MAX_SILENCE_US:
                 self.reader.read(symbol, settings.use_case, self._depth(settings.depth))
 
     def _take_grid(self, at_us: int) -> None:
         assert self.grid is not None
         self.grid.take(at_us, self.collector)
 
-    # --- what happens
+    # --- handlers of events
 
     def _book(self, event: Event) -> None:
         record = event.record
-        self._heard_of[record.symbol] = event.us
+        self._last_line_us[record.symbol] = event.us
         if record.ts_exchange is not None and (lag_s := record.ts - record.ts_exchange) < 0:
             self.recording.negative_lag += 1
             self.recording.min_lag_s = min(lag_s, self.recording.min_lag_s or 0.0)
@@ -217,7 +217,7 @@ class Driver:
             self._open(record.symbol, book, event.us)
 
     def _trade(self, event: Event) -> None:
-        self._heard_of[event.record.symbol] = event.us
+        self._last_line_us[event.record.symbol] = event.us
         if self.injector is not None:
             self.injector.on_alive(event.record.symbol)
 
@@ -231,7 +231,7 @@ class Driver:
         if book is None or book.known_since_ns is None:
             self.recording.ticks_without_book[tick.symbol] += 1
             return
-        if event.us - self._heard_of.get(tick.symbol, self.start_us) > MAX_SILENCE_US:
+        if event.us - self._last_line_us.get(tick.symbol, self.start_us) > MAX_SILENCE_US:
             self.recording.ticks_in_silence[tick.symbol] += 1
             return
         use_case = tick.use_case or self.settings.use_case
@@ -287,7 +287,7 @@ class Driver:
         return None if stream is None else stream.book
 
     def _open(self, symbol: str, book: TrueBook, us: int) -> None:
-        """Its true book is known for the first time: from now on it is read."""
+        """The true book of a symbol is known for the first time: start reading it."""
         book.readable = True
         self._readable = sorted([*self._readable, symbol])
         self._scheduler.start_reading(us)
@@ -308,7 +308,7 @@ class Driver:
         return None if self.injector is None else self.injector.last_id(symbol)
 
     async def _refresh(self, symbol: str, depth: int) -> Mapping[str, Any]:
-        # Without a source of its own the body is what ``md_cache.refresh_source`` says: rest, unless it is set.
+        # The body has no source, so ``md_cache.refresh_source`` decides: rest by default.
         return await self.endpoint.snapshot(symbol, depth)
 
     def _stream_counts(self, symbol: str) -> dict[str, Any] | None:
@@ -320,12 +320,12 @@ class Driver:
 
 
 def _look_ahead(events: Iterator[Event]) -> tuple[list[Event], list[str]]:
-    """The first events, up to the first delta, and how that is numbered."""
+    """The first events up to the first delta, and the id scheme of that delta."""
     head: list[Event] = []
     for event in events:
         head.append(event)
         if event.kind == EventKind.BOOK and event.record.type == "delta":
             return head, [numbering_of(event.record)]
-        if len(head) >= _HEAD:
+        if len(head) >= _MAX_HEAD:
             break
     return head, []

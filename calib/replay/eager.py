@@ -1,4 +1,4 @@
-"""Running a coroutine at once, as far as it goes without waiting."""
+"""Running a coroutine eagerly, up to its first wait."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 
 class Done(NamedTuple):
-    """What a coroutine returned that never had to wait."""
+    """The result of a coroutine that did not have to wait."""
 
     value: Any
 
 
 def start(coro: Coroutine[Any, Any, T]) -> Done | asyncio.Task[T]:
-    """Run ``coro`` now; a task for the rest of it where it has to wait.
+    """Run ``coro`` now; if it has to wait, return a task for the rest of it.
 
-    Most reads of a cache never wait; a task for each of them would cost many times the read. (From Python 3.12 on this
-    is what `asyncio.eager_task_factory` does.)
+    Most reads of a cache do not wait, and a task would cost many times such a read. (From Python 3.12 on,
+    `asyncio.eager_task_factory` does this.)
     """
     try:
         waits_for = coro.send(None)
@@ -41,9 +41,9 @@ def _rest(coro: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T
         try:
             sent = yield waits_for
         except GeneratorExit:
-            coro.close()  # as `yield from` does: nothing where it has ended, as when both are garbage together
+            coro.close()  # like `yield from`; does nothing if it has ended, e.g. when both are garbage collected
             raise
-        except BaseException as error:  # a cancellation, or the error of what it waited for
+        except BaseException as error:  # a cancellation, or an exception of the awaited object
             step: Callable[[], Any] = partial(coro.throw, error)
         else:
             step = partial(coro.send, sent)

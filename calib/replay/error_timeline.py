@@ -1,4 +1,4 @@
-"""The error of the served books over time, in at most 256 steps whatever the length of a replay."""
+"""The error of served books over time, in at most 256 steps for any length of a replay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FIRST_US: Final = 1_000_000
 
 
 class ErrorTimeline:
-    """Sums of errors in equal steps of time; where they become too many, each two are joined.
+    """Sums of errors in equal time steps; when there are too many steps, pairs of them are merged.
 
     >>> line = ErrorTimeline()
     >>> line.take(0, 1.0, out_of_sync=False)
@@ -24,11 +24,11 @@ class ErrorTimeline:
     def __init__(self) -> None:
         self.step_us = _FIRST_US
         self._origin_us: int | None = None
-        # reads, judged, sum of errors, largest error, reads while the stream was out of sync
+        # per step: reads, compared reads, sum of errors, largest error, reads while the stream was out of sync
         self._steps: dict[int, list[float]] = {}
 
     def take(self, at_us: int, error_bps: float | None, *, out_of_sync: bool) -> None:
-        """Take one read, in the order of time; ``error_bps`` is None where it could not be judged."""
+        """Add one read, in time order; ``error_bps`` is None if there is nothing to compare."""
         if self._origin_us is None:
             self._origin_us = at_us - at_us % _FIRST_US
         while (place := (at_us - self._origin_us) // self.step_us) >= STEPS:
@@ -45,11 +45,11 @@ class ErrorTimeline:
 
     @property
     def origin_us(self) -> int | None:
-        """Where the first step begins, Unix us; None without a read."""
+        """Start of the first step, Unix us; None without reads."""
         return self._origin_us
 
     def steps(self) -> Iterator[dict[str, Any]]:
-        """Every step from the first to the last, those without a read too."""
+        """Every step from the first to the last, including those without reads."""
         for place in range(max(self._steps, default=-1) + 1):
             reads, judged, total, largest, lost = self._steps.get(place, [0, 0, 0.0, 0.0, 0])
             yield {

@@ -1,4 +1,4 @@
-"""Sampled ticks filled up: the reads that happened between two logged lines, evenly spaced."""
+"""Upsampling of sampled ticks: adds the reads between two logged lines, evenly spaced."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Final
 from calib.replay.sources import US_PER_S, Event, EventKind
 
 HORIZON_US: Final = 60 * US_PER_S
-"""Ticks further apart than this are not joined: the bot stood still between them."""
+"""Ticks further apart than this are not filled up: the bot was not running between them."""
 
 
 def expanded(events: Iterable[Event]) -> Iterator[Event]:
-    """The events in time order, with ``sample_rate - 1`` ticks more after each sampled one, marked as ``added``.
+    """Yield the events in time order, with ``sample_rate - 1`` more ticks after each sampled one, marked ``added``.
 
     A line that stands for n ticks is followed by n - 1 others, evenly spaced until the symbol's next line. Events are
-    held back for a minute of feed time to see that line; memory is bounded by that.
+    buffered for a minute of feed time until that line is known, which bounds the memory.
 
     Parameters
     ----------
     events
-        In time order.
+        The events in time order.
     """
     held: list[tuple[int, int, int, int, Event]] = []
     before: dict[str, Event] = {}

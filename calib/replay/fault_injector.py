@@ -1,4 +1,4 @@
-"""The recorded stream on its way to the cache, and the faults that strike it there."""
+"""Delivers the recorded stream to the cache, with injected faults."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ CONNECTION: Final = "recorded"
 
 
 class FaultInjector:
-    """Hands what was recorded to a cache, as its bot's socket would.
+    """Delivers recorded messages to a cache, as the socket of its bot would.
 
     Parameters
     ----------
     cache
-        Fed with the stream.
+        Receives the messages.
     clock
         The virtual clock.
     faults
-        silence: messages wait for its end. gap: they are lost. reconnect: they are lost, and the connection is made
-        again. Seconds from the clock's time at construction.
+        silence: messages are delayed until its end. gap: they are lost. reconnect: they are lost, and the connection
+        is made again. In seconds from the clock's time at construction.
 
     Attributes
     ----------
     lost, held_back
-        Messages, so far.
-    alike_us
-        How long after a heartbeat only the newest of those that follow counts: within the shortest silence none is
-        the end of one.
+        Number of messages so far.
+    coalesce_us
+        Time after a heartbeat during which only the newest of the following ones must be delivered: it is the shortest
+        silence that has an effect, so none of them ends one.
     """
 
     def __init__(self, cache: MDCache, clock: VirtualClock, faults: FaultScript) -> None:
@@ -45,40 +45,42 @@ class FaultInjector:
         self._clock = clock
         self._faults = faults
         self._start_ns = clock.monotonic_ns()
-        self._quiet = not any(faults.of(kind) for kind in (FaultKind.SILENCE, FaultKind.GAP, FaultKind.RECONNECT))
-        self.alike_us = cache.config.invalidate_on_ws_gap_ms * 1000 if self._quiet else 0
+        self._without_faults = not any(
+            faults.of(kind) for kind in (FaultKind.SILENCE, FaultKind.GAP, FaultKind.RECONNECT)
+        )
+        self.coalesce_us = cache.config.invalidate_on_ws_gap_ms * 1000 if self._without_faults else 0
         self._held: list[Callable[[], None]] = []
         self._flush_ns = 0
         self._down = 0
         self._last_ids: dict[str, int] = {}
 
     def connect(self) -> None:
-        """Schedule the drops of the connection; call it on the running loop."""
+        """Schedule the reconnect faults; call it while the loop is running."""
         loop = asyncio.get_running_loop()
         for fault in self._faults.of(FaultKind.RECONNECT):
             loop.call_later(fault.start_s, self._drop, fault)
             loop.call_later(fault.start_s + fault.span_s, self._restore, fault)
 
     def last_id(self, symbol: str) -> int | None:
-        """The newest id that the bot's socket has shown of that symbol."""
+        """The newest id of that symbol on the bot's socket."""
         return self._last_ids.get(symbol)
 
     def on_book(self, symbol: str, message: Snapshot | Delta) -> None:
-        """A message of a book. Snapshots that were asked for never were this bot's: it asks for its own."""
+        """Deliver a book message. Requested snapshots are skipped: the bot makes its own requests."""
         if isinstance(message, Delta):
             last_id = message.last_id
         elif message.epoch is None:
             last_id = message.update_id
         else:
             return
-        if self._quiet:
+        if self._without_faults:
             self._deliver(symbol, message, last_id)
         else:
             self._send(symbol, lambda: self._deliver(symbol, message, last_id))
 
     def on_alive(self, symbol: str) -> None:
-        """A trade, or any other frame: a heartbeat."""
-        if self._quiet:
+        """Deliver a heartbeat: a trade or any other frame."""
+        if self._without_faults:
             self._cache.on_alive(CONNECTION)
         else:
             self._send(symbol, lambda: self._cache.on_alive(CONNECTION))
@@ -97,7 +99,7 @@ class FaultInjector:
         if not self._held and until_ns <= now_ns:
             deliver()
             return
-        # Behind what is held back already: a connection does not reorder.
+        # Queue it behind delayed messages: a connection does not reorder.
         self.held_back += 1
         self._held.append(deliver)
         if until_ns > self._flush_ns:
@@ -117,7 +119,7 @@ class FaultInjector:
 
     def _flush(self) -> None:
         if self._clock.monotonic_ns() < self._flush_ns:
-            return  # a later silence has begun meanwhile, and its own timer ends it
+            return  # a later silence has started; its own timer delivers the messages
         held, self._held = self._held, []
         for deliver in held:
             deliver()

@@ -1,4 +1,4 @@
-"""Whether the replayed cache answered as the recorded one did, tick by tick."""
+"""Fidelity: whether the replayed cache answered like the recorded one, tick by tick."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from calib.replay.sources import Event
 
 AGE_TOLERANCE_MS: Final = 1.0
-"""Ages that differ by no more agree: the recorded one was taken on a machine that was busy."""
+"""Ages within this difference agree: the recorded age was measured on a busy machine."""
 FIRST: Final = 10
 
 
 @dataclass(slots=True)
 class Fidelity:
-    """Compares answers; only of ticks that were not sampled and that asked a cache.
+    """Compares answers; only for ticks that were not sampled and that used a cache.
 
-    A sampled recording misses the reads between its lines, and each of those moved the cache: agreement with it would
-    say nothing.
+    A sampled recording lacks the reads between its lines, each of which changed the state of the cache: comparing with
+    it would be meaningless.
     """
 
     compared: int = 0
@@ -30,7 +30,7 @@ class Fidelity:
     divergences: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, event: Event, meta: MDCacheMeta) -> None:
-        """One tick with the replayed answer."""
+        """Compare one tick with the replayed answer."""
         tick = event.record
         reason = _not_comparable(tick)
         if reason:
@@ -56,7 +56,7 @@ class Fidelity:
             self.divergences.append({"ts": tick.ts, "symbol": tick.symbol, "line": event.line} | found)
 
     def result(self) -> dict[str, Any]:
-        """As the outcome gives it."""
+        """The result in the format of the outcome."""
         why = {reason: self.left_out[reason] for reason in sorted(self.left_out)}
         if not self.compared:
             return {"comparable": False, "left_out": why}

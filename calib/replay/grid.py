@@ -1,4 +1,4 @@
-"""Feature snapshots on a grid of time, kept in columns."""
+"""Feature snapshots on a time grid, stored in columns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ COLUMNS = tuple(name for name in FeatureSnapshot._fields if name != "symbol")
 
 
 class FeatureGrid:
-    """Takes down every symbol's features at each point of the grid.
+    """Records the features of every symbol at each grid point.
 
     Parameters
     ----------
     every_us
-        Step of the grid from the epoch on, us.
+        Step of the grid, counted from the epoch, us.
     """
 
     def __init__(self, every_us: int) -> None:
@@ -35,7 +35,7 @@ class FeatureGrid:
         self._columns = {name: array("d") for name in COLUMNS}
 
     def take(self, at_us: int, collector: FeatureCollector) -> None:
-        """The state at ``at_us``, everything of that moment included."""
+        """Record the state at ``at_us``, after all events of that time."""
         for symbol, snapshot in collector.snapshot_all().items():
             self._ts_us.append(at_us)
             self._symbols.append(symbol)
@@ -47,7 +47,7 @@ class FeatureGrid:
         return len(self._ts_us)
 
     def frame(self) -> pl.DataFrame:
-        """Columns ``ts`` (Unix seconds), ``symbol``, and each feature, null where nothing was observed."""
+        """The grid with columns ``ts`` (Unix seconds), ``symbol``, and each feature, null without observations."""
         import polars as pl
 
         columns = [
@@ -61,5 +61,5 @@ class FeatureGrid:
 
 
 def write_parquet(grid: FeatureGrid, handle: BinaryIO) -> None:
-    """Write the frame as parquet (zstd); the same grid gives the same bytes."""
+    """Write the grid as parquet (zstd); equal grids give equal bytes."""
     grid.frame().write_parquet(handle, compression="zstd")

@@ -1,4 +1,4 @@
-"""Coalescing heartbeats: of trades that follow each other before anything is due, only the last one matters."""
+"""Coalescing heartbeats: of consecutive trades before the next due event, only the last one must be delivered."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 class Heartbeats:
-    """Says which trades need not be delivered.
+    """Decides which trades need not be delivered.
 
-    A trade only shows that its connection is alive. While no read is due, and within the shortest silence that the
-    cache acts upon, only the newest such sign counts.
+    A trade only proves that its connection is alive. While no read is due, and within the shortest silence that the
+    cache reacts to, only the newest trade must be delivered.
 
     Parameters
     ----------
     loop, scheduler
-        Know what is due.
+        Used to determine what is due.
     span_us
-        How long after a delivered trade the ones that follow may be skipped, us; None: until something is due.
+        Time after a delivered trade during which later ones may be skipped, us; None: until something is due.
 
     Attributes
     ----------
     until_us
-        Trades before this moment may be skipped.
+        Trades before this time may be skipped.
     skipped
-        The newest trade that was skipped and not delivered since; None without one.
+        The newest skipped trade that has not been delivered; None if there is none.
     """
 
     __slots__ = ("_loop", "_scheduler", "_span_us", "skipped", "until_us")
@@ -41,7 +41,7 @@ class Heartbeats:
         self.skipped: Event | None = None
 
     def delivered(self, us: int) -> None:
-        """A trade at ``us`` was delivered: determine until when the next ones may be skipped."""
+        """A trade at ``us`` was delivered: compute until when later ones may be skipped."""
         if self._loop.scheduled != self._scheduler.scheduled:
             self.until_us = 0
             return

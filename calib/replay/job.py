@@ -1,4 +1,4 @@
-"""One replay of a sweep: what it needs and what came of it, as plain data that crosses a pipe."""
+"""One replay of a sweep: its input and result as plain data for a pipe."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from calib.replay.latencies import LatencyChoice
 from calib.replay.run import run_replay
 from calib.replay.settings import ReplaySettings
 
-_OWN_FORM: Final = ("md_cache", "latency", "faults")
-"""Settings that are more than plain values."""
+_STRUCTURED: Final = ("md_cache", "latency", "faults")
+"""Settings that are not plain values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, progress: Callable[[float], None] = lambda _: None) -> dict[str, Any]:
-        """The outcome's plain values; ``progress`` is told as by `run_replay`."""
+        """Run the replay and return its outcome as plain values; ``progress`` is called as by `run_replay`."""
         return dict(run_replay(self.feeds, self.settings, **self.options, progress=progress).data)
 
 
 class JobData(msgspec.Struct, frozen=True):
-    """A job as a message; ``feeds`` holds the bytes of the name, ``plain`` the settings that are plain values."""
+    """A job as a message; ``feeds`` holds the bytes of the path, ``plain`` the settings that are plain values."""
 
     feeds: bytes
     md_cache: dict[str, Any]
@@ -53,7 +53,7 @@ class JobData(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, job: Job) -> JobData:
         settings = job.settings
-        plain = {item.name: getattr(settings, item.name) for item in fields(settings) if item.name not in _OWN_FORM}
+        plain = {item.name: getattr(settings, item.name) for item in fields(settings) if item.name not in _STRUCTURED}
         given = settings.md_cache.given()
         return cls(os.fsencode(job.feeds), given, settings.latency, settings.faults, plain, dict(job.options))
 
@@ -66,19 +66,19 @@ class JobData(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True, tag="part"):
-    """A part of the way, of 1."""
+    """Progress: the fraction done since the last message."""
 
     done: float
 
 
 class JobDone(msgspec.Struct, frozen=True, tag="done"):
-    """The outcome."""
+    """The outcome of a job."""
 
     outcome: dict[str, Any]
 
 
 class Raised(msgspec.Struct, frozen=True, tag="raised"):
-    """An error that calib can explain: its class and its words."""
+    """A `CalibError`: its class and texts."""
 
     kind: str
     what: str
@@ -94,7 +94,7 @@ class Raised(msgspec.Struct, frozen=True, tag="raised"):
 
 
 class JobFailed(msgspec.Struct, frozen=True, tag="failed"):
-    """An error that calib cannot explain, with where it happened."""
+    """An unexpected exception, with its traceback."""
 
     trace: str
 
@@ -105,12 +105,12 @@ Message = Part | JobDone | Raised | JobFailed
 def ask(
     process: subprocess.Popen[bytes], job: Job, progress: Callable[[float], None]
 ) -> dict[str, Any] | CalibError | None:
-    """What a process makes of a job: the outcome or the error; None where it ended without either.
+    """Send a job to a child process and return its outcome or error; None if it ended without either.
 
     Raises
     ------
     ChildProcessError
-        Where it met an error that calib cannot explain; the text has its trace.
+        If the child had an unexpected exception; the text has its traceback.
     """
     assert process.stdin is not None
     assert process.stdout is not None
@@ -132,14 +132,14 @@ def ask(
     except (BrokenPipeError, ConnectionResetError):
         return None
     finally:
-        with contextlib.suppress(BrokenPipeError):  # what is still buffered has no reader
+        with contextlib.suppress(BrokenPipeError):  # buffered data can no longer be written
             process.stdin.close()
 
 
 def serve_job() -> None:
-    """Read one job from stdin, do it, and say to stdout how far it is and what came of it."""
+    """Read one job from stdin, run it, and write progress and result to stdout."""
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a stray print must not end up between the messages
+    os.dup2(2, 1)  # a stray print must not corrupt the messages
     asked = receive(sys.stdin.buffer, JobData)
     if asked is None:
         return
@@ -153,4 +153,4 @@ def serve_job() -> None:
             answer = JobFailed(traceback.format_exc())
         send(out, answer)
     except BrokenPipeError:
-        os._exit(1)  # the reader has ended
+        os._exit(1)  # the parent has ended

@@ -1,4 +1,4 @@
-"""Which latency the replayed venue has: constant, measured, or the one that the bot recorded."""
+"""The latency of the replayed venue: constant, measured, or as the bot recorded it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _FORMS: Final = "Forms: constant:36, recorded, empirical:FILE (a file of one num
 
 @dataclass(frozen=True, slots=True)
 class LatencyChoice:
-    """A choice of latency.
+    """A latency as chosen by the user.
 
     Parameters
     ----------
     kind
-        ``constant``; ``recorded``: the fetch_md of the recorded misses, in their order; ``empirical``: values from a
-        file, in its order.
+        ``constant``; ``recorded``: the fetch_md durations of recorded misses, in order; ``empirical``: values from a
+        file, in order.
     values_ms
-        The constant, or the measured values; for ``recorded`` empty until the feeds have been looked at.
+        The constant, or the measured values; empty for ``recorded`` until the feeds have been read.
     source
-        The file's name.
+        The name of the file.
 
     >>> str(LatencyChoice.parse("constant:12.5"))
     'constant:12.5'
@@ -39,12 +39,12 @@ class LatencyChoice:
 
     @classmethod
     def parse(cls, text: str) -> LatencyChoice:
-        """The choice that a text spells; an empirical file is read.
+        """Parse a choice; an empirical file is read.
 
         Raises
         ------
         BadLatency
-            Where it spells none, or the file cannot be read or holds what is no latency.
+            If it is not valid, or the file cannot be read or holds an invalid value.
         """
         kind, _, rest = text.strip().partition(":")
         if kind == "recorded" and not rest:
@@ -53,10 +53,10 @@ class LatencyChoice:
             return cls("constant", (ConstantLatency(_number(rest, f"--latency {text}")).ms,))
         if kind == "empirical" and rest:
             return cls("empirical", tuple(_file_values(Path(rest))), Path(rest).name)
-        raise BadLatency(f"{text!r} is no latency", hint=_FORMS)
+        raise BadLatency(f"{text!r} is not a valid latency", hint=_FORMS)
 
     def source_of_ns(self) -> Latency:
-        """A new source of such latencies, from its beginning."""
+        """Create a new latency source that starts at the first value."""
         return ConstantLatency(self.values_ms[0]) if self.kind == "constant" else EmpiricalLatency(self.values_ms)
 
     def __str__(self) -> str:
@@ -80,4 +80,4 @@ def _number(text: str, where: str) -> float:
     try:
         return ConstantLatency(float(text)).ms
     except ValueError as error:  # BadLatency is one
-        raise BadLatency(f"{text!r} is no latency", where=where, hint=_FORMS) from error
+        raise BadLatency(f"{text!r} is not a valid latency", where=where, hint=_FORMS) from error

@@ -1,4 +1,4 @@
-"""The limits of a replay: what a cache must reach, and whether it did."""
+"""The limits of a replay, and checking an outcome against them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _CONDITIONS: Final = (
     ("pricing_on_stale_ratio", "<=", "max_pricing_on_stale"),
     ("error_p95_bps", "<=", "max_error_p95_bps"),
 )
-"""Name, sign, and the setting below ``replay.`` that holds the limit."""
+"""Name, sign, and the setting of the ``replay`` section that holds the limit."""
 
 
 def limits_from(section: Mapping[str, Any]) -> tuple[Limit, ...]:
-    """The limits of a configuration's ``replay`` section; one that is null is not checked."""
+    """The limits of the ``replay`` section of a configuration; a limit that is null is not checked."""
     return tuple(Limit(name, sign, section[key]) for name, sign, key in _CONDITIONS if section[key] is not None)
 
 
 def check_overall(overall: Mapping[str, Any], limits: tuple[Limit, ...]) -> list[LimitResult]:
-    """The limits, compared with the overall figures of a replay's outcome."""
+    """Compare the overall figures of an outcome with the limits."""
     values = {
         "hit_ratio": overall["hit_ratio"],
         "fetch_md_p95_ms": overall["fetch_md_ms"]["with_cache"]["p95"],

@@ -1,4 +1,4 @@
-"""What the reader of a replay's figures must know, in words."""
+"""Notes that explain the figures of a replay."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _HARMLESS: Final = frozenset(
     {"confirmed", "dropped", "late_snapshot", "resync", "stale_snapshot", "no_snapshot", REPEATED}
 )
-"""What a stream counts and what breaks no recording."""
+"""Event counts of a stream that do not indicate a break in the recording."""
 
 
 def notes_of(driver: Driver, sources: Sources) -> list[str]:
-    """The notes on a replay that has ended; the same for the same feeds and settings."""
+    """The notes on a finished replay; equal feeds and settings give equal notes."""
     return [*_setting_notes(driver), *_clock_notes(driver, sources), *_gap_notes(driver), *_tick_notes(driver, sources)]
 
 
@@ -38,7 +38,10 @@ def _setting_notes(driver: Driver) -> list[str]:
         notes.append("Without effect: filling up sampled ticks, as none of them was read.")
     elif settings.expand:
         notes.append(f"Put between sampled ticks, evenly spaced: {_many(found.reads_added, 'read')}.")
-    notes += [f"Without effect: {', '.join(map(str, faults))}. {why}." for why, faults in _idle(driver).items()]
+    notes += [
+        f"Without effect: {', '.join(map(str, faults))}. {why}."
+        for why, faults in _faults_without_effect(driver).items()
+    ]
     notes.append("A hit takes no time here: fetch_md with the cache counts what reads waited for.")
     if found.depths_cut:
         notes.append(
@@ -53,13 +56,13 @@ def _setting_notes(driver: Driver) -> list[str]:
 
 
 def idle_faults(driver: Driver) -> list[Fault]:
-    """The faults that struck nothing, in their order."""
-    idle = [fault for faults in _idle(driver).values() for fault in faults]
+    """The faults without effect, in order."""
+    idle = [fault for faults in _faults_without_effect(driver).values() for fault in faults]
     return [fault for fault in driver.settings.faults if fault in idle]
 
 
-def _idle(driver: Driver) -> dict[str, list[Fault]]:
-    """The faults that struck nothing, by the reason why."""
+def _faults_without_effect(driver: Driver) -> dict[str, list[Fault]]:
+    """The faults without effect, by reason."""
     last_us = driver.recording.last_us
     seconds = 0.0 if last_us is None else (last_us - driver.start_us) / US_PER_S
     found: dict[str, list[Fault]] = {}
@@ -147,7 +150,7 @@ def _tick_notes(driver: Driver, sources: Sources) -> list[str]:
 
 
 def _many(count: int, what: str) -> str:
-    """A number and its noun.
+    """Format a count with its noun.
 
     >>> _many(1, "tick"), _many(6552, "book line")
     ('1 tick', '6,552 book lines')

@@ -1,4 +1,4 @@
-"""What a replay found: one record, the same bytes for the same inputs."""
+"""The outcome of a replay: one record, with the same bytes for the same inputs."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class ReplayOutcome:
     Parameters
     ----------
     data
-        Plain values as the file holds them, schema ``calib.replay/1``.
+        Plain values, as written to the file; schema ``calib.replay/1``.
     features
-        The feature snapshots, where they were asked for.
+        The feature snapshots, if they were requested.
     """
 
     data: Mapping[str, Any]
     features: FeatureGrid | None = None
 
     def encode(self) -> bytes:
-        """The JSON of it."""
+        """Encode the outcome as JSON."""
         return encoded(self.data)
 
     @property
@@ -54,12 +54,12 @@ class ReplayOutcome:
 
 
 def encoded(data: Mapping[str, Any]) -> bytes:
-    """Plain values as the JSON of a report's file."""
+    """Encode plain values as the JSON of a report file."""
     return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> ReplayOutcome:
-    """Sum up a replay that has ended."""
+    """Create the outcome of a finished replay."""
     tallies = driver.reader.tallies
     symbols = sorted(driver.books)
     summary = driver.cache_summary
@@ -98,7 +98,7 @@ def outcome_of(driver: Driver, sources: Sources, notes: Sequence[str] = ()) -> R
 
 
 def iso(us: int) -> str:
-    """Unix microseconds as ISO 8601; without a fraction where there is none.
+    """Format Unix microseconds as ISO 8601; without a fraction if it is 0.
 
     >>> iso(1735689600250000), iso(1735689600000000)
     ('2025-01-01T00:00:00.250000Z', '2025-01-01T00:00:00Z')
@@ -109,7 +109,7 @@ def iso(us: int) -> str:
 
 
 def _quantiles(sample: Sample) -> dict[str, float | None]:
-    """p50, p95 and p99; None of nothing."""
+    """p50, p95 and p99; None for an empty sample."""
     found = sample.quantiles(QUANTILES)
     return dict.fromkeys(_NAMES) if found is None else dict(zip(_NAMES, found, strict=True))
 
@@ -145,7 +145,7 @@ def _figures(tally: ReadTally) -> dict[str, Any]:
 
 
 def _invalidations(summary: Mapping[str, Any], symbol: str) -> dict[str, int] | None:
-    """By reason; None of a symbol that the cache let go, and its counts with it."""
+    """Invalidations by reason; None if the cache has evicted the symbol, and its counts with it."""
     kept = summary["symbols"].get(symbol)
     if kept is None:
         return None if summary["evictions"] else {}
@@ -153,7 +153,7 @@ def _invalidations(summary: Mapping[str, Any], symbol: str) -> dict[str, int] | 
 
 
 def _timeline(line: ErrorTimeline) -> dict[str, Any]:
-    """The error over time; without ``from`` and ``to`` where nothing was read."""
+    """The error over time; ``from`` and ``to`` are None without reads."""
     steps = list(line.steps())
     begin = line.origin_us
     end = None if begin is None else begin + len(steps) * line.step_us
@@ -183,7 +183,7 @@ def _cost(cost: Cost) -> dict[str, Any]:
 
 
 def _streams(streams: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """The cache's own streams: what they lost and how long that lasted; None where a callback fills the cache."""
+    """Losses of the cache's streams and their duration; None if a callback fills the cache."""
     known = [stream for stream in streams if stream is not None]
     if not known:
         return None

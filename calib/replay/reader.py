@@ -1,4 +1,4 @@
-"""The bot's reads: through the stage and the cache that a bot runs, measured against the truth."""
+"""The reads of the replayed bot: by the live stage and cache, compared with the true book."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _GUARDS: Final = UseCase.GUARDS.value
 
 
 class Reader:
-    """Makes reads and takes down what came of them.
+    """Makes reads and records their results.
 
     Parameters
     ----------
     cache, endpoint, collector, clock
-        The bot's cache, the venue that answers it, its feature collector, the virtual clock.
+        The bot's cache, the endpoint for its requests, its feature collector, the virtual clock.
     truth
-        ``symbol`` -> the true book now; None while it is not known.
+        ``symbol`` -> the true book now; None while it is unknown.
     last_id
-        ``symbol`` -> the newest update id that the bot's socket has shown; None where it has none.
+        ``symbol`` -> the newest update id on the bot's socket; None if there is none.
     direct
-        How long each read would have taken without the cache.
+        The duration of each read without the cache.
     file
-        For what memory shall not hold of the reads.
+        Holds samples that do not fit into memory.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Reader:
         self.timeline = ErrorTimeline()
         self.refused_observations = 0
         self.in_holes: Counter[str] = Counter()
-        """Reads that were not made, by symbol: the recording does not say what the book was then."""
+        """Reads that were skipped, by symbol, because the true book was unknown."""
         self._cache = cache
         self._stage = FetchMDStage(cache, endpoint.snapshot, clock=clock)
         self._collector = collector
@@ -78,19 +78,19 @@ class Reader:
         self._failure: BaseException | None = None
 
     def read(self, symbol: str, use_case: str, depth: int, event: Event | None = None, *, logged: bool = True) -> None:
-        """Begin a read now; one that waits goes on by itself.
+        """Start a read now; a read that has to wait continues as a task.
 
         Parameters
         ----------
         symbol, use_case, depth
-            What is read.
+            What to read.
         event
             The tick that this read belongs to.
         logged
-            Whether the tick itself was recorded; False for one put between recorded ones.
+            Whether the tick was recorded; False for one added between recorded ticks.
         """
         if self._truth(symbol) is None:
-            # A hole of the recording: no venue could be asked, and nothing could be judged.
+            # The true book is unknown: the venue could not reply, and there is nothing to compare with.
             self.in_holes[symbol] += 1
             return
         begun = eager.start(self._read(symbol, use_case, depth, event, logged))
@@ -99,7 +99,7 @@ class Reader:
             begun.add_done_callback(self._ended)
 
     async def finish(self) -> None:
-        """Wait for the reads that still wait, and raise what went wrong in any."""
+        """Wait for pending reads, and raise the first exception of any read."""
         if self._waiting:
             await asyncio.wait(self._waiting)
         if self._failure is not None:
@@ -127,7 +127,7 @@ class Reader:
         self._observe(symbol, market, event.record if event is not None and logged else None, fetch_ms)
 
     async def _ask(self, symbol: str, use_case: str, depth: int) -> tuple[MarketData | None, MDCacheMeta]:
-        """A tick reads through its stage, for pricing or for a guard; what else a bot reads asks the cache itself."""
+        """Ticks read through their stage, for pricing or guards; other use cases read the cache directly."""
         expected = self._last_id(symbol)
         guard = use_case == _GUARDS
         if guard or use_case == _PRICING:
@@ -140,13 +140,13 @@ class Reader:
         return None if view is None else MarketData.of(view), meta
 
     def _observe(self, symbol: str, market: MarketData | None, tick: Any, fetch_ms: float) -> None:
-        """What the bot hands to its collector."""
+        """Record what the bot would record in its collector."""
         collector = self._collector
         try:
             if market is not None and market.bids and market.asks:
                 collector.record_book(symbol, *market.bids[0], *market.asks[0])
             if tick is not None:
-                # The tick as it would have been: the rest of it as recorded, the read as replayed.
+                # The tick's duration with the replayed read instead of the recorded one.
                 recorded_ms = (tick.stage_latencies or {}).get("fetch_md")
                 total_ms: float = tick.tick_total_ms
                 if recorded_ms is not None:

@@ -1,4 +1,4 @@
-"""What a replay found in the recorded lines, beside the figures."""
+"""Findings about the recorded lines of a replay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Recording:
-    """What was found in the recorded lines."""
+    """Findings about the recorded lines."""
 
     lines: Counter[str] = field(default_factory=Counter)
     ticks_without_book: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""One replay from feeds to outcome."""
+"""Running one replay from feeds to outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from calib.replay.sources import KINDS, US_PER_S, Sources
 from calib.virtual_loop import drive
 
 READ_EVERY_US = 100_000
-"""Without tick feeds every symbol is read so often."""
+"""Read interval of every symbol if there are no tick feeds, us."""
 
 
 def run_replay(
@@ -37,31 +37,31 @@ def run_replay(
     choose_latency: bool = False,
     progress: Callable[[float], None] = lambda _: None,
 ) -> ReplayOutcome:
-    """Replay recorded feeds through the cache, the stage and the collector that a bot runs.
+    """Replay recorded feeds through the live cache, stage and collector.
 
     Parameters
     ----------
     feeds
         The feed directory; it must hold a ``book`` feed.
     settings
-        How the replay is set up; default `ReplaySettings`.
+        The settings; default `ReplaySettings`.
     start, end
-        The range [start, end): Unix seconds, ISO 8601 text or an aware datetime; None where that side is open.
+        The range [start, end): Unix seconds, ISO 8601 text or an aware datetime; None if that side is open.
     symbols
-        Only this one, or these; empty for all.
+        One symbol or several; empty for all.
     out
-        Root below which ``rejects/`` is written; None: bad lines are counted only.
+        Directory in which ``rejects/`` is written; None: bad lines are only counted.
     max_reject_ratio
-        Share of bad lines per file that is tolerated.
+        Tolerated fraction of bad lines per file.
     choose_latency
-        Take the recorded latency where the feeds hold one, and the settings' own where they do not.
+        Use the recorded latency if the feeds have one, otherwise that of the settings.
     progress
-        Receives the share of the feeds read since the last call; the shares add up to 1.
+        Receives the fraction of the feeds read since the last call; the sum is 1.
 
     Returns
     -------
     ReplayOutcome
-        The same bytes for the same feeds and settings.
+        Equal feeds and settings give equal bytes.
 
     Raises
     ------
@@ -77,12 +77,13 @@ def run_replay(
     looked_at = sources.stored_bytes("pipeline_ticks") if look_for_latency else 0
     scheduled = chosen.read_every_us is not None or not sources.has("pipeline_ticks")
     kinds = [kind for kind in KINDS if not (scheduled and kind == "pipeline_ticks")]
-    share = _Share(looked_at + sources.stored_bytes(*kinds), progress)
+    share = _Progress(looked_at + sources.stored_bytes(*kinds), progress)
     if look_for_latency:
         latency = _recorded(sources, share)
         if latency is None and not choose_latency:
             raise BadLatency(
-                "the feeds hold no fetch_md of a miss", hint=f"Say --latency constant:{DEFAULT_MS:g}, or another"
+                "the feeds have no fetch_md duration of a cache miss",
+                hint=f"Use --latency constant:{DEFAULT_MS:g} or another latency",
             )
         if latency is None:
             notes.append(f"No latency is recorded: the venue answers after {chosen.latency}.")
@@ -94,35 +95,35 @@ def run_replay(
         notes.append("The recorded ticks were not replayed: a schedule of reads was asked for.")
     start_us = None if first is None else round(first * US_PER_S)
 
-    def tell(_lines: float) -> None:
+    def report(_lines: float) -> None:
         share.reached(looked_at + sources.bytes_read())
 
     with_deltas = DeltaSymbols([file for file in sources.files() if file.kind == "book"], sources.end)
     events = sources.events(ticks=not scheduled)
-    driver = Driver(chosen, events, start_us=start_us, with_deltas=with_deltas, progress=tell)
+    driver = Driver(chosen, events, start_us=start_us, with_deltas=with_deltas, progress=report)
     with contextlib.closing(driver.file):
         drive(driver.run, clock=driver.clock)
         share.reached(share.total)
-        _must_hold_something(driver, sources)
+        _check_not_empty(driver, sources)
         return outcome_of(driver, sources, notes)
 
 
-class _Share:
-    """How far a replay has come, from the stored bytes that were read."""
+class _Progress:
+    """The progress of a replay, computed from the number of bytes read."""
 
     def __init__(self, total: int, progress: Callable[[float], None]) -> None:
         self.total = max(total, 1)
         self._progress = progress
-        self._told = 0.0
+        self._reported = 0.0
 
     def reached(self, done: int) -> None:
         share = min(done / self.total, 1.0)
-        self._progress(share - self._told)
-        self._told = share
+        self._progress(share - self._reported)
+        self._reported = share
 
 
-def _recorded(sources: Sources, share: _Share) -> LatencyChoice | None:
-    """fetch_md of the recorded misses in the order of the files; None where there are none."""
+def _recorded(sources: Sources, share: _Progress) -> LatencyChoice | None:
+    """The fetch_md durations of recorded misses, in file order; None if there are none."""
     files = sources.files()
     found, ended = array("d"), 0
     for file in files:
@@ -146,7 +147,7 @@ def _recorded(sources: Sources, share: _Share) -> LatencyChoice | None:
     return LatencyChoice("recorded", tuple(found)) if found else None
 
 
-def _must_hold_something(driver: Driver, sources: Sources) -> None:
+def _check_not_empty(driver: Driver, sources: Sources) -> None:
     missing = [symbol for symbol in sources.symbols if symbol not in driver.books]
     if missing:
         raise NoSuchSymbol(

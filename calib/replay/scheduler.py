@@ -1,4 +1,4 @@
-"""What is due beside the recorded lines: scheduled reads, the grid of features, timers and refreshes of the loop."""
+"""Events between the recorded lines: scheduled reads, feature grid points, timers and refreshes of the loop."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ if TYPE_CHECKING:
 
 NS_PER_US: Final = 1000
 MAX_SILENCE_US: Final = 60 * US_PER_S
-"""A symbol without a recorded line for longer is not read: what was true then is not known."""
+"""A symbol without a recorded line for longer than this is not read: its true book is unknown then."""
 
 
 class Scheduler:
-    """Moves the time on from one recorded line to the next, and does what is due on the way.
+    """Advances the time from one recorded line to the next, and runs what is due before it.
 
     Parameters
     ----------
     loop
         The virtual loop; its time 0 is ``start_us``.
     start_us
-        The beginning of the range, Unix us.
+        Start of the range, Unix us.
     recording
         Counts the silences.
     read_every_us
-        Interval of scheduled reads; None: there are none.
+        Interval of scheduled reads; None: no scheduled reads.
     read
-        Reads every symbol; called with the moment, Unix us.
+        Reads every symbol; called with the time, Unix us.
     grid_every_us
-        Step of the grid of features; None: there is none.
+        Step of the feature grid; None: no grid.
     take_grid
-        Takes the features down; called with the point of the grid, Unix us.
+        Records the features; called with the grid time, Unix us.
 
     Attributes
     ----------
-    heard_us
-        Time of the last line of a book or trade.
+    last_market_us
+        Time of the last book or trade line.
     idle_until_us
-        No read, point of the grid, timer or silence is due before; valid while ``loop.scheduled`` is ``scheduled``.
+        No read, grid point, timer or silence is due before this; valid while ``loop.scheduled`` is ``scheduled``.
     scheduled
-        ``loop.scheduled`` when ``idle_until_us`` was determined.
+        Value of ``loop.scheduled`` when ``idle_until_us`` was computed.
     """
 
     __slots__ = (
@@ -56,8 +56,8 @@ class Scheduler:
         "_recording",
         "_start_us",
         "_take_grid",
-        "heard_us",
         "idle_until_us",
+        "last_market_us",
         "scheduled",
     )
 
@@ -81,44 +81,44 @@ class Scheduler:
         self._take_grid = take_grid
         self._next_read_us: int | None = None
         self._next_grid_us = None if grid_every_us is None else next_point(start_us, grid_every_us)
-        self.heard_us = start_us
+        self.last_market_us = start_us
         self.idle_until_us = self.scheduled = 0
 
     def start_reading(self, us: int) -> None:
-        """A first symbol can be read from ``us`` on."""
+        """Start the scheduled reads at ``us``, when the first symbol can be read."""
         if self._read_every_us is not None and self._next_read_us is None:
             self._next_read_us = next_point(us - 1, self._read_every_us)
             self.idle_until_us = 0
 
-    def advance(self, us: int, *, heard: bool) -> None:
-        """Do everything that is due before a line at ``us``; ``heard``: it is a line of a book or trade."""
-        if heard and us - self.heard_us > MAX_SILENCE_US:
+    def advance(self, us: int, *, is_market: bool) -> None:
+        """Run everything that is due before a line at ``us``; ``is_market`` is True for lines of books and trades."""
+        if is_market and us - self.last_market_us > MAX_SILENCE_US:
             self._recording.silences += 1
-            self._recording.silent_s += (us - self.heard_us) / US_PER_S
+            self._recording.silent_s += (us - self.last_market_us) / US_PER_S
             if self._next_read_us is not None:
-                self._reads_until(self.heard_us + 1)
+                self._reads_until(self.last_market_us + 1)
                 self._next_read_us = next_point(us - 1, self._read_every_us or 1)
         if self._next_read_us is not None:
-            # At its own moment a read comes after books and trades, as ticks do.
-            self._reads_until(us if heard else us + 1)
+            # A read comes after books and trades of the same time, like ticks.
+            self._reads_until(us if is_market else us + 1)
         if self._next_grid_us is not None and self._next_grid_us < us:
             self._grid_until(us)
-        if heard:
-            self.heard_us = us
+        if is_market:
+            self.last_market_us = us
         self._until(us)
         self._update_next_wakeup()
 
     def finish(self, last_us: int) -> None:
-        """Do everything that is due up to the last line, that moment included; reads end with books and trades."""
+        """Run everything that is due up to and including the last line; reads end with the last book or trade."""
         if self._next_read_us is not None:
-            self._reads_until(min(last_us, self.heard_us) + 1)
+            self._reads_until(min(last_us, self.last_market_us) + 1)
         if self._next_grid_us is not None:
             self._grid_until(last_us + 1)
 
     def _update_next_wakeup(self) -> None:
-        """Determine until when nothing is due: most lines come before that, and then need not ask."""
+        """Compute until when nothing is due, so that most lines need no further check."""
         self.scheduled = self._loop.scheduled
-        until_us = self.heard_us + MAX_SILENCE_US
+        until_us = self.last_market_us + MAX_SILENCE_US
         for due_us in (self._next_read_us, self._next_grid_us):
             if due_us is not None and due_us < until_us:
                 until_us = due_us
@@ -146,10 +146,10 @@ class Scheduler:
             self._next_grid_us += self._grid_every_us
 
     def _until(self, us: int) -> None:
-        """Move the time on. Only what is due on the way runs the loop; for most lines nothing is."""
+        """Advance the time; runs only loop callbacks that are due."""
         self._loop.run_until_ns((us - self._start_us) * NS_PER_US)
 
 
 def next_point(us: int, every_us: int) -> int:
-    """The first point of a grid after ``us``."""
+    """Return the first grid point after ``us``."""
     return (us // every_us + 1) * every_us

@@ -1,4 +1,4 @@
-"""How a replay is set up."""
+"""The settings of a replay."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from calib.replay.latencies import LatencyChoice
 from calib.replay.options import DEFAULTS
 
 FILLS: Final = ("stream", "callback")
-_OF_THE_STREAM: Final = (FaultKind.SILENCE, FaultKind.RECONNECT, FaultKind.GAP)
+_STREAM_FAULTS: Final = (FaultKind.SILENCE, FaultKind.RECONNECT, FaultKind.GAP)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
-    """What can be chosen of a replay.
+    """The settings of a replay.
 
     Parameters
     ----------
     md_cache
-        The cache's bounds. It is switched on whatever ``enabled`` and ``mode`` say, and its sequence rule follows the
-        recording unless ``rule`` names one.
+        Bounds of the cache. It is always enabled, whatever ``enabled`` and ``mode`` are, and its sequence rule is
+        detected from the recording unless ``rule`` is given.
     fill
-        ``stream``: the recorded stream builds the cache's books. ``callback``: nothing but the refresh callback fills
-        the cache, with the true book after the venue's latency.
+        ``stream``: the recorded stream builds the cached books. ``callback``: only the refresh callback fills the
+        cache, with the true book after the venue's latency.
     rule
-        The sequence rule; None: as the recorded lines are numbered.
+        The sequence rule; None: detected from the recorded lines.
     latency
-        Of a request for a book.
+        Latency of a snapshot request.
     faults
-        What goes wrong, in seconds from the beginning of the range.
+        Injected faults, in seconds from the start of the range.
     read_every_us
-        Reads of every symbol so often, whatever the feeds of ticks say; None: each tick line is a read.
+        Interval of reads of every symbol, regardless of recorded ticks; None: one read per recorded tick.
     use_case
-        Of scheduled reads, and of ticks that name none.
+        Use case of scheduled reads, and of ticks without one.
     depth
-        Levels a side of reads that name none.
+        Levels per side of reads without a depth.
     expand
-        Whether sampled ticks are filled up with the reads between them.
+        Whether reads between sampled ticks are added.
     features_every_us
-        Step of the grid on which features are taken down; None: they are not.
+        Step of the grid on which features are recorded; None: not recorded.
 
     Raises
     ------
     calib.errors.UsageError
-        For a value that is not allowed, or a fault that no recording can show.
+        If a value is not allowed, or a fault cannot be replayed.
     """
 
     md_cache: MDCacheConfig = field(default_factory=MDCacheConfig)
@@ -65,19 +65,21 @@ class ReplaySettings:
 
     def __post_init__(self) -> None:
         if self.fill not in FILLS:
-            raise UsageError(f"fill {self.fill!r} is not known", hint=f"One of {', '.join(FILLS)}")
+            raise UsageError(f"fill {self.fill!r} is not valid", hint=f"Allowed: {', '.join(FILLS)}")
         UseCase.checked(self.use_case)
         for name in ("read_every_us", "features_every_us"):
             value = getattr(self, name)
             if value is not None and value < 1000:
-                raise UsageError(f"{name} of {value} us is too short", hint="At least 1 ms")
+                raise UsageError(f"{name}: {value} us is too short", hint="Allowed: at least 1000 us")
         if any(fault.kind is FaultKind.PRICE_JUMP for fault in self.faults):
-            raise UsageError("price-jump cannot be replayed: the prices are the recorded ones", hint="Leave it out")
+            raise UsageError(
+                "price-jump cannot be replayed: the prices are the recorded ones", hint="Remove this fault"
+            )
 
     def cache_config(self, rule: str) -> MDCacheConfig:
-        """The cache's configuration; ``rule`` is what the recording needs.
+        """The cache configuration; ``rule`` is the one that the recording needs.
 
-        Where ids are ranges a step of more than one is not a gap: reads then compare them as ranges too.
+        If the ids are ranges, a step of more than one is not a gap, so reads compare them as ranges too.
         """
         bounds = self.md_cache.changed(enabled=True, mode="on")
         if self.rule is not None:
@@ -87,11 +89,11 @@ class ReplaySettings:
 
     @property
     def idle_faults(self) -> tuple[Fault, ...]:
-        """The faults that change nothing: where a callback fills the cache, no stream is there for them to strike."""
-        return tuple(fault for fault in self.faults if self.fill == "callback" and fault.kind in _OF_THE_STREAM)
+        """Faults without effect: if a callback fills the cache, there is no stream that they could affect."""
+        return tuple(fault for fault in self.faults if self.fill == "callback" and fault.kind in _STREAM_FAULTS)
 
     def described(self, idle: Sequence[Fault] = ()) -> dict[str, Any]:
-        """What the outcome says of it; ``idle``: the faults that struck nothing."""
+        """The settings as plain values for the outcome; ``idle`` are the faults without effect."""
         bounds = {name: getattr(self.md_cache, name) for name in field_names()}
         hidden = ("enabled", "mode", "sequence_rule", "sequence_mode", "max_inflight_refresh")
         return {

@@ -1,4 +1,4 @@
-"""The recorded feeds as one row of events in time order, in bounded memory."""
+"""The recorded feeds as one sequence of events in time order, in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from calib.feeds.settings import MAX_REJECT_RATIO
 US_PER_S: Final = 1_000_000
 BATCH: Final = 4096
 HELD: Final = 1024
-"""Ticks and fills are sorted within that many lines."""
+"""Ticks and fills are sorted within this number of lines."""
 
 
 class EventKind:
-    """What an event is; at equal times the lower comes first. Plain numbers: they are compared for every line."""
+    """The kind of an event; of equal times the lower kind comes first. Plain integers, compared for every line."""
 
     BOOK: Final = 0
     TRADES: Final = 1
     ALIVE: Final = 2
-    """A frame that the recording left out (a ping, another stream's) and a tick tells of by its ``ws_gap_ms``."""
+    """A frame that is not in the recording (a ping, another stream's), derived from ``ws_gap_ms`` of a tick."""
     TICKS: Final = 3
     FILLS: Final = 4
 
@@ -46,7 +46,7 @@ KINDS: Final = {
 
 
 class Event(NamedTuple):
-    """One recorded line: Unix microseconds, kind, its rank within the kind (the order of its file), and the line."""
+    """One recorded line: Unix microseconds, kind, rank within the kind (file order), line number, and the record."""
 
     us: int
     kind: int
@@ -54,20 +54,20 @@ class Event(NamedTuple):
     line: int
     record: Any
     added: bool = False
-    """Whether it was put between recorded ones, see `calib.replay.expand`."""
+    """Whether it was added between recorded lines, see `calib.replay.expand`."""
 
 
 _event: Final = tuple.__new__
-"""`Event` from a tuple: half the cost of its own constructor, for every line."""
+"""Creates `Event` from a tuple at half the cost of its constructor, for every line."""
 
 
 _Block: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[Any]]
-"""Lines that follow each other: their times in Unix us, their numbers, the lines."""
+"""Consecutive lines: times in Unix us, line numbers, records."""
 
 
 @dataclass(slots=True)
 class Late:
-    """Lines of one kind whose time lies before that of a line before them."""
+    """Lines of one kind whose time is before that of an earlier line."""
 
     lines: int = 0
     max_s: float = 0.0
@@ -84,13 +84,13 @@ class Sources:
     Parameters
     ----------
     directory
-        Where the feeds lie.
+        The feed directory.
     start, end
-        The range [start, end), Unix seconds; None where that side is open.
+        The range [start, end), Unix seconds; None if that side is open.
     symbols
-        Only these; empty for all.
+        Only these symbols; empty for all.
     out
-        Root below which rejects are written; None writes none.
+        Directory in which rejects are written; None: not written.
     max_reject_ratio
         See `calib.feeds.reading.rejects.check_ratio`.
     """
@@ -107,49 +107,49 @@ class Sources:
     _open: dict[str, RecordReading] = field(default_factory=dict)
 
     def files(self) -> list[DayFile]:
-        """The files that are read: those of the range, and the books before it that it takes to know its beginning.
+        """The files to read: those of the range, and earlier book files needed to know the books at its start.
 
         Raises
         ------
         NoFeeds
-            Where there is no book feed: without one nothing can be replayed.
+            If there is no book feed: a replay requires one.
         """
         if not self._files:
             found = find_days(self.directory, KINDS)
             if not any(file.kind == "book" for file in found):
                 raise NoFeeds(
-                    "holds no book feed, and a replay needs one",
+                    "holds no book feed, which a replay requires",
                     where=str(self.directory),
-                    hint="Record one with BookLogger, or make one with `calib import`",
+                    hint="Record one with BookLogger, or create one with `calib import`",
                 )
             self._files = self._chosen(found)
         return self._files
 
     def has(self, kind: str) -> bool:
-        """Whether the range has files of that kind."""
+        """Whether there are files of that kind in the range."""
         return any(file.kind == kind for file in self.files())
 
     def events(self, *, ticks: bool = True) -> Iterator[Event]:
-        """Every line of the range, and the book lines before it, in time order.
+        """Yield every line of the range, and the book lines before it, in time order.
 
-        Books and trades keep the order of their lines, which is the order of their arrival: a line whose clock went
-        back is taken at the time of the line before it, and counted as late. Ticks and fills are written by loggers
-        of their own: those are sorted, within 1,024 lines.
+        Books and trades keep the order of their lines, which is the order of arrival: a line with an earlier time than
+        the line before it gets that line's time and is counted as late. Ticks and fills come from separate loggers and
+        are sorted, within 1,024 lines.
         """
         wanted = [kind for kind in KINDS if ticks or kind != "pipeline_ticks"]
         yield from heapq.merge(*(self._of_kind(kind) for kind in wanted if self.has(kind)))
 
     def stored_bytes(self, *kinds: str) -> int:
-        """The size of the files as they lie there, of those kinds or of all."""
+        """Total size of the stored files, of these kinds or of all."""
         return sum(_size(file) for file in self.files() if not kinds or file.kind in kinds)
 
     def bytes_read(self) -> int:
-        """How much of them `events` has read."""
+        """Number of stored bytes that `events` has read."""
         ended = sum(stats.bytes for stats in self.stats.values())
         return ended + sum(reading.bytes_read for reading in self._open.values())
 
     def missing_days(self) -> dict[str, list[str]]:
-        """Days without a file between the first and the last file that is read, by kind that has any."""
+        """Days without a file between the first and last file, by kind; only kinds that have files."""
         files = self.files()
         first, last = min(file.day for file in files), max(file.day for file in files)
         kinds = [kind for kind in KINDS if self.has(kind)]
@@ -157,22 +157,22 @@ class Sources:
 
     def _of_kind(self, kind: str) -> Iterator[Event]:
         if kind in ("book", "trades"):
-            return self._as_they_came(kind)
+            return self._in_line_order(kind)
         return self._sorted(kind, self._logged(kind))
 
     def _blocks(self, kind: str) -> Iterator[_Block]:
-        """The lines of the range, a block of neighbours at a time."""
+        """The lines of the range in blocks of consecutive lines."""
         start_us = None if self.start is None or kind == "book" else round(self.start * US_PER_S)
         end_us = None if self.end is None else round(self.end * US_PER_S)
         symbols = frozenset(self.symbols)
         for lines, records in self._records(kind):
             block: _Block = [round(record.ts * US_PER_S) for record in records], lines, records
             if symbols:
-                block = _chosen_of(block, [record.symbol in symbols for record in records])
+                block = _filtered(block, [record.symbol in symbols for record in records])
             if start_us is not None or end_us is not None:
                 low = -math.inf if start_us is None else start_us
                 high = math.inf if end_us is None else end_us
-                block = _chosen_of(block, [low <= us < high for us in block[0]])
+                block = _filtered(block, [low <= us < high for us in block[0]])
             if block[0]:
                 yield block
 
@@ -189,23 +189,23 @@ class Sources:
                 self.stats[file.name] = self._open.pop(file.name).stats
             check_ratio(reading.stats, self.max_reject_ratio)
 
-    def _as_they_came(self, kind: str) -> Iterator[Event]:
-        """In the order of their lines; one whose clock went back at the time of the line before it."""
+    def _in_line_order(self, kind: str) -> Iterator[Event]:
+        """In the order of the lines; a line with an earlier time gets the time of the line before it."""
         late, latest, ranks = self.late.setdefault(kind, Late()), 0, count(1)
-        for told, lines, records in self._blocks(kind):
-            times = told
-            if told[0] < latest or any(map(lt, told[1:], told)):
-                times = list(accumulate(told, max, initial=latest))[1:]
-                for us, taken in zip(told, times, strict=True):
+        for recorded_us, lines, records in self._blocks(kind):
+            times = recorded_us
+            if recorded_us[0] < latest or any(map(lt, recorded_us[1:], recorded_us)):
+                times = list(accumulate(recorded_us, max, initial=latest))[1:]
+                for us, taken in zip(recorded_us, times, strict=True):
                     if us < taken:
                         late.add(taken - us)
             latest = times[-1]
-            # No loop of ours: most lines of a recording come by here.
+            # No Python loop: most lines of a recording pass here.
             rows = zip(times, repeat(KINDS[kind]), ranks, lines, records, repeat(False))
             yield from map(_event, repeat(Event), rows)
 
     def _logged(self, kind: str) -> Iterator[Event]:
-        """In the order of their lines, whatever their times; what a tick tells of the stream comes after it."""
+        """In the order of the lines, whatever their times; heartbeats derived from a tick follow it."""
         ranks = count(1)
         for block in self._blocks(kind):
             for us, line, record in zip(*block, strict=True):
@@ -215,7 +215,7 @@ class Sources:
                     yield Event(us - round(record.ws_gap_ms * 1000), EventKind.ALIVE, rank, line, record)
 
     def _sorted(self, kind: str, events: Iterator[Event]) -> Iterator[Event]:
-        """Sort within a bound; what comes later still is taken as late."""
+        """Sort within a bound; events later than that are counted as late."""
         late, latest, held = self.late.setdefault(kind, Late()), 0, list[Event]()
         while batch := list(islice(events, BATCH)):
             held += batch
@@ -239,11 +239,11 @@ class Sources:
         if self.start is not None and first is not None:
             chosen = [*self._before(found, first, self.start), *chosen]
         if not any(file.kind == "book" for file in chosen):
-            raise NoFeeds("holds no book feed of that range", where=str(self.directory), hint="Check --from and --to")
+            raise NoFeeds("holds no book feed in the range", where=str(self.directory), hint="Check --from and --to")
         return chosen
 
     def _before(self, found: list[DayFile], first: date, start: float) -> list[DayFile]:
-        """The book files before the range's first day, back to the last snapshots from which its books are known."""
+        """The book files before the first day of the range, back to the last snapshot of each of its symbols."""
         books = [file for file in found if file.kind == "book" and file.day <= first]
         needed: set[str] | None = None
         back: list[DayFile] = []
@@ -257,7 +257,7 @@ class Sources:
         return back[::-1]
 
 
-def _chosen_of(block: _Block, chosen: Sequence[bool]) -> _Block:
+def _filtered(block: _Block, chosen: Sequence[bool]) -> _Block:
     times, lines, records = (list(compress(column, chosen)) for column in block)
     return times, lines, records
 
@@ -266,11 +266,11 @@ def _size(file: DayFile) -> int:
     try:
         return file.path.stat().st_size
     except OSError:
-        return 0  # gone: its reading will speak of it
+        return 0  # deleted: the reader raises the error later
 
 
 def _symbols_before(file: DayFile, start: float, wanted: frozenset[str]) -> tuple[set[str], set[str]]:
-    """The symbols of a book file, and those with a snapshot before ``start``."""
+    """The symbols of a book file, and those that have a snapshot before ``start``."""
     seen: set[str] = set()
     known: set[str] = set()
     for batch in read_batches(file, ["ts", "symbol", "type"], newest=True):

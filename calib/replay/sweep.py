@@ -1,4 +1,4 @@
-"""Many replays of the same feeds, in processes of their own, and which of them are Pareto-optimal."""
+"""A sweep: many replays of the same feeds in child processes, and their Pareto-optimal configurations."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from calib.replay.job import Job, ask, serve_job
 from calib.replay.limits import check_overall
 
 T = TypeVar("T")
-_LOOK_S: Final = 0.1
-"""How often a sweep that waits looks whether it was interrupted."""
-_FEWER: Final = "If it ran out of memory, give fewer --jobs, or a shorter range"
+_POLL_S: Final = 0.1
+"""Interval at which a waiting sweep checks for an interrupt, s."""
+_MEMORY_HINT: Final = "If it ran out of memory, give fewer --jobs, or a shorter range"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One configuration of a sweep with what it came to.
+    """One configuration of a sweep with its result.
 
     Parameters
     ----------
     chosen
-        The settings that were varied.
+        The values of the swept settings.
     hit_ratio, cost_bps
-        Reads answered from the cache; mean of |served mid - true mid|, bps. None where there was nothing to measure.
+        Fraction of reads answered from the cache; mean of |served mid - true mid|, bps. None without measurements.
     requests
-        To the venue.
+        Number of requests to the venue.
     gate
-        The limits, judged.
+        The limits and their results.
     """
 
     chosen: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Point:
 
     @classmethod
     def of(cls, chosen: Mapping[str, Any], outcome: Mapping[str, Any], limits: tuple[Limit, ...]) -> Point:
-        """The point of an outcome."""
+        """Create the point of an outcome."""
         overall = outcome["overall"]
         cost_bps = overall["staleness"]["error_bps"]["mean"]
         return cls(
@@ -57,19 +57,19 @@ class Point:
 
     @property
     def passed(self) -> bool | None:
-        """False where a limit is missed; None where none is and one cannot be judged."""
+        """False if a limit fails; None if none fails and one could not be evaluated."""
         verdicts = [judged.passed for judged in self.gate]
         return False if False in verdicts else None if None in verdicts else True
 
     @property
     def measured(self) -> bool:
-        """Whether it has both figures."""
+        """Whether both figures were measured."""
         return self.hit_ratio is not None and self.cost_bps is not None
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedPoint:
-    """A combination that is no configuration: its values contradict each other, or what was set beside them."""
+    """A combination that is not a valid configuration, with the reason."""
 
     chosen: Mapping[str, Any]
     why: str
@@ -86,13 +86,13 @@ def combinations(axes: Sequence[tuple[str, Sequence[Any]]]) -> list[dict[str, An
 
 
 COSTS: Final = ("error", "requests")
-"""What the cheapest configuration is chosen by: staleness, or load on the venue."""
+"""The cost by which the cheapest configuration is chosen: staleness, or load on the venue."""
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
-    """The Pareto-optimal points: no other has at most their error at no more requests, and is better in one.
+    """The Pareto-optimal points: no other point has at most their error and requests, and less of one.
 
-    By rising error; of equal points the first stands for all.
+    Sorted by error; of equal points only the first is included.
     """
     best: list[Point] = []
     for point in sorted((p for p in points if p.measured), key=_by_error):
@@ -102,14 +102,14 @@ def frontier(points: Sequence[Point]) -> list[Point]:
 
 
 def cheapest(points: Sequence[Point], *, strict: bool = False, cost: str = "error") -> Point | None:
-    """Of those that meet the gate the one that costs least; None where none meets it.
+    """The cheapest of the points that pass the gate; None if none passes.
 
     Parameters
     ----------
     strict
-        Whether a limit that cannot be judged counts as missed.
+        Whether a limit that could not be evaluated counts as failed.
     cost
-        One of `COSTS`; the other decides between equals.
+        One of `COSTS`; the other breaks ties.
     """
     passing = (True,) if strict else (True, None)
     order = _by_error if cost == "error" else _by_requests
@@ -117,9 +117,9 @@ def cheapest(points: Sequence[Point], *, strict: bool = False, cost: str = "erro
 
 
 def without_effect(points: Sequence[Point]) -> dict[str, str]:
-    """The swept settings whose value changed nothing, each with the reason.
+    """The swept settings without effect on the result, each with the reason.
 
-    A setting had no effect where every two configurations that differ in it alone had the same figures.
+    A setting has no effect if all configurations that differ only in it have the same figures.
     """
     found = {}
     for name in points[0].chosen if points else ():
@@ -129,11 +129,11 @@ def without_effect(points: Sequence[Point]) -> dict[str, str]:
                 point
             )
         if all(point.outcome["overall"] == group[0].outcome["overall"] for group in groups.values() for point in group):
-            found[name] = _why_none(name, points[0].outcome["settings"])
+            found[name] = _no_effect_reason(name, points[0].outcome["settings"])
     return found
 
 
-def _why_none(name: str, settings: Mapping[str, Any]) -> str:
+def _no_effect_reason(name: str, settings: Mapping[str, Any]) -> str:
     if settings["fill"] == "stream" and name in _AGES:
         return "books came from the stream: a verified book is fresh whatever its bounds on age, while frames arrive"
     if name == "md_cache.ttl_ms" and settings["use_case"] in ("pricing", "guards"):
@@ -159,19 +159,19 @@ def _by_requests(point: Point) -> tuple[float, float]:
 def run_all(
     jobs: Sequence[Job], workers: int, progress: Callable[[float], None] = lambda _: None
 ) -> list[dict[str, Any] | ChildLost]:
-    """The outcomes of the jobs in their order, whatever the number of processes.
+    """Run the jobs and return their outcomes in order, for any number of processes.
 
-    A process that is killed (for its memory, say) costs its own outcome alone: its error stands in its place.
-    ``progress`` receives the jobs done since the last call, in parts, and from other threads too.
+    If a process is killed (for example out of memory), only its own outcome is lost and replaced by an error.
+    ``progress`` receives the number of jobs done since the last call, as fractions, and from other threads too.
 
     Raises
     ------
     calib.errors.CalibError
-        The first that a job raised, in the order of the jobs.
+        The first error of a job, in the order of the jobs.
     """
     if workers <= 1 or len(jobs) == 1:
         return [job.run(progress) for job in jobs]
-    # In that order: the pool waits for its threads, and they for processes that must be killed before.
+    # In this order: leaving the pool waits for its threads, which wait for processes that must be killed first.
     with ThreadPoolExecutor(min(workers, len(jobs))) as pool, _processes(progress) as start:
         futures = [pool.submit(start, job) for job in jobs]
         try:
@@ -182,29 +182,29 @@ def run_all(
 
 
 def _result(future: Future[T]) -> T:
-    """Its result, awaited in short steps: where Polars is loaded, Ctrl-C does not interrupt the wait for a lock."""
-    while not wait([future], timeout=_LOOK_S).done:
+    """Wait in short steps: with Polars loaded, Ctrl-C does not interrupt waiting for a lock."""
+    while not wait([future], timeout=_POLL_S).done:
         pass
     return future.result()
 
 
 @contextlib.contextmanager
 def _processes(progress: Callable[[float], None]) -> Iterator[Callable[[Job], dict[str, Any] | ChildLost]]:
-    """A function that runs a job in a process of its own; whatever still runs at the end of the block is killed."""
+    """Yield a function that runs a job in a child process; processes still running at the end are killed."""
     running: set[subprocess.Popen[bytes]] = set()
     ended = False
 
     def start(job: Job) -> dict[str, Any] | ChildLost:
         process = start_child("calib.replay.sweep:serve")
         running.add(process)
-        if ended:  # interrupted between two jobs: this one must not outlive the block
+        if ended:  # the block ended while this process was starting: it must not outlive the block
             process.kill()
         with process:
             found = ask(process, job, progress)
         running.discard(process)
         if isinstance(found, CalibError):
             raise found
-        return ChildLost(f"its process {end_of(process.returncode)}", hint=_FEWER) if found is None else found
+        return ChildLost(f"its process {end_of(process.returncode)}", hint=_MEMORY_HINT) if found is None else found
 
     try:
         yield start
@@ -215,6 +215,6 @@ def _processes(progress: Callable[[float], None]) -> Iterator[Callable[[Job], di
 
 
 def serve() -> None:
-    """The other process: one job from stdin; parts of the way, and last its outcome, to stdout."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and kills its children
+    """The entry point of the child process: reads one job from stdin, writes progress and outcome to stdout."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives the interrupt too, and kills its children
     serve_job()

@@ -1,4 +1,4 @@
-"""What the reads of a replay came to, one by one; exact quantiles are taken at the end."""
+"""Statistics of the reads of a replay; exact quantiles are computed at the end."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Cost:
-    """What staleness cost, over the reads that were given a book while the true one was known.
+    """The cost of staleness, over reads that returned a book while the true one was known.
 
     Parameters
     ----------
     error_bps
-        |served mid - true mid| / true mid at the moment the reader had it, bps.
+        |served mid - true mid| / true mid when the reader received the book, bps.
     top_price
-        How often the best bid or ask had another price than the true one.
+        Number of reads whose best bid or ask price differs from the true one.
     top
-        How often price or quantity differed.
+        Number of reads whose best price or quantity differs.
     over_half_spread
-        How often the error exceeded half the true spread.
+        Number of reads whose error exceeds half the true spread.
     """
 
     error_bps: Sample
@@ -39,7 +39,7 @@ class Cost:
     no_book: int = 0
 
     def judge(self, served: MarketData | None, true: OrderBook | None) -> float | None:
-        """Compare what a reader got with the truth of that moment; the error in bps, None where there is none."""
+        """Compare the served book with the true one; returns the error in bps, None without either."""
         if served is None or not (bids := served.bids) or not (asks := served.asks):
             self.no_book += 1
             return None
@@ -71,25 +71,25 @@ class Cost:
 
 
 class ReadTally:
-    """The reads of one symbol.
+    """Statistics of the reads of one symbol.
 
     Parameters
     ----------
     file
-        For the numbers that memory shall not hold.
+        Holds values that do not fit into memory.
 
     Attributes
     ----------
     statuses
-        By use case: how they were answered.
+        Number of reads by use case and status.
     costs
-        By use case.
+        Cost of staleness by use case.
     age_ms
         Ages of the books that were served.
     fetch_ms
-        How long each read took.
+        Duration of each read.
     direct_ms
-        How long each would have taken without a cache.
+        Duration of each read without a cache.
     """
 
     __slots__ = ("_file", "age_ms", "costs", "depth_misses", "direct_ms", "fetch_ms", "pricing_on_stale",
@@ -111,7 +111,7 @@ class ReadTally:
         served: MarketData | None,
         true: OrderBook | None,
     ) -> float | None:
-        """Take one read, at the moment its reader has it; its error in bps, None where it cannot be judged."""
+        """Add one read when its reader receives the result; returns its error in bps, None if it is unknown."""
         statuses = self.statuses.get(use_case)
         if statuses is None:
             statuses = self.statuses[use_case] = Counter()
@@ -133,7 +133,7 @@ class ReadTally:
 
     @property
     def cost(self) -> Cost:
-        """Of all use cases together."""
+        """The cost over all use cases."""
         whole = Cost(Sample(self._file))
         for use_case in sorted(self.costs):
             whole += self.costs[use_case]
@@ -141,7 +141,7 @@ class ReadTally:
 
     @classmethod
     def total(cls, tallies: Iterable[ReadTally], file: AnonymousTempFile) -> Self:
-        """All of them as one, in the order given; it shows what they hold."""
+        """All of them combined, in the given order; the result refers to the originals."""
         whole = cls(file)
         for tally in tallies:
             for use_case, statuses in tally.statuses.items():

@@ -1,9 +1,10 @@
-"""The bot in a box: seeded feeds for tests, samples and trials, written by the live path and the real loggers.
+"""The closed loop: reproducible feeds for tests, samples and trials, written by the live classes and real loggers.
 
-- The ground: `chance` (the draws), `portable` (``exp`` and ``log`` alike everywhere), `instruments`.
-- The world: `market` (mid, regimes, spread), `depth` (the levels behind), `tape` (market orders), `world` (the venue's
-  truth of one symbol), `latency`, `incidents`.
-- The bot: `pricing`, `records` (its log lines), and `box`, where it lives: `box.socket`, `box.stages`, `box.account`,
-  `box.bot`, `box.hour` (one hour, seeded alone), `box.tally`, `box.figures`, `box.compare`.
-- Feeds: `hostile`, `plan`, `writing`, `output`.
+- Foundations: `named_rng` (random numbers), `portable_math` (``exp`` and ``log`` with equal bits everywhere),
+  `instruments`.
+- Market: `market` (mid, regimes, spread), `depth` (the levels behind the best prices), `market_order_flow`,
+  `market_model` (one symbol's market at the venue), `latency`, `incidents`.
+- Bot: `pricing`, `records` (its log lines), and `closed_loop`: `socket`, `stages`, `account`, `bot`, `hour` (one hour,
+  seeded independently), `tally`, `figures`, `compare`.
+- Feeds: `malformed`, `plan`, `writing`, `output`; `live` runs the bot in real time.
 """

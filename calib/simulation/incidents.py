@@ -1,5 +1,5 @@
-"""What goes wrong: outages of the bot, silences of its stream, bad deploys. Drawn per hour, the same for every symbol
-list."""
+"""Incidents: outages of the bot, silences of its stream, bad deploys. Drawn per hour, independent of the list of
+symbols."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class IncidentKind(enum.StrEnum):
     OUTAGE = "outage"
     """The bot is down: no ticks, no quotes."""
     SILENCE = "silence"
-    """The market-data stream says nothing: the cache cannot be trusted, every read goes to the venue."""
+    """The market-data stream is silent: the cache cannot be trusted, every read goes to the venue."""
     BAD_DEPLOY = "bad-deploy"
     """A release that computes slowly and quotes too close to the mid."""
 
@@ -31,13 +31,13 @@ class Incident:
     Parameters
     ----------
     kind
-        What goes wrong.
+        The kind of incident.
     start_us, end_us
         Unix time in microseconds, the end exclusive.
     share
-        Share of the symbols that it strikes; 1 is all.
+        Fraction of the symbols that it affects; 1 is all.
     label
-        Which incident this is; decides with a symbol's name whether that symbol is struck.
+        Identifies the incident; with a symbol's name it decides whether that symbol is affected.
     """
 
     kind: IncidentKind
@@ -47,13 +47,13 @@ class Incident:
     label: str
 
     def strikes(self, symbol: str) -> bool:
-        """Whether it strikes that symbol: the same answer whatever other symbols there are."""
+        """Whether it affects that symbol; independent of the other symbols."""
         return self.share >= 1.0 or NamedRng("strikes", self.label, symbol).uniform() < self.share
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often one kind comes (probability per hour), how long it lasts (s), and how wide it reaches."""
+    """Probability per hour, range of the duration (s) and fraction of symbols of one kind of incident."""
 
     kind: IncidentKind
     per_hour: float
@@ -70,13 +70,13 @@ RATES: Final = (
 
 
 def draw_incidents(seed: int, hour_start_s: int) -> list[Incident]:
-    """The incidents of one hour, by kind; each ends within its hour."""
-    chance = NamedRng(seed, "incidents", hour_start_s)
+    """Draw the incidents of one hour, at most one per kind; each ends within the hour."""
+    rng = NamedRng(seed, "incidents", hour_start_s)
     found = []
     for rate in RATES:
-        comes = chance.happens(rate.per_hour)
-        length_s = chance.between(rate.shortest_s, rate.longest_s)
-        start_s = hour_start_s + chance.between(0, HOUR_S - length_s)
+        comes = rng.happens(rate.per_hour)
+        length_s = rng.between(rate.shortest_s, rate.longest_s)
+        start_s = hour_start_s + rng.between(0, HOUR_S - length_s)
         if comes:
             label = f"{seed}/{hour_start_s}/{rate.kind}"
             found.append(Incident(rate.kind, start_s * 1_000_000, (start_s + length_s) * 1_000_000, rate.share, label))
@@ -84,7 +84,7 @@ def draw_incidents(seed: int, hour_start_s: int) -> list[Incident]:
 
 
 class IncidentSchedule:
-    """The incidents that strike one symbol, asked moment by moment."""
+    """The incidents that affect one symbol."""
 
     __slots__ = ("_incidents",)
 
@@ -92,7 +92,7 @@ class IncidentSchedule:
         self._incidents = tuple(incident for incident in incidents if incident.strikes(symbol))
 
     def at(self, kind: IncidentKind, now_us: int) -> Incident | None:
-        """The incident of that kind that is going on, or None."""
+        """The active incident of that kind, or None."""
         for incident in self._incidents:
             if incident.kind is kind and incident.start_us <= now_us < incident.end_us:
                 return incident

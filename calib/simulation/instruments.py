@@ -1,4 +1,4 @@
-"""What is traded: invented instruments whose prices and sizes are whole ticks and lots."""
+"""Simulated instruments; their prices and sizes are whole ticks and lots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.simulation.named_rng import NamedRng
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One symbol with the parameters of its market.
+    """One symbol and the parameters of its market.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Instrument:
     decimals
         The tick is ``10 ** -decimals`` of the quote currency.
     start_ticks
-        Mid at the beginning of every hour, ticks.
+        Mid at the start of every hour, ticks.
     lot_decimals
         The lot is ``10 ** -lot_decimals`` base units.
     quote_lots
@@ -52,19 +52,19 @@ class Instrument:
 
     @property
     def half_ticks_per_bps(self) -> float:
-        """How many half ticks one basis point of the starting mid is."""
+        """Half ticks per basis point of the initial mid."""
         return 2 * self.start_ticks / 1e4
 
     def price(self, ticks: int) -> float:
-        """The price of that many ticks, the nearest float to the decimal."""
+        """Convert ticks to a price, the nearest float to the decimal."""
         return ticks / float(10**self.decimals)
 
     def half(self, half_ticks: int) -> float:
-        """The price of that many half ticks, as mids are."""
+        """Convert half ticks, the unit of mids, to a price."""
         return half_ticks / float(2 * 10**self.decimals)
 
     def qty(self, lots: int) -> float:
-        """The quantity of that many lots."""
+        """Convert lots to a quantity."""
         return lots / float(10**self.lot_decimals)
 
 
@@ -89,34 +89,34 @@ INSTRUMENTS: Final = {row.name: row for row in _ROWS}
 
 
 def instrument(name: str) -> Instrument:
-    """The instrument of that symbol; an unknown symbol gets parameters of its own, always the same.
+    """Return the instrument of a symbol; parameters of an unknown symbol are derived from its name.
 
     >>> instrument("BTCUSDT").price(612_500), instrument("MYCOIN") == instrument("MYCOIN")
     (61250.0, True)
     """
     if name in INSTRUMENTS:
         return INSTRUMENTS[name]
-    chance = NamedRng("instrument", name)
-    start_ticks = chance.between(4_000, 40_000)
+    rng = NamedRng("instrument", name)
+    start_ticks = rng.between(4_000, 40_000)
     tick_bps = 1e4 / start_ticks
     return Instrument(
         name=name,
-        decimals=chance.between(1, 5),
+        decimals=rng.between(1, 5),
         start_ticks=start_ticks,
-        lot_decimals=chance.between(0, 3),
-        quote_lots=10 * chance.between(2, 200),
-        spread_bps=max(round(1.5 + chance.uniform(), 1), math.ceil(tick_bps * 10) / 10),
-        vol_bps=round(0.6 + 0.4 * chance.uniform(), 2),
-        intensity_per_s=round(0.018 + 0.008 * chance.uniform(), 3),
-        decay_per_bps=round(0.35 + 0.2 * chance.uniform(), 2),
-        impact_bps=round(0.9 + 0.4 * chance.uniform(), 1),
+        lot_decimals=rng.between(0, 3),
+        quote_lots=10 * rng.between(2, 200),
+        spread_bps=max(round(1.5 + rng.uniform(), 1), math.ceil(tick_bps * 10) / 10),
+        vol_bps=round(0.6 + 0.4 * rng.uniform(), 2),
+        intensity_per_s=round(0.018 + 0.008 * rng.uniform(), 3),
+        decay_per_bps=round(0.35 + 0.2 * rng.uniform(), 2),
+        impact_bps=round(0.9 + 0.4 * rng.uniform(), 1),
         maker_fee_bps=0.2,
         taker_fee_bps=4.0,
     )
 
 
 def first_names(n: int) -> list[str]:
-    """The first ``n`` symbols: the twelve of the samples, then ``SIM13USDT``, ``SIM14USDT`` and so on.
+    """Return the first ``n`` symbols: the twelve of the samples, then ``SIM13USDT``, ``SIM14USDT`` and so on.
 
     >>> first_names(13)[-2:]
     ['NEARUSDT', 'SIM13USDT']

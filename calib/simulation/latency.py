@@ -1,4 +1,4 @@
-"""How long things take: lognormal durations in whole microseconds, and bursts in which all of them take longer."""
+"""Simulated durations: lognormal, in whole microseconds, with bursts in which all are longer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.simulation.named_rng import NamedRng
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """A duration with a median and a spread: ``median exp(sigma z)``, its q-quantile ``median exp(sigma z_q)``.
+    """A lognormal duration ``median exp(sigma z)`` with q-quantile ``median exp(sigma z_q)``.
 
     Parameters
     ----------
@@ -20,59 +20,59 @@ class LogNormal:
     sigma
         Standard deviation of the logarithm, >= 0.
     cap_us
-        No draw is longer: the caller has a timeout.
+        Upper bound of a draw: the caller has a timeout.
     """
 
     median_us: int
     sigma: float
     cap_us: int = 2_000_000
 
-    def draw(self, chance: NamedRng, factor: float = 1.0) -> int:
-        """One duration, microseconds, ``factor`` times as long as usual."""
-        return min(self.cap_us, round(self.median_us * factor * portable_math.exp(self.sigma * chance.normal())))
+    def draw(self, rng: NamedRng, factor: float = 1.0) -> int:
+        """Draw a duration in microseconds, multiplied by ``factor``."""
+        return min(self.cap_us, round(self.median_us * factor * portable_math.exp(self.sigma * rng.normal())))
 
 
 CACHE_READ: Final = LogNormal(180, 0.4)
-"""Market data read from the bot's own cache."""
+"""A read of market data from the bot's own cache."""
 VENUE_READ: Final = LogNormal(36_000, 0.25)
-"""Market data asked of the venue (REST), there and back."""
+"""A request of market data from the venue (REST), with its reply."""
 FILL_REPORT: Final = LogNormal(9_000, 0.5, cap_us=400_000)
-"""From the venue's match to our receipt of the fill."""
+"""From the venue's match to the bot's receipt of the fill report."""
 STAGES: Final = {
     "features": LogNormal(700, 0.35),
     "strategy": LogNormal(2_100, 0.35),
     "risk": LogNormal(450, 0.3),
     "quote": LogNormal(50_000, 0.35),
 }
-"""The stages after ``fetch_md``, in their order; ``quote`` is the order's way to the venue and its acknowledgement."""
+"""The stages after ``fetch_md``, in order; ``quote`` is sending the order and receiving its acknowledgement."""
 
 
 class Bursts:
-    """Spells in which everything is slow, as when a machine or the network is overloaded.
+    """Periods in which all durations are longer, as if a machine or the network were overloaded.
 
-    They begin as a Poisson process and last an exponential time.
+    They start as a Poisson process and their lengths are exponential.
 
     Parameters
     ----------
     every_s, mean_s
-        Mean time from the end of one to the next, and its mean length, s.
+        Mean time between the end of one and the start of the next, and mean length, s.
     factor
-        Factor on every duration within.
+        Factor on every duration in a burst.
     """
 
-    __slots__ = ("_chance", "_end_us", "_factor", "_mean_us", "_next_us", "_wait_us")
+    __slots__ = ("_end_us", "_factor", "_mean_us", "_next_us", "_rng", "_wait_us")
 
     def __init__(
-        self, chance: NamedRng, start_us: int, *, every_s: float = 420.0, mean_s: float = 6.0, factor: float = 2.2
+        self, rng: NamedRng, start_us: int, *, every_s: float = 420.0, mean_s: float = 6.0, factor: float = 2.2
     ) -> None:
-        self._chance = chance
+        self._rng = rng
         self._wait_us, self._mean_us, self._factor = every_s * 1e6, mean_s * 1e6, factor
         self._end_us = start_us
-        self._next_us = start_us + round(chance.exponential(self._wait_us))
+        self._next_us = start_us + round(rng.exponential(self._wait_us))
 
     def factor(self, now_us: int) -> float:
-        """The factor at ``now_us``; times must not go back."""
+        """The factor at ``now_us``; call with non-decreasing times."""
         while now_us >= self._next_us:
-            self._end_us = self._next_us + round(self._chance.exponential(self._mean_us))
-            self._next_us = self._end_us + round(self._chance.exponential(self._wait_us))
+            self._end_us = self._next_us + round(self._rng.exponential(self._mean_us))
+            self._next_us = self._end_us + round(self._rng.exponential(self._wait_us))
         return self._factor if now_us < self._end_us else 1.0

@@ -1,4 +1,4 @@
-"""The simulated bot in real time, with its metrics served: something to point a metrics server at."""
+"""The simulated bot in real time, with its metrics served to a metrics server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from calib.market import MDCache
 from calib.metrics import BotCollector, register, serve
 from calib.pipeline import StageMetrics
 from calib.policy import default_monitor
-from calib.simulation.closed_loop.hour import BoxHour
+from calib.simulation.closed_loop.hour import ClosedLoopHour
 from calib.simulation.incidents import HOUR_S
 from calib.simulation.output import feed_files
 from calib.simulation.records import Record
@@ -31,7 +31,7 @@ FLUSH_INTERVAL_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
-    """What a live run did: where it was served, its length and its ticks."""
+    """The result of a live run: port, length and number of ticks."""
 
     port: int
     seconds: float
@@ -46,33 +46,35 @@ def run_live(
     directory: Path | None = None,
     on_ready: Callable[[str], None] = lambda _: None,
 ) -> LiveRun:
-    """Run the plan's bot for the length of its range, from now on, and serve its metrics meanwhile.
+    """Run the plan's bot in real time for the length of its range, and serve its metrics.
 
-    After each hour the bot starts again, as after a release: its counters begin at 0.
+    After each hour the bot is restarted, as after a release: its counters start at 0.
 
     Parameters
     ----------
     plan
-        Symbols, seed, sample rate, cache, faults; of its range only the length counts.
+        Symbols, seed, sample rate, cache, faults; of its range only the length is used.
     port, addr
-        Where to serve; port 0 takes a free one.
+        Address of the metrics server; port 0 selects a free port.
     directory
-        Where its loggers write; None: into a temporary directory that is gone afterwards.
+        Directory of its loggers; None: a temporary directory, deleted afterwards.
     on_ready
-        Given the address to scrape, once it answers.
+        Called with the URL to scrape once the server is ready.
 
     Raises
     ------
     calib.errors.PortUnavailable
-        Where the port cannot be used.
+        If the port cannot be used.
     calib.errors.ForeignFiles
-        Where the directory holds feeds: simulated lines must not stand beside other ones.
+        If the directory holds feeds: simulated lines must not be mixed with others.
     """
     from prometheus_client import CollectorRegistry as NewRegistry
 
-    if directory is not None and directory.is_dir() and (there := sorted(feed_files(directory))):
+    if directory is not None and directory.is_dir() and (existing := sorted(feed_files(directory))):
         raise ForeignFiles(
-            f"holds feeds already: {', '.join(there[:3])}", where=str(directory), hint="Give another --out, or none"
+            f"already holds feeds: {', '.join(existing[:3])}",
+            where=str(directory),
+            hint="Choose another --out, or omit it",
         )
     registry, began_s = NewRegistry(), time.time()
     length_s, ticks = plan.end_s - plan.start_s, 0
@@ -112,7 +114,7 @@ def _run_hour(plan: SimulationPlan, start_s: int, length_s: float, registry: Col
                 )
             )
 
-        hour = BoxHour(
+        hour = ClosedLoopHour(
             plan.seed,
             plan.symbols,
             start_s,

@@ -1,4 +1,4 @@
-"""Malformed lines: what a broken writer, disk or clock leaves in a feed, to show what readers do with it."""
+"""Malformed lines, as broken writers, disks or clocks leave them, to show how readers handle them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from calib.simulation.incidents import HOUR_S
 
 DAY_S: Final = 86_400
 PER_HOUR: Final = 3
-"""At most so many in one feed and hour."""
+"""Maximum number per feed and hour."""
 LINES_EACH: Final = 200
-"""One for that many good lines, so that a feed stays well under the share of rejects that is tolerated."""
+"""One malformed line per this many good lines, so that a feed stays below the tolerated ratio of rejects."""
 
 
 @dataclass(frozen=True, slots=True)
 class MalformedLine:
-    """One way to corrupt a line.
+    """One kind of malformed line.
 
     Parameters
     ----------
     name
-        What was done.
+        What is wrong with the line.
     reason
-        The reject that it must become.
+        The expected reason of its reject.
     corrupt
-        From a good record to the bytes of the bad line, without the newline.
+        Converts a good record to the bytes of the malformed line, without the newline.
     """
 
     name: str
@@ -40,7 +40,7 @@ def _text(record: dict[str, Any]) -> bytes:
 
 
 def _number(record: dict[str, Any]) -> str:
-    """A number that this feed requires."""
+    """The name of a numeric field that this feed requires."""
     return "price" if "price" in record else "tick_total_ms"
 
 
@@ -48,7 +48,7 @@ def _without(record: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != name}
 
 
-HOSTILE: Final = (
+MALFORMED: Final = (
     MalformedLine("a line cut short", "bad_json", lambda r: _text(r)[:60]),
     MalformedLine("a bare NaN", "bad_json", lambda r: _text({**r, _number(r): float("nan")})),
     MalformedLine("a negative number", "bad_value", lambda r: _text({**r, _number(r): -1.5})),
@@ -59,29 +59,29 @@ HOSTILE: Final = (
     MalformedLine("a number as text", "bad_type", lambda r: _text({**r, _number(r): "12.5"})),
     MalformedLine("invalid UTF-8", "bad_json", lambda r: _text(r).replace(b'"symbol":"', b'"symbol":"\xff', 1)),
 )
-"""The ways, in rotation: three hours show them all."""
+"""The kinds, used in rotation: three hours show all of them."""
 
 _ARRAY: Final = MalformedLine("an array", "not_object", lambda r: json.dumps([r["ts"], r["symbol"]]).encode("utf-8"))
-"""Ticks have no id that a second line could repeat: they get this instead of a duplicate."""
+"""Used instead of a duplicate for feeds without a duplicate rule, such as ticks, which have no id."""
 
 
-def choose_hostile(kind: str, hour_start_s: int, lines: int) -> list[MalformedLine]:
-    """The ways for one feed and hour.
+def choose_malformed(kind: str, hour_start_s: int, lines: int) -> list[MalformedLine]:
+    """Choose the malformed lines of one feed and hour.
 
     Parameters
     ----------
     kind
         The feed.
     hour_start_s
-        Unix seconds of the hour; decides where in the rotation it is.
+        Unix seconds of the hour; selects the position in the rotation.
     lines
-        How many good lines the hour has; few lines get few hostile ones, none get none.
+        Number of good lines in the hour; fewer good lines get fewer malformed ones, and 0 get none.
 
-    >>> [way.reason for way in choose_hostile("fills", 0, 700)]
+    >>> [way.reason for way in choose_malformed("fills", 0, 700)]
     ['bad_json', 'bad_json', 'bad_value']
     """
     if lines == 0:
         return []
     first = hour_start_s // HOUR_S * PER_HOUR
-    ways = [HOSTILE[(first + i) % len(HOSTILE)] for i in range(max(1, min(PER_HOUR, lines // LINES_EACH)))]
+    ways = [MALFORMED[(first + i) % len(MALFORMED)] for i in range(max(1, min(PER_HOUR, lines // LINES_EACH)))]
     return [_ARRAY if way.reason == "duplicate" and kind != "fills" else way for way in ways]

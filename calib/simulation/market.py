@@ -1,4 +1,4 @@
-"""The market: a mid that walks in half ticks through regimes of volatility, and a spread around it."""
+"""The market: a random walk of the mid in half ticks with volatility regimes, and a spread around it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from calib.simulation.named_rng import NamedRng
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """A mood of the market.
+    """A volatility regime.
 
     Parameters
     ----------
     name
         ``calm``, ``busy`` or ``storm``.
     vol_factor
-        Times the instrument's calm volatility.
+        Multiple of the instrument's volatility in the calm regime.
     spread_factor
-        Times its usual spread.
+        Multiple of its usual spread.
     mean_s
-        Mean stay, s; stays are geometric on the market's steps.
+        Mean duration, s; durations are geometric in the steps of the market.
     after
-        Names of the regimes that may follow, each as likely as its number of entries.
+        Names of the possible next regimes; a repeated name is proportionally more likely.
     """
 
     name: str
@@ -46,7 +46,7 @@ REGIMES: Final = {
 
 
 class Book(NamedTuple):
-    """The top of the book in whole ticks; the mid in half ticks."""
+    """The best prices in whole ticks; the mid in half ticks."""
 
     bid: int
     ask: int
@@ -59,27 +59,27 @@ class Book(NamedTuple):
 
 
 class Market:
-    """The market of one instrument, moved step by step.
+    """The market of one instrument, advanced step by step.
 
-    Each step of dt seconds the mid moves by ``round(sigma sqrt(dt) z)`` half ticks, z standard normal: the variance of
-    a step is ``sigma^2 dt + 1/12`` half ticks squared (Sheppard's correction, very nearly exact from a standard
-    deviation of 0.7 half ticks upwards).
+    In each step of dt seconds the mid moves by ``round(sigma sqrt(dt) z)`` half ticks, z standard normal. The variance
+    of a step is ``sigma^2 dt + 1/12`` half ticks squared (Sheppard's correction, accurate for standard deviations
+    above 0.7 half ticks).
 
     Parameters
     ----------
     instrument
-        Whose market it is.
-    chance
-        Its own stream of draws.
+        The instrument.
+    rng
+        Random numbers for this market only.
     step_s
         Length of a step, s, > 0.
     """
 
-    __slots__ = ("_chance", "_instrument", "_mid_h", "_sd", "_step_s", "_update_id", "book", "regime")
+    __slots__ = ("_instrument", "_mid_h", "_rng", "_sd", "_step_s", "_update_id", "book", "regime")
 
-    def __init__(self, instrument: Instrument, chance: NamedRng, step_s: float) -> None:
+    def __init__(self, instrument: Instrument, rng: NamedRng, step_s: float) -> None:
         self._instrument = instrument
-        self._chance = chance
+        self._rng = rng
         self._step_s = step_s
         calm = instrument.vol_bps * instrument.half_ticks_per_bps * math.sqrt(step_s)
         self._sd = {name: calm * regime.vol_factor for name, regime in REGIMES.items()}
@@ -89,28 +89,28 @@ class Market:
         self.book = self._quote()
 
     def step(self) -> Book:
-        """Move the market by one step and give its book."""
-        if self._chance.happens(self._step_s / self.regime.mean_s):
+        """Advance the market by one step and return its best prices."""
+        if self._rng.happens(self._step_s / self.regime.mean_s):
             after = self.regime.after
-            self.regime = REGIMES[after[self._chance.below(len(after))]]
-        self._mid_h = self._bounded(self._mid_h + round(self._sd[self.regime.name] * self._chance.normal()))
-        self._update_id += 1 + self._chance.below(round(40 * self._step_s) + 1)
+            self.regime = REGIMES[after[self._rng.below(len(after))]]
+        self._mid_h = self._bounded(self._mid_h + round(self._sd[self.regime.name] * self._rng.normal()))
+        self._update_id += 1 + self._rng.below(round(40 * self._step_s) + 1)
         self.book = self._quote()
         return self.book
 
-    def push(self, half_ticks: int) -> None:
-        """Move the mid for good, as a trade does; the spread stays."""
+    def move_mid(self, half_ticks: int) -> None:
+        """Move the mid permanently, as a trade does; the spread does not change."""
         self._mid_h = self._bounded(self._mid_h + half_ticks)
         self._update_id += 1
         self.book = self._quote()
 
     def _bounded(self, mid_h: int) -> int:
-        """Within half and twice the starting price, so that no path ends at a price of nothing."""
+        """Clamp the mid to between half and twice the initial price, so that no path reaches a price of 0."""
         start = self._instrument.start_ticks
         return min(max(mid_h, start), 4 * start)
 
     def _quote(self) -> Book:
         usual = self._instrument.spread_bps * self._instrument.half_ticks_per_bps / 2
         spread = max(1, round(usual * self.regime.spread_factor))
-        spread += (spread ^ self._mid_h) & 1  # bid and ask are whole ticks only where spread and mid have one parity
+        spread += (spread ^ self._mid_h) & 1  # bid and ask are whole ticks only if spread and mid have equal parity
         return Book((self._mid_h - spread) // 2, (self._mid_h + spread) // 2, self._update_id)

@@ -1,4 +1,4 @@
-"""One symbol's market at the venue: its mid, its depth, its trades, and our quotes among them."""
+"""The market of one symbol at the venue: its mid, its depth, its trades, and our quotes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Print(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What one step brought: messages for the stream, prints for the tape, fills of our quotes."""
+    """The result of one step: messages for the stream, trades of the market, fills of our quotes."""
 
     deltas: list[Delta]
     prints: list[Print]
@@ -30,14 +30,14 @@ class StepResult(NamedTuple):
 
 
 class MarketModel:
-    """The venue's truth of one symbol, moved step by step.
+    """The market of one symbol at the venue, advanced step by step.
 
     Parameters
     ----------
     instrument
-        What is traded.
+        The instrument.
     names
-        What its streams of draws are named after: the seed and the hour.
+        Names of its random streams: the seed and the hour.
     step_s
         Length of a step, s.
     """
@@ -59,31 +59,31 @@ class MarketModel:
         return self._market.book
 
     def lots_at(self, sign: int, price: int) -> int:
-        """What stands at a price on the side of a quote of that sign: the queue that it joins."""
+        """The quantity at a price, on the side of a quote of that sign: the queue that the quote joins."""
         return (self._depth.bids if sign > 0 else self._depth.asks).get(price, 0)
 
     def open(self) -> Delta:
-        """The first book, as one delta on an empty one."""
+        """The initial book, as a delta on an empty one."""
         return self._delta(self._depth.step(self._market.book))
 
     def step(self) -> StepResult:
-        """The next step: the mid moves, levels change, market orders arrive."""
-        happened = StepResult([], [], [])
+        """Advance one step: the mid moves, levels change, market orders arrive."""
+        result = StepResult([], [], [])
         self._market.step()
-        self._follow(happened)
+        self._refresh_depth(result)
         for order in self._tape.orders(self._market.book.mid_h, self._step_s):
-            self._execute(order, happened)
-        return happened
+            self._execute(order, result)
+        return result
 
     def jump(self, ticks: int) -> StepResult:
-        """The market jumps by that many ticks at once."""
-        happened = StepResult([], [], [])
-        self._market.push(2 * ticks)
-        self._follow(happened)
-        return happened
+        """Move the market by that many ticks at once."""
+        result = StepResult([], [], [])
+        self._market.move_mid(2 * ticks)
+        self._refresh_depth(result)
+        return result
 
     def take(self, aggressor: int, lots: int) -> list[Print]:
-        """Our own market order: what it is filled at, level by level; it does not move the model's mid."""
+        """Our own market order: its fills, level by level; it does not move the mid of the model."""
         levels = self._depth.asks if aggressor > 0 else self._depth.bids
         prints = []
         for price in sorted(levels, reverse=aggressor < 0):
@@ -94,30 +94,30 @@ class MarketModel:
                 break
         return prints
 
-    def _follow(self, happened: StepResult) -> None:
-        """Bring the depth behind the best prices, and our quotes with it."""
+    def _refresh_depth(self, result: StepResult) -> None:
+        """Update the depth for the current best prices, and match our quotes against them."""
         best = self._market.book
         changes = self._depth.step(best)
-        happened.deltas.append(self._delta(changes))
+        result.deltas.append(self._delta(changes))
         for sign, levels in ((+1, changes.bids), (-1, changes.asks)):
             for price, lots in levels.items():
                 if lots:
                     self.matching.level(sign, price, lots)
-        happened.matches.extend(self.matching.best(best.bid, best.ask))
+        result.matches.extend(self.matching.best(best.bid, best.ask))
 
-    def _execute(self, order: MarketOrder, happened: StepResult) -> None:
+    def _execute(self, order: MarketOrder, result: StepResult) -> None:
         levels = self._depth.asks if order.aggressor > 0 else self._depth.bids
         stood = dict(levels)
         changes = self._depth.take(order.aggressor, order.limit, order.share)
         taken = {price: stood[price] - left for price, left in (changes.bids | changes.asks).items()}
         if taken:
-            happened.deltas.append(self._delta(changes))
-            happened.prints.extend(Print(order.aggressor, price, lots) for price, lots in taken.items() if lots)
-        # At a price where no one else stands, an order that reaches it meets us alone.
+            result.deltas.append(self._delta(changes))
+            result.prints.extend(Print(order.aggressor, price, lots) for price, lots in taken.items() if lots)
+        # If no one else has an order at that price, an order that reaches it is matched with our quote alone.
         at_limit = taken.get(order.limit, self._instrument.quote_lots)
-        happened.matches.extend(self.matching.trade(order.aggressor, order.limit, at_limit))
-        self._market.push(self._tape.impact_half_ticks(order))
-        self._follow(happened)
+        result.matches.extend(self.matching.trade(order.aggressor, order.limit, at_limit))
+        self._market.move_mid(self._tape.impact_half_ticks(order))
+        self._refresh_depth(result)
 
     def _delta(self, changes: Changes) -> Delta:
         first_id = self._last_id + 1

@@ -1,4 +1,4 @@
-"""The one source of randomness: seeded by names, the same on every machine and for every PYTHONHASHSEED."""
+"""Random numbers of the simulation: seeded by names, equal on every machine and for every PYTHONHASHSEED."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from calib.simulation import portable_math
 
 
 class NamedRng:
-    """A stream of draws that belongs to one name.
+    """A stream of random numbers that is identified by a name.
 
     Parameters
     ----------
     names
-        What the stream is for, e.g. the seed, the symbol and the hour. Equal names give equal streams; different names
+        The parts of the name, e.g. the seed, the symbol and the hour. Equal names give equal streams, different names
         independent ones (the seed is their SHA-256).
 
-    Only `random.Random.random` and whole-number seeding are used: Python promises these sequences for all versions,
-    which it does not for its other distributions (and numpy for none of its ``Generator``'s).
+    Only `random.Random.random` and integer seeds are used: Python guarantees these sequences across versions, but not
+    those of its other distributions (and numpy guarantees none of its ``Generator``).
 
     >>> NamedRng(1, "BTCUSDT").uniform() == NamedRng(1, "BTCUSDT").uniform()
     True
@@ -35,15 +35,15 @@ class NamedRng:
         self._spare: float | None = None
 
     def happens(self, probability: float) -> bool:
-        """True with that probability."""
+        """Return True with that probability."""
         return self.uniform() < probability
 
     def below(self, n: int) -> int:
-        """A whole number in [0, n)."""
+        """A uniform integer in [0, n)."""
         return int(self.uniform() * n)
 
     def between(self, low: int, high: int) -> int:
-        """A whole number in [low, high]."""
+        """A uniform integer in [low, high]."""
         return low + self.below(high - low + 1)
 
     def normal(self) -> float:

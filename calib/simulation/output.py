@@ -1,7 +1,7 @@
-"""Where simulated feeds end up: in a directory that holds them alone, and a record of what they are.
+"""Output of a simulation: a directory that holds only simulated feeds, and a record of them.
 
-Simulated lines beside a live bot's would make a dataset of both that no one could tell apart. So a directory with feeds
-of any other origin is refused.
+If simulated lines were in one directory with a live bot's, a dataset would mix both without a way to separate them. So
+a directory with other feeds is refused.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class FeedFile:
     file
         Its name.
     lines
-        How many lines it holds, hostile ones included.
+        Number of lines, including malformed ones.
     sha256
-        Of its lines, decompressed: compressors of different versions differ.
+        Hash of its decompressed content: compressors differ between versions.
     """
 
     file: str
@@ -52,17 +52,17 @@ class FeedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
-    """What a simulation left behind.
+class SimulationResult:
+    """The result of a simulation.
 
     Parameters
     ----------
     directory
-        Where.
+        The feed directory.
     files
         The feed files, by name.
     changed, removed
-        Names of those that are new or other than before, and of earlier simulated ones that are gone.
+        Names of new or changed files, and of deleted files of an earlier simulation.
     """
 
     directory: Path
@@ -71,7 +71,7 @@ class Simulated:
     removed: tuple[str, ...]
 
     def lines(self, kind: str) -> int:
-        """Lines of one feed over all days."""
+        """Number of lines of one feed over all days."""
         return sum(file.lines for file in self.files if file.file.startswith(f"{kind}_"))
 
 
@@ -81,29 +81,29 @@ def simulate(
     *,
     force: bool = False,
     progress: Callable[[float], None] = lambda _: None,
-) -> Simulated:
-    """Simulate into a feed directory, which afterwards holds exactly the plan's feeds.
+) -> SimulationResult:
+    """Run a simulation and write it to a feed directory, which then holds exactly the feeds of the plan.
 
-    Files of an earlier simulation are replaced, or removed where this plan does not write them; equal ones are left
-    alone.
+    Files of an earlier simulation are replaced, or deleted if the plan does not write them; files with equal content
+    are left alone.
 
     Parameters
     ----------
     plan
         What to simulate.
     directory
-        The feed directory; made where it is missing.
+        The feed directory; created if it is missing.
     force
-        Replace feeds of other origin where they stand in the way.
+        Replace feeds of other origin that have the same name.
     progress
-        Told the number of symbols times hours done since the last call.
+        Receives the number of symbol-hours done since the last call.
 
     Raises
     ------
     ForeignFiles
-        Where the directory holds feeds that no simulation wrote, or that were changed since, and not ``force``.
+        If the directory holds feeds that no simulation wrote or that were modified, and ``force`` is False.
     UnwritableOutput, LockHeld
-        Where the directory cannot be written, or another run writes it.
+        If the directory cannot be written, or another run uses it.
     """
     make_directory(directory)
     with locked(directory), _refusals(directory):
@@ -111,12 +111,12 @@ def simulate(
         foreign = sorted(feed_files(directory) - ours)
         if foreign and not force:
             raise ForeignFiles(
-                f"holds feeds that no simulation wrote, or that were changed since: {_some(foreign)}",
+                f"holds feeds that no simulation wrote or that were modified: {_first_few(foreign)}",
                 where=str(directory),
-                hint="Give another --out, or --force to replace what stands in the way",
+                hint="Choose another --out, or use --force to replace files of the same name",
             )
         staging = directory / STAGING_NAME
-        shutil.rmtree(staging, ignore_errors=True)  # a killed run's; no one else works here, we hold the lock
+        shutil.rmtree(staging, ignore_errors=True)  # left by a killed run; we hold the lock, so no run uses it
         staging.mkdir()
         try:
             write_feeds(plan, staging, progress)
@@ -125,21 +125,21 @@ def simulate(
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def _move(plan: SimulationPlan, staging: Path, directory: Path, ours: set[str]) -> Simulated:
+def _move(plan: SimulationPlan, staging: Path, directory: Path, ours: set[str]) -> SimulationResult:
     names = sorted(path.name for path in staging.iterdir())
     obsolete = {name for name in ours if name not in names}
     obsolete |= {name for name in feed_files(directory) if name not in names and _day(name) in map(_day, names)}
     for name in obsolete:
         (directory / name).unlink()
-    files = tuple(_examine(staging / name) for name in names)
+    files = tuple(_describe(staging / name) for name in names)
     changed = [name for name in names if write_atomic(directory / name, _copier(staging / name))]
     record = {"schema": SCHEMA, **plan.described(), "files": [asdict(file) for file in files]}
     write_atomic(directory / RECORD_NAME, (json.dumps(record, indent=1, ensure_ascii=True) + "\n").encode("ascii"))
-    return Simulated(directory, files, tuple(changed), tuple(sorted(obsolete)))
+    return SimulationResult(directory, files, tuple(changed), tuple(sorted(obsolete)))
 
 
 def _day(name: str) -> str:
-    """The name without its compression: two forms of one day must not lie side by side."""
+    """The name without its compression: a day must not have a plain and a compressed file."""
     return name.removesuffix(".gz").removesuffix(".zst")
 
 
@@ -152,12 +152,12 @@ def _copier(source: Path) -> Callable[[BinaryIO], None]:
 
 
 def feed_files(directory: Path) -> set[str]:
-    """Names of the feed files in a directory."""
+    """The names of the feed files in a directory."""
     return {path.name for path in directory.iterdir() if _FEED_FILE.fullmatch(path.name)}
 
 
 def _own_files(directory: Path) -> set[str]:
-    """Names of the feed files that the directory's record lists and that are still what it says."""
+    """The names of the feed files that the directory's record lists with their current content."""
     try:
         record: Any = json.loads((directory / RECORD_NAME).read_bytes())
         listed = {entry["file"]: entry["sha256"] for entry in record["files"]} if record["schema"] == SCHEMA else {}
@@ -168,14 +168,14 @@ def _own_files(directory: Path) -> set[str]:
 
 def _is_same(path: Path, sha256: str) -> bool:
     try:
-        return _examine(path).sha256 == sha256
+        return _describe(path).sha256 == sha256
     except (OSError, EOFError, zstandard.ZstdError):
         return False
 
 
-def _examine(path: Path) -> FeedFile:
+def _describe(path: Path) -> FeedFile:
     digest, lines = hashlib.sha256(), 0
-    with _opened(path) as handle:
+    with _open_decompressed(path) as handle:
         while block := handle.read(_BLOCK):
             digest.update(block)
             lines += block.count(b"\n")
@@ -183,7 +183,7 @@ def _examine(path: Path) -> FeedFile:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _open_decompressed(path: Path) -> Iterator[BinaryIO]:
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
         if path.suffix == ".gz":
@@ -206,5 +206,5 @@ def _refusals(directory: Path) -> Iterator[None]:
         ) from error
 
 
-def _some(names: list[str]) -> str:
+def _first_few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,8 +1,8 @@
-"""``exp`` and ``log`` that give the same bits on every machine.
+"""``exp`` and ``log`` with the same bits on every machine.
 
-A C library's ``exp`` and ``log`` may differ from another's in the last bit, and one bit is enough to turn a rounded
-price into its neighbour. These use only ``+ - * /`` (each correctly rounded by IEEE 754) and exact scaling by powers of
-two. Beware of ``sum`` for the same reason: from Python 3.12 it compensates floats, before it does not.
+The ``exp`` and ``log`` of two C libraries may differ in the last bit, and one bit can change a rounded price by a tick.
+These functions use only ``+ - * /`` (correctly rounded by IEEE 754) and exact scaling by powers of two. Do not use
+``sum`` either: from Python 3.12 it compensates rounding errors of floats, before it does not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LOG_TERMS: Final = tuple(1.0 / (2 * i + 1) for i in range(11, -1, -1))
 
 
 def exp(x: float) -> float:
-    """e to the power of ``x``, |x| up to some hundreds, relative error below 1e-13.
+    """e to the power of ``x``, |x| up to a few hundred, relative error below 1e-13.
 
     Range reduction to |r| <= ln(2) / 2, then the Taylor series.
 

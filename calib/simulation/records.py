@@ -1,4 +1,4 @@
-"""The lines that the model's bot logs, as the feeds' fields; every number is a whole one scaled, or rounded."""
+"""The log lines of the simulated bot, as records of the feeds; numbers are scaled integers or rounded."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Quote:
     Parameters
     ----------
     number
-        Counts the orders of this symbol and hour, hedges included.
+        Sequence number of the orders of this symbol and hour, including hedges.
     side
         +1 buy, -1 sell.
     price, lots
         Whole ticks and lots.
     seen
-        The book that the bot saw when it decided.
+        The book that the decision was based on.
     mid_open_h
-        The market's own mid when the quote came to rest, half ticks.
+        The true mid when the quote was opened, half ticks.
     sent_us, opened_us
-        When it was sent and when the venue had it, Unix microseconds.
+        Times at which it was sent and at which the venue had it, Unix microseconds.
     queue_lots
-        What stood ahead of it when it came to rest.
+        Quantity ahead of it when it was opened.
     filled_lots
-        How much of it was filled.
+        Quantity filled.
     stamp
-        What the cache said of the book that it was made from.
+        The cache's description of that book.
     """
 
     number: int
@@ -52,7 +52,7 @@ class Quote:
 
 
 class Execution(NamedTuple):
-    """One execution of ours, maker or taker."""
+    """One fill of ours, maker or taker."""
 
     quote: Quote
     number: int
@@ -64,15 +64,15 @@ class Execution(NamedTuple):
     taker: bool
 
 
-class Scribe:
-    """Turns what happened to one symbol in one hour into feed records.
+class RecordBuilder:
+    """Creates the feed records of one symbol and hour.
 
     Parameters
     ----------
     instrument
-        Whose tick and lot the numbers are in.
+        The instrument, for its tick and lot.
     stamp
-        Ten digits of the hour, ``YYYYMMDDHH``; ids are unique because they carry it.
+        The hour as ten digits, ``YYYYMMDDHH``; it makes ids unique.
     """
 
     __slots__ = ("_instrument", "_stamp")
@@ -82,7 +82,7 @@ class Scribe:
         self._stamp = stamp
 
     def fill(self, done: Execution) -> Record:
-        """A line of the fills feed."""
+        """Return a line of the fills feed."""
         scale, quote = self._instrument, done.quote
         slip = quote.side * (done.price - quote.price) / quote.price * 1e4
         return {
@@ -98,7 +98,7 @@ class Scribe:
             "mid_now": scale.half(done.mid_h),
             "spread_at_quote_bps": round(2e4 * (quote.seen.ask - quote.seen.bid) / quote.seen.mid_h, 4),
             "latency_ms": (quote.opened_us - quote.sent_us) / 1e3,
-            "slip_bps": round(slip, 4) + 0.0,  # + 0.0: no line says -0.0
+            "slip_bps": round(slip, 4) + 0.0,  # + 0.0 turns -0.0 into 0.0
             "fee_bps": scale.taker_fee_bps if done.taker else scale.maker_fee_bps,
             "trade_id": f"{self._stamp}{done.number:05d}",
             "order_id": f"o{self._stamp}{quote.number:05d}",
@@ -110,7 +110,7 @@ class Scribe:
         }
 
     def quote(self, quote: Quote, closed_us: int, reason: str) -> Record:
-        """A line of the quotes feed."""
+        """Return a line of the quotes feed."""
         scale = self._instrument
         return {
             "ts": closed_us / 1e6,
@@ -133,7 +133,7 @@ class Scribe:
 
 
 def _stamped(quote: Quote) -> Record:
-    """The stamp's fields, to a microsecond; a field without a value is left out, as it is optional."""
+    """The fields of the stamp, rounded to a microsecond; fields without a value are omitted."""
     age = quote.stamp.cache_age_ms
     fields = {"used_stale": quote.stamp.used_stale, "cache_age_ms": None if age is None else round(age, 3)}
     return {name: value for name, value in fields.items() if value is not None}

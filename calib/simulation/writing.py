@@ -1,4 +1,4 @@
-"""From a plan to feed files in an empty directory, through the loggers that a live bot uses."""
+"""Writes a plan as feed files into an empty directory, with the loggers of a live bot."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Final
 import zstandard
 
 from calib.feeds.writers import BookLogger, FillLogger, PipelineTickLogger, QuoteLogger, TradeLogger
-from calib.simulation.closed_loop.hour import BoxHour
+from calib.simulation.closed_loop.hour import ClosedLoopHour
 from calib.simulation.incidents import HOUR_S
-from calib.simulation.malformed import choose_hostile
+from calib.simulation.malformed import choose_malformed
 from calib.simulation.plan import SimulationPlan, day_of
 from calib.simulation.records import Record
 
-SPOILED: Final = ("fills", "pipeline_ticks", "quotes")
-"""Feeds that get hostile lines; what is recorded (market data, the quotes beside them) stays as it is."""
+CORRUPTED_FEEDS: Final = ("fills", "pipeline_ticks", "quotes")
+"""Feeds that get malformed lines; recorded feeds (market data, and quotes beside them) get none."""
 GZIP_LEVEL: Final = 9
 ZSTD_LEVEL: Final = 12
 
 
 def write_feeds(plan: SimulationPlan, directory: Path, progress: Callable[[float], None] = lambda _: None) -> None:
-    """Write the plan's feeds, hour by hour.
+    """Write the feeds of a plan, hour by hour.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def write_feeds(plan: SimulationPlan, directory: Path, progress: Callable[[float
     directory
         An empty directory.
     progress
-        Told the number of symbols times hours done since the last call, in parts of an hour.
+        Receives the number of symbol-hours done since the last call; fractions of an hour are possible.
     """
     for hour in plan.hours():
         paths = {kind: directory / feed_name(kind, day_of(hour)) for kind in plan.kinds()}
@@ -44,7 +44,7 @@ def write_feeds(plan: SimulationPlan, directory: Path, progress: Callable[[float
         _write_hour(plan, hour, directory, progress)
         for kind, path in paths.items():
             recorded = kind == "quotes" and plan.quotes_recorded
-            if plan.hostile and kind in SPOILED and path.exists() and not recorded:
+            if plan.hostile and kind in CORRUPTED_FEEDS and path.exists() and not recorded:
                 _corrupt(path, begins[kind], kind, hour)
     for day in plan.days():
         form = plan.form(day)
@@ -63,7 +63,7 @@ def feed_name(kind: str, day: str) -> str:
 
 
 def _write_hour(plan: SimulationPlan, hour: int, directory: Path, progress: Callable[[float], None]) -> None:
-    """One hour through loggers of its own: their sampling then starts afresh, so that an hour depends on no other."""
+    """Write one hour with new loggers: their sampling starts over, so hours do not depend on each other."""
     kinds = set(plan.kinds())
     settings = plan.box if hour in plan.first_hours() else replace(plan.box, record=())
     with contextlib.ExitStack() as stack:
@@ -82,11 +82,11 @@ def _write_hour(plan: SimulationPlan, hour: int, directory: Path, progress: Call
                 return
             recorded = record["symbol"] in settings.record and record["ts"] < until_s
             if kind == "quotes" and plan.quotes_recorded and not recorded:
-                return  # without the book nothing can be learned from them
+                return  # quotes without a recorded book cannot be evaluated
             log[kind](record)
 
         length_s = min(HOUR_S, end_s - hour)
-        BoxHour(
+        ClosedLoopHour(
             plan.seed,
             plan.symbols,
             hour,
@@ -99,11 +99,11 @@ def _write_hour(plan: SimulationPlan, hour: int, directory: Path, progress: Call
 
 
 def _corrupt(path: Path, begin: int, kind: str, hour: int) -> None:
-    """Append the hostile lines of the hour that begins at that offset of the file; they are made from its last one."""
+    """Append the malformed lines of the hour that begins at that offset; they are derived from its last line."""
     with path.open("r+b") as handle:
         handle.seek(begin)
         good = handle.read().splitlines()
-        ways = choose_hostile(kind, hour, len(good))
+        ways = choose_malformed(kind, hour, len(good))
         handle.writelines(way.corrupt(json.loads(good[-1])) + b"\n" for way in ways)
 
 

@@ -3,7 +3,7 @@
 Stampede-proof (XFetch, single flight, a fenced lock across processes), time-aware (TTL zones), panic-aware (volatility)
 and invalidated by event; in memory or on Redis. Reads are decided by the pure `decide`; everything else is its I/O.
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are loaded on first use: the command line needs only the settings.
 """
 
 from __future__ import annotations

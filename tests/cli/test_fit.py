@@ -83,8 +83,8 @@ def test_quiet_is_silent(feeds: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         (["fit", "--max-age", "1s"], 2, "--max-age '1s' is not allowed"),
         (["fit", "--level", "1.5"], 2, "fit.level: 1.5 is not allowed"),
         (["markout", "--horizon", "2d"], 2, "--horizon '2d' is not allowed"),
-        (["fit", "--symbols", "NOPE"], 3, "none of the symbols asked for occurs: NOPE"),
-        (["markout", "--from", "2030-01-01"], 3, "no file of a day within the range"),
+        (["fit", "--symbols", "NOPE"], 3, "none of these symbols occurs in the feeds: NOPE"),
+        (["markout", "--from", "2030-01-01"], 3, "no feed file of a day within the range"),
     ],
 )
 def test_wrong_words(

@@ -209,7 +209,7 @@ def test_features_are_written_as_parquet(feeds: Path, tmp_path: Path) -> None:
         (["--latency", "fast"], 2, "bad-latency"),
         (["--latency", "constant:-1"], 2, "bad-latency"),
         (["--latency", "empirical:/nowhere"], 2, "cannot be read"),
-        (["--latency", "recorded"], 2, "no fetch_md of a miss"),
+        (["--latency", "recorded"], 2, "no fetch_md duration of a cache miss"),
         (["--fault", "earthquake@1"], 2, "bad-fault"),
         (["--fault", "price-jump@1"], 2, "price-jump"),
         (["--read-every", "often"], 2, "bad-time"),

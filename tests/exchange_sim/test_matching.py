@@ -66,7 +66,7 @@ def test_a_cancelled_quote_is_filled_no_more() -> None:
 
 @pytest.mark.parametrize(("sign", "qty", "ahead"), [(0, 1, 0), (1, 0, 0), (1, 1, -1)])
 def test_no_such_quote(sign: int, qty: int, ahead: int) -> None:
-    with pytest.raises(ValueError, match="no such quote"):
+    with pytest.raises(ValueError, match="invalid quote"):
         QueueMatching().place("q", sign, 100, qty, ahead)
 
 

@@ -262,7 +262,7 @@ def test_without_quotes_the_tape_is_an_upper_bound(tmp_path: Path) -> None:
 
 def test_symbols_that_do_not_occur(tmp_path: Path) -> None:
     poisson_feeds(tmp_path, quotes=20)
-    with pytest.raises(NoSuchSymbol, match="none of the symbols"):
+    with pytest.raises(NoSuchSymbol, match="none of these symbols"):
         fit(tmp_path, symbols=["Z"])
 
 

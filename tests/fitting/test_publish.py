@@ -112,7 +112,7 @@ def test_a_changed_file_is_replaced_by_the_previous_one(path: Path) -> None:
     found, reason = load_calibration(path, TO + DAY_S)
     assert found is not None
     assert found.version == 1
-    assert "its hash is wrong; the previous one is used" in reason
+    assert "its hash does not match; the previous one is used" in reason
 
 
 def test_another_schema_is_refused(path: Path) -> None:

@@ -16,7 +16,7 @@ from calib.fitting.joins import join_quotes
 from calib.fitting.loading import FitFeeds, SymbolRows
 from calib.fitting.options import FitOptions
 from calib.fitting.tape import reach_of
-from calib.simulation.closed_loop.settings import BoxSettings
+from calib.simulation.closed_loop.settings import ClosedLoopSettings
 from calib.simulation.output import simulate
 from calib.simulation.plan import SimulationPlan
 
@@ -28,7 +28,7 @@ SYMBOL = "XRPUSDT"
 @pytest.fixture(scope="module")
 def feeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("simulated")
-    recording = BoxSettings(record=(SYMBOL,), record_s=LENGTH_S)
+    recording = ClosedLoopSettings(record=(SYMBOL,), record_s=LENGTH_S)
     plan = SimulationPlan((SYMBOL,), START, START + LENGTH_S, incidents=False, quotes_recorded=True, box=recording)
     simulate(plan, directory)
     return directory

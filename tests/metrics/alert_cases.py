@@ -93,20 +93,20 @@ CASES = (
     Case(
         "CalibHitRatioLow",
         reads("0+60x60", "0+40x60"),
-        (Firing({}, "The cache of mm-1:9108 answers 60% of its reads; expected are 70 %."),),
+        (Firing({}, "The cache of mm-1:9108 serves 60% of its reads; at least 70 % are expected."),),
     ),
     Case("CalibHitRatioLow", reads("0+75x60", "0+25x60")),
     Case("CalibHitRatioLow", reads("0x60", "0x60")),  # no reads are no ratio
     Case(
         "CalibHitRatioVeryLow",
         reads("0+40x60", "0+60x60"),
-        (Firing({}, "The cache of mm-1:9108 answers 40% of its reads; it is of no use."),),
+        (Firing({}, "The cache of mm-1:9108 serves only 40% of its reads."),),
     ),
     Case("CalibHitRatioVeryLow", reads("0+60x60", "0+40x60")),
     Case(
         "CalibDeadlineMisses",
         TICKS | {bot("mm_pipeline_deadline_misses_total"): "0+18x60"},
-        (Firing({}, "3% of the ticks of mm-1:9108 miss their deadline; allowed are 2 %."),),
+        (Firing({}, "3% of the ticks of mm-1:9108 miss their deadline; at most 2 % are allowed."),),
     ),
     Case("CalibDeadlineMisses", TICKS | {bot("mm_pipeline_deadline_misses_total"): "0+6x60"}),
     Case(
@@ -116,7 +116,7 @@ CASES = (
             bot("mm_pricing_on_stale_total", reason="pricing_threshold"): "0+42x60",
             bot("mm_pricing_on_stale_total", reason="guard_block"): "0+6x60",
         },
-        (Firing({}, "8% of the ticks of mm-1:9108 use a stale book; allowed are 5 %."),),
+        (Firing({}, "8% of the ticks of mm-1:9108 use a stale book; at most 5 % are allowed."),),
     ),
     Case("CalibPricingOnStale", TICKS | {bot("mm_pricing_on_stale_total", reason="pricing_threshold"): "0+24x60"}),
     Case(
@@ -143,7 +143,7 @@ CASES = (
         (
             Firing(
                 {"connection": "spot"},
-                "The connection spot of mm-1:9108 has said nothing for 2m 10s.",
+                "The connection spot of mm-1:9108 has been silent for 2m 10s.",
             ),
         ),
     ),
@@ -244,7 +244,7 @@ CASES = (
     Case(
         "CalibCronAbsent",
         {"up": "1x60"},
-        (Firing({}, "Nothing says that calib aggregate ever succeeded."),),
+        (Firing({}, "There is no success timestamp of calib aggregate."),),
         bot=False,
     ),
     Case("CalibCronAbsent", {"calib_aggregate_last_success_timestamp_seconds": "0x60"}),
@@ -322,7 +322,7 @@ CASES = (
     Case(
         "CalibSmartCacheDown",
         {bot("mm_smartcache_connected"): "1x20 0x20", bot("mm_smartcache_enabled"): "1x60"},
-        (Firing({}, "SmartCache of mm-1:9108 does not reach its back end; every read computes."),),
+        (Firing({}, "SmartCache of mm-1:9108 cannot reach its back end; every read computes."),),
     ),
     Case("CalibSmartCacheDown", {bot("mm_smartcache_connected"): "0x60", bot("mm_smartcache_enabled"): "0x60"}),
 )

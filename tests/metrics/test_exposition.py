@@ -332,9 +332,9 @@ def test_a_scrape_changes_nothing_of_the_cache(registry: CollectorRegistry) -> N
     register(registry, cache=cache)
     clock.advance_ms(1000)
     entry = cache._entries["X"]
-    before = (entry.standing, entry.pulse, cache.observe()._replace(connections=()))
+    before = (entry.trust, entry.last_seen, cache.observe()._replace(connections=()))
     text_of(registry)
-    assert (entry.standing, entry.pulse, cache.observe()._replace(connections=())) == before
+    assert (entry.trust, entry.last_seen, cache.observe()._replace(connections=())) == before
 
 
 def test_evicted_symbols_vanish_and_their_reads_stay_in_the_totals(registry: CollectorRegistry) -> None:
@@ -391,7 +391,7 @@ def test_other_never_falls_when_a_folded_symbol_is_forgotten(registry: Collector
 
 def test_a_second_registration_is_refused(registry: CollectorRegistry) -> None:
     made = register(registry)
-    with pytest.raises(ConfigError, match="holds such names already"):
+    with pytest.raises(ConfigError, match="already has these names"):
         register(registry)
     registry.unregister(made)
     register(registry)
@@ -413,13 +413,13 @@ def test_the_scoreboard_alone_gives_what_it_knows(registry: CollectorRegistry) -
 
 
 def test_a_part_that_is_not_what_it_should_be_is_refused(registry: CollectorRegistry) -> None:
-    with pytest.raises(ConfigError, match="register, cache: a dict has no observe"):
+    with pytest.raises(ConfigError, match="register, cache: dict has no attribute observe"):
         register(registry, cache={})
-    with pytest.raises(ConfigError, match="a str has no stats"):
+    with pytest.raises(ConfigError, match="str has no attribute stats"):
         register(registry, loggers=["fills"])
-    with pytest.raises(ConfigError, match="neither seed nor clean"):
+    with pytest.raises(ConfigError, match="seed and clean are both False"):
         register(registry, seed=False, clean=False)
-    with pytest.raises(ConfigError, match="max_symbols is 0"):
+    with pytest.raises(ConfigError, match="max_symbols: 0 is out of range"):
         register(registry, max_symbols=0)
 
 

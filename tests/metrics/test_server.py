@@ -33,7 +33,7 @@ def test_without_a_registry_it_serves_the_client_s_own() -> None:
 def test_a_taken_port_is_said() -> None:
     with serve(0, registry=CollectorRegistry()) as server, pytest.raises(PortUnavailable) as refused:
         serve(server.port, registry=CollectorRegistry())
-    assert refused.value.what.startswith(f"cannot listen at 127.0.0.1:{server.port}: ")
+    assert refused.value.what.startswith(f"cannot listen on 127.0.0.1:{server.port}: ")
 
 
 def test_a_port_out_of_range_is_said() -> None:

@@ -286,7 +286,7 @@ def test_stages_are_told_by_their_protocol_and_must_have_names_of_their_own() ->
     fetch = FetchMDStage(bench.cache, bench.venue.fetch)
     assert isinstance(fetch, QuoteStage)
     assert isinstance(StalePricingStage(), QuoteStage)
-    with pytest.raises(ConfigError, match="two stages"):
+    with pytest.raises(ConfigError, match="stage names are not unique"):
         Pipeline([fetch, fetch])
     with pytest.raises(ConfigError, match="deadline_ms"):
         Pipeline([fetch], deadline_ms=0)

@@ -10,14 +10,14 @@ import pytest
 
 from calib.errors import ForeignFiles
 from calib.simulation import live
-from calib.simulation.closed_loop.settings import BoxSettings
+from calib.simulation.closed_loop.settings import ClosedLoopSettings
 from calib.simulation.plan import SimulationPlan
 
 START = 1_735_689_600.0
 
 
 def plan(seconds: float, **settings: Any) -> SimulationPlan:
-    return SimulationPlan(("BTCUSDT",), START, START + seconds, incidents=False, box=BoxSettings(**settings))
+    return SimulationPlan(("BTCUSDT",), START, START + seconds, incidents=False, box=ClosedLoopSettings(**settings))
 
 
 def test_each_hour_is_a_new_bot_under_the_same_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -43,5 +43,5 @@ def test_every_way_of_reading_the_market_can_be_watched(settings: dict[str, str]
 
 def test_a_directory_with_feeds_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fills_20250101.jsonl").write_text("")
-    with pytest.raises(ForeignFiles, match="holds feeds already"):
+    with pytest.raises(ForeignFiles, match="already holds feeds"):
         live.run_live(plan(1.0), 0, directory=tmp_path)

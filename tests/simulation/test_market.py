@@ -67,14 +67,14 @@ def test_the_usual_spread_is_the_instruments() -> None:
 def test_a_push_moves_the_mid_for_good() -> None:
     market = Market(instrument("BTCUSDT"), NamedRng("push"), 1.5)
     before = market.book
-    market.push(-8)
+    market.move_mid(-8)
     assert market.book.mid_h == before.mid_h - 8
     assert market.book.update_id == before.update_id + 1
 
 
 def test_no_path_ends_at_a_price_of_nothing() -> None:
     market = Market(instrument("BTCUSDT"), NamedRng("crash"), 1.5)
-    market.push(-10_000_000)
+    market.move_mid(-10_000_000)
     assert market.book.mid_h == 612_500  # half the starting price
     assert market.book.bid > 0
 

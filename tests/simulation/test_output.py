@@ -13,7 +13,7 @@ import zstandard
 
 from calib.errors import BadRange, ForeignFiles, LockHeld, UnwritableOutput, UsageError
 from calib.files import locked
-from calib.simulation.closed_loop.hour import BoxHour
+from calib.simulation.closed_loop.hour import ClosedLoopHour
 from calib.simulation.output import simulate
 from calib.simulation.plan import SimulationPlan
 
@@ -42,7 +42,7 @@ def test_the_same_plan_gives_the_same_bytes_and_changes_nothing_the_second_time(
 def test_one_tick_in_ten_is_logged_and_every_fill(tmp_path: Path) -> None:
     simulate(SMALL, tmp_path)
     lines: list[tuple[str, dict[str, Any]]] = []
-    BoxHour(
+    ClosedLoopHour(
         3, SMALL.symbols, START, SMALL.box, lambda kind, record: lines.append((kind, record)), incidents=False
     ).run()
     ticks = [record for kind, record in lines if kind == "pipeline_ticks" and record["ts"] < START + 600]

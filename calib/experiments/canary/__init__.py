@@ -1,6 +1,6 @@
 """The canary: the cache comes to the symbols step by step, judged against a named baseline.
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are loaded on first use: the command line needs only the settings.
 """
 
 from __future__ import annotations

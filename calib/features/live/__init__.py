@@ -1,4 +1,4 @@
-"""The live features of a symbol, one a file; `FEATURE_TABLE` lists them."""
+"""The live features of a symbol, one per file; `FEATURE_TABLE` lists them."""
 
 from calib.features.live.base import FillSeen, LiveFeature, Smoothing
 from calib.features.live.table import FEATURE_TABLE

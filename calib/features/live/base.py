@@ -1,4 +1,4 @@
-"""What every live feature is: a statistic of one symbol that listens to some of the collector's events."""
+"""The base class of live features: statistics of one symbol that handle some of the collector's events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from calib.features.base import Statistic
 
 
 class FillSeen(NamedTuple):
-    """One fill as features see it; figures in bps, None where what they need was not known."""
+    """One fill as features receive it; figures in bps, None if a price that they need is unknown."""
 
     is_taker: bool
     net_bps: float | None
@@ -23,20 +23,20 @@ class FillSeen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Smoothing:
-    """How one symbol's features are set up.
+    """The settings of one symbol's features.
 
     Parameters
     ----------
     alpha
         Weight of a new observation, in (0, 1].
     half_life_s
-        Averages fade by time with this half-life instead, s; None: by event.
+        Half-life of the averages, s; None: they decay by event.
     window
-        Tick durations that a rolling quantile looks at.
+        Number of tick durations of a rolling quantile.
     target_bps
-        What ``pnl_dev`` is measured against, bps.
+        The target that ``pnl_dev`` is measured against, bps.
     earlier
-        The symbol's features that stand earlier in the table, by name: one feature may read another.
+        The symbol's features listed before this one in the table, by name: one feature may read another.
     """
 
     alpha: float
@@ -46,14 +46,14 @@ class Smoothing:
     earlier: Mapping[str, LiveFeature] = field(default_factory=dict)
 
     def average(self) -> Average:
-        """A new average of this smoothing."""
+        """Create an average with these settings."""
         return average(self.alpha, self.half_life_s)
 
 
 class LiveFeature(Statistic):
     """One feature of one symbol.
 
-    A subclass names itself, and defines a method for each kind of event that it takes: ``on_tick(total_ms, now_ns)``,
+    A subclass has a name, and a method for each kind of event that it handles: ``on_tick(total_ms, now_ns)``,
     ``on_book(mid, top_qty, now_ns)``, ``on_quote()``, ``on_queue(quote_id, ahead_qty, own_qty, now_ns)``,
     ``on_quote_gone(quote_id)``, ``on_fill(fill)``. It is called under the symbol's lock with checked numbers.
     """
@@ -61,19 +61,19 @@ class LiveFeature(Statistic):
     __slots__ = ()
 
     name: ClassVar[str]
-    """As in snapshots, metrics and the reference page."""
+    """Its name in snapshots, metrics and the reference page."""
     unit: ClassVar[str]
     definition: ClassVar[str]
     """One line for the reference page."""
     fed_by: ClassVar[str]
-    """Which calls of the collector update it."""
+    """The methods of the collector that update it."""
 
     @abc.abstractmethod
     def __init__(self, smoothing: Smoothing) -> None: ...
 
 
 class AveragedFeature(LiveFeature):
-    """A feature that is one average; a subclass feeds ``_mean``."""
+    """A feature that consists of one average; a subclass updates ``_mean``."""
 
     __slots__ = ("_mean",)
 

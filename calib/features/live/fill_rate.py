@@ -22,7 +22,7 @@ class FillRate(LiveFeature):
     def on_quote(self) -> None:
         self._ratio.tried()
 
-    def on_fill(self, fill: FillSeen) -> None:  # that there was one is enough
+    def on_fill(self, fill: FillSeen) -> None:  # only the event counts, not its values
         self._ratio.hit()
 
     def get(self) -> float | None:

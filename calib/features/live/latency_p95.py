@@ -1,4 +1,4 @@
-"""95th percentile of the tick's duration."""
+"""95th percentile of the tick duration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from calib.features.rolling_quantile import RollingQuantile
 
 
 class LatencyP95(AveragedFeature):
-    """95th percentile of the tick's duration."""
+    """95th percentile of the tick duration."""
 
     __slots__ = ("_window",)
 
@@ -23,5 +23,5 @@ class LatencyP95(AveragedFeature):
     def on_tick(self, total_ms: float, now_ns: int) -> None:
         self._window.update(total_ms)
         p95 = self._window.get()
-        assert p95 is not None  # it was just given a value
+        assert p95 is not None  # a value was just added
         self._mean.update(p95, now_ns)

@@ -1,4 +1,4 @@
-"""Quantity at the best bid and ask together."""
+"""Sum of the quantities at the best bid and ask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from calib.features.live.base import AveragedFeature
 
 
 class LiqTopDepth(AveragedFeature):
-    """Quantity at the best bid and ask together."""
+    """Sum of the quantities at the best bid and ask."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Gain of our fills less the target."""
+"""Net gain of our fills minus the target."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from calib.features.live.base import AveragedFeature, FillSeen, Smoothing
 
 
 class PnlDev(AveragedFeature):
-    """Gain of our fills less the target."""
+    """Net gain of our fills minus the target."""
 
     __slots__ = ("_target_bps",)
 
     name = "pnl_dev"
     unit = "bps"
-    definition = "EMA of the fill's net_bps less `target_bps`"
+    definition = "EMA of the fill's net_bps minus `target_bps`"
     fed_by = "`record_fill` with `mid_now`"
 
     def __init__(self, smoothing: Smoothing) -> None:

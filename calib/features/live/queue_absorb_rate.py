@@ -1,4 +1,4 @@
-"""Quantity consumed ahead of our quotes per second."""
+"""Quantity ahead of our quotes consumed per second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from calib.features.live.base import LiveFeature, Smoothing
 
 
 class QueueAbsorbRate(LiveFeature):
-    """Quantity consumed ahead of our quotes per second."""
+    """Quantity ahead of our quotes consumed per second."""
 
     __slots__ = ("_absorb",)
 

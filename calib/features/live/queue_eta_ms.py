@@ -1,4 +1,4 @@
-"""Time until a quote is through its queue."""
+"""Expected time until a queued quote is filled."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from calib.features.queue_eta import QueueETA
 
 
 class QueueEtaMs(LiveFeature):
-    """Time until a quote is through its queue."""
+    """Expected time until a queued quote is filled."""
 
     __slots__ = ("_eta", "_rate")
 
     name = "queue_eta_ms"
     unit = "ms"
-    definition = "EMA of 1000 (ahead + own) / absorb rate; nothing at rate 0"
+    definition = "EMA of 1000 (ahead + own) / absorb rate; not updated at rate 0"
     fed_by = "`record_queue`"
 
     def __init__(self, smoothing: Smoothing) -> None:

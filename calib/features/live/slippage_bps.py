@@ -1,4 +1,4 @@
-"""Fill against quoted price; positive is bad for us."""
+"""Fill price against quoted price; positive is bad for us."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from calib.features.live.base import AveragedFeature, FillSeen
 
 
 class SlippageBps(AveragedFeature):
-    """Fill against quoted price; positive is bad for us."""
+    """Fill price against quoted price; positive is bad for us."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The one table of live features: snapshots, the reference page and the statistics' battery follow from it."""
+"""The table of live features; snapshots, the reference page and the contract tests are derived from it."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ FEATURE_TABLE: Final[tuple[type[LiveFeature], ...]] = (
     SlippageBps,
     AdverseMoveBps,
 )
-"""In the order of snapshots; a feature may read those before it. To add one, see CONTRIBUTING.md."""
+"""In the order of snapshots; a feature may read earlier ones. To add one, see CONTRIBUTING.md."""

@@ -1,4 +1,4 @@
-"""Share of our fills that crossed."""
+"""Taker share of our fills."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from calib.features.live.base import AveragedFeature, FillSeen
 
 
 class TakerShareFeature(AveragedFeature):
-    """Share of our fills that crossed."""
+    """Taker share of our fills."""
 
     __slots__ = ()
 

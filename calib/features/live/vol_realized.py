@@ -19,7 +19,7 @@ class VolRealized(LiveFeature):
     def __init__(self, smoothing: Smoothing) -> None:
         self._volatility = RollingVolatility(smoothing.alpha, smoothing.half_life_s)
 
-    def on_book(self, mid: float, top_qty: float, now_ns: int) -> None:  # every listener gets all
+    def on_book(self, mid: float, top_qty: float, now_ns: int) -> None:  # every handler of the event has all arguments
         self._volatility.update(mid, now_ns)
 
     def get(self) -> float | None:

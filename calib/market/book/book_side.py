@@ -1,4 +1,4 @@
-"""One side of a book: all its levels, and in order those near the touch."""
+"""One side of an order book: every level in a dict, and the keys of the best levels in sorted order."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ Level: TypeAlias = tuple[float, float]
 """(price, qty)."""
 
 Change: TypeAlias = Sequence[Number]
-"""(price, qty) as a venue writes it; a quantity of 0 removes the level."""
+"""(price, qty) in a venue's format; a quantity of 0 removes the level."""
 
 REACH: Final = 256
-"""Levels kept in order at least, where there are so many: a whole book of thousands is sorted for no one."""
+"""Minimum number of best levels kept sorted: readers need the touch, and sorting thousands of levels is wasted work."""
 _SLACK: Final = 4
 _INF: Final = math.inf
 
 
 class BookSide:
-    """The levels of one side.
+    """The levels of one side of a book.
 
     Parameters
     ----------
     sign
         1.0 for bids, -1.0 for asks: a price's key is ``sign * price``, so that the best has the highest key.
     reach
-        Levels kept in order at least; a read that goes deeper extends it.
+        Minimum number of best levels kept sorted; a deeper read increases it.
 
     Attributes
     ----------
     levels
-        price -> qty, every level. Deltas change this dict; all else puts a new one in its place.
+        price -> qty, every level. `merge` changes this dict in place; every other update replaces it.
     keys
-        Of the levels near the touch, ascending: the best comes last, where changes are cheapest. Empty only without
-        levels.
+        The keys of the best levels, ascending: the best is last, where inserts and deletes are cheapest. Empty only if
+        there are no levels.
     unknown_prices
+        None, or a list to which `merge` appends each price that has no level here; used by a mirror of this side.
         A list, for a follower of the side: `merge` appends each price that it meets and has no level of. Else None.
 
     >>> bids = BookSide(1.0)
@@ -49,8 +50,8 @@ class BookSide:
     (((99.0, 1.0), (98.5, 2.0)), 99.0)
     """
 
-    # A level is in `keys` where its key is at least `_edge`. Most changes of a deep book lie beyond: for those the
-    # dict is enough. When all that was near is gone, or a reader looks deeper, the next are gathered from the dict.
+    # `keys` holds every level whose key is at least `_edge`. Most updates of a deep book are worse than that and change
+    # only the dict. When `keys` runs empty, or a reader goes deeper, it is rebuilt from the dict.
     __slots__ = ("_edge", "_reach", "keys", "levels", "sign", "unknown_prices")
 
     def __init__(self, sign: float, reach: int = REACH) -> None:
@@ -62,22 +63,22 @@ class BookSide:
         self.unknown_prices: list[float] | None = None
 
     def replace(self, levels: dict[float, float]) -> None:
-        """These levels instead of all there were; see `read_levels`."""
+        """Replace all levels; see `read_levels`."""
         self.levels = levels
-        self._gather()
+        self._sort_best()
 
     def clear(self) -> None:
-        """Forget every level."""
+        """Remove every level."""
         self.levels, self.keys, self._edge = {}, [], -_INF
 
     def merge(self, changes: Iterable[Change]) -> None:
-        """Set the quantity of each level given; 0 removes it. Written for speed: plain floats reach no other function.
+        """Set the quantity of each level; 0 removes it. Optimised: plain floats cause no function call.
 
         Raises
         ------
         BadLevel, TypeError, ValueError
-            For a price or quantity that is none, see `not_levels`; some of the changes are then made. A price of 0
-            with a quantity of 0 is passed over: venues send it to advance the id alone (KuCoin).
+            If a price or quantity is not valid, see `invalid_levels`; the changes before it have been applied. A price
+            of 0 with a quantity of 0 is skipped: KuCoin sends it to advance the update id only.
         """
         price: Any
         qty: Any
@@ -87,7 +88,7 @@ class BookSide:
                 price = float(price) if price.__class__ is str and len(price) <= DIGITS else _key(price)
             if qty.__class__ is not float:
                 qty = quantity(qty)
-            # A whole number of 1e-8 below 10^15 of them is canonical already.
+            # A multiple of 1e-8 below 1e7 has at most 15 significant digits, so it is canonical already.
             if price in levels or (
                 not (1e-8 <= price < 1e7 and (price * 1e8 + 0.5) // 1.0 / 1e8 == price)
                 and (price := price_key(price) if price or qty else 0.0) in levels
@@ -99,7 +100,7 @@ class BookSide:
                     if (key := price * sign) >= edge:
                         del keys[bisect_left(keys, key)]
                 else:
-                    quantity(qty)  # which says what is wrong with it
+                    quantity(qty)  # raises the error for this value
                 continue
             if unknown_prices is not None:
                 unknown_prices.append(price)
@@ -109,33 +110,33 @@ class BookSide:
             if (key := price * sign) >= edge:
                 insort(keys, key)
         if not keys and levels:
-            self._gather()
+            self._sort_best()
 
     def trim(self, keep: int) -> None:
-        """Let the deepest levels go that are more than ``keep``."""
+        """Remove the deepest levels, so that ``keep`` remain."""
         surplus = len(self.levels) - keep
         if surplus <= 0:
             return
         if len(self.keys) < len(self.levels):
-            self._gather(len(self.levels))
+            self._sort_best(len(self.levels))
         for key in self.keys[:surplus]:
             del self.levels[abs(key)]
         del self.keys[:surplus]
 
     @property
     def best(self) -> Level | None:
-        """The best level, None where there is none."""
+        """The best level; None if the side is empty."""
         if not self.keys:
             return None
         price = self.keys[-1] * self.sign
         return price, self.levels[price]
 
     def cut(self, depth: int) -> tuple[Level, ...]:
-        """The best ``depth`` levels, the best first."""
+        """The best ``depth`` levels, best first."""
         if depth > self._reach:
             self._reach = 2 * depth
         if depth > len(self.keys) < len(self.levels):
-            self._gather()
+            self._sort_best()
         elif len(self.keys) > _SLACK * self._reach:
             del self.keys[: -self._reach]
             self._edge = self.keys[0]
@@ -145,7 +146,7 @@ class BookSide:
 
     @property
     def edge(self) -> float:
-        """The key of the worst level; infinite without any."""
+        """The key of the worst level; infinite if the side is empty."""
         return min((price * self.sign for price in self.levels), default=_INF)
 
     def reaches(self, edge: float, count: int = 1) -> bool:
@@ -160,11 +161,11 @@ class BookSide:
         return len(keys) >= count and keys[-count] >= edge
 
     def count_to(self, edge: float) -> int:
-        """Number of levels in order with a key of ``edge`` or better; at least `REACH` are in order where there are."""
+        """Number of sorted levels at ``edge`` or better; at least `REACH` levels are sorted, if they exist."""
         return len(self.keys) - bisect_left(self.keys, edge)
 
     def problems(self, name: str) -> list[str]:
-        """What is wrong inside; see `calib.market.OrderBook.problems`."""
+        """Violated invariants; see `calib.market.OrderBook.problems`."""
         levels, keys, found = self.levels, self.keys, []
         if sorted(set(keys)) != keys:
             found.append(f"the keys of the {name} are not strictly sorted")
@@ -172,11 +173,11 @@ class BookSide:
         if near != set(keys) or (levels and not keys):
             found.append(f"the keys of the {name} are not those of their levels")
         found += [f"the {name} hold {price!r} with {qty!r}" for price, qty in levels.items() if not 0 < qty < _INF]
-        found += [f"{price!r} of the {name} is no canonical price" for price in levels if price_key(price) != price]
+        found += [f"{price!r} of the {name} is not a canonical price" for price in levels if price_key(price) != price]
         return found
 
-    def _gather(self, count: int = 0) -> None:
-        """Put the best levels in order again: ``count`` of them, or as far as is read."""
+    def _sort_best(self, count: int = 0) -> None:
+        """Sort the best levels again: ``count`` of them, at least as many as are read."""
         count = max(count, self._reach)
         keys = sorted(self.levels if self.sign > 0 else map(neg, self.levels))
         self._edge = -_INF
@@ -187,23 +188,23 @@ class BookSide:
 
 
 def _key(price: Any) -> float:
-    return price_key(price) if price else 0.0  # 0 is left to the caller, who knows the quantity
+    return price_key(price) if price else 0.0  # the caller decides about 0, which is allowed with quantity 0
 
 
 def read_levels(changes: Iterable[Change]) -> dict[float, float]:
-    """The levels of a snapshot's side, price -> qty: those of quantity 0 left out, of a price given twice the last.
+    """The levels of one side of a snapshot, price -> qty: without quantity 0; a repeated price keeps its last quantity.
 
     Raises
     ------
     BadLevel
-        For a price or quantity that is none.
+        If a price or quantity is not valid.
     """
     price: Any
     qty: Any
     levels: dict[float, float] = {}
     try:
         for price, qty in changes:
-            # As in `BookSide.merge`: what is plainly canonical is taken as it is.
+            # As in `BookSide.merge`: skip the conversion if the price is canonical already.
             plain = type(price) is float and 1e-8 <= price < 1e7 and (price * 1e8 + 0.5) // 1.0 / 1e8 == price
             if not plain:
                 price = price_key(price)
@@ -211,10 +212,10 @@ def read_levels(changes: Iterable[Change]) -> dict[float, float]:
     except BadLevel:
         raise
     except (TypeError, ValueError) as error:
-        raise not_levels(error) from error
+        raise invalid_levels(error) from error
     return {price: qty for price, qty in levels.items() if qty}
 
 
-def not_levels(error: Exception) -> BadLevel:
-    """The named error for something that is no pair of price and quantity."""
+def invalid_levels(error: Exception) -> BadLevel:
+    """The error for levels that are not pairs of price and quantity."""
     return BadLevel(f"levels must be pairs of price and quantity ({error})", hint="The book needs a new snapshot")

@@ -1,4 +1,4 @@
-"""The order book: two sorted sides, kept exact, read through immutable views."""
+"""The order book: two sorted sides with exact prices, read through immutable views."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from calib.errors import BadLevel, DepthError
-from calib.market.book.book_side import REACH, BookSide, Change, Level, not_levels, read_levels
+from calib.market.book.book_side import REACH, BookSide, Change, Level, invalid_levels, read_levels
 
 BPS = 1e4
 _CACHED_DEPTHS = 8
@@ -14,18 +14,18 @@ _NO_EDGE = float("-inf")
 
 
 class BookView(NamedTuple):
-    """A book as it stood at one update id, cut to a depth; it never changes.
+    """An order book at one update id, cut to a depth; immutable.
 
     Parameters
     ----------
     symbol
         The market.
     bids, asks
-        ``(price, qty)``, the best first; shorter than ``depth`` where the venue has fewer levels.
+        ``(price, qty)``, best first; shorter than ``depth`` if the venue has fewer levels.
     update_id
-        The venue's id of the last message in it; None where the venue gives none.
+        The venue's id of the last message applied; None if the venue sends none.
     depth
-        The depth that was asked for.
+        The requested depth.
     """
 
     symbol: str
@@ -36,22 +36,22 @@ class BookView(NamedTuple):
 
     @property
     def best_bid(self) -> Level | None:
-        """The highest bid, None where there is none."""
+        """The highest bid; None if there are no bids."""
         return self.bids[0] if self.bids else None
 
     @property
     def best_ask(self) -> Level | None:
-        """The lowest ask, None where there is none."""
+        """The lowest ask; None if there are no asks."""
         return self.asks[0] if self.asks else None
 
     @property
     def mid(self) -> float | None:
-        """Half way between the best bid and ask; None while a side is empty."""
+        """Midpoint of the best bid and ask; None while a side is empty."""
         return (self.bids[0][0] + self.asks[0][0]) / 2 if self.bids and self.asks else None
 
     @property
     def spread_bps(self) -> float | None:
-        """Best ask less best bid over the mid, in bps; negative while crossed, None while a side is empty."""
+        """(best ask - best bid) / mid, bps; negative while crossed, None while a side is empty."""
         if not (self.bids and self.asks):
             return None
         bid, ask = self.bids[0][0], self.asks[0][0]
@@ -59,18 +59,18 @@ class BookView(NamedTuple):
 
 
 class OrderBook:
-    """One market's book, by snapshots and deltas.
+    """The order book of one market, maintained from snapshots and deltas.
 
     Parameters
     ----------
     symbol
         The market.
     keep_levels
-        Levels kept per side, the deepest go first; None keeps all. Where a venue's feed is cut at a depth and removals
-        beyond it are not sent (Kraken), this must be that depth, else ghosts stay behind.
+        Levels kept per side, the best ones; None keeps all. Required if a venue's feed covers a fixed depth and sends
+        no removals beyond it (Kraken): levels that fell out of the depth would stay for ever.
 
-    Prices are compared exactly (see `calib.market.book.prices`). A snapshot that is refused changes nothing. A delta
-    that is refused **empties** the book: what it held before is no longer the venue's book, and half a delta never was.
+    Prices are compared exactly (see `calib.market.book.prices`). A refused snapshot changes nothing. A refused delta
+    **empties** the book: the book before it is out of date, and a partly applied delta is not a valid book.
 
     >>> book = OrderBook("BTCUSDT")
     >>> book.snapshot([("100.0", "2"), ("99.5", "1")], [("100.50", "3")], update_id=7)
@@ -85,7 +85,10 @@ class OrderBook:
 
     def __init__(self, symbol: str, *, keep_levels: int | None = None) -> None:
         if keep_levels is not None and keep_levels < 1:
-            raise DepthError(f"keep_levels is {keep_levels}", hint="Keep at least one level, or all with None")
+            raise DepthError(
+                f"keep_levels: {keep_levels} is out of range",
+                hint="Allowed: an integer >= 1, or None to keep all levels",
+            )
         self.symbol = symbol
         self.keep_levels = keep_levels
         self.version = 0
@@ -95,12 +98,12 @@ class OrderBook:
         self._views: dict[int, BookView] = {}
 
     def snapshot(self, bids: Iterable[Change], asks: Iterable[Change], update_id: int | None = None) -> None:
-        """Replace the whole book. Levels of quantity 0 are left out; of a price given twice the last stands.
+        """Replace the whole book. Levels of quantity 0 are left out; a repeated price keeps its last quantity.
 
         Raises
         ------
         BadLevel
-            For a price or quantity that is none; the book stays as it was.
+            If a price or quantity is not valid; the book does not change.
         """
         bid_levels, ask_levels = read_levels(bids), read_levels(asks)
         self._bids.replace(bid_levels)
@@ -109,12 +112,12 @@ class OrderBook:
         self._changed(update_id)
 
     def delta(self, bids: Iterable[Change], asks: Iterable[Change], update_id: int | None = None) -> None:
-        """Set the quantity of each level given; 0 removes it, and removing what is not there is not an error.
+        """Set the quantity of each level; 0 removes it. Removing a level that does not exist is not an error.
 
         Raises
         ------
         BadLevel
-            For a price or quantity that is none; the book is then empty and needs a snapshot.
+            If a price or quantity is not valid; the book is then empty and needs a snapshot.
         """
         try:
             if bids:
@@ -126,7 +129,7 @@ class OrderBook:
             raise
         except (TypeError, ValueError) as error:
             self.clear()
-            raise not_levels(error) from error
+            raise invalid_levels(error) from error
         if self.keep_levels is not None:
             self._trim()
         self.version += 1
@@ -135,53 +138,53 @@ class OrderBook:
             self._views = {}
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove every level."""
         self._bids.clear()
         self._asks.clear()
         self._changed(None)
 
     def view(self, depth: int) -> BookView:
-        """The best ``depth`` levels of each side, frozen on the first read after a change.
+        """The best ``depth`` levels of each side, created on the first read after a change and then reused.
 
         Raises
         ------
         DepthError
-            Where ``depth`` is below 1.
+            If ``depth`` is below 1.
         """
         view = self._views.get(depth)
         return self._freeze(depth) if view is None else view
 
     @property
     def best_bid(self) -> Level | None:
-        """The highest bid as (price, qty), None where there is none."""
+        """The highest bid as (price, qty); None if there are no bids."""
         return self._bids.best
 
     @property
     def best_ask(self) -> Level | None:
-        """The lowest ask as (price, qty), None where there is none."""
+        """The lowest ask as (price, qty); None if there are no asks."""
         return self._asks.best
 
     @property
     def mid(self) -> float | None:
-        """Half way between the best bid and ask; None while a side is empty."""
+        """Midpoint of the best bid and ask; None while a side is empty."""
         bids, asks = self._bids.keys, self._asks.keys
         return (bids[-1] - asks[-1]) / 2 if bids and asks else None
 
     @property
     def spread_bps(self) -> float | None:
-        """Best ask less best bid over the mid, in bps; negative while crossed, None while a side is empty."""
+        """(best ask - best bid) / mid, bps; negative while crossed, None while a side is empty."""
         mid = self.mid
         return None if mid is None else -(self._asks.keys[-1] + self._bids.keys[-1]) / mid * BPS
 
     @property
     def crossed(self) -> bool:
-        """Whether the best bid lies above the best ask: no venue shows that, so messages were lost."""
+        """Whether the best bid is above the best ask: venues never publish such a book, so messages were lost."""
         bids, asks = self._bids.keys, self._asks.keys
         return bool(bids and asks) and bids[-1] > -asks[-1]
 
     @property
     def locked(self) -> bool:
-        """Whether the best bid equals the best ask, as some venues show for a good part of the day."""
+        """Whether the best bid equals the best ask; on some venues this is common."""
         bids, asks = self._bids.keys, self._asks.keys
         return bool(bids and asks) and bids[-1] == -asks[-1]
 
@@ -193,24 +196,24 @@ class OrderBook:
     def reaches(self, bid_edge: float, ask_edge: float, count: int = 1) -> bool:
         """Whether each side has ``count`` levels at its edge or better; an edge is a key (see `BookSide`).
 
-        An edge of minus infinity is none: such a side passes, empty or not.
+        An edge of minus infinity means no requirement: the side passes, even if it is empty.
         """
         return (bid_edge == _NO_EDGE or self._bids.reaches(bid_edge, count)) and (
             ask_edge == _NO_EDGE or self._asks.reaches(ask_edge, count)
         )
 
     def edges(self) -> tuple[float, float]:
-        """The keys of the worst bid and ask, infinite without any."""
+        """The keys of the worst bid and ask; infinite if the side is empty."""
         return self._bids.edge, self._asks.edge
 
     def counts_to(self, bid_edge: float, ask_edge: float) -> tuple[int, int]:
-        """Number of bids and of asks at their edge or better, as far as they are in order."""
+        """Number of bids and asks at their edge or better, counting sorted levels only."""
         return self._bids.count_to(bid_edge), self._asks.count_to(ask_edge)
 
     def problems(self) -> list[str]:
-        """What is wrong inside, which should be nothing ever: for tests, and for doubts in production.
+        """Violated invariants, an empty list if all is well: for tests, and to check a book in production.
 
-        A crossed book is not among them: that is the feed's fault and has a property of its own.
+        A crossed book is not reported here: that is an error of the feed, see `crossed`.
         """
         found = self._bids.problems("bids") + self._asks.problems("asks")
         if not found:
@@ -225,7 +228,7 @@ class OrderBook:
 
     def _freeze(self, depth: int) -> BookView:
         if depth < 1:
-            raise DepthError(f"a depth of {depth} was asked for", hint="Ask for at least one level")
+            raise DepthError(f"depth: {depth} is out of range", hint="Allowed: an integer >= 1")
         if len(self._views) >= _CACHED_DEPTHS:
             self._views = {}
         view = self._views[depth] = self._cut(depth)

@@ -1,9 +1,9 @@
-"""One price, one key: what makes "1.10", "1.1", 1.1 and Decimal("1.1") the same level of a book.
+"""The key of a price: "1.10", "1.1", 1.1 and Decimal("1.1") are the same level of a book.
 
-A key is the double nearest to a decimal of at most 15 significant digits. Every such decimal has a double of its own,
-and `float` of a text or Decimal is correctly rounded, so equal decimals give equal keys however they are spelled, and
-different ones different keys. A float that arithmetic bent in its 16th digit (``0.1 + 0.2``) is led back to its
-decimal. A text with more digits than a double can tell apart is refused: two such levels could fall together.
+A key is the double nearest to a decimal of at most 15 significant digits. Every such decimal has its own double, and
+`float` of a text or Decimal is correctly rounded: equal decimals have equal keys however they are written, and
+different decimals have different keys. A float with a rounding error in its 16th digit (``0.1 + 0.2``) is rounded to
+its decimal. A text with more than 15 digits is refused: two different levels could have the same key.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Final, TypeAlias
 from calib.errors import BadLevel
 
 Number: TypeAlias = float | int | str | Decimal
-"""A price or quantity as venues and bots write them."""
+"""A price or quantity in a venue's or a bot's format."""
 
 DIGITS: Final = 15
 _SCALE: Final = 1e8
 
 
 def price_key(price: Number) -> float:
-    """The key of a price.
+    """Return the key of a price.
 
     Raises
     ------
     BadLevel
-        Where it is no number, NaN, infinite, not positive, or a text with more than 15 significant digits.
+        If it is not a number, NaN, infinite, not positive, or a text with more than 15 significant digits.
 
     >>> price_key("1.10") == price_key(1.1) == price_key(Decimal("1.100"))
     True
@@ -38,7 +38,7 @@ def price_key(price: Number) -> float:
     if not 0.0 < key < math.inf:
         raise BadLevel(f"the price {price!r} is not a positive number", hint="The book needs a new snapshot")
     if isinstance(price, float):
-        # The quick test of nearly every price: a whole number of 1e-8 below 10^15 is a decimal of 15 digits.
+        # Fast path for nearly every price: a multiple of 1e-8 below 1e7 has at most 15 significant digits.
         return key if key < 1e7 and int(key * _SCALE + 0.5) / _SCALE == key else float(f"{key:.{DIGITS}g}")
     if len(str(price)) > DIGITS and len(_decimal(price).normalize().as_tuple().digits) > DIGITS:
         raise BadLevel(
@@ -48,30 +48,30 @@ def price_key(price: Number) -> float:
 
 
 def quantity(qty: Number) -> float:
-    """The quantity as a double.
+    """Return the quantity as a double.
 
     Raises
     ------
     BadLevel
-        Where it is no number, NaN, infinite or negative.
+        If it is not a number, NaN, infinite or negative.
     """
     value = _double(qty, "quantity")
     if not 0.0 <= value < math.inf:
-        raise BadLevel(f"the quantity {qty!r} is not a number of at least 0", hint="The book needs a new snapshot")
+        raise BadLevel(f"the quantity {qty!r} is not a number >= 0", hint="The book needs a new snapshot")
     return value
 
 
 def _double(number: Number, what: str) -> float:
-    if isinstance(number, bool | bytes | bytearray):  # float() would take them
-        raise BadLevel(f"the {what} {number!r} is no number", hint="The book needs a new snapshot")
+    if isinstance(number, bool | bytes | bytearray):  # float() would accept them
+        raise BadLevel(f"the {what} {number!r} is not a number", hint="The book needs a new snapshot")
     try:
         return float(number)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadLevel(f"the {what} {number!r} is no number", hint="The book needs a new snapshot") from error
+        raise BadLevel(f"the {what} {number!r} is not a number", hint="The book needs a new snapshot") from error
 
 
 def _decimal(number: Number) -> Decimal:
     try:
         return Decimal(number)
     except InvalidOperation as error:
-        raise BadLevel(f"the price {number!r} is no number", hint="The book needs a new snapshot") from error
+        raise BadLevel(f"the price {number!r} is not a number", hint="The book needs a new snapshot") from error

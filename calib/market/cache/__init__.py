@@ -1,6 +1,6 @@
-"""The cache that serves books to a bot: reads by use case, refreshes, freshness, invalidation.
+"""The market-data cache: reads by use case, refreshes, freshness, invalidation.
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are loaded on first use: the command line needs only the settings.
 """
 
 from __future__ import annotations

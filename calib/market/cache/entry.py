@@ -1,7 +1,8 @@
-"""What the cache holds of one symbol."""
+"""The cache entry of one symbol, and the metadata of a read."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calib.clock import NS_PER_MS
@@ -13,33 +14,33 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VIEWS = 8
-"""Depths kept frozen at a time: a bot uses two or three."""
+"""Views of different depth kept at a time: a bot uses two or three depths."""
 
 
 class MDCacheMeta(NamedTuple):
-    """How the cache came to its answer.
+    """How a read was answered.
 
     Parameters
     ----------
     cache_hit
-        Whether the book came out of the cache (status ``fresh`` or ``stale``).
+        Whether the book came from the cache (status ``fresh`` or ``stale``).
     age_ms
-        Age of the book: since its connection's last heartbeat, or since the request that brought it began; ms.
+        Age of the book, ms: since the last heartbeat of its connection, or since the start of the request for it.
     used_stale
-        Whether it was past the freshness of its use case.
+        Whether the book was older than its use case allows.
     depth_miss
-        Whether a cached book was too shallow.
+        Whether a cached book was not deep enough.
     sequence_gap
-        Whether ``expected_update_id`` and the cached book did not go together.
+        Whether ``expected_update_id`` and the cached book did not match.
     status
-        ``fresh``, ``stale``, ``coalesced`` (waited for a refresh that another read started), ``miss`` (waited for one
-        of its own), ``withheld``, ``unavailable``, ``direct`` (the cache is switched off).
+        ``fresh``, ``stale``, ``coalesced`` (waited for a refresh that another read started), ``miss`` (waited for its
+        own refresh), ``withheld``, ``unavailable``, ``direct`` (the cache is disabled).
     source
-        ``stream`` or ``rest``; None without a book.
+        ``stream`` or ``rest``; None if there is no book.
     update_id
-        Of the book; None where there is none.
+        The update id of the book; None if there is none.
     cached_depth
-        Depth of the book that the read found in the cache; None where it found none.
+        Depth of the cached book at the time of the read; None if there was none.
     """
 
     cache_hit: bool
@@ -53,12 +54,12 @@ class MDCacheMeta(NamedTuple):
     cached_depth: int | None
 
     def __getitem__(self, key: Any) -> Any:
-        """By position as every tuple, or by name: ``meta["cache_hit"]``.
+        """By position like any tuple, or by name: ``meta["cache_hit"]``.
 
         Raises
         ------
         KeyError
-            For a name that there is none of.
+            If there is no field of that name.
         """
         if key.__class__ is not str:
             return tuple.__getitem__(self, key)
@@ -67,7 +68,7 @@ class MDCacheMeta(NamedTuple):
         return getattr(self, key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """By name, as a mapping would; ``default`` for a name that there is none of.
+        """By name, like a mapping; ``default`` if there is no field of that name.
 
         >>> meta = MDCacheMeta(True, 12.5, False, False, False, "fresh", "stream", 7, 50)
         >>> meta["status"], meta[1], meta.get("nosuch", 0)
@@ -77,7 +78,7 @@ class MDCacheMeta(NamedTuple):
 
 
 class LastSeen:
-    """When a book was last known to be current, monotonic ns. A stream's books have their `Connection` for it."""
+    """When a book was last known to be current, monotonic ns. Books of a stream use their `Connection` instead."""
 
     __slots__ = ("alive_ns",)
 
@@ -86,14 +87,14 @@ class LastSeen:
 
 
 class Bounds(NamedTuple):
-    """Ages, in ns and by use case, up to which an entry is fresh, and up to which it may be served as stale."""
+    """Ages in ns, by use case, up to which an entry is fresh, and up to which it may be served as stale."""
 
     fresh_ns: Mapping[str, int]
     stale_ns: Mapping[str, int]
 
 
 class Reads:
-    """What the fast paths of reading share per symbol: two counts, and whether a refresh runs."""
+    """State of a symbol for the fast paths of a read: two counters, and whether a refresh runs."""
 
     __slots__ = ("fresh", "refreshing", "stale")
 
@@ -104,27 +105,27 @@ class Reads:
 
 
 class MDCacheEntry:
-    """A cached book with what the rules must know of it.
+    """A cached book with its age, depth and trust level.
 
-    Readers only ever get its views, which are immutable: no reader can change what the next one sees.
+    Readers only get its views, which are immutable: no reader can change what the next one reads.
 
     Parameters
     ----------
     book
-        A live book that the stream changes, or a frozen one.
+        A live book that the stream updates, or a frozen one.
     depth
-        Levels a side that were asked for, even if the venue had fewer. Of a stream's book the attribute is what is
-        known of it, as of the last view or `facts`.
-    standing
-        What may be believed of it.
-    pulse
-        Its age counts from there.
+        Requested levels per side, even if the venue had fewer. For a book of a stream, the attribute is the known
+        depth at the last view or `facts`.
+    trust
+        How far the book can be trusted.
+    last_seen
+        The time from which its age counts.
     bounds
-        Ages up to which it is fresh, and may be served as stale, by use case; decided by ``standing``.
+        Ages up to which it is fresh and may be served as stale, by use case; they depend on ``trust``.
     changed_ns
         When it last changed, monotonic ns.
     stream
-        Which builds the book, None where a callback brought it: it knows how deep the book is known.
+        The stream that maintains the book and knows its depth; None for a callback's body.
 
     >>> book = BookView("X", ((99.0, 1.0),), ((101.0, 2.0),), 7, 50)
     >>> entry = MDCacheEntry(book, 50, TrustLevel.LIVE, LastSeen(0), Bounds({}, {}), 0)
@@ -138,12 +139,12 @@ class MDCacheEntry:
         "changed_ns",
         "depth",
         "fresh_ns",
-        "pulse",
+        "last_seen",
         "reads",
         "source",
         "stale_ns",
-        "standing",
         "stream",
+        "trust",
         "update_id",
         "views",
     )
@@ -152,8 +153,8 @@ class MDCacheEntry:
         self,
         book: OrderBook | BookView,
         depth: int,
-        standing: TrustLevel,
-        pulse: LastSeen,
+        trust: TrustLevel,
+        last_seen: LastSeen,
         bounds: Bounds,
         changed_ns: int,
         reads: Reads | None = None,
@@ -162,78 +163,90 @@ class MDCacheEntry:
         self._book = book
         self._full_depth = self.depth = depth
         self.stream = stream
-        self.pulse = pulse
+        self.last_seen = last_seen
         self.changed_ns = changed_ns
         self.update_id = book.update_id
         self.views: dict[int, BookView] = {}
         self.reads = Reads() if reads is None else reads
-        self.stand(standing, bounds)
+        self.set_trust(trust, bounds)
 
-    def stand(self, standing: TrustLevel, bounds: Bounds) -> None:
-        """What may be believed of it has changed, and with it its bounds."""
-        self.standing = standing
-        self.source = standing.source.value
+    def set_trust(self, trust: TrustLevel, bounds: Bounds) -> None:
+        """Set the trust level and its bounds."""
+        self.trust = trust
+        self.source = trust.source.value
         self.fresh_ns, self.stale_ns = bounds
 
     def changed(self, now_ns: int) -> None:
-        """The live book has changed: the views of before are the past."""
+        """Record a change of the live book; drops the cached views."""
         self.changed_ns = now_ns
         self.update_id = self._book.update_id
         if self.views:
-            self.views = {}  # a new one: a reader that holds the old may finish with it
+            self.views = {}  # a new dict: a reader may still hold the old one
 
     def age_ns(self, now_ns: int) -> int:
-        """Age, never negative."""
-        return max(0, now_ns - self.pulse.alive_ns)
+        """Age, ns, never negative."""
+        return max(0, now_ns - self.last_seen.alive_ns)
 
     def age_ms(self, now_ns: int) -> float:
-        """Age in ms."""
+        """Age, ms."""
         return self.age_ns(now_ns) / NS_PER_MS
 
     def change_age_ms(self, now_ns: int) -> float:
-        """Time since the last change, ms: a quiet market is no stale book."""
+        """Time since the last change, ms: large in a quiet market, without the book being stale."""
         return max(0, now_ns - self.changed_ns) / NS_PER_MS
 
     def is_stale(self, now_ns: int, ttl_ms: float) -> bool:
-        """Whether it is older than ``ttl_ms``; exactly as old is not."""
+        """Whether its age exceeds ``ttl_ms``; an equal age does not."""
         return self.age_ms(now_ns) > ttl_ms
 
     @property
+    def pulse(self) -> LastSeen:
+        """The old name of `last_seen`; removed in 0.3."""
+        warnings.warn("MDCacheEntry.pulse is now last_seen", DeprecationWarning, stacklevel=2)
+        return self.last_seen
+
+    @property
+    def standing(self) -> TrustLevel:
+        """The old name of `trust`; removed in 0.3."""
+        warnings.warn("MDCacheEntry.standing is now trust", DeprecationWarning, stacklevel=2)
+        return self.trust
+
+    @property
     def symbol(self) -> str:
-        """Whose book it is."""
+        """The symbol of the book."""
         return self._book.symbol
 
     @property
     def orderbook(self) -> BookView | None:
-        """The book as deep as it is known, frozen."""
+        """The book at its known depth, frozen."""
         return self.view(self.known_depth())
 
     @property
     def timestamp_ms(self) -> float:
         """The monotonic time from which its age counts, ms."""
-        return self.pulse.alive_ns / NS_PER_MS
+        return self.last_seen.alive_ns / NS_PER_MS
 
     @property
     def one_sided(self) -> bool:
-        """Whether a side of it is empty."""
+        """Whether a side is empty."""
         book = self._book
         return book.best_bid is None or book.best_ask is None
 
     def known_depth(self) -> int:
-        """Levels a side that may be read now."""
+        """Levels per side that may be read now."""
         stream = self.stream
         if stream is not None:
             self.depth = min(self._full_depth, stream.known_depth)
         return self.depth
 
     def facts(self, now_ns: int) -> Facts:
-        """What the rules ask."""
+        """The input of `decide`."""
         depth = self.known_depth()
         verified = self.stream is not None
-        return Facts(self.age_ns(now_ns), self.standing, depth, self.update_id, verified, self.one_sided)
+        return Facts(self.age_ns(now_ns), self.trust, depth, self.update_id, verified, self.one_sided)
 
     def view(self, depth: int) -> BookView | None:
-        """The best ``depth`` levels, frozen once per change and depth; None where it is not known that deep."""
+        """The best ``depth`` levels, created once per change and depth; None if the book is not known that deep."""
         view = self.views.get(depth)
         return self._freeze(depth) if view is None else view
 
@@ -244,13 +257,13 @@ class MDCacheEntry:
             self.views = {}
         book = self._book
         view = book.view(depth) if isinstance(book, OrderBook) else cut(book, depth)
-        if view.bids and view.asks:  # the fast paths look here and nowhere else: they must not find a half book
+        if view.bids and view.asks:  # fast paths read `views` without a check: no one-sided view may be in it
             self.views[depth] = view
         return view
 
 
 def cut(book: BookView, depth: int) -> BookView:
-    """The best ``depth`` levels of a frozen book."""
+    """Return the best ``depth`` levels of a frozen book."""
     return (
         book
         if depth == book.depth

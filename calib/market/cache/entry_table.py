@@ -1,4 +1,4 @@
-"""What the cache keeps: books and symbols, bounded."""
+"""The entries of the cache and the states of its symbols, with a bound on their number."""
 
 from __future__ import annotations
 
@@ -18,47 +18,57 @@ if TYPE_CHECKING:
 
 
 BUSY_NS: Final = 10 * NS_PER_S
-"""A symbol whose stream has spoken within this time keeps its place against those that had to go before."""
+"""A symbol with a stream message within this time is not evicted to make room for a symbol evicted before."""
 
 
 class EntryTable:
-    """The cached books, and the symbols' states in the order of their last write.
+    """The cached entries, and the states of the symbols in the order of their last write.
 
-    Past the bound the symbol written longest ago goes. With more streams than places that alone would never end: each
-    message of a symbol without a place would take one, and with it a book that must be fetched again. So a symbol that
-    had to go comes back only when one of the others has been quiet for `BUSY_NS`; until then its messages are refused
-    and counted.
+    Beyond the maximum the least recently written symbol is evicted. With more streams than places that rule alone would
+    thrash: each message of an evicted symbol would take a place, evict another symbol and require a new snapshot. So an
+    evicted symbol is admitted again only when another one has had no message for `BUSY_NS`; until then its messages are
+    refused and counted.
 
     Parameters
     ----------
     limits
         The bounds of freshness.
-    ledger
-        Where drops and evictions are counted.
+    stats
+        Counts drops and evictions.
     max_symbols
-        Bound of both maps.
+        Maximum size of both maps.
     new_state
-        Makes a symbol's state.
+        Creates the state of a symbol.
     now_ns
         Monotonic time.
     """
 
-    __slots__ = ("_evicted", "_full_until_ns", "_max_symbols", "_new_state", "_now_ns", "bounds", "entries", "ledger",
-                 "live_bounds", "states")  # fmt: skip
+    __slots__ = (
+        "_evicted",
+        "_full_until_ns",
+        "_max_symbols",
+        "_new_state",
+        "_now_ns",
+        "bounds",
+        "entries",
+        "live_bounds",
+        "states",
+        "stats",
+    )  # fmt: skip
 
     def __init__(
         self,
         limits: Limits,
-        ledger: CacheStats,
+        stats: CacheStats,
         max_symbols: int,
         new_state: Callable[[str], SymbolState],
         now_ns: Callable[[], int],
     ) -> None:
-        self.ledger: Final = ledger
+        self.stats: Final = stats
         self.entries: Final[dict[str, MDCacheEntry]] = {}
         self.states: Final[OrderedDict[str, SymbolState]] = OrderedDict()
-        self.bounds: Final = {standing: bounds_of(limits, standing) for standing in TrustLevel}
-        # A stream's book is suspect past the silence: the fastest path must not call it fresh for pricing or guards.
+        self.bounds: Final = {trust: bounds_of(limits, trust) for trust in TrustLevel}
+        # A silent stream's book is SUSPECT: the fastest read path must not serve it as fresh for pricing or guards.
         live = self.bounds[TrustLevel.LIVE]
         fresh_ns = {
             name: bound if name in (UseCase.GENERAL, UseCase.ANALYTICS) else min(bound, limits.silence_ns)
@@ -72,59 +82,59 @@ class EntryTable:
         self._full_until_ns = 0
 
     def state(self, symbol: str) -> SymbolState:
-        """The symbol's state, for a read; a new one where there is none."""
+        """Return the state of a symbol for a read; created if missing."""
         state = self.states.get(symbol)
         if state is None:
             state = self.states[symbol] = self._new_state(symbol)
             self.evict(spare=symbol)
         return state
 
-    def streamed(self, symbol: str) -> SymbolState | None:
-        """The symbol's state, for a message of its stream; None where there is no place for it."""
+    def stream_state(self, symbol: str) -> SymbolState | None:
+        """Return the state of a symbol for a stream message; None if there is no place for it."""
         state = self.states.get(symbol)
         if state is None:
-            if symbol in self._evicted and not self._has_room():
+            if symbol in self._evicted and not self._may_readmit():
                 return None
             self._evicted.pop(symbol, None)
             state = self.states[symbol] = self._new_state(symbol)
-            self.evict(spare=symbol, busy_too=True)
-        state.fed_ns = self._now_ns()
+            self.evict(spare=symbol, include_busy=True)
+        state.last_message_ns = self._now_ns()
         return state
 
     def current_entry(self, state: SymbolState, now_ns: int) -> MDCacheEntry | None:
-        """The cached entry as it must be judged now, its connection's later heartbeats and silence considered."""
+        """The cached entry, updated with its connection's latest heartbeat and silence."""
         entry = self.entries.get(state.symbol)
         if entry is None or entry.stream is None or entry is not state.live:
             return entry
         link = entry.stream.connection
-        if link.alive_ns is not None and link.alive_ns > entry.pulse.alive_ns:
-            entry.pulse = link  # type: ignore[assignment]  # a connection that has spoken is a LastSeen
-        if entry.standing is TrustLevel.LIVE and entry.stream.suspect(now_ns):
-            entry.stand(TrustLevel.SUSPECT, self.bounds[TrustLevel.SUSPECT])
+        if link.alive_ns is not None and link.alive_ns > entry.last_seen.alive_ns:
+            entry.last_seen = link  # type: ignore[assignment]  # alive_ns is set, so it satisfies LastSeen
+        if entry.trust is TrustLevel.LIVE and entry.stream.suspect(now_ns):
+            entry.set_trust(TrustLevel.SUSPECT, self.bounds[TrustLevel.SUSPECT])
         return entry
 
     def put(self, state: SymbolState, entry: MDCacheEntry) -> None:
-        """Keep a book: a write, which the order of eviction follows (reads do not touch it)."""
+        """Store an entry. This is a write: it moves the symbol to the end of the eviction order (reads do not)."""
         self.entries[state.symbol] = entry
         self.states.move_to_end(state.symbol)
 
     def drop(self, state: SymbolState, reason: str) -> bool:
-        """Drop the book, and what is on its way; True, and counted, where there was any."""
+        """Drop the entry and the result of a running refresh; True, and counted, if there was one."""
         dropped = self.entries.pop(state.symbol, None) is not None or state.refresh.running
         if state.active is not None:
             state.active.entry = None
         state.refresh.invalidated()
         if dropped:
-            self.ledger.invalidated(state.ledger, reason)
+            self.stats.invalidated(state.stats, reason)
         return dropped
 
-    def evict(self, *, spare: str | None = None, busy_too: bool = False) -> None:
-        """Let the symbols go that were written longest ago, but none that is being refreshed, nor ``spare``.
+    def evict(self, *, spare: str | None = None, include_busy: bool = False) -> None:
+        """Evict the least recently written symbols, except ``spare`` and those with a running refresh.
 
-        One whose stream speaks goes only with ``busy_too``, for the first message of another stream.
+        A symbol with an active stream is evicted only with ``include_busy``, for the first message of another stream.
         """
         while len(self.states) > self._max_symbols:
-            victim = self._victim(spare) or (self._victim(spare, busy_too=True) if busy_too else None)
+            victim = self._victim(spare) or (self._victim(spare, include_busy=True) if include_busy else None)
             if victim is None:
                 return
             state = self.states.pop(victim)
@@ -132,38 +142,41 @@ class EntryTable:
                 if slot.timer is not None:
                     slot.timer.cancel()
             self.entries.pop(victim, None)
-            self.ledger.evicted(victim, state.ledger)
+            self.stats.evicted(victim, state.stats)
             if state.active is not None:
                 self._evicted[victim] = None
                 if len(self._evicted) > self._max_symbols:
                     self._evicted.popitem(last=False)
 
-    def _has_room(self) -> bool:
-        """Whether a symbol that had to go may come back. Looked up once until the answer can change."""
+    def _may_readmit(self) -> bool:
+        """Whether an evicted symbol may be admitted again. Evaluated only once until the result can change."""
         now_ns = self._now_ns()
         if len(self.states) < self._max_symbols:
             return True
         if now_ns < self._full_until_ns:
             return False
-        quiet = min((state.fed_ns for state in self.states.values() if state.fed_ns is not None), default=now_ns)
+        quiet = min(
+            (state.last_message_ns for state in self.states.values() if state.last_message_ns is not None),
+            default=now_ns,
+        )
         self._full_until_ns = quiet + BUSY_NS
         return self._victim(None) is not None
 
-    def _victim(self, spare: str | None, *, busy_too: bool = False) -> str | None:
+    def _victim(self, spare: str | None, *, include_busy: bool = False) -> str | None:
         now_ns = self._now_ns()
         for symbol, state in self.states.items():
-            busy = state.fed_ns is not None and now_ns - state.fed_ns <= BUSY_NS
-            if symbol != spare and not state.refresh.running and (busy_too or not busy):
+            busy = state.last_message_ns is not None and now_ns - state.last_message_ns <= BUSY_NS
+            if symbol != spare and not state.refresh.running and (include_busy or not busy):
                 return symbol
         return None
 
 
-def bounds_of(limits: Limits, standing: TrustLevel) -> Bounds:
-    """The bounds of a standing, taken from `decide` itself: the fast paths must not have rules of their own."""
-    fresh_ns = {use_case.value: limits.fresh_ns(standing, use_case) for use_case in UseCase}
+def bounds_of(limits: Limits, trust: TrustLevel) -> Bounds:
+    """The bounds of a trust level, derived from `decide`: the fast paths must follow the same rules."""
+    fresh_ns = {use_case.value: limits.fresh_ns(trust, use_case) for use_case in UseCase}
     stale_ns = {}
     for use_case in UseCase:
-        oldest = Facts(limits.hard_ttl_ns, standing, depth=1, update_id=None)
+        oldest = Facts(limits.hard_ttl_ns, trust, depth=1, update_id=None)
         stale = decide(oldest, Request(use_case, depth=1), limits).action is ReadAction.STALE
         stale_ns[use_case.value] = limits.hard_ttl_ns if stale else NEVER
     return Bounds(fresh_ns, stale_ns)

@@ -1,7 +1,7 @@
-"""What a reader gets: the rules of the cache as one pure function.
+"""The rules of the cache as one pure function: which book a reader gets.
 
-`decide` looks at what is cached, at what is asked and at the limits, and says what is to be done; it reads no clock and
-starts nothing. In order of precedence: policy, integrity, use case, speed.
+`decide` takes what is cached, the request and the limits, and returns what to do; it reads no clock and starts nothing.
+In order of precedence: policy, integrity, use case, speed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from calib.market.cache.config import MDCacheConfig
 from calib.policy import ORDER_BOOK_LIMIT_MS
 
 NEVER: Final = -1
-"""A bound in nanoseconds that no age meets."""
+"""A bound in nanoseconds that excludes every age."""
 POLICY_NS: Final = ORDER_BOOK_LIMIT_MS * NS_PER_MS
 
 
 class UseCase(enum.StrEnum):
-    """What a book is wanted for. ``analytics`` is read by the rules of ``general``."""
+    """The purpose of a read. ``analytics`` follows the rules of ``general``."""
 
     GENERAL = "general"
     ANALYTICS = "analytics"
@@ -30,37 +30,37 @@ class UseCase(enum.StrEnum):
 
     @classmethod
     def checked(cls, name: str) -> Self:
-        """The use case of that name.
+        """Return the use case of that name.
 
         Raises
         ------
         calib.errors.UseCaseError
-            Where there is none.
+            If there is none.
         """
         try:
             return cls(name)
         except ValueError:
             raise UseCaseError(
-                f"use case {name!r} is not known", hint=f"Allowed: {', '.join(item.value for item in cls)}"
+                f"unknown use case {name!r}", hint=f"Allowed: {', '.join(item.value for item in cls)}"
             ) from None
 
 
 class Source(enum.StrEnum):
-    """Where a book came from: decides who may be served it later."""
+    """The source of a book; it decides who may be served that book later."""
 
     STREAM = "stream"
     REST = "rest"
 
 
 class TrustLevel(enum.Enum):
-    """What may be believed of a cached book: with the source it picks the bounds of freshness."""
+    """How far a cached book can be trusted; it selects the bounds of freshness."""
 
     LIVE = "live"
-    """Built from a stream and continuous, or a callback's body that says it is a stream's."""
+    """Built from a stream without gaps, or a callback's body with ``"source": "stream"``."""
     SUSPECT = "suspect"
-    """Continuous, but its connection has been silent: kept, stale for pricing, refused to guards."""
+    """Without gaps, but its connection has been silent: kept, stale for pricing, refused to guards."""
     REST = "rest"
-    """A body that may be a lagging copy: for its waiters and general reads, never later for pricing or guards."""
+    """A body that may be out of date: for its waiters and general reads, never later for pricing or guards."""
 
     @property
     def source(self) -> Source:
@@ -97,32 +97,32 @@ class Limits:
             silence_ns=config.invalidate_on_ws_gap_ms * NS_PER_MS,
         )
 
-    def fresh_ns(self, standing: TrustLevel, use_case: UseCase) -> int:
-        """Age up to which such a book is fresh for that use, or `NEVER`."""
+    def fresh_ns(self, trust: TrustLevel, use_case: UseCase) -> int:
+        """Age up to which a book of that trust level is fresh for the use case, or `NEVER`."""
         if use_case in (UseCase.GENERAL, UseCase.ANALYTICS):
             return self.ttl_ns
-        if standing is not TrustLevel.LIVE:
+        if trust is not TrustLevel.LIVE:
             return NEVER
         return self.pricing_ns if use_case is UseCase.PRICING else self.guard_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is cached of a symbol, as far as the rules ask."""
+    """What is cached of a symbol: the input of the rules."""
 
     age_ns: int
-    standing: TrustLevel
+    trust: TrustLevel
     depth: int
     update_id: int | None
     verified: bool = False
-    """Whether a stream of the cache's own builds it: its ids are judged where they are written."""
+    """Whether a stream in the cache maintains it: continuity of its ids is checked when updates are written."""
     one_sided: bool = False
     """Whether a side is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a reader asks for; the bounds have been checked."""
+    """A read request with checked values."""
 
     use_case: UseCase
     depth: int
@@ -137,7 +137,7 @@ class Request:
 
     @property
     def needs_both_sides(self) -> bool:
-        """Whether a book with an empty side is of no use."""
+        """Whether a one-sided book is refused."""
         return self.as_guard or self.use_case is UseCase.PRICING
 
 
@@ -146,7 +146,7 @@ class ReadAction(enum.Enum):
 
     FRESH = "fresh"
     STALE = "stale"
-    """Serve the old book, marked, and start a refresh in the background."""
+    """Serve the old book as stale, and start a refresh in the background."""
     WITHHOLD = "withhold"
     """Serve nothing, start a refresh."""
     WAIT = "wait"
@@ -155,18 +155,18 @@ class ReadAction(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReadDecision:
-    """The answer of `decide`.
+    """The result of `decide`.
 
     Parameters
     ----------
     action
         What to do.
     depth_miss, sequence_gap
-        What stood against the cached book.
+        Why the cached book was not served.
     invalidate
-        Reason for which the cached book must go, else None.
+        Reason for which to drop the cached book, or None.
     join_ns
-        When waiting: only for a refresh that began at most this long ago; None: any.
+        When waiting: join only a refresh that began at most this long ago; None: any.
     lagging
         The reader is behind a verified book.
     ahead
@@ -190,19 +190,19 @@ _SERVED: Final = {
 
 
 def decide(facts: Facts | None, request: Request, limits: Limits) -> ReadDecision:
-    """What a reader gets.
+    """Decide which book a reader gets.
 
     Parameters
     ----------
     facts
-        What is cached, or None.
+        What is cached; None if nothing is.
     request
-        What is asked.
+        The request.
     limits
         The bounds.
 
     >>> limits = Limits.of(MDCacheConfig())
-    >>> old = Facts(age_ns=70 * NS_PER_MS, standing=TrustLevel.LIVE, depth=50, update_id=7)
+    >>> old = Facts(age_ns=70 * NS_PER_MS, trust=TrustLevel.LIVE, depth=50, update_id=7)
     >>> [decide(old, Request(use_case, 50), limits).action.value for use_case in UseCase]
     ['fresh', 'fresh', 'stale', 'wait']
     """
@@ -212,7 +212,7 @@ def decide(facts: Facts | None, request: Request, limits: Limits) -> ReadDecisio
     gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
     lagging = ahead = False
     if facts.verified and gap:
-        # Its own rule loses a verified book, no reader does: that one may have been slow, or hold a message more.
+        # Readers do not invalidate a verified book: the reader may be slow, or may have received one message more.
         lagging, ahead = invalidate == "rewind", invalidate == "ws_gap"
         gap, invalidate = not lagging, None
     shallow = request.depth > facts.depth
@@ -231,18 +231,18 @@ def decide(facts: Facts | None, request: Request, limits: Limits) -> ReadDecisio
 
 
 def decide_refreshed(facts: Facts, request: Request, limits: Limits) -> ReadAction | None:
-    """What a reader who waited gets of the book that the refresh brought; None: nothing.
+    """Decide what a waiting reader gets of the refreshed book; None: nothing.
 
-    A body that arrives older than its use case allows is marked stale, as a cached book of that age would be. A suspect
-    book is refused to guards even where a body has confirmed it: only the next delta shows that nothing was lost.
+    A body that arrives older than the use case allows is marked stale, like a cached book of that age. Guards are
+    refused a SUSPECT book even if a body has confirmed it: only the next delta proves that no message was lost.
 
     >>> limits, request = Limits.of(MDCacheConfig()), Request(UseCase.PRICING, 5)
-    >>> late = Facts(age_ns=900 * NS_PER_MS, standing=TrustLevel.REST, depth=5, update_id=7)
+    >>> late = Facts(age_ns=900 * NS_PER_MS, trust=TrustLevel.REST, depth=5, update_id=7)
     >>> decide_refreshed(late, request, limits)
     <ReadAction.STALE: 'stale'>
     """
     gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
-    suspect = facts.standing is TrustLevel.SUSPECT
+    suspect = facts.trust is TrustLevel.SUSPECT
     if (gap and invalidate != "rewind") or request.depth > facts.depth or facts.age_ns > POLICY_NS:
         return None
     if (facts.one_sided and request.needs_both_sides) or (suspect and request.as_guard):
@@ -255,11 +255,12 @@ def decide_refreshed(facts: Facts, request: Request, limits: Limits) -> ReadActi
 
 
 def last_resort(facts: Facts | None, request: Request, limits: Limits) -> bool:
-    """Whether a guard whose refresh failed may be served the old book: only where the user chose so.
+    """Whether a guard whose refresh failed may be served the old book; only with ``stale_last_resort``.
 
-    Never a book that policy or integrity refuses: a REST body, a suspect or shallow one, one behind its stream.
+    Never a book that policy or integrity refuses: a REST body, a SUSPECT, one-sided or shallow book, or one behind the
+    reader's stream.
     """
-    if facts is None or not limits.last_resort or facts.standing is not TrustLevel.LIVE or facts.one_sided:
+    if facts is None or not limits.last_resort or facts.trust is not TrustLevel.LIVE or facts.one_sided:
         return False
     gap, invalidate = sequence_verdict(facts.update_id, request.expected_update_id, ranged=limits.ranged)
     fits = not gap or (facts.verified and invalidate == "rewind")
@@ -267,10 +268,11 @@ def last_resort(facts: Facts | None, request: Request, limits: Limits) -> bool:
 
 
 def sequence_verdict(cached: int | None, expected: int | None, *, ranged: bool) -> tuple[bool, str | None]:
-    """Whether the reader's stream shows a gap, and the reason to invalidate, if any.
+    """Whether the reader's update id shows a gap, and the reason to invalidate, if any.
 
-    Contiguous: the reader has seen the update after ours, or ours, or there is a gap or a rewind. Ranged: update ids
-    jump, so a gap cannot be told from one long step: being behind forces a refresh, nothing is dropped.
+    Contiguous: the reader has the same id as the cached book or the next one; anything else is a gap or a rewind.
+    Ranged: ids skip values, so one large step does not prove a gap: a cached book that is behind forces a refresh, but
+    is not dropped.
 
     >>> [sequence_verdict(10, expected, ranged=False) for expected in (9, 10, 11, 12)]
     [(True, 'rewind'), (False, None), (False, None), (True, 'ws_gap')]
@@ -280,7 +282,7 @@ def sequence_verdict(cached: int | None, expected: int | None, *, ranged: bool) 
     if expected is None:
         return False, None
     if cached is None:
-        return True, None  # a book without an id cannot be shown to continue anything
+        return True, None  # without an id, continuity cannot be checked
     if ranged:
         return expected > cached, None
     if expected > cached + 1:
@@ -290,7 +292,7 @@ def sequence_verdict(cached: int | None, expected: int | None, *, ranged: bool) 
 
 def _fresh_ns(facts: Facts, request: Request, limits: Limits) -> int:
     use_case = UseCase.GUARDS if request.as_guard else request.use_case
-    fresh_ns = limits.fresh_ns(facts.standing, use_case)
+    fresh_ns = limits.fresh_ns(facts.trust, use_case)
     return fresh_ns if request.max_age_ns is None else min(fresh_ns, request.max_age_ns)
 
 
@@ -299,16 +301,16 @@ def _hard_ns(request: Request, limits: Limits) -> int:
 
 
 def _stale_allowed(facts: Facts, request: Request, limits: Limits) -> bool:
-    """Whether use case and policy allow a book past its freshness at all."""
+    """Whether use case and policy allow a book past its freshness."""
     if request.as_guard or facts.age_ns > _hard_ns(request, limits):
         return False
-    return request.use_case is not UseCase.PRICING or facts.standing is not TrustLevel.REST
+    return request.use_case is not UseCase.PRICING or facts.trust is not TrustLevel.REST
 
 
 def _join_ns(request: Request, limits: Limits) -> int | None:
-    """How long ago a refresh may have begun that this reader joins; None: any.
+    """Maximum age of a running refresh that this reader may join; None: any.
 
-    Guards by the contract. Others who accept nothing stale must not get it through a slow refresh either.
+    Guards have a bound of their own. Readers who accept no stale book must not get one from a slow refresh either.
     """
     bound: int | None = None
     if request.as_guard:

@@ -1,4 +1,4 @@
-"""What arrives on a bot's sockets: messages of books, heartbeats, connections made and lost."""
+"""Ingestion of stream messages: book updates, heartbeats, connects and disconnects."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ if TYPE_CHECKING:
     from calib.market.cache.symbol_state import SymbolState
 
 ChecksumSource = Checksum | Callable[[str], Checksum]
-"""A venue's checksum, of which every stream gets a copy, or a function that makes one for a symbol."""
+"""A venue's checksum, copied for every stream, or a function that creates one for a symbol."""
 
 _CONNECTIONS: Final = 1024
-"""Connections remembered; a bot that gives each new socket a new name must not fill the memory."""
+"""Maximum number of connections remembered: a bot that names each new socket differently must not exhaust memory."""
 
 
 class Ingest:
-    """Hands what arrives to the streams, and what they make of it to `SnapshotSync`.
+    """Passes messages to the streams, and their outcomes to `SnapshotSync`.
 
     Parameters
     ----------
     config
         The bounds.
-    store
-        Where the books stand.
+    table
+        The cached entries.
     sync
-        Carries out what the streams ask for.
+        Carries out the effects of the streams.
     now_ns
         Monotonic time.
     rng
-        For the jitter of the streams' attempts.
+        Randomness for the backoff jitter of the streams.
     checksum
-        The venue's checksum, where it sends one.
+        The venue's checksum, if it sends one.
     """
 
-    __slots__ = ("_by_connection", "_checksum", "_config", "_links", "_now_ns", "_rng", "_settings", "_store", "_sync")
+    __slots__ = ("_by_connection", "_checksum", "_config", "_links", "_now_ns", "_rng", "_settings", "_sync", "_table")
 
     def __init__(
         self,
         config: MDCacheConfig,
-        store: EntryTable,
+        table: EntryTable,
         sync: SnapshotSync,
         now_ns: Callable[[], int],
         rng: random.Random,
         checksum: ChecksumSource | None,
     ) -> None:
         self._config = config
-        self._store = store
+        self._table = table
         self._sync = sync
         self._now_ns = now_ns
         self._rng = rng
@@ -72,14 +72,14 @@ class Ingest:
         self._settings = StreamSettings(sequence_rule=config.sequence_rule, snapshots=snapshots)
         self._by_connection = config.sequence_rule == "connection"
 
-    # --- what arrives
+    # --- incoming messages
 
     def on_book(self, symbol: str, message: Snapshot | Delta, *, connection: str, depth: int | None = None) -> Action:
-        """A message of a symbol's stream."""
+        """Process a message of a symbol's stream."""
         now_ns = self._now_ns()
-        state = self._store.streamed(symbol)
+        state = self._table.stream_state(symbol)
         if state is None:
-            self._store.ledger.refused_messages += 1
+            self._table.stats.refused_messages += 1
             return Action.DROPPED
         slot = self._slot(state, connection, depth, now_ns)
         stream = slot.stream
@@ -102,7 +102,7 @@ class Ingest:
         return outcome.action
 
     def on_alive(self, connection: str, sequence: int | None = None) -> None:
-        """Any frame of a connection; ``sequence`` is its number under the rule ``connection``."""
+        """Process any frame of a connection; ``sequence`` is its number under the rule ``connection``."""
         link, now_ns = self._link(connection), self._now_ns()
         silences = link.silences
         link.alive(now_ns)
@@ -112,42 +112,47 @@ class Ingest:
             self._suspect_all(link)
 
     def on_connect(self, connection: str) -> None:
-        """A connection was made (again): every book of the one before is void."""
+        """A connection was made (again): the books of the connection before it are dropped."""
         link, now_ns = self._link(connection), self._now_ns()
         for state, slot in self._slots(link):
             self._sync.carry_out(state, slot, slot.stream.connect(now_ns).effects, now_ns)
         link.connected(now_ns)
 
     def on_disconnect(self, connection: str) -> None:
-        """A connection is gone: nothing of it is served until `on_connect`."""
+        """A connection is gone: its books are not served until `on_connect`."""
         link, now_ns = self._link(connection), self._now_ns()
         link.disconnected()
         for state, slot in self._slots(link):
             self._sync.cancel(slot)
             self._sync.carry_out(state, slot, slot.stream.disconnect(now_ns).effects, now_ns)
             if slot is state.active and state.standby is not None:
-                state.active, state.standby = state.standby, slot  # in sync or not, it is the one that goes on
+                state.active, state.standby = state.standby, slot  # even if it is out of sync: it is still connected
             if slot is state.standby:
                 state.standby = None
 
-    # --- what the owner says
+    # --- calls of the owner
 
     def keeps_book(self, state: SymbolState, reason: str) -> bool:
-        """Whether the served book is a stream's that stays: doubted by the same watch a moment ago."""
+        """Whether the served book stays despite ``reason``: a price jump dropped the stream's book a moment ago."""
         stream = state.stream
-        return stream is not None and reason == "price_jump" and stream.live and not stream.may_doubt(self._now_ns())
+        return (
+            stream is not None
+            and reason == "price_jump"
+            and stream.live
+            and not stream.may_request_snapshot(self._now_ns())
+        )
 
     def reset_stream(self, state: SymbolState, reason: str) -> None:
-        """The cached book was dropped for a reason of the owner's: a verified stream's book is no better."""
+        """The cached book was dropped on request: drop the books of the streams too, and resync."""
         now_ns = self._now_ns()
         known = Reason(reason) if reason in tuple(Reason) else Reason.MANUAL
         for slot in state.slots():
             slot.entry = None
-            effects = slot.stream.drop(known, now_ns).effects[1:]  # it was dropped, and counted, already
+            effects = slot.stream.drop(known, now_ns).effects[1:]  # the caller has dropped and counted it already
             self._sync.carry_out(state, slot, effects, now_ns)
 
     def resync(self, state: SymbolState) -> bool:
-        """Bring the symbol's streams in sync soon; False where it has none that is connected."""
+        """Resync the streams of a symbol soon; False if none is connected."""
         now_ns = self._now_ns()
         outcomes = [(slot, slot.stream.resync(now_ns)) for slot in state.slots()]
         for slot, outcome in outcomes:
@@ -155,16 +160,16 @@ class Ingest:
         return any(slot.stream.connected for slot, _ in outcomes)
 
     def connection(self, name: str) -> Connection | None:
-        """The connection of that name, where anything came on it."""
+        """The connection of that name; None if no message came on it."""
         return self._links.get(name)
 
-    # --- how
+    # --- internals
 
     def _slot(self, state: SymbolState, connection: str, depth: int | None, now_ns: int) -> StreamSlot:
-        """The symbol's stream on that connection; the first message makes one.
+        """The symbol's stream on that connection, created by the first message.
 
-        One on another connection than the active stream's is kept up beside it (make before break): the book stays
-        until its own connection fails or is closed, and then the other one is there.
+        A stream on a second connection is kept up to date beside the active one (make before break): the active book is
+        served until its own connection fails or is closed, and then the other book is ready.
         """
         link = self._link(connection)
         slot = state.active
@@ -214,16 +219,16 @@ class Ingest:
         return checksum(symbol)
 
     def _number(self, link: Connection, sequence: int, now_ns: int) -> None:
-        """Under the rule ``connection`` a missing frame may have been any book's."""
+        """Under the rule ``connection`` a missing frame may belong to any book: drop them all."""
         if not link.number(sequence):
             for state, slot in self._slots(link):
                 self._sync.carry_out(state, slot, slot.stream.drop(Reason.WS_GAP, now_ns).effects, now_ns)
 
     def _suspect_all(self, link: Connection) -> None:
-        """A silence ended: every book of that connection is suspect until its next delta."""
+        """A silence ended: every book of that connection is SUSPECT until its next delta."""
         for _, slot in self._slots(link):
             if slot.entry is not None:
-                slot.entry.stand(TrustLevel.SUSPECT, self._store.bounds[TrustLevel.SUSPECT])
+                slot.entry.set_trust(TrustLevel.SUSPECT, self._table.bounds[TrustLevel.SUSPECT])
 
     def _link(self, name: str) -> Connection:
         link = self._links.get(name)
@@ -235,14 +240,14 @@ class Ingest:
         return link
 
     def _forget_links(self) -> None:
-        used = {slot.stream.connection.name for state in self._store.states.values() for slot in state.slots()}
+        used = {slot.stream.connection.name for state in self._table.states.values() for slot in state.slots()}
         for name in [name for name in self._links if name not in used]:
             del self._links[name]
 
     def _slots(self, link: Connection) -> list[tuple[SymbolState, StreamSlot]]:
         return [
             (state, slot)
-            for state in self._store.states.values()
+            for state in self._table.states.values()
             for slot in state.slots()
             if slot.stream.connection is link
         ]

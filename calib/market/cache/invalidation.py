@@ -1,4 +1,4 @@
-"""What makes a cached book doubtful before its age does: silence, a jump of the price, a new connection."""
+"""Invalidation before a book reaches its maximum age: after silence, a price jump or a reconnect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.market.cache.freshness import TrustLevel
 from calib.market.cache.md_cache import MDCache
 
 
-class _Seen(NamedTuple):
+class _LastMessage(NamedTuple):
     """The last message of a symbol."""
 
     connection: str
@@ -20,105 +20,117 @@ class _Seen(NamedTuple):
 
 
 class MDCacheInvalidator:
-    """Watches a bot's stream and drops the books of a cache that it makes doubtful.
+    """Watches a bot's stream and drops cached books that may be wrong.
 
-    For caches that a callback fills. A book that the cache builds itself (`MDCache.on_book`) is watched there: its
-    silences only make it suspect, and a jump that its own best prices show already is no doubt.
+    For books that a callback fills. Books that the cache builds itself (`MDCache.on_book`) are checked there: silence
+    only makes them SUSPECT, and a price jump that the book itself shows is no reason to drop it.
 
     Parameters
     ----------
     cache
-        Whose books are dropped; its configuration has the bounds (``invalidate_on_ws_gap_ms``, ``price_jump_ticks``,
+        The cache; its configuration has the bounds (``invalidate_on_ws_gap_ms``, ``price_jump_ticks``,
         ``tick_sizes``, ``max_symbols``).
 
     Reasons counted: ``ws_gap``, ``price_jump``, ``reconnect``.
     """
 
-    __slots__ = ("_cache", "_heard_ns", "_seen")
+    __slots__ = ("_cache", "_last_frame_ns", "_last_messages")
 
     def __init__(self, cache: MDCache) -> None:
         self._cache = cache
-        self._heard_ns: OrderedDict[str, int] = OrderedDict()
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._last_frame_ns: OrderedDict[str, int] = OrderedDict()
+        self._last_messages: OrderedDict[str, _LastMessage] = OrderedDict()
 
     def on_message(
         self, symbol: str, best_bid: float | None = None, best_ask: float | None = None, *, connection: str = "main"
     ) -> str | None:
-        """A message of a symbol's stream arrived; the reason for which its book was dropped, if it was.
+        """Process a message of a symbol's stream; returns the reason if its book was dropped.
 
         Parameters
         ----------
         symbol
             The instrument.
         best_bid, best_ask
-            The best prices that it shows, where it does; NaN and None are no prices.
+            The best prices in the message, if it has them; NaN and None are ignored.
         connection
             The socket.
         """
-        before = self._seen.get(symbol)
-        silent = self._hear(connection)
+        before = self._last_messages.get(symbol)
+        silent = self._record_frame(connection)
         bid, ask = _price(best_bid), _price(best_ask)
         self._remember(symbol, connection, before, bid, ask)
-        if before is not None and self._jumped(symbol, before, bid, ask) and not self._shows(symbol, bid, ask):
+        if before is not None and self._jumped(symbol, before, bid, ask) and not self._book_shows(symbol, bid, ask):
             self._cache.invalidate(symbol, "price_jump")
             return "price_jump"
         return "ws_gap" if symbol in silent else None
 
     def on_alive(self, connection: str = "main") -> list[str]:
-        """Any other frame of a connection; the symbols whose books were dropped because it ended a silence."""
-        return self._hear(connection)
+        """Process any other frame of a connection; returns the symbols dropped because it ended a silence."""
+        return self._record_frame(connection)
 
     def check(self) -> list[str]:
-        """Look for connections that are silent now; the symbols whose books were dropped. Call it from a timer."""
+        """Drop the books of connections that are silent now and return their symbols. Call it from a timer."""
         now_ns = self._cache.now_ns()
         dropped: list[str] = []
-        for connection, heard_ns in self._heard_ns.items():
-            if self._silent(heard_ns, now_ns):
+        for connection, last_frame_ns in self._last_frame_ns.items():
+            if self._silent(last_frame_ns, now_ns):
                 dropped += self._drop_silent(connection)
         return dropped
 
     def on_reconnect(self, connection: str = "main") -> list[str]:
-        """The connection was made again: what it vouched for is void; the symbols whose books were dropped."""
-        self._heard_ns[connection] = self._cache.now_ns()
+        """The connection was made again: drop its books and return their symbols."""
+        self._last_frame_ns[connection] = self._cache.now_ns()
         self._cache.on_connect(connection)
-        symbols = [symbol for symbol, seen in self._seen.items() if seen.connection == connection]
+        symbols = [symbol for symbol, seen in self._last_messages.items() if seen.connection == connection]
         for symbol in symbols:
-            self._seen[symbol] = _Seen(connection, None, None)  # prices of before say nothing of a jump now
-        return [symbol for symbol in symbols if not self._built(symbol) and self._cache.invalidate(symbol, "reconnect")]
+            self._last_messages[symbol] = _LastMessage(
+                connection, None, None
+            )  # a jump is not measured across a reconnect
+        return [
+            symbol
+            for symbol in symbols
+            if not self._is_stream_book(symbol) and self._cache.invalidate(symbol, "reconnect")
+        ]
 
-    def _hear(self, connection: str) -> list[str]:
+    def _record_frame(self, connection: str) -> list[str]:
         now_ns = self._cache.now_ns()
-        heard_ns = self._heard_ns.get(connection)
-        self._heard_ns[connection] = now_ns
-        if len(self._heard_ns) > self._cache.config.max_symbols:
-            self._heard_ns.popitem(last=False)
+        last_frame_ns = self._last_frame_ns.get(connection)
+        self._last_frame_ns[connection] = now_ns
+        if len(self._last_frame_ns) > self._cache.config.max_symbols:
+            self._last_frame_ns.popitem(last=False)
         self._cache.on_alive(connection)
-        return self._drop_silent(connection) if heard_ns is not None and self._silent(heard_ns, now_ns) else []
+        return (
+            self._drop_silent(connection) if last_frame_ns is not None and self._silent(last_frame_ns, now_ns) else []
+        )
 
-    def _silent(self, heard_ns: int, now_ns: int) -> bool:
-        return now_ns - heard_ns > self._cache.config.invalidate_on_ws_gap_ms * NS_PER_MS
+    def _silent(self, last_frame_ns: int, now_ns: int) -> bool:
+        return now_ns - last_frame_ns > self._cache.config.invalidate_on_ws_gap_ms * NS_PER_MS
 
     def _drop_silent(self, connection: str) -> list[str]:
-        """The cache itself makes verified books suspect; whatever else the connection vouched for is dropped."""
-        symbols = [symbol for symbol, seen in self._seen.items() if seen.connection == connection]
-        return [symbol for symbol in symbols if not self._built(symbol) and self._cache.invalidate(symbol, "ws_gap")]
+        """Drop what came by that connection; verified books are left out, the cache makes them SUSPECT itself."""
+        symbols = [symbol for symbol, seen in self._last_messages.items() if seen.connection == connection]
+        return [
+            symbol
+            for symbol in symbols
+            if not self._is_stream_book(symbol) and self._cache.invalidate(symbol, "ws_gap")
+        ]
 
-    def _built(self, symbol: str) -> bool:
-        """Whether the cached book is one that the cache builds itself, with verified ids."""
+    def _is_stream_book(self, symbol: str) -> bool:
+        """Whether the cached book is built by the cache from a stream, with verified ids."""
         stream = self._cache.stream(symbol)
         return stream is not None and stream.live
 
     def _remember(
-        self, symbol: str, connection: str, before: _Seen | None, bid: float | None, ask: float | None
+        self, symbol: str, connection: str, before: _LastMessage | None, bid: float | None, ask: float | None
     ) -> None:
         if before is not None:
             bid, ask = before.bid if bid is None else bid, before.ask if ask is None else ask
-        self._seen[symbol] = _Seen(connection, bid, ask)
-        self._seen.move_to_end(symbol)
-        if len(self._seen) > self._cache.config.max_symbols:
-            self._seen.popitem(last=False)
+        self._last_messages[symbol] = _LastMessage(connection, bid, ask)
+        self._last_messages.move_to_end(symbol)
+        if len(self._last_messages) > self._cache.config.max_symbols:
+            self._last_messages.popitem(last=False)
 
-    def _jumped(self, symbol: str, before: _Seen, bid: float | None, ask: float | None) -> bool:
+    def _jumped(self, symbol: str, before: _LastMessage, bid: float | None, ask: float | None) -> bool:
         config = self._cache.config
         tick, limit = config.tick_sizes.get(symbol), config.price_jump_ticks
         if tick is None or limit is None:
@@ -126,10 +138,10 @@ class MDCacheInvalidator:
         pairs = ((before.bid, bid), (before.ask, ask))
         return any(_ticks(old, new, tick) > limit for old, new in pairs if old is not None and new is not None)
 
-    def _shows(self, symbol: str, bid: float | None, ask: float | None) -> bool:
-        """Whether a verified book has followed the jump: its own best prices are those of the message."""
+    def _book_shows(self, symbol: str, bid: float | None, ask: float | None) -> bool:
+        """Whether a verified book has the best prices of the message, so that the jump is confirmed."""
         entry = self._cache.entry(symbol)
-        if entry is None or entry.standing is TrustLevel.REST or not self._built(symbol):
+        if entry is None or entry.trust is TrustLevel.REST or not self._is_stream_book(symbol):
             return False
         view = entry.view(1)
         if view is None:
@@ -144,7 +156,7 @@ def _price(price: float | None) -> float | None:
 
 
 def _ticks(old: float, new: float, tick: float) -> int:
-    """Whole ticks between two prices; rounded, because 0.3 - 0.2 is not 0.1.
+    """Distance of two prices in whole ticks; rounded, because 0.3 - 0.2 is not exactly 0.1.
 
     >>> _ticks(100.2, 100.5, 0.1)
     3

@@ -1,4 +1,4 @@
-"""The market-data cache: a fresh book without waiting, and never one that its reader may not have."""
+"""The market-data cache: serves order books without waiting, if the use case allows it."""
 
 from __future__ import annotations
 
@@ -33,38 +33,38 @@ from calib.policy import ORDER_BOOK, ORDER_BOOK_LIMIT_MS, CacheCounts, CachePoli
 Answer = tuple[BookView | None, MDCacheMeta]
 
 _meta: Final = tuple.__new__
-"""`MDCacheMeta` from a tuple: a third of the cost of its own constructor."""
+"""Creates `MDCacheMeta` from a tuple at a third of the cost of its constructor."""
 
 
 class MDCache:
-    """Order books by symbol, filled by a callback or by a stream (`on_book`), read by rules of freshness.
+    """Order books by symbol, filled by a callback or a stream (`on_book`), read under the rules of freshness.
 
-    One event loop, no threads, no I/O of its own. Books are immutable.
+    It belongs to one event loop, uses no threads and does no I/O itself. Books are immutable.
 
     Parameters
     ----------
     config
         The bounds.
     refresh_callback
-        ``async (symbol, depth) -> {"symbol", "bids", "asks", "update_id", "source"?}`` or an `OrderBook`; None where
+        ``async (symbol, depth) -> {"symbol", "bids", "asks", "update_id", "source"?}`` or an `OrderBook`; None if only
         only a stream fills the cache.
     clock
         Default: the machine's monotonic clock.
     metrics
-        Receives hits, misses, ages, refreshes, invalidations; see `CacheMetrics`. What it raises is counted.
+        Receives hits, misses, ages, refreshes, invalidations; see `CacheMetrics`. Its exceptions are counted.
     policy
-        What the cache registers with before it holds anything; it may raise. Default: the process's
-        `calib.policy.CacheComplianceMonitor`. To switch that off: ``calib.policy.Unmonitored(reason="...")``.
+        The policy monitor with which the cache registers before it holds data; it may raise. Default: the process's
+        `calib.policy.CacheComplianceMonitor`. To opt out: ``calib.policy.Unmonitored(reason="...")``.
     rng
-        Where the jitter of pauses comes from; a seeded one makes a simulation repeatable.
+        Randomness for the jitter of backoffs; a seeded one makes a simulation repeatable.
     checksum
-        The venue's checksum (`KrakenChecksum`), of which every stream gets a copy of its own, or a function of the
-        symbol that makes one. The sequence rule ``checksum`` needs it.
+        The venue's checksum (`KrakenChecksum`), copied for every stream, or a function of the symbol that creates one.
+        The sequence rule ``checksum`` needs it.
 
     Raises
     ------
     calib.errors.ConfigError
-        Where the sequence rule is ``checksum`` and none is given.
+        If the sequence rule is ``checksum`` and no checksum is given.
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class MDCache:
         self._metrics = metrics
         self._rng = random.Random() if rng is None else rng
         self._limits = Limits.of(config)
-        self._ledger = CacheStats(metrics)
-        self._store = EntryTable(self._limits, self._ledger, config.max_symbols, self._new_state, self._now_ns)
-        self._states = self._store.states
-        self._entries: dict[str, MDCacheEntry] = {}  # the store's own while the cache is enabled
-        # Ids that say nothing of a snapshot fetched beside the stream are not compared with it either.
+        self._stats = CacheStats(metrics)
+        self._table = EntryTable(self._limits, self._stats, config.max_symbols, self._new_state, self._now_ns)
+        self._states = self._table.states
+        self._entries: dict[str, MDCacheEntry] = {}  # the table's own dict while the cache is enabled
+        # These sequence rules cannot compare the id of a fetched snapshot with the stream's ids.
         can_fetch = refresh_callback is not None and config.sequence_rule not in PUSHED_ONLY
         source = Source(config.refresh_source)
-        self._sync = SnapshotSync(self._store, self._now_ns, source, can_fetch=can_fetch)
-        self._ingest = Ingest(config, self._store, self._sync, self._now_ns, self._rng, checksum)
-        self._reads = ReadPath(self._store, self._sync, refresh_callback, self._limits, self._now_ns, source)
-        self._report = CacheReporting(self._store)
+        self._sync = SnapshotSync(self._table, self._now_ns, source, can_fetch=can_fetch)
+        self._ingest = Ingest(config, self._table, self._sync, self._now_ns, self._rng, checksum)
+        self._reads = ReadPath(self._table, self._sync, refresh_callback, self._limits, self._now_ns, source)
+        self._report = CacheReporting(self._table)
         if checksum is None and config.sequence_rule == "checksum":
             raise ConfigError(
-                "sequence_rule is checksum, and no checksum is given",
+                "sequence_rule is 'checksum', but no checksum is given",
                 where="MDCache",
                 hint="Give the venue's: MDCache(..., checksum=KrakenChecksum(price_decimals, qty_decimals))",
             )
@@ -108,7 +108,7 @@ class MDCache:
 
     @property
     def enabled(self) -> bool:
-        """Whether books are cached; may be set. A cache registers with the policy before it is first enabled."""
+        """Whether books are cached; may be set. The cache registers with the policy before it is first enabled."""
         return self._enabled
 
     @enabled.setter
@@ -117,17 +117,17 @@ class MDCache:
             self.disable_cache("disabled")
         elif not self._enabled:
             self._register()
-            self.invalidate_all()  # what was missed meanwhile is not known
-            self._entries = self._store.entries
+            self.invalidate_all()  # messages were missed while it was disabled
+            self._entries = self._table.entries
             self._enabled = True
 
     def disable_cache(self, reason: str) -> None:
-        """Serve nothing from the cache from now on: every read is a call of the callback; for any thread.
+        """Stop serving from the cache: every read calls the callback from now on. Safe to call from any thread.
 
-        ``reason`` is for the caller's log; the emergency procedure of `calib.policy` does.
+        ``reason`` is for the caller's log, such as that of the emergency procedure of `calib.policy`.
         """
         self._enabled = False
-        self._entries = {}  # the fastest path looks here alone
+        self._entries = {}  # the fastest read path looks only here
 
     def _register(self) -> None:
         if self._registered:
@@ -150,37 +150,37 @@ class MDCache:
         expected_update_id: int | None = None,
         use_case: str = "general",
     ) -> Answer:
-        """The book of a symbol, and how the cache came by it.
+        """Return the book of a symbol, and how the read was answered.
 
         Parameters
         ----------
         symbol
             The instrument.
         depth
-            Levels a side, 1..``max_depth``.
+            Levels per side, 1..``max_depth``.
         max_age_ms
-            Accept nothing older from the cache; tightens the rules, never widens them.
+            Maximum age of a cached book, ms; it can tighten the rules, never relax them.
         fresh_only
-            The rules of guards, whatever the use case.
+            Apply the rules of guards, whatever the use case.
         expected_update_id
-            The newest update id that the caller's stream has shown.
+            The newest update id that the caller's stream has received.
         use_case
             ``general``, ``analytics``, ``pricing`` or ``guards``.
 
         Returns
         -------
         (BookView or None, MDCacheMeta)
-            No book where the status is ``withheld`` or ``unavailable``.
+            The book is None if the status is ``withheld`` or ``unavailable``.
 
         Raises
         ------
         calib.errors.DepthError, calib.errors.UseCaseError, calib.errors.MaxAgeError
-            For a request that makes no sense. A failing refresh is never raised.
+            If an argument is not valid. A failed refresh is never raised.
         """
-        # The hits, written out: no call but the clock's, no allocation but the answer's. Bounds come from `decide`.
+        # Hits are inlined: no call but the clock's, no allocation but the result's. The bounds come from `decide`.
         try:
             entry = self._entries[symbol]
-            age_ns = self._now_ns() - entry.pulse.alive_ns
+            age_ns = self._now_ns() - entry.last_seen.alive_ns
             fresh = age_ns <= entry.fresh_ns[use_case]
             view = entry.views[depth]
         except KeyError:
@@ -195,7 +195,7 @@ class MDCache:
                 if fresh:
                     entry.reads.fresh += 1
                     if self._metrics is not None:
-                        self._ledger.hit(symbol, age_ns)
+                        self._stats.hit(symbol, age_ns)
                     return view, _meta(
                         MDCacheMeta,
                         (True, age_ns / 1e6, False, False, False, "fresh", entry.source, entry.update_id, entry.depth),
@@ -203,9 +203,9 @@ class MDCache:
                 if entry.reads.refreshing and age_ns <= entry.stale_ns[use_case]:
                     entry.reads.stale += 1
                     if self._metrics is not None:
-                        self._ledger.hit(symbol, age_ns)
+                        self._stats.hit(symbol, age_ns)
                     if use_case == "pricing":
-                        self._ledger.stale_use("pricing_threshold")
+                        self._stats.stale_use("pricing_threshold")
                     return view, _meta(
                         MDCacheMeta,
                         (True, age_ns / 1e6, True, False, False, "stale", entry.source, entry.update_id, entry.depth),
@@ -216,162 +216,164 @@ class MDCache:
         return await self._reads.read(symbol, request)
 
     def peek(self, symbol: str, depth: int = 50, use_case: str = "general") -> BookView | None:
-        """The book if it is fresh for ``use_case``, without awaiting and without counting as a read; else None."""
-        try:  # subscripts: a `get` for each would cost more than the whole comparison
+        """Return the book if it is fresh for ``use_case``, without awaiting and without counting a read; else None."""
+        try:  # subscripts: a `get` for each would cost more than the comparison itself
             entry = self._entries[symbol]
-            if self._now_ns() - entry.pulse.alive_ns <= entry.fresh_ns[use_case]:
+            if self._now_ns() - entry.last_seen.alive_ns <= entry.fresh_ns[use_case]:
                 return entry.views[depth]
         except KeyError:
-            pass  # nothing cached, no such use case, or the first read of that depth after a change
-        return self._peek_again(symbol, depth, use_case)
+            pass  # not cached, unknown use case, or the first read of that depth after a change
+        return self._peek_slow(symbol, depth, use_case)
 
     # --- the stream
 
     def on_book(
         self, symbol: str, message: Snapshot | Delta, *, connection: str = "main", depth: int | None = None
     ) -> StreamAction:
-        """A snapshot or delta of a symbol's stream; the cache keeps the book from then on.
+        """Process a snapshot or delta of a symbol's stream; the cache maintains the book from then on.
 
         Parameters
         ----------
         symbol
             The instrument.
         message
-            A `Snapshot` without an epoch is one that the venue pushed in the stream itself. One that you fetched beside
-            it carries the `epoch` of `stream` at the time of asking. A `Delta` carries the ids of the venue's rule.
+            A `Snapshot` without an epoch was pushed by the venue in the stream. A snapshot that you fetched has the
+            `epoch` that `stream` had when you requested it. A `Delta` has the ids of the venue's rule.
         connection
-            The socket it came on. A second one for the same symbol is kept up beside the first (make before break): its
-            book is served once the first one's is lost, silent or disconnected.
+            The socket it came on. A second one for the same symbol is kept up to date beside the first (make before
+            break): its book is served once the first one's is lost, silent or disconnected.
         depth
-            Levels a side that the subscription covers, where it is cut at a depth: levels that fall out of it are
-            dropped, because the venue does not say what becomes of them. None: the whole book.
+            Levels per side of a subscription with limited depth: levels beyond it are dropped, because the venue sends
+            no updates for them. None: the whole book.
 
         Returns
         -------
         calib.market.stream.messages.Action
-            What became of it; ``DROPPED`` too where more symbols than ``max_symbols`` have a stream.
+            What was done with it; ``DROPPED`` also if more than ``max_symbols`` symbols have a stream.
         """
         if not self._enabled:
             return StreamAction.DROPPED
         return self._ingest.on_book(symbol, message, connection=connection, depth=depth)
 
     def on_alive(self, connection: str = "main", sequence: int | None = None) -> None:
-        """Any frame of a connection, a ping or another symbol's: its quiet books are as fresh as that.
+        """Process any frame of a connection (a ping, another symbol's message): its quiet books are fresh as of now.
 
-        ``sequence`` is the frame's number, where the venue counts the frames of a connection (rule ``connection``).
+        ``sequence`` is the frame's number if the venue numbers the frames of a connection (rule ``connection``).
         """
         if self._enabled:
             self._ingest.on_alive(connection, sequence)
 
     def on_connect(self, connection: str = "main") -> None:
-        """A connection was made again: its books are void (reason ``reconnect``) and resynced."""
+        """A connection was made again: its books are dropped (reason ``reconnect``) and resynced."""
         if self._enabled:
             self._ingest.on_connect(connection)
 
     def on_disconnect(self, connection: str = "main") -> None:
-        """A connection is gone: its books are void until `on_connect`."""
+        """A connection is gone: its books are not served until `on_connect`."""
         if self._enabled:
             self._ingest.on_disconnect(connection)
 
     def resync(self, symbol: str) -> bool:
-        """Bring one symbol's stream in sync soon, without touching the others of its connection.
+        """Resync the stream of one symbol soon, without affecting other symbols of its connection.
 
-        A stream without a verified book begins its attempts again with the first; one with a book keeps it, and asks
-        for a snapshot behind it. Where the venue pushes its snapshots, subscribe to the symbol again beside this.
+        A stream without a verified book starts its attempts over; one with a book keeps serving it and requests a
+        snapshot in the background. If the venue pushes snapshots, also subscribe to the symbol again.
 
         Returns
         -------
         bool
-            Whether the symbol has a stream on a connection that stands.
+            Whether the symbol has a stream on a live connection.
         """
         state = self._states.get(symbol)
         return state is not None and self._ingest.resync(state)
 
     def stream(self, symbol: str) -> BookStream | None:
-        """The symbol's stream with its state, epoch and counts; None where only the callback fills."""
+        """The symbol's stream with its state, epoch and counts; None if only the callback fills the cache."""
         state = self._states.get(symbol)
         return None if state is None else state.stream
 
     def entry(self, symbol: str) -> MDCacheEntry | None:
-        """What is cached of a symbol, with its age and standing; not counted as a read."""
+        """The cached entry of a symbol with its age and trust level; not counted as a read."""
         state = self._states.get(symbol) if self._enabled else None
         return None if state is None else self._reads.current_entry(state, self._now_ns())
 
     def connection(self, name: str = "main") -> ConnectionHealth | None:
-        """The health of a connection: last frame, gaps, reconnects, state; None where nothing came on it."""
+        """The health of a connection: last frame, gaps, reconnects, state; None if no message came on it."""
         return self._ingest.connection(name)
 
     def now_ns(self) -> int:
-        """The monotonic time by which the cache measures ages."""
+        """The monotonic time with which the cache measures ages."""
         return self._now_ns()
 
-    # --- dropping
+    # --- invalidation
 
     def invalidate(self, symbol: str, reason: str = "manual") -> bool:
-        """Drop what is cached of a symbol, and what is on its way; True where there was any.
+        """Drop what is cached of a symbol and the result of a running refresh; True if there was any.
 
-        ``reason`` is counted: ``ws_gap``, ``rewind``, ``price_jump``, ``reconnect`` or ``manual``. A stream's verified
-        book is dropped for a ``price_jump`` once a second at most; a stream that is getting in sync goes on with that.
+        ``reason`` is counted: ``ws_gap``, ``rewind``, ``price_jump``, ``reconnect`` or ``manual``. A verified book of a
+        stream is dropped for a ``price_jump`` at most once a second; a resync that runs already continues.
         """
         state = self._states.get(symbol)
         if state is None or self._ingest.keeps_book(state, reason):
             return False
-        dropped = self._store.drop(state, reason)
+        dropped = self._table.drop(state, reason)
         self._ingest.reset_stream(state, reason)
         return dropped
 
     def invalidate_all(self, reason: str = "manual") -> int:
-        """Drop everything; the number of symbols that had anything."""
+        """Drop everything; returns the number of symbols that had anything cached."""
         return sum(self.invalidate(symbol, reason) for symbol in list(self._states))
 
     async def close(self) -> None:
-        """Cancel the refreshes that run; their waiters get ``unavailable``."""
+        """Cancel the running refreshes; their waiters get ``unavailable``."""
         for state in list(self._states.values()):
             for slot in state.slots():
                 self._sync.cancel(slot)
             await state.refresh.close()
 
-    # --- what it has done
+    # --- statistics
 
     def get_hit_ratio(self, symbol: str | None = None) -> float | None:
-        """(fresh + stale) / reads, of a symbol or of all; None without reads."""
+        """(fresh + stale) / reads, of one symbol or of all; None without reads."""
         return self._report.hit_ratio(symbol)
 
     def cache_counts(self) -> CacheCounts:
-        """Reads of all symbols that were answered from the cache, and those that were not; for the policy's monitor."""
-        statuses = self._ledger.statuses(state.ledger for state in self._states.values())
+        """Numbers of reads of all symbols that were cache hits and that were not; for the policy monitor."""
+        statuses = self._stats.statuses(state.stats for state in self._states.values())
         hit = hits(statuses)
         return CacheCounts(hit, sum(statuses.values()) - statuses["direct"] - hit)
 
     def get_cache_age_ms(self, symbol: str) -> float | None:
-        """Age of the cached book, ms; None where there is none."""
+        """Age of the cached book, ms; None if there is none."""
         entry = self.entry(symbol)
         return None if entry is None else entry.age_ms(self._now_ns())
 
     def get_refresh_latency_p95(self, symbol: str | None = None) -> float | None:
-        """95th percentile (linear) of the last 256 refreshes of a symbol, or of all symbols, ms; None without any."""
+        """95th percentile (linear) of the last 256 refreshes of one symbol or of all, ms; None without refreshes."""
         return self._report.refresh_latency_p95_ms(symbol)
 
     def observe(self) -> CacheObservation:
-        """What the cache holds and has counted, for another thread; nothing is awaited or changed."""
-        return observe(self._states, self._entries, self._ledger, self._now_ns())
+        """A snapshot of the cache's contents and counts, safe to take from another thread; it changes nothing."""
+        return observe(self._states, self._entries, self._stats, self._now_ns())
 
     def metrics_summary(self) -> dict[str, Any]:
-        """Everything counted, over all symbols and by symbol; a new dict of plain values."""
+        """Every count, in total and by symbol, as a new dict of plain values."""
         return self._report.summary(self._now_ns(), enabled=self.enabled, mode=self.config.mode)
 
-    # --- how
+    # --- internals
 
     def _request(
         self, depth: int, max_age_ms: float | None, fresh_only: bool, expected_update_id: int | None, use_case: str
     ) -> Request:
         if depth.__class__ is not int or not 1 <= depth <= self.config.max_depth:
             raise DepthError(
-                f"a depth of {depth!r} was asked for",
-                hint=f"Allowed: whole number from 1 to max_depth, which is {self.config.max_depth}",
+                f"depth: {depth!r} is out of range",
+                hint=f"Allowed: an integer from 1 to max_depth, which is {self.config.max_depth}",
             )
         if max_age_ms is not None and not (max_age_ms >= 0 and math.isfinite(max_age_ms)):
-            raise MaxAgeError(f"max_age_ms is {max_age_ms!r}", hint="Allowed: a number of at least 0, or None")
+            raise MaxAgeError(
+                f"max_age_ms: {max_age_ms!r} is out of range", hint="Allowed: a finite number >= 0, or None"
+            )
         max_age_ns = None if max_age_ms is None else round(max_age_ms * NS_PER_MS)
         return Request(UseCase.checked(use_case), depth, max_age_ns, fresh_only, expected_update_id)
 
@@ -383,17 +385,17 @@ class MDCache:
         return SymbolState(symbol, refresh, RefreshBackoff(backoff, self._rng))
 
     def _freeze(self, symbol: str, depth: int, use_case: str) -> bool:
-        """Freeze the view that a read missed; False where something else stood against it."""
+        """Create the view that a read missed; False if the read failed for another reason."""
         entry = self._entries.get(symbol)
         return (
             entry is not None
             and use_case in entry.fresh_ns
             and entry.view(depth) is not None
-            and depth in entry.views  # one with an empty side is not among them
+            and depth in entry.views  # a one-sided view is not stored there
         )
 
-    def _peek_again(self, symbol: str, depth: int, use_case: str) -> BookView | None:
-        """Nothing at first sight; but a connection may have spoken since a refresh confirmed its book."""
+    def _peek_slow(self, symbol: str, depth: int, use_case: str) -> BookView | None:
+        """The slow path of `peek`: a heartbeat may have arrived since a refresh confirmed the book."""
         checked = UseCase.checked(use_case)
         state = self._states.get(symbol) if self._enabled else None
         if state is None:

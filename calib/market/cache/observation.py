@@ -1,7 +1,7 @@
-"""A look at the cache from another thread, such as the one that a metrics server scrapes in.
+"""Observing the cache from another thread, such as a metrics server's.
 
-Nothing is awaited, locked or changed. Maps are copied in one step of the interpreter before they are walked; each
-number is one that stood there at some moment of the look.
+Nothing is awaited, locked or changed. Maps are copied in one atomic step before they are iterated; each number was
+current at some moment during the call, not necessarily the same moment.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class SymbolObservation(NamedTuple):
-    """One symbol.
+    """The state of one symbol.
 
     Parameters
     ----------
     symbol
         The instrument.
     hits, misses
-        Reads so far, answered from the cache or not; reads of a cache that is switched off are neither.
+        Reads answered from the cache or not; reads while the cache is disabled count as neither.
     age_ms
-        Age of the cached book; None where there is none.
+        Age of the cached book; None if there is none.
     stream_state
-        A value of `StreamState`; None where only the callback fills.
+        A value of `StreamState`; None if only the callback fills the cache.
     book_age_s
-        Time since a verified book last changed; None without one.
+        Time since a verified book last changed; None if there is none.
     """
 
     symbol: str
@@ -49,7 +49,7 @@ class SymbolObservation(NamedTuple):
 
 
 class ConnectionObservation(NamedTuple):
-    """One connection that carries a stream.
+    """The state of one connection that carries a stream.
 
     Parameters
     ----------
@@ -60,11 +60,11 @@ class ConnectionObservation(NamedTuple):
     age_s
         Time since its last frame; None before the first.
     silences
-        Its silences that were longer than allowed and have ended.
+        Number of its silences that exceeded the limit and have ended.
     gaps
-        Losses of continuity in its streams.
+        Number of losses of continuity in its streams.
     reconnects
-        Times that it was connected again.
+        Number of reconnects.
     """
 
     name: str
@@ -76,7 +76,7 @@ class ConnectionObservation(NamedTuple):
 
 
 class CacheObservation(NamedTuple):
-    """The whole cache; counts include symbols that were evicted, except those by symbol."""
+    """The state of the whole cache; totals include evicted symbols."""
 
     size: int
     inflight_refreshes: int
@@ -98,11 +98,11 @@ def observe(
     stats: CacheStats,
     now_ns: int,
 ) -> CacheObservation:
-    """Look at what the cache holds and has counted."""
+    """Collect what the cache holds and has counted."""
     known = list(states.values())
-    ledgers = [state.ledger for state in known]
-    statuses = stats.statuses(ledgers)
-    latencies = [latency_ms for ledger in ledgers for latency_ms in list(ledger.latencies_ms)]
+    all_stats = [state.stats for state in known]
+    statuses = stats.statuses(all_stats)
+    latencies = [latency_ms for symbol_stats in all_stats for latency_ms in list(symbol_stats.latencies_ms)]
     return CacheObservation(
         size=len(entries),
         inflight_refreshes=sum(state.refresh.running for state in known),
@@ -120,7 +120,7 @@ def observe(
 
 
 def _symbol(state: SymbolState, entry: MDCacheEntry | None, now_ns: int) -> SymbolObservation:
-    statuses = state.ledger.by_status()
+    statuses = state.stats.by_status()
     stream = state.stream
     book_age_ns = None if stream is None else stream.book_age_ns(now_ns)
     return SymbolObservation(
@@ -134,8 +134,8 @@ def _symbol(state: SymbolState, entry: MDCacheEntry | None, now_ns: int) -> Symb
 
 
 def _age_ns(entry: MDCacheEntry, state: SymbolState, stream: BookStream | None, now_ns: int) -> int:
-    """As a read would find it: a stream's book is as old as its connection's last frame."""
-    alive_ns = entry.pulse.alive_ns
+    """The age that a read would find: a stream's book is as old as its connection's last frame."""
+    alive_ns = entry.last_seen.alive_ns
     if stream is not None and entry is state.live and stream.connection.alive_ns is not None:
         alive_ns = max(alive_ns, stream.connection.alive_ns)
     return max(0, now_ns - alive_ns)
@@ -148,7 +148,7 @@ def _connection(link: Connection, now_ns: int) -> ConnectionObservation:
 
 
 def _carrying(states: list[SymbolState]) -> list[Connection]:
-    """The connections of the streams; one that a bot has replaced by another carries none, and stays silent."""
+    """The connections that carry a stream; a connection that a bot has replaced is left out."""
     links = {stream.connection.name: stream.connection for state in states if (stream := state.stream) is not None}
     return [links[name] for name in sorted(links)]
 

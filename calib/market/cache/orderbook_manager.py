@@ -1,4 +1,4 @@
-"""Order books of live streams only: the caching policy's face of the market-data cache."""
+"""Order books of live streams only, as the caching policy requires."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from calib.policy import ORDER_BOOK, ConnectionHealth, ConnectionState, lookup
 
 
 class OrderbookManager:
-    """Books that a stream pushes, each served up to 5 s after its connection's last frame, and not while that is down.
+    """Books pushed by a stream, served up to 5 s after the last frame of their connection, never while it is down.
 
-    It stores nothing: books stand in an `MDCache`, whose rules of continuity decide what is a book. A reader that needs
-    less than 5 s (pricing, guards) reads that cache.
+    The books are stored in an `MDCache`, whose sequence rules decide whether a book is valid. A reader that needs a
+    bound below 5 s (pricing, guards) reads that cache.
 
     Parameters
     ----------
     cache
-        An enabled cache; None: one of its own, filled by `update_orderbook` alone.
+        An enabled cache; None: a new one, filled only by `update_orderbook`.
     clock
-        Of the cache that is made here.
+        The clock of the cache that is created here.
 
     >>> books = OrderbookManager()
     >>> _ = books.update_orderbook("BTCUSDT", {"bids": [[99.0, 1.0]], "asks": [[101.0, 2.0]], "update_id": 7})
@@ -51,7 +51,7 @@ class OrderbookManager:
         connection: str = "main",
         depth: int | None = None,
     ) -> Action:
-        """A message of the stream: a whole book, which replaces the one before, or a `Delta` that continues it.
+        """Process a message of the stream: a whole book, which replaces the one before, or a `Delta`.
 
         Parameters
         ----------
@@ -61,20 +61,20 @@ class OrderbookManager:
             A `Snapshot` or `Delta`; or a whole book as a mapping ``{"bids", "asks", "update_id"?}``, an `OrderBook` or
             a `BookView`.
         connection
-            The socket that it came on; see `MDCache.on_alive`, `MDCache.on_connect` and `MDCache.on_disconnect`.
+            The socket it came on; see `MDCache.on_alive`, `MDCache.on_connect` and `MDCache.on_disconnect`.
         depth
-            Levels a side of the subscription, where the venue sends no more than so many; None: a view's own depth,
-            and any other book is the whole one.
+            Levels per side of a subscription with limited depth; None: the depth of a view, and any other book is
+            complete.
 
         Returns
         -------
         calib.market.stream.messages.Action
-            What became of it.
+            What was done with it.
 
         Raises
         ------
         calib.errors.InvalidSnapshot, calib.errors.BadLevel
-            For what is not a book, or one that says that it was asked for (``"source": "rest"``).
+            If it is not a book, or one that was requested (``"source": "rest"``).
         """
         if isinstance(book, Snapshot | Delta):
             return self.cache.on_book(symbol, book, connection=connection, depth=depth)
@@ -84,24 +84,27 @@ class OrderbookManager:
             depth = min(book.depth, self.cache.config.max_depth)
         view, source = read_body(symbol, book, self._levels(book), Source.STREAM)
         if source is not Source.STREAM:
-            raise InvalidSnapshot(f"{symbol}: a book of source {source.value}", hint="Only books of a stream are kept")
+            raise InvalidSnapshot(
+                f"{symbol}: the source of the book is {source.value}, expected stream",
+                hint="Only books of a stream are accepted",
+            )
         update_id = view.update_id
-        if update_id is None:  # a venue without ids: whole books in order
+        if update_id is None:  # a venue without ids: number the whole books in order of arrival
             stream = self.cache.stream(symbol)
             update_id = 1 if stream is None or stream.last_id is None else stream.last_id + 1
         snapshot = Snapshot(view.bids, view.asks, update_id)
         return self.cache.on_book(symbol, snapshot, connection=connection, depth=depth)
 
     def get_orderbook(self, symbol: str, depth: int | None = None) -> BookView | None:
-        """The stream's book; None where there is none, it is older than 5 s, or its connection is down.
+        """Return the stream's book; None if there is none, it is older than 5 s, or its connection is down.
 
         Parameters
         ----------
         symbol
             The instrument.
         depth
-            Levels a side; None: all that the stream brings, up to the cache's ``max_depth``. A deeper view than the
-            stream has is None too.
+            Levels per side; None: all that the stream has, up to the cache's ``max_depth``. None is also returned for a
+            depth that the stream does not have.
         """
         entry, stream = self.cache.entry(symbol), self.cache.stream(symbol)
         if entry is None or stream is None or not stream.live or entry.source != Source.STREAM:
@@ -115,17 +118,17 @@ class OrderbookManager:
         return entry.view(entry.depth if depth is None else depth)
 
     def connection(self, name: str = "main") -> ConnectionHealth | None:
-        """The health of a connection, the cache's own object; None where nothing came on it."""
+        """The health of a connection, as the cache's own object; None if no message came on it."""
         return self.cache.connection(name)
 
     def _levels(self, book: object) -> int:
-        """Levels of the deeper side, within what the cache may hold."""
+        """Levels of the deeper side, at most what the cache may hold."""
         most = self.cache.config.max_depth
         if isinstance(book, OrderBook):
             return most
         if isinstance(book, BookView):
             return min(book.depth, most)
         if not isinstance(book, Mapping):
-            return most  # not a book: `read_body` says so
+            return most  # not a book: `read_body` raises the error
         sides = [book.get(name) for name in ("bids", "asks")]
         return min(max((len(side) for side in sides if isinstance(side, list | tuple | dict)), default=1) or 1, most)

@@ -1,4 +1,4 @@
-"""What the cache needs from outside, each behind one small protocol."""
+"""The interfaces that the cache needs, each a small protocol."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class CacheMetrics(Protocol):
-    """Where the cache records what it does; `calib.pipeline.StageMetrics` is one."""
+    """Receives the events of the cache; `calib.pipeline.StageMetrics` implements it."""
 
     def record_md_cache_hit(self, symbol: str) -> None:
         """A read was answered from the cache, fresh or stale."""
         ...
 
     def record_md_cache_miss(self, symbol: str) -> None:
-        """A read was not."""
+        """A read was not answered from the cache."""
         ...
 
     def record_md_cache_age(self, symbol: str, age_ms: float) -> None:
@@ -21,11 +21,11 @@ class CacheMetrics(Protocol):
         ...
 
     def record_md_refresh_latency(self, symbol: str, latency_ms: float) -> None:
-        """Duration of a refresh that brought a book, ms."""
+        """Duration of a successful refresh, ms."""
         ...
 
     def record_pricing_on_stale(self, reason: str) -> None:
-        """A book past its freshness was served: ``pricing_threshold`` or ``guard_block``."""
+        """A stale book was served: ``pricing_threshold`` or ``guard_block``."""
         ...
 
     def record_md_cache_invalidation(self, reason: str) -> None:
@@ -33,5 +33,5 @@ class CacheMetrics(Protocol):
         ...
 
     def record_md_cache_depth_miss(self, requested: int, have: int) -> None:
-        """A cached book was too shallow."""
+        """A cached book was not deep enough."""
         ...

@@ -1,4 +1,4 @@
-"""The one kind of quantile in calib: linear interpolation between order statistics."""
+"""The quantile that calib uses everywhere: linear interpolation between order statistics."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def quantile(values: Iterable[float], q: float) -> float | None:
-    """The ``q`` quantile (0..1), linearly interpolated; None of nothing.
+    """The ``q`` quantile (0..1), linearly interpolated; None for an empty sample.
 
-    Hyndman and Fan's type 7, as numpy's default: the value at position ``q (n - 1)`` of the sorted values.
+    Hyndman and Fan's type 7, numpy's default: the value at position ``q (n - 1)`` of the sorted values.
 
     >>> quantile([4.0, 1.0, 2.0, 3.0], 0.5), quantile([10.0, 20.0], 0.95), quantile([], 0.5)
     (2.5, 19.5, None)

@@ -1,4 +1,4 @@
-"""The slow paths of a read: what is not a fresh hit is decided, waited for and answered here."""
+"""The slow path of a read: reads that are not a fresh hit are decided, waited for and answered here."""
 
 from __future__ import annotations
 
@@ -37,36 +37,36 @@ _STATUSES: Final = {ReadAction.FRESH: "fresh", ReadAction.STALE: "stale", ReadAc
 
 
 class ReadPath:
-    """Answers one read after the other by `decide` and `decide_refreshed`.
+    """Answers reads by `decide` and `decide_refreshed`.
 
     Parameters
     ----------
-    store
-        Where the books stand.
+    table
+        The cached entries.
     sync
-        Which a reader's doubt goes to.
+        Requests a snapshot when a read shows that the book may be wrong.
     callback
-        The bot's own fetch; None where only a stream fills the cache.
+        The bot's fetch; None if only a stream fills the cache.
     limits
         The bounds of freshness.
     now_ns
         Monotonic time.
     default_source
-        Of bodies that do not say where they are from.
+        Source of bodies that do not name one.
     """
 
-    __slots__ = ("_callback", "_default_source", "_limits", "_now_ns", "_store", "_sync")
+    __slots__ = ("_callback", "_default_source", "_limits", "_now_ns", "_sync", "_table")
 
     def __init__(
         self,
-        store: EntryTable,
+        table: EntryTable,
         sync: SnapshotSync,
         callback: RefreshCallback | None,
         limits: Limits,
         now_ns: Callable[[], int],
         default_source: Source,
     ) -> None:
-        self._store = store
+        self._table = table
         self._sync = sync
         self._callback = callback
         self._limits = limits
@@ -74,66 +74,66 @@ class ReadPath:
         self._default_source = default_source
 
     async def direct(self, symbol: str, depth: int) -> Answer:
-        """The cache is switched off: the callback's own answer, with its errors counted and not raised."""
-        stats, ledger = self._store.ledger, self._store.state(symbol).ledger
+        """Answer a read while the cache is disabled: call the callback; its errors are counted, not raised."""
+        stats, symbol_stats = self._table.stats, self._table.state(symbol).stats
         began_ns = self._now_ns()
         try:
             body = await (self._callback or no_callback)(symbol, depth)
             view, source = read_body(symbol, body, depth, self._default_source)
         except Exception as error:
-            stats.failed(ledger, repr(error))
-            return None, _nothing("unavailable")
-        stats.read(symbol, ledger, "direct", None)
+            stats.failed(symbol_stats, repr(error))
+            return None, _empty_meta("unavailable")
+        stats.read(symbol, symbol_stats, "direct", None)
         age_ms = (self._now_ns() - began_ns) / NS_PER_MS
         return view, MDCacheMeta(False, age_ms, False, False, False, "direct", source.value, view.update_id, None)
 
     async def read(self, symbol: str, request: Request) -> Answer:
-        """The answer to a read that no fast path had."""
+        """Answer a read that no fast path could answer."""
         now_ns = self._now_ns()
-        state = self._store.state(symbol)
+        state = self._table.state(symbol)
         state.refresh.leave_dead_loop()
         entry = self.current_entry(state, now_ns)
         decision = decide(None if entry is None else entry.facts(now_ns), request, self._limits)
         cached_depth = None if entry is None else entry.depth
         joined = state.refresh.running
-        self._note(state, entry, decision, request, now_ns)
+        self._record_and_invalidate(state, entry, decision, request, now_ns)
         if entry is None or decision.action is ReadAction.WAIT:
             return await self._wait(state, request, decision, cached_depth, joined=joined)
         if decision.action is not ReadAction.FRESH:
             self._refresh_behind(state, request.depth)
         if decision.action is ReadAction.STALE and request.use_case is UseCase.PRICING:
-            self._store.ledger.stale_use("pricing_threshold")
+            self._table.stats.stale_use("pricing_threshold")
         return self._answer(state, entry, request, now_ns, _STATUSES[decision.action], decision, cached_depth)
 
     def current_entry(self, state: SymbolState, now_ns: int) -> MDCacheEntry | None:
-        """The cached entry as it must be judged now; a request that no loop was there to time is timed."""
+        """The cached entry as of now; also schedules snapshot requests that were deferred without a running loop."""
         for slot in state.slots():
             if slot.deferred is not None:
                 self._sync.check_timer(state, slot)
-        return self._store.current_entry(state, now_ns)
+        return self._table.current_entry(state, now_ns)
 
-    # --- how
+    # --- internals
 
-    def _note(
+    def _record_and_invalidate(
         self, state: SymbolState, entry: MDCacheEntry | None, decision: ReadDecision, request: Request, now_ns: int
     ) -> None:
-        """Count what stood against the cached book; drop it where it has to go, else ask for a snapshot behind it."""
-        stats = self._store.ledger
+        """Count why the cached book was not served; drop it, or request a snapshot in the background."""
+        stats = self._table.stats
         stats.sequence_gaps += decision.sequence_gap
         stats.lagging_reads += decision.lagging
         if decision.invalidate is not None:
-            self._store.drop(state, decision.invalidate)
+            self._table.drop(state, decision.invalidate)
         if decision.ahead:
-            self._sync.doubt(state, Reason.READER, now_ns)
+            self._sync.request_snapshot(state, Reason.READER, now_ns)
         if decision.depth_miss and entry is not None:
             stats.depth_missed(request.depth, entry.depth)
             if state.active is not None and entry.stream is not None and request.depth <= state.active.depth:
-                self._sync.doubt(state, Reason.DEPTH, now_ns)
+                self._sync.request_snapshot(state, Reason.DEPTH, now_ns)
 
     async def _wait(
         self, state: SymbolState, request: Request, decision: ReadDecision, cached_depth: int | None, *, joined: bool
     ) -> Answer:
-        """Wait for a refresh, and serve what it brought by the rules that hold when the reader wakes."""
+        """Wait for a refresh, and apply the rules again when the reader resumes."""
         refresh = state.refresh
         entry: MDCacheEntry | None = None
         if refresh.running or self._may_start(state, self._now_ns(), guard=request.as_guard):
@@ -151,7 +151,7 @@ class ReadPath:
             return self._answer(state, entry, request, now_ns, "withheld", decision, cached_depth)
         stale = action is ReadAction.STALE
         if stale and request.use_case is UseCase.PRICING:
-            self._store.ledger.stale_use("pricing_threshold")
+            self._table.stats.stale_use("pricing_threshold")
         status = "coalesced" if joined else "miss"
         return self._answer(state, entry, request, now_ns, status, decision, cached_depth, stale=stale)
 
@@ -164,18 +164,18 @@ class ReadPath:
         *,
         behind: bool = False,
     ) -> Answer:
-        """The refresh failed, was late, or brought what the reader may not have."""
+        """Answer a read whose refresh failed, timed out, or brought a book that the reader may not have."""
         now_ns = self._now_ns()
         entry = self.current_entry(state, now_ns)
         facts = None if entry is None else entry.facts(now_ns)
         if entry is not None and decide(facts, request, self._limits).action is ReadAction.FRESH:
-            # The stream brought what the refresh did not.
+            # The stream delivered a fresh book meanwhile.
             return self._answer(state, entry, request, now_ns, "fresh", decision, cached_depth)
         if entry is not None and request.as_guard and last_resort(facts, request, self._limits):
-            self._store.ledger.stale_use("guard_block")
+            self._table.stats.stale_use("guard_block")
             return self._answer(state, entry, request, now_ns, "stale", decision, cached_depth)
-        self._store.ledger.read(state.symbol, state.ledger, "unavailable", None)
-        return None, _nothing("unavailable", decision.depth_miss, decision.sequence_gap or behind, cached_depth)
+        self._table.stats.read(state.symbol, state.stats, "unavailable", None)
+        return None, _empty_meta("unavailable", decision.depth_miss, decision.sequence_gap or behind, cached_depth)
 
     def _answer(
         self,
@@ -190,7 +190,7 @@ class ReadPath:
         stale: bool = False,
     ) -> Answer:
         age_ms = entry.age_ms(now_ns)
-        self._store.ledger.read(state.symbol, state.ledger, status, age_ms)
+        self._table.stats.read(state.symbol, state.stats, status, age_ms)
         withheld = status == "withheld"
         return None if withheld else entry.view(request.depth), MDCacheMeta(
             status in ("fresh", "stale"),
@@ -207,20 +207,20 @@ class ReadPath:
     def _may_start(self, state: SymbolState, now_ns: int, *, guard: bool) -> bool:
         if self._callback is None or state.failed(now_ns):
             return False
-        return guard or not state.pause.blocks(now_ns)
+        return guard or not state.backoff.blocks(now_ns)
 
     def _refresh_behind(self, state: SymbolState, depth: int) -> None:
-        """Refresh in the background, unless one runs or a pause forbids it."""
+        """Start a refresh in the background, unless one runs or a backoff is in effect."""
         if not state.refresh.running and self._may_start(state, self._now_ns(), guard=False):
             state.refresh.start(depth)
 
 
 async def no_callback(symbol: str, depth: int) -> Any:
-    """The refresh callback of a cache that has none."""
+    """The refresh callback of a cache without one."""
     raise LookupError(f"no refresh callback to fetch {symbol}")
 
 
-def _nothing(
+def _empty_meta(
     status: str, depth_miss: bool = False, sequence_gap: bool = False, cached_depth: int | None = None
 ) -> MDCacheMeta:
     return MDCacheMeta(False, None, False, depth_miss, sequence_gap, status, None, None, cached_depth)

@@ -1,4 +1,4 @@
-"""The refresh of one symbol: one at a time, shared by all who wait; a cancelled waiter does not affect the others."""
+"""The refresh of one symbol: one at a time, shared by all waiters; a cancelled waiter does not affect the others."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from calib.clock import NS_PER_S
 from calib.market.cache.entry import MDCacheEntry
 
 MAX_RESTARTS: Final = 4
-"""An invalidation or a deeper request makes a running refresh begin again this many times at most."""
+"""Maximum number of restarts of a running refresh, after an invalidation or a request for more depth."""
 
 RefreshCallback = Callable[[str, int], Awaitable[Any]]
 """``async (symbol, depth) -> body``: a mapping with bids, asks, update_id and perhaps source, or an order book."""
 
 
 class RefreshResult(NamedTuple):
-    """A body that a callback brought.
+    """A body returned by a callback, and its request.
 
     Parameters
     ----------
     body
-        As it came.
+        The body as returned.
     depth, began_ns
-        Of its request.
+        Depth and start of the request.
     ticket
-        What `RefreshHost.begins` said when it was made.
+        What `RefreshHost.begins` returned for the request.
     superseded
-        Whether an invalidation has come since: a stream may judge it by its ids, but it must not be stored.
+        Whether the symbol was invalidated since: a stream may check the body by its ids, but it must not be stored.
     """
 
     body: Any
@@ -39,41 +39,41 @@ class RefreshResult(NamedTuple):
 
 
 class RefreshHost(Protocol):
-    """What a refresh needs of the cache that owns it."""
+    """What a refresh needs from the cache that owns it."""
 
     def now_ns(self) -> int:
         """Monotonic time."""
         ...
 
     def refresh_started(self, symbol: str) -> None:
-        """A refresh runs from now on."""
+        """A refresh has started."""
         ...
 
     def begins(self, symbol: str) -> Any:
-        """A request is about to be made; what is returned comes back with its body."""
+        """A request is about to be made; the return value is handed back with its body."""
         ...
 
     def accept(self, symbol: str, result: RefreshResult) -> MDCacheEntry | None:
-        """Check a body, store it, and return what its waiters get; None makes the refresh begin again.
+        """Check a body, store it, and return the entry for the waiters; None restarts the refresh.
 
-        Raises an exception where the body is not an order book.
+        Raises an exception if the body is not an order book.
         """
         ...
 
     def refresh_failed(self, symbol: str, error: BaseException | str) -> None:
-        """One refresh failed; called once for each."""
+        """A refresh failed; called once per failure."""
         ...
 
     def refresh_ended(self, symbol: str) -> None:
-        """Nothing runs any more."""
+        """The refresh has ended, nothing runs any more."""
         ...
 
 
 class _Waiter:
-    """One reader who waits.
+    """A reader that waits.
 
-    ``first_attempt`` is the earliest attempt (by number: times can tie) whose result it may be given; ``generation``
-    counts the invalidations at the time when it was given one.
+    ``first_attempt`` is the number of the first attempt whose result it may be given (a number, because times can be
+    equal); ``generation`` is the number of invalidations when it was given an entry.
     """
 
     __slots__ = ("depth", "first_attempt", "future", "generation")
@@ -85,28 +85,28 @@ class _Waiter:
         self.generation = 0
 
     def resolve(self, entry: MDCacheEntry | None, generation: int = 0) -> None:
-        if not self.future.done():  # it may have been cancelled, or given up, in this very round of the loop
+        if not self.future.done():  # it may have been cancelled or timed out in this iteration of the loop
             self.generation = generation
             self.future.set_result(entry)
 
 
 class Refresh:
-    """The refreshes of one symbol, one after the other, never two at once.
+    """The refreshes of one symbol, never two at once.
 
-    A task of its own runs the callback, so that no reader is the leader: a reader that leaves does not affect the
-    others, and the book is refreshed even when all have left. Readers wait on futures of their own. Where the loop of
-    a refresh is not the one that runs now, that loop has ended with it: the refresh is given up for a new one.
+    A separate task runs the callback, not one of the readers: a cancelled reader does not affect the others, and the
+    refresh completes even if all readers have left. Each reader waits on its own future. If the loop of a refresh is
+    not the loop that runs now, that loop has ended: the refresh is abandoned and a new one may start.
 
     Parameters
     ----------
     symbol
         The instrument.
     callback
-        Brings a body.
+        Fetches a body.
     host
-        Where the body goes.
+        Receives the body.
     timeout_ns
-        Longest duration of one refresh with its restarts.
+        Timeout of one refresh including its restarts.
     """
 
     __slots__ = ("_attempt", "_began_ns", "_callback", "_depth", "_expired", "_generation", "_host", "_loop",
@@ -129,15 +129,15 @@ class Refresh:
 
     @property
     def running(self) -> bool:
-        """Whether a refresh runs, or is about to."""
+        """Whether a refresh runs, or is about to start."""
         return self._loop is not None
 
     def invalidated(self) -> None:
-        """What is being fetched was asked for before the invalidation: it must not be stored."""
+        """Mark the running request as outdated: its result must not be stored."""
         self._generation += 1
 
     def start(self, depth: int) -> None:
-        """Refresh in the background; one that runs already is made to bring that depth too."""
+        """Refresh in the background; a running refresh is extended to that depth."""
         self.leave_dead_loop()
         self._wanted = max(self._wanted, depth)
         if self._loop is None:
@@ -146,25 +146,25 @@ class Refresh:
     async def wait(
         self, depth: int, *, join_ns: int | None = None, timeout_ns: int | None = None
     ) -> MDCacheEntry | None:
-        """Join the running refresh, or start one, and wait for it.
+        """Join the running refresh or start one, and wait for the result.
 
         Parameters
         ----------
         depth
-            Levels a side that the reader needs.
+            Levels per side that the reader needs.
         join_ns
-            Join only what began at most this long ago; else wait for the next. None: any.
+            Join a refresh only if it began at most this long ago; otherwise wait for the next. None: any.
         timeout_ns
-            Give up after that long; None: the refresh's own timeout is the bound.
+            Timeout of this reader; None: only the timeout of the refresh applies.
 
         Returns
         -------
         MDCacheEntry or None
-            None where the refresh failed, was late, or what it brought was invalidated before the reader woke.
+            None if the refresh failed or timed out, or its result was invalidated before the reader resumed.
         """
         self.leave_dead_loop()
         if self._expired:
-            return None  # a callback that ignores its cancellation still runs: a second one would break the rule
+            return None  # a callback that ignores its cancellation still runs: starting another would run two at once
         loop = asyncio.get_running_loop()
         waiter = _Waiter(loop.create_future(), depth, self._first_attempt(join_ns))
         self._waiters[waiter] = None
@@ -173,7 +173,7 @@ class Refresh:
         timer = None if timeout_ns is None else loop.call_later(timeout_ns / NS_PER_S, waiter.resolve, None)
         try:
             entry = await waiter.future
-            # Between the refresh's end and this line the stream may have lost its book, or the owner dropped it.
+            # Between the refresh's end and this line the stream may have lost its book, or it was invalidated.
             return entry if entry is None or waiter.generation == self._generation else None
         finally:
             self._waiters.pop(waiter, None)
@@ -181,7 +181,7 @@ class Refresh:
                 timer.cancel()
 
     async def close(self) -> None:
-        """Cancel what runs; its waiters get nothing."""
+        """Cancel the running refresh; its waiters get None."""
         self.leave_dead_loop()
         task = self._task
         if task is not None:
@@ -191,7 +191,7 @@ class Refresh:
     def _first_attempt(self, join_ns: int | None) -> int:
         began_ns = self._began_ns
         if began_ns is None:
-            return self._attempt + 1  # it has not asked yet: the next attempt is this very one
+            return self._attempt + 1  # no request has been made yet: this refresh makes the next attempt
         too_old = join_ns is not None and self._host.now_ns() - began_ns > join_ns
         return self._attempt + 1 if too_old else self._attempt
 
@@ -203,28 +203,28 @@ class Refresh:
         task.add_done_callback(self._done)
 
     def leave_dead_loop(self) -> None:
-        """Give up a refresh whose loop no longer runs: its task will never go on, nor will its waiters wake."""
+        """Abandon a refresh whose event loop has ended: its task and its waiters will never resume."""
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             self._waiters.clear()
             self._finish()
 
     async def _run(self) -> None:
         if self._task is None:
-            # An eager task (CPython 3.12) runs its first step inside `create_task`: before anyone holds the task.
+            # An eager task (CPython 3.12) runs its first step inside `create_task`, before `self._task` is set.
             await asyncio.sleep(0)
         task = self._task
         try:
             await self._refresh()
-            # Readers for whom that refresh had begun too early, and snapshots asked for while a callback hung.
+            # Serve readers that could not join that refresh, and snapshots requested while a callback hung.
             while self._task is task and (self._waiters or self._wanted):
                 await self._refresh()
         finally:
-            if self._task is task:  # by identity: after a change of loops another one runs
+            if self._task is task:  # after a change of loops another task may run
                 self._finish()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        """A task that is cancelled before its first step runs nothing of `_run`: its waiters would wait for ever."""
-        if self._task is task:  # by identity: another refresh may run by now
+        """Clean up after a task that was cancelled before its first step: without this its waiters would hang."""
+        if self._task is task:  # another refresh may run by now
             self._finish()
 
     def _finish(self) -> None:
@@ -241,18 +241,18 @@ class Refresh:
         timer = loop.call_later(self._timeout_ns / NS_PER_S, self._expire)
         try:
             for _ in range(1 + MAX_RESTARTS):
-                if await self._once():
+                if await self._attempt_once():
                     return
             self._fail("restarted too often")
         finally:
             timer.cancel()
-            if self._loop is loop:  # else a dead loop's coroutine is being thrown away, and another refresh runs
+            if self._loop is loop:  # else this coroutine of an ended loop is being closed, and another refresh may run
                 self._began_ns = None
 
-    async def _once(self) -> bool:
-        """One attempt; False asks for another."""
+    async def _attempt_once(self) -> bool:
+        """One attempt; False requests another one."""
         generation = self._generation
-        # With all waiters gone, a restart asks for the same again.
+        # If all waiters have left, a restart requests the same depth again.
         self._depth = depth = max(self._wanted, *(waiter.depth for waiter in self._waiters), 0) or self._depth
         self._attempt += 1
         ticket = self._host.begins(self.symbol)
@@ -261,7 +261,7 @@ class Refresh:
             body = await self._callback(self.symbol, depth)
             if self._settle_expiry():
                 return True
-            # Stored after an invalidation it would bring back what was just dropped.
+            # A result requested before an invalidation must not be stored: it would restore the dropped book.
             superseded = generation != self._generation
             entry = self._host.accept(self.symbol, RefreshResult(body, depth, began_ns, ticket, superseded))
         except asyncio.CancelledError as error:
@@ -269,10 +269,10 @@ class Refresh:
                 return True
             if _cancelled_from_outside():
                 raise
-            self._fail(error)  # the callback's own inner task was cancelled: a failure like any other
+            self._fail(error)  # a task inside the callback was cancelled: a failure like any other
             return True
         except Exception as error:
-            if not self._settle_expiry():  # else that is how the callback takes its cancellation: counted already
+            if not self._settle_expiry():  # else the callback raised this on its cancellation: counted already
                 self._fail(error)
             return True
         if entry is None:
@@ -298,14 +298,14 @@ class Refresh:
             waiter.resolve(entry, self._generation)
 
     def _expire(self) -> None:
-        """The timeout: let the waiters go first, the callback may take its cancellation badly."""
+        """The timeout: release the waiters first, because the callback may not end when cancelled."""
         self._expired = True
         self._fail(TimeoutError(f"the refresh took longer than {self._timeout_ns / NS_PER_S:g} s"))
         if self._task is not None:
             self._task.cancel()
 
     def _settle_expiry(self) -> bool:
-        """Whether the timeout struck; takes its cancellation back, so that the task may go on."""
+        """Whether the timeout fired; if so, undo its cancellation so that the task can continue."""
         if not self._expired:
             return False
         self._expired = False

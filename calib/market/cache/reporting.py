@@ -1,4 +1,4 @@
-"""What a cache says of itself: ratios, ages, latencies, and everything counted."""
+"""Statistics of a cache: hit ratio, latencies, and a summary of all counts."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ if TYPE_CHECKING:
 
 
 class CacheReporting:
-    """The figures of a cache; reads nothing but its books and counts.
+    """Computes the statistics of a cache from its entries and counts.
 
     Parameters
     ----------
-    store
-        Where the books stand.
+    table
+        The cached entries.
     """
 
-    __slots__ = ("_store",)
+    __slots__ = ("_table",)
 
-    def __init__(self, store: EntryTable) -> None:
-        self._store = store
+    def __init__(self, table: EntryTable) -> None:
+        self._table = table
 
     def hit_ratio(self, symbol: str | None) -> float | None:
-        """Of a symbol or of all; None without reads."""
+        """Hit ratio of one symbol or of all; None without reads."""
         if symbol is None:
-            return hit_ratio(self._store.ledger.statuses(state.ledger for state in self._store.states.values()))
-        state = self._store.states.get(symbol)
-        return None if state is None else hit_ratio(state.ledger.by_status())
+            return hit_ratio(self._table.stats.statuses(state.stats for state in self._table.states.values()))
+        state = self._table.states.get(symbol)
+        return None if state is None else hit_ratio(state.stats.by_status())
 
     def refresh_latency_p95_ms(self, symbol: str | None) -> float | None:
-        """Of a symbol or of all; None without any."""
-        states = self._store.states
+        """95th percentile of the refresh latency of one symbol or of all, ms; None without refreshes."""
+        states = self._table.states
         if symbol is None:
-            return latency_p95_ms(state.ledger for state in states.values())
-        return None if symbol not in states else latency_p95_ms([states[symbol].ledger])
+            return latency_p95_ms(state.stats for state in states.values())
+        return None if symbol not in states else latency_p95_ms([states[symbol].stats])
 
     def summary(self, now_ns: int, *, enabled: bool, mode: str) -> dict[str, Any]:
-        """Everything counted, over all symbols and by symbol; a new dict of plain values."""
-        store, stats = self._store, self._store.ledger
-        ledgers = [state.ledger for state in store.states.values()]
-        statuses = stats.statuses(ledgers)
+        """Every count, in total and by symbol, as a new dict of plain values."""
+        table, stats = self._table, self._table.stats
+        all_stats = [state.stats for state in table.states.values()]
+        statuses = stats.statuses(all_stats)
         return {
             "enabled": enabled,
             "mode": mode,
-            "size": len(store.entries),
-            "inflight_refreshes": sum(state.refresh.running for state in store.states.values()),
+            "size": len(table.entries),
+            "inflight_refreshes": sum(state.refresh.running for state in table.states.values()),
             "reads": statuses,
             "hit_ratio": hit_ratio(statuses),
             "refreshes": stats.refreshes,
             "refresh_failures": stats.failures,
-            "refresh_latency_p95_ms": latency_p95_ms(ledgers),
+            "refresh_latency_p95_ms": latency_p95_ms(all_stats),
             "invalidations": stats.invalidations(),
             "depth_misses": stats.depth_misses,
             "sequence_gaps": stats.sequence_gaps,
@@ -62,13 +62,13 @@ class CacheReporting:
             "evictions": stats.evictions,
             "refused_messages": stats.refused_messages,
             "metrics_errors": stats.metrics_errors,
-            "symbols": {symbol: self._of_symbol(store.states[symbol], now_ns) for symbol in sorted(store.states)},
+            "symbols": {symbol: self._of_symbol(table.states[symbol], now_ns) for symbol in sorted(table.states)},
         }
 
     def _of_symbol(self, state: SymbolState, now_ns: int) -> dict[str, Any]:
-        entry = self._store.current_entry(state, now_ns)
+        entry = self._table.current_entry(state, now_ns)
         if state.stream is not None:
-            standing = state.stream.state_at(now_ns).value
+            name = state.stream.state_at(now_ns).value
         else:
-            standing = "none" if entry is None else entry.standing.value
-        return symbol_summary(state.ledger, None if entry is None else entry.age_ms(now_ns), standing)
+            name = "none" if entry is None else entry.trust.value
+        return symbol_summary(state.stats, None if entry is None else entry.age_ms(now_ns), name)

@@ -1,4 +1,4 @@
-"""What a refresh callback brought: checked, and frozen."""
+"""Reading the body that a refresh callback returned: check it and freeze it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _HINT = "The callback must return a mapping with bids, asks and update_id, or an
 
 
 def read_body(symbol: str, body: Any, depth: int, default: Source) -> tuple[BookView, Source]:
-    """The frozen book of a body, cut to ``depth``, and where it came from.
+    """Return the frozen book of a body, cut to ``depth``, and its source.
 
     Parameters
     ----------
     symbol
-        Whose book was asked for.
+        The requested symbol.
     body
         A mapping ``{"symbol", "bids", "asks", "update_id", "source"?}``, an `OrderBook` or a `BookView`.
     depth
-        Levels a side that were asked for.
+        Requested levels per side.
     default
-        The source of a body that does not say.
+        The source of a body that does not name one.
 
     Raises
     ------
     calib.errors.InvalidSnapshot, calib.errors.BadLevel
-        Where it is not a book, another symbol's, shallower than it was asked for, crossed, or without any level.
+        If it is not a book, has another symbol, is shallower than requested, is crossed, or has no levels.
 
     >>> body = {"symbol": "X", "bids": [["99.5", "1"]], "asks": [["100", "2"]], "update_id": 7}
     >>> read_body("X", body, 50, Source.REST)[0].best_bid
@@ -44,25 +44,29 @@ def read_body(symbol: str, body: Any, depth: int, default: Source) -> tuple[Book
     elif isinstance(body, Mapping):
         view, source = _from_mapping(symbol, body, depth), _source(body, default)
     else:
-        raise InvalidSnapshot(f"{symbol}: the callback returned {type(body).__name__}, no order book", hint=_HINT)
+        raise InvalidSnapshot(
+            f"{symbol}: the callback returned {type(body).__name__}, expected an order book", hint=_HINT
+        )
     if not view.bids and not view.asks:
         raise InvalidSnapshot(
-            f"{symbol}: the body has no levels at all", hint="A venue in maintenance answers so: treat it as an error"
+            f"{symbol}: the body has no levels", hint="Let the callback raise an error if the venue is down"
         )
     if view.bids and view.asks and view.bids[0][0] > view.asks[0][0]:
         raise InvalidSnapshot(
-            f"{symbol}: the body is crossed, bid {view.bids[0][0]} above ask {view.asks[0][0]}",
-            hint="Check how the callback puts its book together",
+            f"{symbol}: the body is crossed: bid {view.bids[0][0]} is above ask {view.asks[0][0]}",
+            hint="Check how the callback assembles the book",
         )
     return view, source
 
 
 def _view(book: OrderBook | BookView, depth: int) -> BookView:
-    """A live book is frozen here: what the bot does to it later must not reach the cache's readers."""
+    """Freeze a live book: later changes by the bot must not be visible to readers of the cache."""
     if isinstance(book, OrderBook):
         return book.view(depth)
     if book.depth < depth:
-        raise InvalidSnapshot(f"{book.symbol}: a view of depth {book.depth} for a request of {depth}", hint=_HINT)
+        raise InvalidSnapshot(
+            f"{book.symbol}: the callback returned a view of depth {book.depth}, expected {depth}", hint=_HINT
+        )
     return cut(book, depth)
 
 
@@ -74,7 +78,7 @@ def _from_mapping(symbol: str, body: Mapping[Any, Any], depth: int) -> BookView:
         raise InvalidSnapshot(f"{symbol}: the body has no {', '.join(missing)}", hint=_HINT)
     update_id = body["update_id"]
     if update_id is not None and (isinstance(update_id, bool) or not isinstance(update_id, int)):
-        raise InvalidSnapshot(f"{symbol}: update_id {update_id!r} is no whole number", hint=_HINT)
+        raise InvalidSnapshot(f"{symbol}: update_id {update_id!r} is not an integer", hint=_HINT)
     bids, asks = read_levels(body["bids"]), read_levels(body["asks"])
     best_bids, best_asks = sorted(bids.items(), reverse=True)[:depth], sorted(asks.items())[:depth]
     return BookView(symbol, tuple(best_bids), tuple(best_asks), update_id, depth)
@@ -87,8 +91,8 @@ def _source(body: Mapping[Any, Any], default: Source) -> Source:
     try:
         return Source(named)
     except ValueError:
-        raise InvalidSnapshot(f"source {named!r} is not known", hint="Allowed: stream, rest") from None
+        raise InvalidSnapshot(f"source {named!r} is not valid", hint="Allowed: stream, rest") from None
 
 
 def _other_symbol(asked: str, got: object) -> InvalidSnapshot:
-    return InvalidSnapshot(f"{asked} was asked for, the callback returned {got!r}", hint="Check the callback")
+    return InvalidSnapshot(f"{asked} was requested, but the callback returned {got!r}", hint="Check the callback")

@@ -1,4 +1,4 @@
-"""How snapshots get into the cache: asked for when a stream needs one, accepted, and reconciled with its book."""
+"""Snapshots for the cache: requested when a stream needs one, checked, and reconciled with its book."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Ticket = tuple[tuple["StreamSlot", int], ...]
 """The streams of a symbol and their epochs, at the time of a request."""
 
-_LABELS: Final = {
+_METRIC_REASONS: Final = {
     Reason.REWIND: "rewind",
     Reason.DUPLICATE: "rewind",
     Reason.RESTART: "rewind",
@@ -34,42 +34,42 @@ _LABELS: Final = {
     Reason.PRICE_JUMP: "price_jump",
     Reason.DEPTH: "depth",
 }
-"""The reasons of streams in the few words of the metrics; every other means that messages were lost: ``ws_gap``."""
+"""The metrics label of each reason; every reason not listed means that messages were lost: ``ws_gap``."""
 
 
 class SnapshotSync:
-    """The host of all refreshes, and the only writer of what a symbol's streams wait for.
+    """The host of all refreshes; it alone writes the snapshot state of the streams.
 
-    One way: a stream's effect (`carry_out`) times a request (`schedule`), which starts the symbol's refresh (`_fetch`);
-    what that brings comes back once (`accept`), goes to the streams (`_reconcile`), and what they make of it is carried
+    The flow: an effect of a stream (`carry_out`) schedules a request (`schedule`), which starts the symbol's refresh
+    (`_fetch`); its result comes back once (`accept`) and goes to the streams (`_reconcile`), whose effects are carried
     out here again.
 
     Parameters
     ----------
-    store
-        Where the books stand.
+    table
+        The cached entries.
     now_ns
         Monotonic time.
     default_source
-        Of bodies that do not say where they are from.
+        Source of bodies that do not name one.
     can_fetch
-        Whether snapshots can be had from a callback, and their ids compared with the stream's.
+        Whether a callback can fetch snapshots whose ids compare with the stream's.
     """
 
-    __slots__ = ("_default_source", "_now_ns", "_store", "can_fetch")
+    __slots__ = ("_default_source", "_now_ns", "_table", "can_fetch")
 
     def __init__(
-        self, store: EntryTable, now_ns: Callable[[], int], default_source: Source, *, can_fetch: bool
+        self, table: EntryTable, now_ns: Callable[[], int], default_source: Source, *, can_fetch: bool
     ) -> None:
-        self._store = store
+        self._table = table
         self._now_ns = now_ns
         self._default_source = default_source
         self.can_fetch = can_fetch
 
-    # --- what a stream asks for
+    # --- effects of a stream
 
     def carry_out(self, state: SymbolState, slot: StreamSlot, effects: tuple[Effect, ...], now_ns: int) -> None:
-        """Do what a stream's outcome asks of its owner."""
+        """Carry out the effects of a stream's outcome."""
         for effect in effects:
             match effect:
                 case Invalidated(reason):
@@ -78,33 +78,40 @@ class SnapshotSync:
                     slot.pending_snapshot = None
                     slot.deferred = (epoch, now_ns + delay_ns)
                     if delay_ns or not self.can_fetch or _running_loop() is None:
-                        self.keep_time(state, slot)
+                        self.schedule(state, slot)
                     else:
                         self._fetch(state, slot, epoch)
                 case Failed():
                     if slot is state.active:
-                        self._store.drop(state, "ws_gap")
+                        self._table.drop(state, "ws_gap")
 
     def serve(self, state: SymbolState, slot: StreamSlot, now_ns: int) -> None:
-        """A stream's book has changed and is verified: if it is the active one's, readers get it from now on."""
-        entry, stream, store = slot.entry, slot.stream, self._store
+        """A stream's book has changed and is verified: serve it if the stream is the active one."""
+        entry, stream, table = slot.entry, slot.stream, self._table
         if entry is None:
-            pulse: LastSeen = stream.connection  # type: ignore[assignment]  # a connection that has spoken is a LastSeen
+            last_seen: LastSeen = stream.connection  # type: ignore[assignment]  # alive_ns is set, as in LastSeen
             entry = slot.entry = MDCacheEntry(
-                stream.book, slot.depth, TrustLevel.LIVE, pulse, store.live_bounds, now_ns, state.ledger.reads, stream
+                stream.book,
+                slot.depth,
+                TrustLevel.LIVE,
+                last_seen,
+                table.live_bounds,
+                now_ns,
+                state.stats.reads,
+                stream,
             )
         else:
             entry.changed(now_ns)
-            entry.pulse = stream.connection  # type: ignore[assignment]  # likewise
-            if entry.standing is not TrustLevel.LIVE:
-                entry.stand(TrustLevel.LIVE, store.live_bounds)
+            entry.last_seen = stream.connection  # type: ignore[assignment]  # likewise
+            if entry.trust is not TrustLevel.LIVE:
+                entry.set_trust(TrustLevel.LIVE, table.live_bounds)
         if slot is state.active:
-            store.put(state, entry)
+            table.put(state, entry)
         if stream.is_thin and self.can_fetch:
-            self.carry_out(state, slot, stream.ask(Reason.DEPTH, now_ns).effects, now_ns)
+            self.carry_out(state, slot, stream.request_snapshot(Reason.DEPTH, now_ns).effects, now_ns)
 
     def take_over(self, state: SymbolState, now_ns: int) -> bool:
-        """Let the standby's book be served where the active one's cannot be trusted and that can; whether it is."""
+        """Serve the standby's book if it can be trusted and the active one's cannot; returns whether it is served."""
         standby, active = state.standby, state.active
         if standby is None or active is None or standby.entry is None:
             return False
@@ -113,21 +120,21 @@ class SnapshotSync:
         if active.stream.live and (standby.stream.suspect(now_ns) or not active.stream.suspect(now_ns)):
             return False
         state.active, state.standby = standby, active
-        state.refresh.invalidated()  # a reader that was given the other book has not woken yet, perhaps
-        self._store.put(state, standby.entry)
+        state.refresh.invalidated()  # a waiter may have been given the other book and not resumed yet
+        self._table.put(state, standby.entry)
         return True
 
-    def doubt(self, state: SymbolState, reason: Reason, now_ns: int) -> None:
-        """A reader's doubt about the served book: one snapshot is asked for behind it, unless one is on its way."""
+    def request_snapshot(self, state: SymbolState, reason: Reason, now_ns: int) -> None:
+        """A read found the served book doubtful: request one snapshot, unless a request is pending."""
         if state.active is not None and self.can_fetch:
-            self.carry_out(state, state.active, state.active.stream.ask(reason, now_ns).effects, now_ns)
+            self.carry_out(state, state.active, state.active.stream.request_snapshot(reason, now_ns).effects, now_ns)
 
-    # --- asking for it
+    # --- requests
 
-    def keep_time(self, state: SymbolState, slot: StreamSlot) -> None:
-        """Time the request that is deferred, on the loop that runs now; without one the next call sees to it."""
+    def schedule(self, state: SymbolState, slot: StreamSlot) -> None:
+        """Schedule the deferred request on the running loop; without a running loop the next call does it."""
         if not self.can_fetch:
-            slot.deferred = None  # the venue pushes one, or the owner brings one
+            slot.deferred = None  # the venue or the owner provides the snapshot
         loop = _running_loop()
         if slot.deferred is None or loop is None:
             return
@@ -139,12 +146,12 @@ class SnapshotSync:
         slot.timer_loop = loop
 
     def check_timer(self, state: SymbolState, slot: StreamSlot) -> None:
-        """Time a deferred request again whose loop is no longer the one that runs."""
+        """Schedule a deferred request again if its event loop is not the running one."""
         if slot.deferred is not None and (slot.timer is None or slot.timer_loop is not _running_loop()):
-            self.keep_time(state, slot)
+            self.schedule(state, slot)
 
     def cancel(self, slot: StreamSlot) -> None:
-        """No snapshot is wanted any more."""
+        """Cancel the request for a snapshot."""
         slot.deferred = slot.pending_snapshot = None
         if slot.timer is not None:
             slot.timer.cancel()
@@ -158,24 +165,24 @@ class SnapshotSync:
             slot.pending_snapshot = epoch
             state.refresh.start(slot.depth)
 
-    # --- what the refreshes report
+    # --- callbacks of the refreshes
 
     def now_ns(self) -> int:
         """Monotonic time."""
         return self._now_ns()
 
     def refresh_started(self, symbol: str) -> None:
-        """A refresh runs: stale reads need not start one."""
-        self._store.states[symbol].ledger.reads.refreshing = True
+        """A refresh runs: stale reads need not start another."""
+        self._table.states[symbol].stats.reads.refreshing = True
 
     def begins(self, symbol: str) -> Ticket:
-        """A request is about to be made: the streams' epochs go with it."""
-        return tuple((slot, slot.stream.epoch) for slot in self._store.states[symbol].slots())
+        """A request is about to be made: returns the epochs of the streams at this time."""
+        return tuple((slot, slot.stream.epoch) for slot in self._table.states[symbol].slots())
 
     def accept(self, symbol: str, result: RefreshResult) -> MDCacheEntry | None:
-        """Check and store a body; None: begin again."""
+        """Check and store a body; None restarts the refresh."""
         view, source = read_body(symbol, result.body, result.depth, self._default_source)
-        state = self._store.states[symbol]  # it is there: a symbol whose refresh runs is not evicted
+        state = self._table.states[symbol]  # present: a symbol with a running refresh is not evicted
         now_ns = self._now_ns()
         restart = any(self._is_superseded(slot, result) for slot in state.slots())
         entry = self._reconcile(state, view, result, now_ns)
@@ -184,41 +191,41 @@ class SnapshotSync:
                 return None
             if state.failed(now_ns):
                 raise InvalidSnapshot(
-                    f"{symbol}: its stream is out of sync", hint="Nothing is served until it is in sync"
+                    f"{symbol}: the stream is out of sync", hint="No book is served until it is in sync again"
                 )
-            entry = self._entry_of(state, view, source, result, now_ns)
+            entry = self._store_body(state, view, source, result, now_ns)
             if entry is None:
                 return None
-        state.pause.succeeded()
-        self._store.ledger.refreshed(symbol, state.ledger, (now_ns - result.began_ns) / NS_PER_MS)
+        state.backoff.succeeded()
+        self._table.stats.refreshed(symbol, state.stats, (now_ns - result.began_ns) / NS_PER_MS)
         return entry
 
     def refresh_failed(self, symbol: str, error: BaseException | str) -> None:
-        """Count a failed refresh, and pause."""
-        state = self._store.states[symbol]
-        self._store.ledger.failed(state.ledger, error if isinstance(error, str) else repr(error))
-        state.pause.failed(self._now_ns())
+        """Count a failed refresh, and start a backoff."""
+        state = self._table.states[symbol]
+        self._table.stats.failed(state.stats, error if isinstance(error, str) else repr(error))
+        state.backoff.failed(self._now_ns())
         self._give_up(state)
 
     def refresh_ended(self, symbol: str) -> None:
-        """Nothing runs for that symbol any more: it may be evicted."""
-        state = self._store.states[symbol]
-        state.ledger.reads.refreshing = False
+        """The refresh of a symbol has ended: the symbol may be evicted."""
+        state = self._table.states[symbol]
+        state.stats.reads.refreshing = False
         self._give_up(state)
-        self._store.evict()
+        self._table.evict()
 
-    # --- how
+    # --- internals
 
     def _lost(self, state: SymbolState, slot: StreamSlot, reason: Reason, now_ns: int) -> None:
-        if reason not in _LABELS:
+        if reason not in _METRIC_REASONS:
             slot.stream.connection.lost_continuity()
         if slot is not state.active or self.take_over(state, now_ns):
             slot.entry = None
         else:
-            self._store.drop(state, _LABELS.get(reason, "ws_gap"))
+            self._table.drop(state, _METRIC_REASONS.get(reason, "ws_gap"))
 
     def _give_up(self, state: SymbolState) -> None:
-        """What was being fetched did not come: the streams that wait for it try again later."""
+        """The refresh did not succeed: streams that wait for it retry later."""
         for slot in state.slots():
             if slot.pending_snapshot is not None:
                 now_ns, epoch = self._now_ns(), slot.pending_snapshot
@@ -227,46 +234,46 @@ class SnapshotSync:
 
     @staticmethod
     def _is_superseded(slot: StreamSlot, result: RefreshResult) -> bool:
-        """Whether a stream waits for a snapshot that this body cannot be: it was asked for in an earlier epoch."""
+        """Whether a stream waits for a snapshot and this body was requested in an earlier epoch."""
         return slot.pending_snapshot == slot.stream.epoch != _epoch_of(slot, result)
 
-    def _entry_of(
+    def _store_body(
         self, state: SymbolState, view: BookView, source: Source, result: RefreshResult, now_ns: int
     ) -> MDCacheEntry | None:
-        """The body as an entry of its own, kept where no stream's book is; None where it lies behind the last one."""
-        standing = TrustLevel.REST if source is Source.REST else TrustLevel.LIVE
-        bounds, reads = self._store.bounds[standing], state.ledger.reads
-        entry = MDCacheEntry(view, result.depth, standing, LastSeen(result.began_ns), bounds, now_ns, reads)
-        cached = self._store.entries.get(state.symbol)
+        """The body as an entry, stored unless a stream has a book; None if it is older than the cached one."""
+        trust = TrustLevel.REST if source is Source.REST else TrustLevel.LIVE
+        bounds, reads = self._table.bounds[trust], state.stats.reads
+        entry = MDCacheEntry(view, result.depth, trust, LastSeen(result.began_ns), bounds, now_ns, reads)
+        cached = self._table.entries.get(state.symbol)
         if cached is not None and cached is not state.live and _rewinds(cached.update_id, view.update_id):
-            # A lagging copy, or a venue that began its numbering again: no one can tell. Begin again from nothing.
-            self._store.drop(state, "rewind")
+            # A stale snapshot, or a venue that restarted its ids: this cannot be told apart. Start over without a book.
+            self._table.drop(state, "rewind")
             return None
         if state.live is None:
-            self._store.put(state, entry)
+            self._table.put(state, entry)
         return entry
 
     def _reconcile(self, state: SymbolState, view: BookView, result: RefreshResult, now_ns: int) -> MDCacheEntry | None:
-        """Let the streams have the body; the served book's entry where that answers the waiters better.
+        """Give the body to the streams; returns the entry of the served book if it is at least as new.
 
         Raises
         ------
         calib.errors.InvalidSnapshot
-            Where it shows that it lags behind a book which itself is in doubt.
+            If the body is older than a SUSPECT book.
         """
         if view.update_id is None or not self.can_fetch:
             return None
         for slot in state.slots():
-            self._offer(state, slot, view, view.update_id, result, now_ns)
-        entry = self._store.current_entry(state, now_ns)
+            self._give_to_stream(state, slot, view, view.update_id, result, now_ns)
+        entry = self._table.current_entry(state, now_ns)
         if entry is None or entry is not state.live:
             return None
         return self._confirm(state, entry, view.update_id, result, now_ns)
 
-    def _offer(
+    def _give_to_stream(
         self, state: SymbolState, slot: StreamSlot, view: BookView, update_id: int, result: RefreshResult, now_ns: int
     ) -> None:
-        """A body as deep as the stream's book is its snapshot, if it was asked for in the present epoch."""
+        """Use a body as the stream's snapshot if it is deep enough and was requested in the current epoch."""
         stream = slot.stream
         asked = slot.pending_snapshot == stream.epoch == _epoch_of(slot, result)
         if not asked and not stream.live:
@@ -280,7 +287,7 @@ class SnapshotSync:
             if outcome.action is Action.CONFIRMED and stream.book.version != version and slot.entry is not None:
                 slot.entry.changed(slot.entry.changed_ns)
         elif stream.live:
-            self.carry_out(state, slot, stream.lags(update_id, now_ns).effects, now_ns)
+            self.carry_out(state, slot, stream.report_newer_id(update_id, now_ns).effects, now_ns)
 
     def _settle(self, state: SymbolState, slot: StreamSlot, outcome: Outcome, now_ns: int) -> None:
         if outcome.effects:
@@ -292,24 +299,24 @@ class SnapshotSync:
     def _confirm(
         self, state: SymbolState, entry: MDCacheEntry, update_id: int, result: RefreshResult, now_ns: int
     ) -> MDCacheEntry | None:
-        """The served book after the body was shown to its stream: confirmed, if the body is not newer."""
+        """The served book's entry, confirmed as current if the body is not newer."""
         stream = entry.stream
         if stream is None or entry.update_id is None or update_id > entry.update_id:
             return None
-        if entry.standing is TrustLevel.SUSPECT and update_id < entry.update_id:
+        if entry.trust is TrustLevel.SUSPECT and update_id < entry.update_id:
             raise InvalidSnapshot(
-                f"{state.symbol}: the body's id {update_id} lies behind the suspect book's {entry.update_id}",
+                f"{state.symbol}: the body's id {update_id} is older than the suspect book's {entry.update_id}",
                 hint="A stale snapshot cannot confirm the book of a silent stream",
             )
         if result.depth > entry.known_depth():
-            return None  # the body serves its waiters; the book stays
-        if result.began_ns > entry.pulse.alive_ns:
-            entry.pulse = LastSeen(result.began_ns)
+            return None  # the body is for its waiters only; the book stays
+        if result.began_ns > entry.last_seen.alive_ns:
+            entry.last_seen = LastSeen(result.began_ns)
         return entry
 
 
 def _epoch_of(slot: StreamSlot, result: RefreshResult) -> int | None:
-    """The epoch of that stream at the time of the request; None where it did not exist."""
+    """The epoch of that stream at the time of the request; None if it did not exist."""
     ticket: Ticket = result.ticket
     return next((epoch for known, epoch in ticket if known is slot), None)
 

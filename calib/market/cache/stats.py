@@ -1,4 +1,4 @@
-"""What the cache counts, per symbol and over all, and passes on to the metrics."""
+"""Counters of the cache, per symbol and in total, also passed on to the metrics."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from calib.market.cache.protocols import CacheMetrics
 
 STATUSES: Final = ("fresh", "stale", "coalesced", "miss", "withheld", "unavailable", "direct")
-"""How a read may be answered."""
+"""The possible statuses of a read."""
 HITS: Final = ("fresh", "stale")
-"""The answers out of the cache."""
+"""The statuses that are cache hits."""
 _LATENCIES = 256
 _REASONS = 32
-"""Distinct reasons kept; a bot that makes up more finds them under ``other``."""
+"""Maximum number of distinct reasons; further ones are counted as ``other``."""
 
 
 class SymbolStats:
-    """Counts of one symbol; bounded."""
+    """Counters of one symbol; bounded in size."""
 
     __slots__ = ("failures", "invalidations", "last_error", "latencies_ms", "reads", "refreshes", "retired",
                  "statuses")  # fmt: skip
@@ -38,20 +38,20 @@ class SymbolStats:
         self.invalidations: dict[str, int] = {}
         self.last_error: str | None = None
         self.retired = False
-        """Whether the symbol was evicted: what is counted from then on goes to the totals at once."""
+        """Whether the symbol was evicted: later counts go directly to the totals."""
 
     def by_status(self) -> dict[str, int]:
-        """Number of reads by how they were answered."""
+        """Number of reads by status."""
         return {"fresh": self.reads.fresh, "stale": self.reads.stale, **self.statuses}
 
 
 def hits(statuses: Mapping[str, int]) -> int:
-    """Reads that were answered from what was cached: fresh + stale."""
+    """Number of cache hits: fresh + stale."""
     return sum(statuses.get(status, 0) for status in HITS)
 
 
 def hit_ratio(statuses: Mapping[str, int]) -> float | None:
-    """(fresh + stale) / reads; None without reads. Direct reads asked nothing of the cache.
+    """(fresh + stale) / reads; None without reads. Direct reads do not count: the cache was disabled.
 
     >>> hit_ratio({"fresh": 6, "stale": 1, "miss": 2, "unavailable": 1, "direct": 5})
     0.7
@@ -61,25 +61,25 @@ def hit_ratio(statuses: Mapping[str, int]) -> float | None:
 
 
 class CacheStats:
-    """Counts over all symbols, those that were evicted included.
+    """Counters over all symbols, including evicted ones.
 
     Parameters
     ----------
     metrics
-        Receives each event once; may be None. One with `record_md_cache_eviction` receives evictions too. An exception
-        that it raises is counted (``metrics_errors``) and goes no further: it must not end a resync half-way.
+        Receives each event once; may be None. If it has `record_md_cache_eviction`, it also receives evictions. Its
+        exceptions are counted (``metrics_errors``) and suppressed: they must not abort a resync.
 
     Attributes
     ----------
     refresh_ms
-        Histogram of the refreshes that brought a book, ms.
+        Histogram of successful refreshes, ms.
     """
 
     __slots__ = (
         "_failures",
-        "_forget",
         "_invalidations",
         "_metrics",
+        "_record_eviction",
         "_refreshes",
         "_retired",
         "depth_misses",
@@ -94,7 +94,7 @@ class CacheStats:
 
     def __init__(self, metrics: CacheMetrics | None) -> None:
         self._metrics = metrics
-        self._forget: Callable[[str], None] | None = getattr(metrics, "record_md_cache_eviction", None)
+        self._record_eviction: Callable[[str], None] | None = getattr(metrics, "record_md_cache_eviction", None)
         self.refresh_ms = Histogram()
         self._invalidations: dict[str, int] = {}
         self._retired = dict.fromkeys(STATUSES, 0)
@@ -107,16 +107,16 @@ class CacheStats:
         self.sequence_gaps = 0
         self.evictions = 0
 
-    def read(self, symbol: str, ledger: SymbolStats, status: str, age_ms: float | None) -> None:
-        """A read was answered."""
-        if ledger.retired:
+    def read(self, symbol: str, symbol_stats: SymbolStats, status: str, age_ms: float | None) -> None:
+        """Count an answered read."""
+        if symbol_stats.retired:
             self._retired[status] += 1
         elif status == "fresh":
-            ledger.reads.fresh += 1
+            symbol_stats.reads.fresh += 1
         elif status == "stale":
-            ledger.reads.stale += 1
+            symbol_stats.reads.stale += 1
         else:
-            ledger.statuses[status] += 1
+            symbol_stats.statuses[status] += 1
         metrics = self._metrics
         if metrics is None or status == "direct":
             return
@@ -125,64 +125,64 @@ class CacheStats:
             self._record(metrics.record_md_cache_age, symbol, age_ms)
 
     def hit(self, symbol: str, age_ns: int) -> None:
-        """A read was answered by a fast path, which has counted it."""
+        """Report a read to the metrics that a fast path answered and counted."""
         if self._metrics is not None:
             self._record(self._metrics.record_md_cache_hit, symbol)
             self._record(self._metrics.record_md_cache_age, symbol, age_ns / 1e6)
 
     def stale_use(self, reason: str) -> None:
-        """A book past its freshness was served for pricing, or to a guard as its last resort."""
+        """Count a stale book served for pricing, or to a guard as last resort."""
         self.pricing_on_stale[reason] += 1
         if self._metrics is not None:
             self._record(self._metrics.record_pricing_on_stale, reason)
 
-    def invalidated(self, ledger: SymbolStats, reason: str) -> None:
-        """A book was dropped."""
+    def invalidated(self, symbol_stats: SymbolStats, reason: str) -> None:
+        """Count a dropped book."""
         known = self._invalidations
         name = reason if reason in known or len(known) < _REASONS else "other"
-        for counts in (known, ledger.invalidations):
+        for counts in (known, symbol_stats.invalidations):
             counts[name] = counts.get(name, 0) + 1
         if self._metrics is not None:
             self._record(self._metrics.record_md_cache_invalidation, name)
 
     def depth_missed(self, requested: int, cached_depth: int) -> None:
-        """A cached book was too shallow."""
+        """Count a cached book that was not deep enough."""
         self.depth_misses += 1
         if self._metrics is not None:
             self._record(self._metrics.record_md_cache_depth_miss, requested, cached_depth)
 
-    def refreshed(self, symbol: str, ledger: SymbolStats, latency_ms: float) -> None:
-        """A refresh brought a book."""
-        ledger.refreshes += 1
+    def refreshed(self, symbol: str, symbol_stats: SymbolStats, latency_ms: float) -> None:
+        """Count a successful refresh."""
+        symbol_stats.refreshes += 1
         self._refreshes += 1
-        ledger.latencies_ms.append(latency_ms)
+        symbol_stats.latencies_ms.append(latency_ms)
         self.refresh_ms.observe(latency_ms)
         if self._metrics is not None:
             self._record(self._metrics.record_md_refresh_latency, symbol, latency_ms)
 
-    def failed(self, ledger: SymbolStats, error: str) -> None:
-        """A refresh failed."""
-        ledger.failures += 1
+    def failed(self, symbol_stats: SymbolStats, error: str) -> None:
+        """Count a failed refresh."""
+        symbol_stats.failures += 1
         self._failures += 1
-        ledger.last_error = error
+        symbol_stats.last_error = error
 
-    def evicted(self, symbol: str, ledger: SymbolStats) -> None:
-        """A symbol had to go; its reads stay in the totals, those too that are still answered."""
+    def evicted(self, symbol: str, symbol_stats: SymbolStats) -> None:
+        """Count an evicted symbol; its reads stay in the totals, also those still being answered."""
         self.evictions += 1
-        ledger.retired = True
-        if self._forget is not None:
-            self._record(self._forget, symbol)
-        for status, count in ledger.by_status().items():
+        symbol_stats.retired = True
+        if self._record_eviction is not None:
+            self._record(self._record_eviction, symbol)
+        for status, count in symbol_stats.by_status().items():
             self._retired[status] += count
 
     @property
     def refreshes(self) -> int:
-        """Refreshes that brought a book, over all symbols."""
+        """Number of successful refreshes, over all symbols."""
         return self._refreshes
 
     @property
     def failures(self) -> int:
-        """Refreshes that failed, over all symbols."""
+        """Number of failed refreshes, over all symbols."""
         return self._failures
 
     def _record(self, record: Callable[..., None], *values: object) -> None:
@@ -191,11 +191,11 @@ class CacheStats:
         except Exception:
             self.metrics_errors += 1
 
-    def statuses(self, ledgers: Iterable[SymbolStats]) -> dict[str, int]:
+    def statuses(self, all_stats: Iterable[SymbolStats]) -> dict[str, int]:
         """Reads by status over all symbols."""
         total = dict(self._retired)
-        for ledger in ledgers:
-            for status, count in ledger.by_status().items():
+        for symbol_stats in all_stats:
+            for status, count in symbol_stats.by_status().items():
                 total[status] += count
         return total
 
@@ -204,22 +204,22 @@ class CacheStats:
         return dict(sorted(self._invalidations.items()))
 
 
-def latency_p95_ms(ledgers: Iterable[SymbolStats]) -> float | None:
-    """95th percentile of the latest refresh durations, ms; None without any."""
-    return quantile((latency for ledger in ledgers for latency in ledger.latencies_ms), 0.95)
+def latency_p95_ms(all_stats: Iterable[SymbolStats]) -> float | None:
+    """95th percentile of the latest refresh durations, ms; None without refreshes."""
+    return quantile((latency for symbol_stats in all_stats for latency in symbol_stats.latencies_ms), 0.95)
 
 
-def symbol_summary(ledger: SymbolStats, age_ms: float | None, state: str) -> dict[str, Any]:
-    """One symbol's part of the summary."""
-    statuses = ledger.by_status()
+def symbol_summary(symbol_stats: SymbolStats, age_ms: float | None, state: str) -> dict[str, Any]:
+    """The summary of one symbol."""
+    statuses = symbol_stats.by_status()
     return {
         "state": state,
         "age_ms": age_ms,
         "hit_ratio": hit_ratio(statuses),
         "reads": statuses,
-        "refreshes": ledger.refreshes,
-        "refresh_failures": ledger.failures,
-        "refresh_latency_p95_ms": latency_p95_ms([ledger]),
-        "invalidations": dict(sorted(ledger.invalidations.items())),
-        "last_error": ledger.last_error,
+        "refreshes": symbol_stats.refreshes,
+        "refresh_failures": symbol_stats.failures,
+        "refresh_latency_p95_ms": latency_p95_ms([symbol_stats]),
+        "invalidations": dict(sorted(symbol_stats.invalidations.items())),
+        "last_error": symbol_stats.last_error,
     }

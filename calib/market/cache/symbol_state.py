@@ -1,4 +1,4 @@
-"""Everything the cache keeps of one symbol, under one bound."""
+"""The state of one symbol in the cache."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class StreamSlot:
-    """One stream of a symbol with what goes with it.
+    """A stream of a symbol, and the state of its snapshot request.
 
     Attributes
     ----------
     stream
-        It builds the book.
+        Maintains the book.
     depth
-        Levels a side that its book may be read to.
+        Maximum readable levels per side.
     entry
-        Its book as a cached entry, while it is verified.
+        The cache entry of its book while the book is verified.
     deferred
-        (epoch, monotonic ns): the next request for a snapshot, as long as it has not begun.
+        (epoch, monotonic ns) of the next snapshot request, until it starts.
     timer, timer_loop
-        Which begins that request, and the loop on which it runs.
+        The timer of that request, and the event loop it runs on.
     pending_snapshot
-        Epoch of the snapshot that is being fetched for it.
+        Epoch of the snapshot that is being fetched.
 
-    The last four are written by `SnapshotSync` alone.
+    Only `SnapshotSync` writes the last four.
     """
 
     __slots__ = ("deferred", "depth", "entry", "pending_snapshot", "stream", "timer", "timer_loop")
@@ -50,45 +50,45 @@ class StreamSlot:
 
 
 class SymbolState:
-    """One symbol: its refresh, its pause, its counts and, where streams build its book, these.
+    """One symbol: its refresh, backoff and counters, and the streams that maintain its book.
 
     Attributes
     ----------
     active
-        The stream whose book is served; None where only the callback fills.
+        The stream whose book is served; None if only the callback fills the cache.
     standby
-        A second one on another connection, kept up beside it: at a hand-over, or for redundancy.
-    fed_ns
-        When a message of a stream last came, monotonic ns.
+        A second stream on another connection, kept up to date for a hand-over or for redundancy.
+    last_message_ns
+        Time of the last stream message, monotonic ns.
     """
 
-    __slots__ = ("active", "fed_ns", "ledger", "pause", "refresh", "standby", "symbol")
+    __slots__ = ("active", "backoff", "last_message_ns", "refresh", "standby", "stats", "symbol")
 
-    def __init__(self, symbol: str, refresh: Refresh, pause: RefreshBackoff) -> None:
+    def __init__(self, symbol: str, refresh: Refresh, backoff: RefreshBackoff) -> None:
         self.symbol = symbol
         self.refresh = refresh
-        self.pause = pause
-        self.ledger = SymbolStats()
+        self.backoff = backoff
+        self.stats = SymbolStats()
         self.active: StreamSlot | None = None
         self.standby: StreamSlot | None = None
-        self.fed_ns: int | None = None
+        self.last_message_ns: int | None = None
 
     @property
     def stream(self) -> BookStream | None:
-        """The stream whose book is served."""
+        """The active stream."""
         return None if self.active is None else self.active.stream
 
     @property
     def live(self) -> MDCacheEntry | None:
-        """The cached entry while it is the stream's book."""
+        """The cache entry of the active stream's book, while the book is verified."""
         return None if self.active is None else self.active.entry
 
     def slots(self) -> tuple[StreamSlot, ...]:
-        """The streams, the active one first."""
+        """The streams, active first."""
         if self.active is None:
             return ()
         return (self.active,) if self.standby is None else (self.active, self.standby)
 
     def failed(self, now_ns: int) -> bool:
-        """Whether the stream's fast attempts failed: then nothing is served, from nowhere."""
+        """Whether the stream is FAILED: then no book is served, from any source."""
         return self.active is not None and self.active.stream.state_at(now_ns) is StreamState.FAILED

@@ -1,6 +1,6 @@
-"""How a stream of messages becomes a verified book: messages, sequence rules, resync, checksums.
+"""Building a verified book from a stream of messages: messages, sequence rules, resync, checksums.
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are loaded on first use: the command line needs only the settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: of a stream to get in sync, of a refresh after a failure."""
+"""Exponential backoff, for the resync attempts of a stream and for refreshes after a failure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential, with a cap and jitter.
+    """Exponential backoff with a cap and jitter.
 
     Parameters
     ----------
     base_ms
-        Upper bound of the first wait; doubles with each, > 0.
+        Upper bound of the first delay; doubles with each attempt, > 0.
     cap_ms
-        No wait is longer, >= base_ms.
+        Longest delay, >= base_ms.
     max_attempts
-        After this number in a row it has failed: the next come at the longest pause. >= 1.
+        After this number of failed attempts in a row the stream is FAILED and retries at the longest delay. >= 1.
     jitter
-        Share of a wait that is drawn at random, 0..1: many that failed together must not come back together.
+        Random fraction of a delay, 0..1: streams that failed together must not retry together.
     spread_first
-        Whether the first wait is drawn from 0 on, whatever ``jitter`` says: a thousand symbols that lose one connection
-        together must not ask together.
+        Whether the first delay is random from 0 on, whatever ``jitter`` is: a thousand symbols that lost one connection
+        must not send their requests at once.
 
-    The n-th wait is drawn from the upper ``jitter`` share of ``min(cap, base * 2^(n-1))``.
+    The n-th delay is uniform over the upper ``jitter`` fraction of ``min(cap, base * 2^(n-1))``.
 
     >>> Backoff().delay_ns(3, lambda: 0.5) / 1e6
     750.0
@@ -48,33 +48,33 @@ class Backoff:
             raise ConfigError(
                 f"backoff: base_ms={self.base_ms}, cap_ms={self.cap_ms}, max_attempts={self.max_attempts}, "
                 f"jitter={self.jitter}",
-                hint="Allowed: 0 < base_ms <= cap_ms, max_attempts from 1 and jitter from 0 to 1",
+                hint="Allowed: 0 < base_ms <= cap_ms, max_attempts >= 1, jitter from 0 to 1",
             )
 
     def delay_ns(self, attempt: int, random: Callable[[], float]) -> int:
-        """The wait before attempt number ``attempt`` (from 1); ``random`` draws from [0, 1)."""
-        # The exponent is capped: 2.0**2000 would overflow after a night of failures.
+        """The delay before attempt number ``attempt`` (from 1), ns; ``random`` returns a number in [0, 1)."""
+        # The exponent is capped: 2.0**2000 would raise OverflowError after a night of failures.
         whole_ms = min(self.cap_ms, self.base_ms * 2.0 ** min(attempt - 1, 60))
         drawn = 1.0 if attempt == 1 and self.spread_first else self.jitter
         return round(whole_ms * (1.0 - drawn + drawn * random()) * NS_PER_MS)
 
 
 class RefreshBackoff:
-    """The pause after failed refreshes of one symbol.
+    """The backoff after failed refreshes of one symbol.
 
     Parameters
     ----------
     backoff
-        How long it is.
+        The delays.
     rng
-        Where the draw comes from.
+        Randomness for the jitter.
 
     >>> import random
-    >>> pause = RefreshBackoff(Backoff(100, 1000, jitter=0.0, spread_first=False), random.Random(1))
-    >>> [pause.failed(now_ns=0) // NS_PER_MS for _ in range(5)]
+    >>> backoff = RefreshBackoff(Backoff(100, 1000, jitter=0.0, spread_first=False), random.Random(1))
+    >>> [backoff.failed(now_ns=0) // NS_PER_MS for _ in range(5)]
     [100, 200, 400, 800, 1000]
-    >>> pause.succeeded()
-    >>> pause.failures, pause.blocks(now_ns=1)
+    >>> backoff.succeeded()
+    >>> backoff.failures, backoff.blocks(now_ns=1)
     (0, False)
     """
 
@@ -87,17 +87,17 @@ class RefreshBackoff:
         self.until_ns = 0
 
     def blocks(self, now_ns: int) -> bool:
-        """Whether the pause still runs."""
+        """Whether the delay has not ended yet."""
         return self.failures > 0 and now_ns < self.until_ns
 
     def failed(self, now_ns: int) -> int:
-        """Count a failure; returns the end of its pause, monotonic ns."""
+        """Count a failure; returns the end of its delay, monotonic ns."""
         self.failures += 1
         self.until_ns = now_ns + self._backoff.delay_ns(self.failures, self._draw)
         return self.until_ns
 
     def succeeded(self) -> None:
-        """The next failure is the first again."""
+        """Reset the count of failures."""
         self.failures = 0
         self.until_ns = 0
 

@@ -1,4 +1,4 @@
-"""The deltas that wait for a snapshot: without a hole, and bounded."""
+"""A bounded buffer of consecutive deltas that wait for a snapshot."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class DeltaBuffer:
-    """Deltas in the order of arrival, each continuing the one before it.
+    """Deltas in order of arrival, each continuing the one before it.
 
     Parameters
     ----------
     rule
         The venue's sequence rule.
     max_deltas, max_levels
-        Bounds; past them the oldest go, so that a snapshot must be newer to be bridged.
+        Bounds; beyond them the oldest deltas are dropped, so that only a newer snapshot can be bridged.
     """
 
     __slots__ = ("_deltas", "_levels", "_rule", "max_deltas", "max_levels", "overflowed")
@@ -41,17 +41,17 @@ class DeltaBuffer:
         return iter(self._deltas)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all deltas."""
         self._deltas.clear()
         self._levels = 0
 
     def push(self, delta: Delta) -> SequenceVerdict:
-        """Take a delta in; what lies before a hole or a step back can never be bridged and is forgotten.
+        """Append a delta; if it does not continue the buffer, the deltas before it cannot be bridged and are dropped.
 
         Returns
         -------
         SequenceVerdict
-            Of the delta against the one before it; ``ACCEPT`` for the first.
+            The verdict of the sequence rule against the delta before it; ``ACCEPT`` for the first.
         """
         verdict = SequenceVerdict.ACCEPT
         if self._deltas:

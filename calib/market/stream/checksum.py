@@ -1,6 +1,6 @@
-"""Venue checksums over the top of the book: proof of content where ids prove only order.
+"""Venue checksums over the best levels: they verify the content of the book, while ids verify only the order.
 
-Both venues hash the texts that they sent, trailing zeros included, so the texts are kept beside the book.
+Both venues hash the texts as sent, including trailing zeros, so the texts are stored beside the book.
 Sources: Kraken, "Book checksum" (WebSocket v1 and v2); OKX API, "Order book channel, checksum".
 """
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Checksum(Protocol):
-    """A venue's rule. It must be shown every message that goes into the book, in order, after it went in."""
+    """A venue's checksum. It must see every message of the book, in order, after the message was applied."""
 
     def holds(self, book: OrderBook, message: Snapshot | Delta) -> bool:
-        """Whether the message's checksum is that of the book; True for a message without one."""
+        """Whether the message's checksum matches the book; True if the message has none."""
         ...
 
 
@@ -35,8 +35,8 @@ class KrakenChecksum:
     Parameters
     ----------
     price_decimals, qty_decimals
-        Decimals of the pair, for prices and quantities that do not come as texts (WebSocket v2 sends JSON numbers).
-        Without them a number is written out in plain digits, without trailing zeros.
+        Decimals of the pair, for prices and quantities that are not sent as text (WebSocket v2 sends JSON numbers).
+        Without them a number is written without an exponent and trailing zeros.
 
     >>> KrakenChecksum().text([("0.05005", "0.00000500")], [("0.05000", "0.00000500")])
     '50055005000500'
@@ -53,7 +53,7 @@ class KrakenChecksum:
 
     @staticmethod
     def text(asks: Iterable[tuple[str, str]], bids: Iterable[tuple[str, str]]) -> str:
-        """What is hashed."""
+        """The text that is hashed."""
         return "".join(
             number.replace(".", "").lstrip("0") for side in (asks, bids) for level in side for number in level
         )
@@ -67,7 +67,7 @@ class OkxChecksum:
     price_decimals, qty_decimals
         As for `KrakenChecksum`; OKX sends texts.
 
-    A checksum of 0 counts as absent: OKX sends 0 since it has given the checksum up.
+    A checksum of 0 means absent: OKX sends 0 since it stopped supporting the checksum.
 
     >>> OkxChecksum().text([("3366.1", "7")], [("3366.8", "9"), ("3368", "8")])
     '3366.1:7:3366.8:9:3368:8'
@@ -84,7 +84,7 @@ class OkxChecksum:
 
     @staticmethod
     def text(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> str:
-        """What is hashed."""
+        """The text that is hashed."""
         parts: list[str] = []
         for rank in range(max(len(bids), len(asks))):
             for side in (bids, asks):
@@ -93,7 +93,7 @@ class OkxChecksum:
 
 
 class _Texts:
-    """The levels of a book as the venue wrote them."""
+    """The levels of a book in the venue's text format."""
 
     __slots__ = ("_decimals", "_sides")
 
@@ -104,7 +104,7 @@ class _Texts:
     def top(
         self, book: OrderBook, message: Snapshot | Delta, depth: int
     ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Take the message in; the best bids and asks of the book as texts."""
+        """Apply a message; returns the best bids and asks of the book as texts."""
         bids, asks = self._sides
         if isinstance(message, Snapshot):
             bids.clear()
@@ -124,7 +124,7 @@ class _Texts:
                 side[price_key(price)] = (_text(price, price_decimals), _text(qty, qty_decimals))
 
     def _forget_trimmed(self, book: OrderBook) -> None:
-        """The book drops its deepest levels past ``keep_levels``; without this their texts would stay for ever."""
+        """Drop the texts of levels that the book trimmed (``keep_levels``); otherwise they would accumulate."""
         if sum(map(len, self._sides)) > 2 * sum(book.size) + 100:
             view = book.view(max(1, *book.size))
             for side, levels in zip(self._sides, (view.bids, view.asks), strict=True):

@@ -1,4 +1,4 @@
-"""One socket's health, shared by every stream that it carries."""
+"""The health of one connection, shared by all its streams."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from calib.policy.connection import ConnectionHealth
 
 
 class Connection(ConnectionHealth):
-    """A connection as the streams on it see it: the policy's health object, under the name of this room.
+    """A connection of the streams: the policy's health object, with frame numbers.
 
     Attributes
     ----------
     last_number
-        Of its newest frame, where the venue counts the frames of a connection (rule ``connection``).
+        The number of the newest frame, if the venue numbers the frames of a connection (rule ``connection``).
     """
 
     __slots__ = ("last_number",)
@@ -21,18 +21,18 @@ class Connection(ConnectionHealth):
         self.last_number: int | None = None
 
     def connected(self, now_ns: int) -> None:
-        """It was connected, for the first time or again: its frames are counted from the beginning."""
+        """Record a connect or reconnect: frame numbers start over."""
         self.last_number = None
         super().connected(now_ns)
 
     def number(self, sequence: int) -> bool:
-        """A frame of a venue that counts them.
+        """Record the number of a frame.
 
         Returns
         -------
         bool
-            False where a frame before it is missing, or it went back: no book of the connection can be trusted. A
-            frame may hold several messages, hence the same number again is fine.
+            False if a frame before it is missing, or the number went back: no book of the connection can be trusted. A
+            frame may hold several messages, so an equal number is accepted.
 
         >>> connection = Connection("all", silence_ns=1)
         >>> [connection.number(sequence) for sequence in (7, 8, 8, 10, 11)]

@@ -1,4 +1,4 @@
-"""How deep a book is known, where its snapshot was cut at a depth and its deltas are of the whole book."""
+"""The known depth of a book whose snapshot was limited to a depth, while its deltas cover the whole book."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ if TYPE_CHECKING:
 
 _WHOLE: Final = -math.inf
 ALL_LEVELS: Final = 1 << 30
-"""The depth of a book that is known whole."""
+"""The depth of a book whose levels are all known."""
 
 
 class KnownDepth:
-    """The edges up to which each side is known: the worst price of the snapshot, where more may lie behind it.
+    """The price on each side up to which the book is known: the worst price of a snapshot that may have been cut.
 
-    Levels at an edge or better are known, whatever deltas did to them since: the deltas tell of every change. Of those
-    beyond only what has changed is known, so no view may reach there. A side with fewer levels than were asked for is
-    known whole.
+    Levels at that price (the edge) or better are known, because the deltas report every change. Beyond it only changed
+    levels are known, so no view may include them. A side with fewer levels than requested is known completely.
 
     >>> from calib.market.book.order_book import OrderBook
     >>> book = OrderBook("X")
     >>> book.snapshot([(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0)], 1)
     >>> known = KnownDepth()
-    >>> known.of_snapshot(book, 2)
+    >>> known.set_from_snapshot(book, 2)
     >>> known.levels(book), known.holds(book)
     (2, True)
-    >>> book.delta([(99.0, 0.0), (97.0, 1.0)], [], 2)  # 97.5 may be there too: it was in no message
+    >>> book.delta([(99.0, 0.0), (97.0, 1.0)], [], 2)  # a level at 97.5 may exist: no message has reported it
     >>> known.levels(book), known.holds(book)
     (1, True)
     """
@@ -38,13 +37,13 @@ class KnownDepth:
         self.whole()
 
     def whole(self) -> None:
-        """Every level is known."""
+        """Mark every level as known."""
         self._bid_edge = self._ask_edge = _WHOLE
         self._half = 1
         self.limited = False
 
-    def of_snapshot(self, book: OrderBook, depth: int | None) -> None:
-        """The book was just replaced by a snapshot for which ``depth`` levels were asked; None: all of them."""
+    def set_from_snapshot(self, book: OrderBook, depth: int | None) -> None:
+        """The book was just replaced by a snapshot limited to ``depth`` levels per side; None: not limited."""
         self.whole()
         if depth is None or (book.keep_levels is not None and depth >= book.keep_levels):
             return
@@ -59,11 +58,11 @@ class KnownDepth:
         return book.reaches(self._bid_edge, self._ask_edge)
 
     def is_thin(self, book: OrderBook) -> bool:
-        """Whether less than half of what was asked for is still known of a side: time for another snapshot."""
+        """Whether less than half of the requested depth is still known on a side, so that a new snapshot is needed."""
         return self.limited and not book.reaches(self._bid_edge, self._ask_edge, self._half)
 
     def levels(self, book: OrderBook) -> int:
-        """Levels that are known of both sides."""
+        """Levels that are known on both sides."""
         if not self.limited:
             return ALL_LEVELS
         counts = book.counts_to(self._bid_edge, self._ask_edge)

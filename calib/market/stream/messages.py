@@ -1,4 +1,4 @@
-"""What goes into a stream and what comes out: snapshots and deltas, outcomes and effects. Values only."""
+"""The messages, outcomes and effects of a stream: immutable values."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Snapshot(NamedTuple):
     update_id
         The venue's id of the last message in it.
     epoch
-        For a snapshot that was asked for: the epoch of the `Resync` that asked. None for one that the venue pushed in
-        the stream itself: it stands in order among the deltas, needs no bridge and replaces the book.
+        For a requested snapshot: the epoch of its `Resync`. None for one that the venue pushed in the stream: it is in
+        order with the deltas, needs no bridge and replaces the book.
     checksum
-        The venue's checksum of it, where it sends one.
+        The venue's checksum, if it sends one.
     depth
-        Levels a side that were asked for: of a side with that many no level beyond the last is known. A side with fewer
-        is whole, and so is every side where this is None.
+        Requested levels per side: on a side with that many levels nothing beyond the last is known. A side with fewer
+        levels is complete, and so is every side if this is None.
     """
 
     bids: Sequence[Change]
@@ -39,7 +39,7 @@ class Snapshot(NamedTuple):
 
 
 class Delta(NamedTuple):
-    """Changes of a book: absolute quantities, 0 removes the level; the ids as the venue's rule has them."""
+    """Changes of a book: absolute quantities, 0 removes the level; the ids follow the venue's rule."""
 
     bids: Sequence[Change]
     asks: Sequence[Change]
@@ -55,15 +55,15 @@ class StreamState(StrEnum):
     DOWN = "down"
     """No connection. Nothing is served."""
     SYNCING = "syncing"
-    """Connected; a snapshot is awaited, or its bridge to the deltas. Nothing is served."""
+    """Connected; waiting for a snapshot, or for the delta that bridges it. Nothing is served."""
     LIVE = "live"
-    """The book is the venue's book at its update id."""
+    """The book matches the venue's at its update id."""
     SUSPECT = "suspect"
     """LIVE, but the connection was silent too long: kept, stale for pricing, refused to guards."""
     GAP = "gap"
     """Out of sync, waiting for the next attempt. Nothing is served."""
     FAILED = "failed"
-    """The fast attempts failed: the next ones come at the longest pause. Nothing is served until a good snapshot."""
+    """The fast attempts failed; retries continue at the longest delay. Nothing is served until a good snapshot."""
 
 
 class Reason(StrEnum):
@@ -82,45 +82,45 @@ class Reason(StrEnum):
     MANUAL = "manual"
     PRICE_JUMP = "price_jump"
     BEHIND = "behind"
-    """A snapshot shows that the stream's book lags."""
+    """A snapshot shows that the stream's book is behind."""
     DEPTH = "depth"
-    """The price ran through all levels of a side that the snapshot had: its best ones may be missing."""
+    """The price moved through all levels of a side that the snapshot had: the best levels may be missing."""
     READER = "reader"
-    """A reader has seen messages that the book lacks."""
+    """A reader has received messages that the book lacks."""
     OTHER_NUMBERING = "other_numbering"
-    """The ids went back a short while ago: a snapshot may be a copy with ids of before."""
+    """The ids went back recently: a snapshot may be an old copy with ids of the earlier numbering."""
     STALE_SNAPSHOT = "stale_snapshot"
     """The snapshot ends before the buffered deltas begin."""
     UNBRIDGED = "unbridged"
-    """Deltas came for too long without one that reaches the snapshot."""
+    """No delta reached the snapshot within ``bridge_wait_ms``."""
     NO_SNAPSHOT = "no_snapshot"
     """The request for a snapshot failed."""
 
 
 class Action(Enum):
-    """What became of a message."""
+    """What was done with a message."""
 
     APPLIED = "applied"
     BUFFERED = "buffered"
     DROPPED = "dropped"
-    """A delta that the book holds already, or a message that is not wanted now."""
+    """A delta that the book already includes, or a message that is not needed now."""
     REFUSED = "refused"
-    """A snapshot that is too late or too old, or a message that cannot be a book."""
+    """A snapshot that is late or outdated, or a message that is not a valid book."""
     CONFIRMED = "confirmed"
-    """A snapshot that says nothing newer than the book."""
+    """A snapshot that is not newer than the book."""
     LOST = "lost"
     """The message shows that the book is out of sync."""
 
 
 class Invalidated(NamedTuple):
-    """The book that was served until now must not be served any more."""
+    """The book must not be served any more."""
 
     reason: Reason
 
 
 class Resync(NamedTuple):
-    """A snapshot is needed: after ``delay_ns`` call `BookStream.resync_started`, and where it says so fetch one
-    (or subscribe again), and hand it in with this ``epoch``, or call `BookStream.resync_failed`. ``attempt`` is 0 where
+    """A snapshot is needed: after ``delay_ns`` call `BookStream.resync_started`; if it returns True, fetch a snapshot
+    (or subscribe again) and pass it in with this ``epoch``, or call `BookStream.resync_failed`. ``attempt`` is 0 if
     the book stays in use meanwhile."""
 
     epoch: int
@@ -130,7 +130,7 @@ class Resync(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The fast attempts are used up: raise an alarm. A `Resync` follows, at the longest pause."""
+    """All fast attempts failed: raise an alert. A `Resync` with the longest delay follows."""
 
     attempts: int
     reason: Reason
@@ -140,7 +140,7 @@ Effect: TypeAlias = Invalidated | Resync | Failed
 
 
 class Outcome(NamedTuple):
-    """What became of a message, and what the owner has to do now, in order."""
+    """What was done with a message, and the effects that the owner must carry out, in order."""
 
     action: Action
     effects: tuple[Effect, ...] = ()

@@ -1,22 +1,22 @@
-"""The ids that a stream has shown, in every state, and what they say of a snapshot that was fetched beside it."""
+"""The record of ids seen by a stream, used to detect fetched snapshots with ids of an earlier numbering."""
 
 from __future__ import annotations
 
 
 class Numbering:
-    """Remembers the range of ids seen, and for a while that of the numbering before, where the ids went back.
+    """The range of ids seen, and for a limited time the range before the ids last went back.
 
-    After a failover a venue may go on from a lower id. A REST copy that lags (half a minute is known) then has an id
-    that the new numbering reaches as well: bridged by it, levels of the old book would stand under the new ids. For as
-    long as copies may lag, such a snapshot is not taken; nothing in its id could tell it from a good one.
+    After a failover a venue may continue from a lower id. A REST copy that lags (half a minute has been observed) then
+    has an id that the new numbering reaches too: bridging it would put levels of the old book under the new ids. While
+    copies may lag, such a snapshot is refused, because its id alone cannot distinguish it from a good one.
 
     Parameters
     ----------
     copy_lag_ns
-        How far a fetched snapshot may lag behind the venue, at most.
+        Longest time by which a fetched snapshot may lag behind the venue.
 
     >>> seen = Numbering(copy_lag_ns=30)
-    >>> seen.see(1000, 1001, now_ns=0), seen.see(950, 950, now_ns=5)  # the second goes back
+    >>> seen.see(1000, 1001, now_ns=0), seen.see(950, 950, now_ns=5)  # the second call: the ids went back
     (False, True)
     >>> [seen.may_be_older(update_id, now_ns=6) for update_id in (900, 950, 1000, 1010)]
     [False, True, True, True]
@@ -34,14 +34,14 @@ class Numbering:
         self._back_ns: int | None = None
 
     def copy(self) -> Numbering:
-        """What it remembers, for another stream of the same symbol."""
+        """A copy for another stream of the same symbol."""
         copied = Numbering(self._copy_lag_ns)
         for name in self.__slots__:
             setattr(copied, name, getattr(self, name))
         return copied
 
     def see(self, first_id: int, last_id: int, now_ns: int) -> bool:
-        """A message with these ids; True where they went back behind what was seen."""
+        """Record the ids of a message; True if they are lower than ids seen before."""
         if self.high_id is None or self.first_id is None:
             self.first_id, self.high_id = first_id, last_id
             return False
@@ -56,16 +56,16 @@ class Numbering:
         return True
 
     def reach(self, last_id: int) -> None:
-        """The book has come to that id by messages that were not shown here one by one."""
+        """Record that the book has reached that id, after messages whose ids were not recorded one by one."""
         if self.high_id is None or last_id > self.high_id:
             self.high_id = last_id
             self.first_id = last_id if self.first_id is None else self.first_id
 
     def may_be_older(self, update_id: int, now_ns: int) -> bool:
-        """Whether a fetched snapshot with that id may be a copy with ids of the numbering before."""
+        """Whether a fetched snapshot with that id may be a copy with ids of the earlier numbering."""
         if self._back_ns is None or self.first_id is None or self.high_id is None:
             return False
         if now_ns - self._back_ns > self._copy_lag_ns:
             return False
-        proven = self._old_high < update_id <= self.high_id  # only the present numbering has come so far
+        proven = self._old_high < update_id <= self.high_id  # only the current numbering has reached these ids
         return update_id >= min(self._old_first, self.first_id) and not proven

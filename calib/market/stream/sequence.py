@@ -1,20 +1,20 @@
-"""Sequence rules: what the ids of a message say about the one before it. Pure; one rule per way of numbering.
+"""Sequence rules: whether a delta continues the book, decided by its ids. Pure functions, one per id scheme.
 
 contiguous
-    Every message has one id, one higher than the last (Bybit, and most others). An id of 1 is the venue's restart.
+    Every message has one id, one higher than the last (Bybit, and most others). An id of 1 means a venue restart.
 range
     Every message covers the ids ``first..last`` (Binance spot: U, u). The one that bridges a snapshot covers
     ``snapshot + 1``, so an overlap is not a gap; after it ``first`` is the previous ``last`` + 1.
 previous
-    Every message names the one before it (Binance futures: U, u, pu; OKX: prevSeqId, seqId, with -1 for a snapshot).
+    Every message has the id of the one before it (Binance futures: U, u, pu; OKX: prevSeqId, seqId, -1 for a snapshot).
     The one that bridges a snapshot begins at or before it and reaches it: ``previous <= snapshot <= last``.
 rising
-    Ids only rise, by steps of any size (older Bitget feeds). A lost message leaves no trace in them.
+    Ids only rise, by steps of any size (older Bitget feeds). A lost message cannot be detected.
 connection
-    Ids are counted over all messages of a connection, whatever their symbol (Coinbase). `Connection.number` judges
-    them; seen from one symbol they rise. Snapshots come in the stream.
+    Ids count all messages of a connection, whatever their symbol (Coinbase). `Connection.number` checks them; for one
+    symbol they rise. Snapshots come in the stream.
 checksum
-    There are no ids (Kraken): each message follows the one before it, and its checksum proves the book that results.
+    There are no ids (Kraken): each message follows the one before it, and its checksum verifies the resulting book.
     Snapshots come in the stream. ``last_id`` may be any running number.
 
 Sources: the venues' published instructions on how to manage a local order book.
@@ -28,31 +28,31 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 
 class SequenceVerdict(Enum):
-    """What a delta's ids say."""
+    """The verdict of a sequence rule on a delta."""
 
     ACCEPT = "accept"
     """It continues the book."""
     OLD = "old"
-    """The snapshot, not bridged yet, holds it already: drop it."""
+    """The snapshot, not bridged yet, includes it already: drop it."""
     GAP = "gap"
-    """Something between the book and it is missing."""
+    """At least one message before it is missing."""
     REWIND = "rewind"
-    """It lies before what the book holds."""
+    """It is older than the book."""
     DUPLICATE = "duplicate"
-    """It ends where the book stands already."""
+    """It ends at the book's id."""
     RESTART = "restart"
-    """The venue began to number again: nothing known before it counts."""
+    """The venue restarted its ids: the earlier ones are void."""
 
 
 class SequenceState(NamedTuple):
-    """Where a book stands.
+    """The position of a book in the sequence of ids.
 
     Parameters
     ----------
     last_id
         The id of the newest message in the book.
     bridged
-        Whether a delta has followed the snapshot already; a snapshot that came in the stream itself needs none.
+        Whether a delta has followed the snapshot; a snapshot from the stream itself needs none.
     """
 
     last_id: int
@@ -60,7 +60,7 @@ class SequenceState(NamedTuple):
 
 
 class Ids(NamedTuple):
-    """The ids of a delta; ``first_id`` and ``prev_id`` where the venue gives them."""
+    """The ids of a delta; ``first_id`` and ``prev_id`` if the venue sends them."""
 
     last_id: int
     first_id: int | None = None
@@ -68,7 +68,7 @@ class Ids(NamedTuple):
 
 
 class HasIds(Protocol):
-    """Anything with a delta's ids: `Ids`, or the delta itself."""
+    """Anything with the ids of a delta: `Ids`, or the delta itself."""
 
     @property
     def last_id(self) -> int: ...
@@ -78,7 +78,7 @@ class HasIds(Protocol):
     def prev_id(self) -> int | None: ...
 
 
-_ACCEPT: Final = SequenceVerdict.ACCEPT  # the answer to nearly every message, without the enum's lookup
+_ACCEPT: Final = SequenceVerdict.ACCEPT  # the result for nearly every message; saves the enum's attribute lookup
 
 Rule: TypeAlias = Callable[[SequenceState, HasIds], SequenceVerdict]
 
@@ -87,7 +87,7 @@ NO_PREVIOUS: Final = -1
 
 
 def contiguous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
-    """One id per message, each one higher.
+    """One id per message, increasing by 1.
 
     >>> [contiguous(SequenceState(7, True), Ids(n)).value for n in (8, 9, 7, 6, 1)]
     ['accept', 'gap', 'duplicate', 'rewind', 'restart']
@@ -100,10 +100,10 @@ def contiguous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
 
 
 def by_range(state: SequenceState, ids: HasIds) -> SequenceVerdict:
-    """Ranges of ids that follow each other without a hole; Binance spot.
+    """Consecutive ranges of ids; Binance spot.
 
-    Deltas carry absolute quantities, so one that overlaps the book and reaches beyond it leads to the same book: it is
-    accepted, as the bridging one is.
+    Deltas carry absolute quantities, so a delta that overlaps the book and extends beyond it gives the same result: it
+    is accepted, like the one that bridges the snapshot.
 
     >>> [by_range(SequenceState(7, False), Ids(u, U)).value for U, u in ((5, 6), (5, 9), (8, 9), (9, 9))]
     ['old', 'accept', 'accept', 'gap']
@@ -115,10 +115,10 @@ def by_range(state: SequenceState, ids: HasIds) -> SequenceVerdict:
 
 
 def previous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
-    """Each message names its predecessor; Binance futures and OKX.
+    """Each message has the id of its predecessor; Binance futures and OKX.
 
-    A message that names the book's own id continues it, whatever its own id is: OKX sends an unchanged id as a
-    heartbeat, and a smaller one when it begins to number again without a break.
+    A message whose predecessor is the book's id continues it, whatever its own id is: OKX repeats an id as a heartbeat,
+    and sends a lower one when it resets the numbering without a gap.
 
     >>> unbridged, bridged = SequenceState(7, False), SequenceState(7, True)
     >>> [previous(unbridged, Ids(u, U, pu)).value for U, u, pu in ((4, 6, 3), (6, 9, 5), (8, 9, 7), (9, 9, 8))]
@@ -129,7 +129,7 @@ def previous(state: SequenceState, ids: HasIds) -> SequenceVerdict:
     if ids.prev_id == NO_PREVIOUS:
         return SequenceVerdict.RESTART
     if ids.prev_id is None:
-        return SequenceVerdict.GAP  # a message that does not say what it follows proves nothing
+        return SequenceVerdict.GAP  # without the predecessor's id, continuity cannot be verified
     if ids.prev_id == state.last_id:
         return _ACCEPT
     if ids.prev_id > state.last_id:
@@ -149,7 +149,7 @@ def rising(state: SequenceState, ids: HasIds) -> SequenceVerdict:
 
 
 def by_connection(state: SequenceState, ids: HasIds) -> SequenceVerdict:
-    """One symbol's share of the ids of a connection; a message may carry several changes of it under one id.
+    """The ids of a connection as seen by one symbol; several messages of the symbol may have the same id.
 
     >>> [by_connection(SequenceState(7, True), Ids(n)).value for n in (7, 8, 90, 6)]
     ['accept', 'accept', 'accept', 'rewind']
@@ -158,7 +158,7 @@ def by_connection(state: SequenceState, ids: HasIds) -> SequenceVerdict:
 
 
 def by_checksum(state: SequenceState, ids: HasIds) -> SequenceVerdict:
-    """Without ids every message follows; see `calib.market.stream.checksum`."""
+    """There are no ids: every message is accepted; see `calib.market.stream.checksum`."""
     return _ACCEPT
 
 
@@ -176,7 +176,7 @@ RULES: Final[dict[str, Rule]] = {
     "connection": by_connection,
     "checksum": by_checksum,
 }
-"""The rules by their names in the configuration (``sequence_rule``)."""
+"""The rules by their name in the configuration (``sequence_rule``)."""
 
 PUSHED_ONLY: Final = frozenset({"connection", "checksum"})
-"""Rules whose ids say nothing of a snapshot that was fetched beside the stream."""
+"""Rules whose ids cannot be compared with the id of a fetched snapshot."""

@@ -1,4 +1,4 @@
-"""What a stream is told about its venue."""
+"""The settings of a stream: what differs between venues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.market.stream.sequence import RULES
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """The venue's rules, and the bounds of getting in sync.
+    """The rules of a venue, and the bounds of a resync.
 
     Parameters
     ----------
@@ -19,31 +19,31 @@ class StreamSettings:
         ``contiguous``, ``range``, ``previous``, ``rising``, ``connection`` or ``checksum``; see
         `calib.market.stream.sequence`.
     snapshots
-        ``rest``: they are asked for, beside the stream. ``stream``: the venue pushes one after every subscription, so
-        the first request waits ``snapshot_wait_ms`` for it.
+        ``rest``: they are fetched. ``stream``: the venue pushes one after every subscription, so the first request
+        waits ``snapshot_wait_ms`` for it.
     backoff
-        Of the attempts to get in sync again.
+        The delays between resync attempts.
     stable_ms
-        A book that was LIVE for that long starts the backoff from the beginning when it is lost; one that flaps does
-        not.
+        A book that was LIVE for at least this time resets the backoff when it is lost; one that flaps does not.
     snapshot_wait_ms
-        How long a pushed snapshot is awaited after connecting.
+        How long to wait for a pushed snapshot after connecting.
     bridge_wait_ms
-        How long deltas older than the snapshot are dropped before it is taken for wrong.
+        How long deltas older than the snapshot are dropped before the snapshot is considered wrong.
     copy_lag_ms
-        How far a fetched snapshot may lag behind the venue. For that long after the ids went back, one that may have an
-        id of the numbering before is refused.
+        Longest time by which a fetched snapshot may lag behind the venue. For this time after the ids went back,
+        snapshots that may have an id of the earlier numbering are refused.
     doubt_pause_ms
-        A doubt about a LIVE book (`BookStream.ask`, a price jump) is heard at most once in that time.
+        Minimum time between two snapshot requests for a LIVE book (`BookStream.request_snapshot`), and between two
+        drops for a price jump.
     buffer_deltas, buffer_levels
-        Bounds of the buffer: deltas, and price levels in all of them.
+        Bounds of the buffer: number of deltas, and of price levels in all of them.
     keep_levels
-        Levels kept per side; None for all. See `calib.market.book.order_book.OrderBook`.
+        Levels kept per side; None keeps all. See `calib.market.book.order_book.OrderBook`.
 
     Raises
     ------
     calib.errors.ConfigError
-        For a value outside its range; the message has the range.
+        If a value is outside its range; the message has the range.
     """
 
     sequence_rule: str = "contiguous"
@@ -66,7 +66,7 @@ class StreamSettings:
                 )
         for key in ("stable_ms", "snapshot_wait_ms", "bridge_wait_ms", "copy_lag_ms", "doubt_pause_ms"):
             if not 0 <= getattr(self, key) < float("inf"):
-                raise ConfigError(f"{key}: {getattr(self, key)!r} is not allowed", hint="Allowed: number from 0")
+                raise ConfigError(f"{key}: {getattr(self, key)!r} is out of range", hint="Allowed: a number >= 0")
         for key in ("buffer_deltas", "buffer_levels"):
             if getattr(self, key) < 1:
-                raise ConfigError(f"{key}: {getattr(self, key)!r} is not allowed", hint="Allowed: whole number from 1")
+                raise ConfigError(f"{key}: {getattr(self, key)!r} is out of range", hint="Allowed: an integer >= 1")

@@ -1,4 +1,4 @@
-"""Venues: from a venue's JSON message to what the cache takes. One file a venue; `VENUES` holds them all.
+"""Venue adapters: from a venue's JSON messages to cache input. One file per venue; `VENUES` lists them.
 
 >>> sorted(VENUES)[:3], get("kraken").sequence_rule
 (['binance-coinm', 'binance-spot', 'binance-usdm'], 'checksum')
@@ -62,18 +62,18 @@ VENUES: Final[dict[str, Venue]] = {
         BITGET_CLASSIC,
     )
 }
-"""Every venue by its name. A new one: a file beside these, a line here."""
+"""Every venue by name. To add one: write a file beside the others and add a line here."""
 
 
 def get(name: str) -> Venue:
-    """The venue of that name.
+    """Return the venue of that name.
 
     Raises
     ------
     calib.errors.UsageError
-        Where there is none; the message lists those that there are.
+        If there is none; the message lists the valid names.
     """
     venue = VENUES.get(name)
     if venue is None:
-        raise UsageError(f"the venue {name!r} is not known", hint=f"Allowed: {', '.join(VENUES)}")
+        raise UsageError(f"unknown venue {name!r}", hint=f"Allowed: {', '.join(VENUES)}")
     return venue

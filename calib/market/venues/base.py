@@ -1,4 +1,4 @@
-"""What every venue is: pure functions from its JSON to what a cache of books takes, and the facts of its feed."""
+"""The interface of venue adapters: pure functions from a venue's JSON to cache input, and the facts of its feed."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Json: TypeAlias = dict[str, object]
 
 
 class BookMessage(NamedTuple):
-    """A message of a book.
+    """An order book message.
 
     Parameters
     ----------
     symbol
-        The instrument as the venue spells it.
+        The instrument in the venue's spelling.
     message
-        What `MDCache.on_book` and `BookStream` take.
+        The input of `MDCache.on_book` and `BookStream`.
     depth
-        Levels a side that the subscription covers, where the message or its channel says so; None: not said.
+        Levels per side of the subscription, if the message or its channel states it; else None.
     exchange_us
-        The venue's time, microseconds since 1970 UTC; None where the message has none.
+        The venue's time, microseconds since 1970 UTC; None if the message has none.
     """
 
     symbol: str
@@ -44,20 +44,20 @@ class BookMessage(NamedTuple):
 
 
 class Alive(NamedTuple):
-    """A heartbeat, a pong or the answer to a subscription; ``sequence`` is its number, where frames are counted."""
+    """A heartbeat, a pong or a subscription reply; ``sequence`` is its number if the venue numbers frames."""
 
     sequence: int | None = None
 
 
 class Other(NamedTuple):
-    """A message that is not of a book.
+    """A message that does not concern an order book.
 
     Parameters
     ----------
     kind
         The venue's name for it (its channel or event), or ``error: <the venue's text>``.
     sequence
-        Its number, where the venue counts the frames of a connection.
+        Its number if the venue numbers the frames of a connection.
     """
 
     kind: str
@@ -67,15 +67,15 @@ class Other(NamedTuple):
 VenueEvent: TypeAlias = BookMessage | Alive | Other
 
 ERROR: Final = "error: "
-"""How the `Other.kind` of an error message begins."""
+"""Prefix of `Other.kind` for an error message."""
 
 PONGS: Final = frozenset({"ping", "pong"})
-"""Frames that are plain words (OKX, Bitget)."""
+"""Frames that are plain text instead of JSON (OKX, Bitget)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """One kind of feed of one venue.
+    """The feed of one venue.
 
     Parameters
     ----------
@@ -86,32 +86,32 @@ class Venue:
     sequence_rule
         A key of `calib.market.stream.sequence.RULES`.
     pushes_snapshots
-        Whether a subscription begins with a snapshot in the stream. Otherwise it is fetched beside it.
+        Whether a subscription begins with a snapshot in the stream. Otherwise the snapshot is fetched by REST.
     rule
-        The published rule, in a sentence.
+        The published rule, in one sentence.
     source
-        The address of the page that publishes it.
+        The URL of the page that publishes it.
     read
-        ``(message, stream) -> events`` of one decoded JSON object. ``stream`` is the name of the stream, where the
-        connection carries only one and its frames do not repeat it (Binance's ``/ws/btcusdt@depth20``).
+        ``(message, stream) -> events`` for one decoded JSON object. ``stream`` is the name of the stream if the
+        connection carries only one and its frames do not name it (Binance's ``/ws/btcusdt@depth20``).
     body
-        ``(answer, symbol, depth) -> body`` for the refresh callback, of the decoded answer to the REST request. Its
-        ``update_id`` is None where the ids are not those of the stream.
+        ``(reply, symbol, depth) -> body`` for the refresh callback, from the decoded REST reply. ``update_id`` is None
+        if its ids do not compare with the stream's.
     url, subscribe, rest
-        Where its public feed is, what to send to subscribe to one symbol, and where a snapshot is fetched;
-        ``{symbol}`` stands in the last two.
+        The URL of the public feed, the messages that subscribe to one symbol, and the URL of a snapshot; the last two
+        contain ``{symbol}``.
     symbol, depth
-        Of the examples in the documentation.
+        Symbol and depth of the examples in the documentation.
     rest_depth
-        Levels a side that the answer to ``rest`` has at most: `MDCacheConfig.max_depth` may not be more.
+        Most levels per side in a reply of ``rest``: `MDCacheConfig.max_depth` must not exceed it.
     ping
-        What to send every 15 s, where the venue closes quiet connections.
+        A message to send every 15 s if the venue closes idle connections.
     checksum
-        Makes the checksum of a symbol, where it is needed to know that the book is right: `MDCache` takes it as it is.
+        Creates the checksum of a symbol, if the book must be verified by it: pass it to `MDCache`.
     needs_depth
-        Whether `feed` must be told the depth of the subscription: levels leave it without a message.
+        Whether `feed` needs the depth of the subscription: the venue does not report levels that leave it.
     decode
-        Text to JSON.
+        Decodes a frame to JSON.
 
     >>> from calib.market.venues import BYBIT
     >>> frame = '{"topic":"orderbook.50.X","type":"delta","ts":1,"data":{"s":"X","b":[["9","0"]],"a":[],"u":7,"seq":1}}'
@@ -139,19 +139,19 @@ class Venue:
     decode: Callable[[str | bytes], object] = orjson.loads
 
     def parse(self, frame: str | bytes | Json, stream: str = "") -> tuple[VenueEvent, ...]:
-        """What one frame says: pure, the same for the same frame, which is left as it is.
+        """Parse one frame; a pure function that does not modify the frame.
 
         Parameters
         ----------
         frame
-            The text, or the JSON that was made of it already.
+            The text, or the decoded JSON.
         stream
-            The stream's name, where the connection carries only one.
+            The name of the stream if the connection carries only one.
 
         Raises
         ------
         calib.errors.VenueMessageError
-            Where it is not JSON, or claims to be of a book and is not.
+            If it is not JSON, or an order book message that is not valid.
         """
         message: object = frame
         if isinstance(frame, str | bytes):
@@ -174,36 +174,36 @@ class Venue:
         depth: int | None = None,
         stream: str = "",
     ) -> tuple[str, ...]:
-        """Hand one frame to a cache; a warning is logged where the venue sends an error, such as an unknown symbol.
+        """Pass one frame to a cache; logs a warning if the venue reports an error, such as an unknown symbol.
 
         Parameters
         ----------
         cache
-            Its ``sequence_rule`` must be this venue's.
+            The cache; its ``sequence_rule`` must be this venue's.
         frame, stream
             As for `parse`.
         connection
             The socket's name, as for `MDCache.on_book`.
         depth
-            Levels a side of the subscription, where the frames do not say (`needs_depth`).
+            Levels per side of the subscription, if the frames do not state it (`needs_depth`).
 
         Returns
         -------
         tuple of str
-            Symbols of this frame that are out of sync: a new subscription brings the next snapshot. Always empty for
-            venues whose snapshots are fetched (not `pushes_snapshots`).
+            Symbols of this frame that are out of sync: subscribe again to get a snapshot. Always empty for venues whose
+            snapshots are fetched (not `pushes_snapshots`).
 
         Raises
         ------
         calib.errors.VenueMessageError
-            As `parse`. It is not known which book the frame was of, so all books of the connection are void by then:
-            connect again.
+            As `parse`. The frame may have belonged to any book, so all books of the connection have been dropped:
+            reconnect.
         calib.errors.DepthError
-            Where the depth is needed and not given.
+            If the depth is needed and not given.
         """
         if depth is None and self.needs_depth:
             raise DepthError(
-                f"{self.title} does not say what becomes of levels that leave the subscribed depth",
+                f"{self.title} does not report levels that leave the subscribed depth, so the depth is required",
                 where=self.name,
                 hint="Give the depth that you subscribed to: feed(..., depth=N)",
             )

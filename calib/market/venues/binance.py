@@ -9,9 +9,9 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#how
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/How-to-manage-a-local-order-book-correctly
 https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-market-streams/How-to-manage-a-local-order-book-correctly
 
-**Partial streams** (``<symbol>@depth5``, ``10``, ``20``) send the whole top of the book each time. On spot they name no
-symbol; on futures they look exactly like a diff. Only the stream's name tells: of a combined stream's envelope, or as
-``stream``. Do not put a partial and a diff stream of one symbol on one connection name.
+**Partial streams** (``<symbol>@depth5``, ``10``, ``20``) send all levels of their depth each time. On spot they have no
+symbol; on futures they have the same format as a diff. Only the name of the stream tells them apart: from a combined
+stream's envelope, or given as ``stream``. Do not put a partial and a diff stream of one symbol on one connection name.
 
 Times are milliseconds; spot sends microseconds on request (``timeUnit=MICROSECOND``).
 """
@@ -29,7 +29,7 @@ _STREAM: Final = re.compile(r"(?P<symbol>[^@]+)@depth(?P<depth>\d{1,4})?(@\d+ms)
 
 
 def read_spot(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a spot message.
+    """Read the events of a spot message.
 
     >>> read_spot({"e": "depthUpdate", "E": 2, "s": "BNBBTC", "U": 157, "u": 160, "b": [["0.0024", "10"]], "a": []})
     ... # doctest: +NORMALIZE_WHITESPACE
@@ -40,7 +40,7 @@ def read_spot(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
 
 
 def read_futures(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a USD-M or COIN-M message.
+    """Read the events of a USD-M or COIN-M message.
 
     >>> data = {"e": "depthUpdate", "T": 1, "s": "BTCUSDT", "U": 157, "u": 160, "pu": 149, "b": [["7", "1"]], "a": []}
     >>> read_futures({"stream": "btcusdt@depth@100ms", "data": data})[0].message.prev_id
@@ -52,20 +52,20 @@ def read_futures(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /api/v3/depth`` (spot), ``/fapi/v1/depth``, ``/dapi/v1/depth``: ids of the stream's numbering."""
+    """Read a reply of ``GET /api/v3/depth`` (spot), ``/fapi/v1/depth``, ``/dapi/v1/depth``; its id is the stream's."""
     data = answer(reply)
     return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "lastUpdateId"), depth)
 
 
 class DepthStream(NamedTuple):
-    """What the name of a depth stream says; ``depth`` is None for a diff."""
+    """The symbol and depth in the name of a depth stream; ``depth`` is None for a diff."""
 
     symbol: str
     depth: int | None
 
 
 def depth_stream(name: str) -> DepthStream | None:
-    """What a stream's name says of its books; None where they are not those of the market's order book.
+    """Parse the name of a depth stream; None if it does not carry the market's order book.
 
     >>> depth_stream("btcusdt@depth5@100ms"), depth_stream("btcusdt@depth"), depth_stream("btcusdt@rpiDepth@500ms")
     (DepthStream(symbol='BTCUSDT', depth=5), DepthStream(symbol='BTCUSDT', depth=None), None)
@@ -75,7 +75,7 @@ def depth_stream(name: str) -> DepthStream | None:
 
 
 def delta(data: Json, *, futures: bool) -> BookMessage:
-    """A ``depthUpdate`` of a diff. depth stream."""
+    """Read a ``depthUpdate`` of a diff. depth stream."""
     changes = Delta(
         levels(data, "b"),
         levels(data, "a"),
@@ -99,7 +99,7 @@ def _read(message: Json, stream: str, *, futures: bool) -> tuple[VenueEvent, ...
         return (Other(event if isinstance(event, str) else stream or "unknown"),)
     named = depth_stream(stream)
     if stream and named is None:
-        return (Other(stream),)  # a book of another kind (rpiDepth): its levels are not those of this one
+        return (Other(stream),)  # another kind of book (rpiDepth), whose levels differ
     if named is not None and named.depth:
         return (_partial(data, named.symbol, named.depth),)
     if event != "depthUpdate":

@@ -3,11 +3,12 @@
 **v3**: a snapshot has ``pseq`` 0; an update follows the message whose ``seq`` is its ``pseq``. Rule ``previous``.
 https://www.bitget.com/api-doc/uta/websocket/public/Order-Book-Channel
 
-**v2**: ``seq`` only rises, by any step, so a lost message leaves no trace in it. The checksum over 25 levels, like
-OKX's, shows what the ids cannot; where Bitget sends 0 there is none. Rule ``rising``.
+**v2**: ``seq`` only rises, by any step, so a lost message cannot be detected by it. The checksum over 25 levels, like
+OKX's, verifies the book; 0 means no checksum. Rule ``rising``.
 https://www.bitget.com/api-doc/spot/websocket/public/Depth-Channel
 
-``books1``, ``books5``, ``books15`` are small whole books beside these, hence other messages here.
+``books1``, ``books5``, ``books15`` are small complete books in the same connection; they are not order book messages
+here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from calib.market.venues.fields import (
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message of v3.
+    """Read the events of a v3 message.
 
     >>> row = {"a": [], "b": [["9", "1"]], "checksum": 0, "pseq": 4, "seq": "5", "ts": "2"}
     >>> read({"action": "update", "arg": {"topic": "books", "symbol": "BTCUSDT"}, "data": [row]})[0].message
@@ -42,7 +43,7 @@ def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
 
 
 def read_classic(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message of v2.
+    """Read the events of a v2 message.
 
     >>> row = {"asks": [], "bids": [["9", "1"]], "checksum": -7, "seq": 5, "ts": "2"}
     >>> read_classic({"action": "update", "arg": {"channel": "books", "instId": "BTCUSDT"}, "data": [row]})[0].message
@@ -83,12 +84,12 @@ def _book(row: Json, is_snapshot: bool, symbol: str, chained: bool) -> BookMessa
 
 
 def checksum_of(symbol: str) -> OkxChecksum:
-    """The checksum of one symbol's book of v2."""
+    """The checksum of one symbol's book (v2)."""
     return OkxChecksum()
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /api/v3/market/orderbook`` or ``/api/v2/spot/market/orderbook``, which have no id."""
+    """Read ``GET /api/v3/market/orderbook`` or ``/api/v2/spot/market/orderbook``; the reply has no id."""
     data = answer(reply, "data")
     bids, asks = (levels(data, short if short in data else long) for short, long in (("b", "bids"), ("a", "asks")))
     return rest_body(symbol, bids, asks, None, depth)
@@ -116,7 +117,7 @@ BITGET_CLASSIC: Final = Venue(
     title="Bitget v2 (older feeds)",
     sequence_rule="rising",
     pushes_snapshots=True,
-    rule="`seq` only rises; the checksum over 25 levels, where it is not 0, proves the book",
+    rule="`seq` only rises; the checksum over 25 levels, if it is not 0, verifies the book",
     source="https://www.bitget.com/api-doc/spot/websocket/public/Depth-Channel",
     read=read_classic,
     body=body,

@@ -1,8 +1,8 @@
 """Bybit, v5 public ``orderbook.{depth}.{symbol}``.
 
-The first message is a snapshot, deltas follow with ``u`` one higher each. A new snapshot replaces the book; one with
-``u`` = 1 comes after a restart of the service. A book may be empty. The REST request's ``u`` is of the numbering of the
-deepest stream, so its body carries no id that could be compared. Rule ``contiguous``.
+The first message is a snapshot; each delta's ``u`` is one higher. A new snapshot replaces the book; ``u`` = 1 marks a
+restart of the service. A book may be empty. The ``u`` of the REST reply belongs to the deepest stream, so the body has
+no id to compare. Rule ``contiguous``.
 https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
 https://bybit-exchange.github.io/docs/v5/market/orderbook
 """
@@ -18,7 +18,7 @@ from calib.market.venues.fields import answer, bad, levels, mapping, micros, res
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message.
+    """Read the events of a message.
 
     >>> data = {"s": "BTCUSDT", "b": [], "a": [], "u": 1, "seq": 9}
     >>> read({"topic": "orderbook.50.BTCUSDT", "type": "delta", "ts": 2, "data": data})[0].message
@@ -41,7 +41,7 @@ def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /v5/market/orderbook``; without an id, see above."""
+    """Read ``GET /v5/market/orderbook``; without an id, see above."""
     data = answer(reply, "result")
     return rest_body(symbol, levels(data, "b"), levels(data, "a"), None, depth)
 

@@ -1,11 +1,11 @@
 """Coinbase Advanced Trade, channel ``level2`` (its messages say ``l2_data``).
 
-``sequence_num`` counts all messages of a connection, of every channel and product, one higher each; a missing one may
-have been any book's. An event is a snapshot or an update of one product. Rule ``connection``.
+``sequence_num`` counts all messages of a connection, of every channel and product, in steps of one; a missing one may
+belong to any book. An event is a snapshot or an update of one product. Rule ``connection``.
 https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/websocket/level2
 https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-overview
 
-Subscribe to ``heartbeats`` too: without them a quiet connection is closed.
+Subscribe to ``heartbeats`` too: Coinbase closes idle connections.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SIDES: Final = {"bid": 0, "offer": 1, "ask": 1}
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message.
+    """Read the events of a message.
 
     >>> change = {"side": "offer", "price_level": "10", "new_quantity": "0"}
     >>> event = {"type": "update", "product_id": "BTC-USD", "updates": [change]}
@@ -66,7 +66,7 @@ def _book(event: Json, sequence: int, at_us: int | None) -> BookMessage:
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /api/v3/brokerage/market/product_book``, which has no id."""
+    """Read ``GET /api/v3/brokerage/market/product_book``; the reply has no id."""
     data = answer(reply, "pricebook")
     return rest_body(symbol, levels(data, "bids", qty="size"), levels(data, "asks", qty="size"), None, depth)
 
@@ -76,7 +76,7 @@ COINBASE: Final = Venue(
     title="Coinbase Advanced Trade",
     sequence_rule="connection",
     pushes_snapshots=True,
-    rule="`sequence_num` counts every message of the connection: one missing makes all its books void",
+    rule="`sequence_num` counts every message of the connection: if one is missing, all its books are dropped",
     source="https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/websocket/level2",
     read=read,
     body=body,

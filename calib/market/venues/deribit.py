@@ -18,7 +18,7 @@ _ACTIONS: Final = ("new", "change", "delete")
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message.
+    """Read the events of a message.
 
     >>> data = {"type": "change", "timestamp": 2, "instrument_name": "X", "change_id": 5, "prev_change_id": 4,
     ...         "bids": [["delete", 9.0, 0.0]], "asks": []}
@@ -68,7 +68,7 @@ def _actions(data: Json, key: str) -> Levels:
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``public/get_order_book``: ids of the stream."""
+    """Read ``public/get_order_book``; its id is the stream's."""
     data = answer(reply, "result")
     return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "change_id"), depth)
 

@@ -1,4 +1,4 @@
-"""The fields of a venue's message, checked: what is missing or of another type is an error that names the field."""
+"""Read fields of a venue's message: a missing or mistyped field raises an error that names it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def bad(what: str, field: str) -> VenueMessageError:
-    """The error for a field."""
+    """Return the error for a field."""
     return VenueMessageError(what, where=field, hint=_HINT)
 
 
 def mapping(data: Mapping[str, object], key: str) -> dict[str, object]:
-    """The JSON object under ``key``."""
+    """Return the JSON object under ``key``."""
     value = data.get(key)
     if not isinstance(value, dict):
         raise bad(f"is not an object but {_kind(value)}", key)
@@ -32,7 +32,7 @@ def mapping(data: Mapping[str, object], key: str) -> dict[str, object]:
 
 
 def objects(data: Mapping[str, object], key: str) -> list[dict[str, object]]:
-    """The list of JSON objects under ``key``."""
+    """Return the list of JSON objects under ``key``."""
     value = data.get(key)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise bad(f"is not a list of objects but {_kind(value)}", key)
@@ -40,7 +40,7 @@ def objects(data: Mapping[str, object], key: str) -> list[dict[str, object]]:
 
 
 def text(data: Mapping[str, object], key: str) -> str:
-    """The text under ``key``; it may not be empty."""
+    """Return the non-empty text under ``key``."""
     value = data.get(key)
     if not isinstance(value, str) or not value:
         raise bad(f"is not a text but {_kind(value)}", key)
@@ -48,7 +48,7 @@ def text(data: Mapping[str, object], key: str) -> str:
 
 
 def whole(data: Mapping[str, object], key: str) -> int:
-    """The whole number under ``key``, as a number or as digits.
+    """Return the integer under ``key``, a number or a text of digits.
 
     >>> whole({"seq": "12"}, "seq"), whole({"prevSeqId": -1}, "prevSeqId")
     (12, -1)
@@ -62,14 +62,14 @@ def whole(data: Mapping[str, object], key: str) -> int:
 
 
 def optional_whole(data: Mapping[str, object], key: str) -> int | None:
-    """As `whole`; None where there is nothing."""
+    """As `whole`; None if the field is missing or null."""
     return None if data.get(key) is None else whole(data, key)
 
 
 def levels(data: Mapping[str, object], key: str, price: str = "price", qty: str = "qty") -> Levels:
-    """The levels under ``key``: pairs (more items are ignored), or objects with these two names; null is no level.
+    """Return the levels under ``key``: pairs (further items are ignored) or objects with these names; null is empty.
 
-    Whether they are numbers is judged where they go into a book.
+    Whether prices and quantities are valid is checked by the book.
 
     >>> levels({"b": [["9.50", "1", "0", "4"]], "a": [{"p": "10", "s": 3}]}, "b")
     [('9.50', '1')]
@@ -85,9 +85,9 @@ def levels(data: Mapping[str, object], key: str, price: str = "price", qty: str 
 
 
 def micros(data: Mapping[str, object], *keys: str) -> int | None:
-    """A time in microseconds since 1970, of the first key that is there; None where none is.
+    """Return a time in microseconds since 1970, from the first key present; None if none is.
 
-    Venues write milliseconds, microseconds (Binance on request) or nanoseconds: the size of the number tells which.
+    Venues use milliseconds, microseconds (Binance on request) or nanoseconds; the magnitude decides.
 
     >>> micros({"E": 1721749183710}, "T", "E"), micros({"E": 1721749183710123}, "E")
     (1721749183710000, 1721749183710123)
@@ -102,7 +102,7 @@ def micros(data: Mapping[str, object], *keys: str) -> int | None:
 
 
 def iso_micros(data: Mapping[str, object], key: str) -> int | None:
-    """As `micros`, of a text like ``2023-10-06T17:35:55.440295Z``.
+    """As `micros`, for a text like ``2023-10-06T17:35:55.440295Z``.
 
     >>> iso_micros({"timestamp": "1970-01-01T00:00:01.000002345Z"}, "timestamp")
     1000002
@@ -117,7 +117,7 @@ def iso_micros(data: Mapping[str, object], key: str) -> int | None:
 
 
 def answer(body: object, *keys: str) -> dict[str, object]:
-    """The object of a REST answer under these keys, one in the other; a list counts as its first item."""
+    """Return the object of a REST reply under these nested keys; of a list, the first item."""
     value = body
     for key in (None, *keys):
         if key is not None:
@@ -132,20 +132,20 @@ def answer(body: object, *keys: str) -> dict[str, object]:
 
 
 def rest_body(symbol: str, bids: Levels, asks: Levels, update_id: int | None, depth: int) -> dict[str, object]:
-    """What a refresh callback returns.
+    """Return the body of a refresh callback.
 
     Raises
     ------
     VenueMessageError
-        Where fewer levels came than were asked for, and as many as the venues' limits: the answer was cut. Taken as it
-        is, it would count as the whole book, and levels beyond it as known not to be there.
+        If the reply has fewer levels than requested, and a number that is a limit of some venue: it was truncated, and
+        would otherwise be taken for the whole book, with no levels beyond it.
     """
     cut = next((len(side) for side in (bids, asks) if len(side) in _LIMITS and len(side) < depth), None)
     if cut is not None:
         raise VenueMessageError(
-            f"the answer was cut at {cut} levels, and {depth} were asked for",
+            f"the answer was cut at {cut} levels, but {depth} were requested",
             where="body",
-            hint=f"Ask the venue for {depth} levels, or set max_depth of the cache to {cut}",
+            hint=f"Request {depth} levels from the venue, or set max_depth of the cache to {cut}",
         )
     return {"symbol": symbol, "bids": bids, "asks": asks, "update_id": update_id, "source": "rest"}
 
@@ -160,7 +160,7 @@ def _level(row: object, key: str, price: str, qty: str) -> tuple[Number, Number]
     first, second = pair
     if not _is_number(first) or not _is_number(second):
         raise bad(f"has a level that is {_kind(row)}", key)
-    return pair  # type: ignore[return-value]  # both were just seen to be numbers
+    return pair  # type: ignore[return-value]  # both were checked to be numbers
 
 
 def _is_number(value: object) -> bool:

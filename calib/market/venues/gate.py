@@ -1,7 +1,7 @@
 """Gate, ``spot.order_book_update``, ``futures.order_book_update``, and their second version ``obu``.
 
-A message covers the ids ``U..u``. The first one after the REST snapshot, whose ``id`` is the base, has
-``U <= base + 1 <= u``; each ``U`` after it is the previous ``u`` + 1. A message with ``full`` is the whole book (the
+A message covers the ids ``U..u``. The first one after the REST snapshot with id ``base`` has
+``U <= base + 1 <= u``; after that each ``U`` is the previous ``u`` + 1. A message with ``full`` is the whole book (the
 second version begins with one, so it needs no REST). Rule ``range``.
 https://www.gate.com/docs/developers/apiv4/ws/en/#changed-order-book-levels
 https://www.gate.com/docs/developers/futures/ws/en/#order-book-update-subscription
@@ -19,7 +19,7 @@ _CHANNELS: Final = ("order_book_update", "obu")
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message.
+    """Read the events of a message.
 
     >>> result = {"t": 2, "s": "BTC_USDT", "U": 4, "u": 6, "b": [["9", "1"]], "a": []}
     >>> read({"channel": "spot.order_book_update", "event": "update", "result": result})[0].message
@@ -41,7 +41,7 @@ def _book(data: Json) -> BookMessage:
     symbol, depth = _symbol(text(data, "s"))
     if depth is None and data.get("l") is not None:
         depth = whole(data, "l")
-    # Either side may be left out of the second version where it has no change.
+    # In the second version a side without changes may be missing.
     bids, asks = (levels({key: data.get(key)}, key, "p", "s") for key in ("b", "a"))
     message: Snapshot | Delta
     if data.get("full") is True:
@@ -52,7 +52,7 @@ def _book(data: Json) -> BookMessage:
 
 
 def _symbol(named: str) -> tuple[str, int | None]:
-    """``ob.BTC_USDT.400`` names the depth too."""
+    """Split a symbol like ``ob.BTC_USDT.400``, which includes the depth."""
     parts = named.split(".")
     if parts[0] != "ob":
         return named, None
@@ -62,7 +62,7 @@ def _symbol(named: str) -> tuple[str, int | None]:
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /spot/order_book?with_id=true`` or ``/futures/{settle}/order_book?with_id=true``: ids of the stream."""
+    """Read ``GET /spot/order_book?with_id=true`` or ``/futures/{settle}/order_book?with_id=true``; stream's ids."""
     data = answer(reply)
     return rest_body(symbol, levels(data, "bids", "p", "s"), levels(data, "asks", "p", "s"), whole(data, "id"), depth)
 

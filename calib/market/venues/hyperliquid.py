@@ -1,7 +1,7 @@
 """Hyperliquid, subscription ``l2Book``.
 
-Each message is the whole book of at most 20 levels a side, bids first; nothing numbers them. Each replaces the one
-before, and its time in milliseconds serves as its id. Rule ``rising``.
+Each message is the whole book with at most 20 levels per side, bids first, without an id. It replaces the one before,
+and its time in milliseconds is used as the id. Rule ``rising``.
 https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket/subscriptions
 """
 
@@ -14,11 +14,11 @@ from calib.market.venues.base import Alive, BookMessage, Json, Other, Venue, Ven
 from calib.market.venues.fields import Levels, answer, bad, levels, mapping, micros, rest_body, text, whole
 
 LEVELS: Final = 20
-"""Levels a side of a message, at most."""
+"""Most levels per side of a message."""
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message.
+    """Read the events of a message.
 
     >>> data = {"coin": "BTC", "time": 5, "levels": [[{"px": "9", "sz": "1", "n": 2}], []]}
     >>> read({"channel": "l2Book", "data": data})[0].message
@@ -46,7 +46,7 @@ def _sides(data: Json) -> tuple[Levels, Levels]:
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``POST /info`` with ``{"type": "l2Book", "coin": ...}``: it answers its readers, the stream needs none."""
+    """Read ``POST /info`` with ``{"type": "l2Book", "coin": ...}``; used for reads only, the stream needs none."""
     bids, asks = _sides(answer(reply))
     return rest_body(symbol, bids, asks, None, depth)
 
@@ -56,7 +56,7 @@ HYPERLIQUID: Final = Venue(
     title="Hyperliquid",
     sequence_rule="rising",
     pushes_snapshots=True,
-    rule="Every message is the whole book, 20 levels a side, and replaces the one before",
+    rule="Every message is the whole book, 20 levels per side, and replaces the one before",
     source="https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket/subscriptions",
     read=read,
     body=body,

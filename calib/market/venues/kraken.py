@@ -1,11 +1,11 @@
 """Kraken, WebSocket v2 channel ``book``.
 
-There are no ids: each message follows the one before it, and the CRC32 of the ten best levels proves the book. Levels
+There are no ids: each message follows the one before it, and the CRC32 of the ten best levels verifies the book. Levels
 that leave the subscribed depth are not removed by a message, so the book is cut to that depth. Rule ``checksum``.
 https://docs.kraken.com/api/docs/guides/spot-ws-book-v2
 
-Prices and quantities are JSON numbers with the decimals that the checksum needs: the text is decoded with `Decimal`.
-The id of a message here is its time, so that a reader can tell two books apart.
+Prices and quantities are JSON numbers with the decimals that the checksum needs, so they are decoded as `Decimal`. The
+time of a message is used as its id, so that readers can tell two books apart.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from calib.market.venues.fields import answer, bad, iso_micros, levels, objects,
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message that `decode` made.
+    """Read the events of a message decoded by `decode`.
 
     >>> message = decode('{"channel":"book","type":"update","data":[{"symbol":"X/USD","bids":[{"price":9.50,"qty":1}],'
     ...                  '"asks":[],"checksum":7,"timestamp":"1970-01-01T00:00:01Z"}]}')
@@ -42,7 +42,7 @@ def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
 
 
 def decode(frame: str | bytes) -> object:
-    """JSON with every decimal kept as it was written."""
+    """Decode JSON with decimals as `Decimal`, which keeps trailing zeros."""
     return json.loads(frame, parse_float=Decimal, parse_constant=_refuse)
 
 
@@ -58,12 +58,12 @@ def _book(row: Json, is_snapshot: bool) -> BookMessage:
 
 
 def checksum_of(symbol: str) -> KrakenChecksum:
-    """The checksum of one symbol's book; the decimals come with the numbers."""
+    """The checksum of one symbol's book; the numbers carry their decimals."""
     return KrakenChecksum()
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /0/public/Depth``, whose pairs have other names: the first one of the answer is taken."""
+    """Read ``GET /0/public/Depth``; its pairs have other names, so the first one in the reply is used."""
     result = answer(reply, "result")
     data = answer(next(iter(result.values()), None))
     return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), None, depth)
@@ -74,7 +74,7 @@ KRAKEN: Final = Venue(
     title="Kraken v2",
     sequence_rule="checksum",
     pushes_snapshots=True,
-    rule="No ids: the CRC32 of the ten best levels proves the book; it is cut to the subscribed depth",
+    rule="No ids: the CRC32 of the ten best levels verifies the book; it is cut to the subscribed depth",
     source="https://docs.kraken.com/api/docs/guides/spot-ws-book-v2",
     read=read,
     body=body,

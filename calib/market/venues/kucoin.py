@@ -1,8 +1,8 @@
 """KuCoin: spot ``/market/level2:{symbol}`` and futures ``/contractMarket/level2:{symbol}``.
 
-A spot message covers the ids ``sequenceStart..sequenceEnd``; a futures message has one change and one id. They follow
-each other without a hole; the one after the REST snapshot reaches beyond its ``sequence``. A change with price 0 is no
-level: it only advances the id. Rule ``range``.
+A spot message covers the ids ``sequenceStart..sequenceEnd``; a futures message has one change and one id. The ids are
+consecutive; the first message after the REST snapshot covers or follows its ``sequence`` + 1. A change with price 0 is
+not a level: it only advances the id. Rule ``range``.
 https://www.kucoin.com/docs-new/3470221w0
 https://www.kucoin.com/docs/websocket/spot-trading/public-channels/level2-market-data
 """
@@ -20,7 +20,7 @@ _FUTURES: Final = "/contractMarket/level2:"
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message.
+    """Read the events of a message.
 
     >>> data = {"symbol": "X-USDT", "sequenceStart": 4, "sequenceEnd": 5, "changes": {"bids": [["0", "0", "4"],
     ...         ["9", "1", "5"]], "asks": []}}
@@ -57,18 +57,18 @@ def _futures(data: Json, symbol: str) -> BookMessage:
 
 
 def _real(changes: Levels) -> Levels:
-    """Without the changes at price 0, which only advance the id."""
+    """Remove changes at price 0, which only advance the id."""
     return [change for change in changes if not _is_zero(change[0])]
 
 
 def _is_zero(price: object) -> bool:
-    if isinstance(price, str):  # "0", "0.00", not "" or "abc": those are errors of the book
+    if isinstance(price, str):  # "0", "0.00", but not "" or "abc": the book reports those as errors
         return "0" in price and not price.strip("0.")
     return price == 0
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /api/v1/market/orderbook/level2_100`` or futures ``/api/v1/level2/snapshot``: ids of the stream."""
+    """Read ``GET /api/v1/market/orderbook/level2_100`` or futures ``/api/v1/level2/snapshot``; stream's ids."""
     data = answer(reply, "data")
     return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), whole(data, "sequence"), depth)
 

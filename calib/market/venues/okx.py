@@ -1,12 +1,12 @@
 """OKX, v5 order book channels ``books``, ``books-l2-tbt`` (400 levels) and ``books50-l2-tbt``.
 
-A snapshot has ``prevSeqId`` -1. An update follows the message whose ``seqId`` is its ``prevSeqId``. Without a change
-for a while, an empty update has ``seqId`` equal to ``prevSeqId``. In maintenance the numbering may be reset: one
-message has a ``seqId`` below its ``prevSeqId``, and the next follows it. Rule ``previous``. The checksum is given up: 0
-is absent.
+A snapshot has ``prevSeqId`` -1. An update follows the message whose ``seqId`` is its ``prevSeqId``. If nothing changes
+for a while, an empty update has ``seqId`` equal to ``prevSeqId``. During maintenance the ids may be reset: one message
+has a ``seqId`` below its ``prevSeqId``, and the next follows it. Rule ``previous``. The checksum is no longer
+supported: 0 means absent.
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel
 
-``books5`` and ``bbo-tbt`` are small whole books beside these, hence other messages here.
+``books5`` and ``bbo-tbt`` are small complete books in the same connection; they are not order book messages here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DEPTHS: Final = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
 
 
 def read(message: Json, stream: str = "") -> tuple[VenueEvent, ...]:
-    """Events of a message.
+    """Read the events of a message.
 
     >>> row = {"asks": [], "bids": [], "ts": "2", "checksum": 0, "seqId": 10, "prevSeqId": 10}
     >>> read({"arg": {"channel": "books", "instId": "BTC-USDT"}, "action": "update", "data": [row]})[0].message
@@ -56,7 +56,7 @@ def _book(row: Json, action: object, symbol: str, depth: int) -> BookMessage:
 
 
 def body(reply: object, symbol: str, depth: int) -> dict[str, object]:
-    """Of ``GET /api/v5/market/books``; it is not published that its ids are those of the channel."""
+    """Read ``GET /api/v5/market/books``; OKX does not document that its ids are those of the channel."""
     data = answer(reply, "data")
     return rest_body(symbol, levels(data, "bids"), levels(data, "asks"), None, depth)
 
@@ -66,7 +66,7 @@ OKX: Final = Venue(
     title="OKX v5",
     sequence_rule="previous",
     pushes_snapshots=True,
-    rule="Each `prevSeqId` is the previous `seqId`, -1 in a snapshot; equal: no change, a lower `seqId`: a reset",
+    rule="Each `prevSeqId` is the previous `seqId`, -1 in a snapshot; equal means no change, a lower `seqId` a reset",
     source="https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel",
     read=read,
     body=body,

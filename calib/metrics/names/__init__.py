@@ -1,6 +1,6 @@
-"""The one table of metric names: collector, documentation, rules and dashboard follow from it.
+"""The table of metric names: collector, documentation, rules and dashboard are derived from it.
 
-To add a name: one row in the file of its subject, and a part that reports its fact (`calib.metrics.sources`).
+To add a name: add a row to the file of its subject, and report its fact in a part (`calib.metrics.sources`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from calib.metrics.names.cron import CRON, JOBS, NightlyJob
 from calib.metrics.names.symbols import SYMBOLS
 
 LIVE: Final = (*CACHE, *STREAMS, *PIPELINE, *SYMBOLS, *EXPERIMENTS, *POLICY, *SMARTCACHE, *LOGGERS, *OWN)
-"""What a running bot exposes."""
+"""The metrics of a running bot."""
 
 TABLE: Final = (*LIVE, *CRON)
-"""Every name that calib exposes or writes."""
+"""Every metric that calib exposes or writes."""
 
 __all__ = ["CRON", "JOBS", "LIVE", "OTHER", "TABLE", "Fold", "Follows", "Kind", "Metric", "NightlyJob", "by_name"]
 

@@ -1,4 +1,4 @@
-"""What one row of the table of names says."""
+"""The rows of the table of names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Literal
 Kind = Literal["counter", "gauge", "histogram", "untyped"]
 Fold = Literal["sum", "max", "leave"]
 OTHER = "other"
-"""The label that symbols beyond the limit share."""
+"""The label shared by symbols beyond the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """How a clean series is computed from a seed one.
+    """How to compute a clean series from a seed series.
 
     Parameters
     ----------
     name
         The seed name.
     factor
-        The clean value over the seed value: 0.001 from milliseconds to seconds.
+        The clean value divided by the seed value, e.g. 0.001 from milliseconds to seconds.
     labels
         Labels that the seed series lacks, as ``((name, value), ...)``.
     """
@@ -32,33 +32,33 @@ class Follows:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One family of series.
+    """One metric family.
 
     Parameters
     ----------
     name
-        As it stands in the text format, a counter's ``_total`` included.
+        Its name in the text format, including ``_total`` for a counter.
     kind
-        ``untyped`` is for seed names that are counters in meaning but not by name: the client would rename them.
+        ``untyped`` is for seed names that are counters without ``_total``: the client would rename them.
     help
         One sentence.
     owner
-        The part that the values are read from; ``a, else b`` where a second part stands in for a missing first one.
+        The part that provides the values; ``a, else b`` if a second part replaces a missing first one.
     unit
-        Of the value.
+        Unit of the value.
     labels
-        In the order in which values are given.
+        Label names, in the order of the label values.
     seed, clean
-        The sets that it belongs to.
+        The sets to which it belongs.
     fact
-        What a part reports for it; a seed and a clean name may show the same fact in two units.
+        The fact that a part reports; a seed and a clean name may expose the same fact in two units.
     factor
-        The exposed value over the fact.
+        The exposed value divided by the fact.
     follows
-        Of a clean name: the seed names that it can be computed from where only those are scraped.
+        For a clean name: the seed names from which it can be computed if only those are scraped.
     fold
-        What becomes of symbols beyond the limit: their values are added, the largest stands for them, or they are left
-        out (a ratio of many symbols is neither the sum nor the largest of theirs).
+        How symbols beyond the limit are aggregated: ``sum``, ``max``, or ``leave`` to omit them (for ratios, whose
+        aggregate would need the underlying counts).
 
     >>> Metric("mm_x_seconds", "gauge", "X.", "cache", "seconds", fact="x_ms", factor=0.001).sets
     'clean'
@@ -84,7 +84,7 @@ class Metric:
 
     @property
     def key(self) -> str:
-        """The fact that it shows."""
+        """The fact that it exposes."""
         return self.fact or self.name
 
     @property

@@ -55,7 +55,7 @@ EXPERIMENTS: Final = (
     Metric(
         "mm_ab_info",
         "gauge",
-        "Always 1; the labels say how the experiment runs.",
+        "Always 1; the labels describe the experiment.",
         "harness",
         "1",
         ("mode", "decision", "state"),
@@ -65,7 +65,7 @@ EXPERIMENTS: Final = (
     Metric(
         "mm_ab_gate_violated",
         "gauge",
-        "1 while the deciding rule says that a gate is violated, else 0.",
+        "1 while a gate is violated by the deciding rule, else 0.",
         "harness",
         "0 or 1",
         ("gate",),
@@ -73,7 +73,7 @@ EXPERIMENTS: Final = (
     Metric(
         "mm_ab_gate_violation_age_seconds",
         "gauge",
-        "How long a gate has been violated without a break; 0 while it is not.",
+        "How long a gate has been violated without interruption; 0 if it is not violated.",
         "harness",
         "seconds",
         ("gate",),
@@ -81,18 +81,18 @@ EXPERIMENTS: Final = (
     Metric(
         "mm_ab_last_evaluation_timestamp_seconds",
         "gauge",
-        "The newest moment that was evaluated, Unix time; missing before the first.",
+        "Time of the last evaluation, Unix time; missing before the first.",
         "harness",
         "seconds",
     ),
     Metric(
         "mm_canary_step",
         "gauge",
-        "Step of the schedule; -1 is the shadow before the first.",
+        "Step of the schedule; -1 is the shadow phase before the first.",
         "canary",
         "step",
     ),
-    Metric("mm_canary_symbols", "gauge", "Symbols that use the cache by the canary's word.", "canary", "symbols"),
+    Metric("mm_canary_symbols", "gauge", "Symbols that use the cache in the canary's rollout.", "canary", "symbols"),
     Metric("mm_canary_rolled_back", "gauge", "1 while a rollback is latched, else 0.", "canary", "0 or 1"),
 )
 
@@ -116,18 +116,18 @@ SMARTCACHE: Final = (
         "reads",
         ("strategy",),
     ),
-    Metric("mm_smartcache_enabled", "gauge", "1 where it is switched on, else 0.", "smartcache", "0 or 1"),
+    Metric("mm_smartcache_enabled", "gauge", "1 if it is enabled, else 0.", "smartcache", "0 or 1"),
     Metric(
         "mm_smartcache_connected",
         "gauge",
-        "1 where its back end answers, else 0; then every read computes.",
+        "1 if its back end responds, else 0; then every read computes.",
         "smartcache",
         "0 or 1",
     ),
     Metric(
         "mm_smartcache_wait_duration_seconds",
         "histogram",
-        "How long callers waited for their values; buckets alone, without a sum.",
+        "How long callers waited for their values; buckets only, without a sum.",
         "smartcache",
         "seconds",
         fact="smartcache_wait_ms",
@@ -138,12 +138,12 @@ SMARTCACHE: Final = (
 LOGGERS: Final = tuple(
     Metric(f"mm_feed_lines_{outcome}_total", "counter", help_text, "loggers", "lines", ("feed",))
     for outcome, help_text in (
-        ("accepted", "Records that a logger took to be written."),
-        ("written", "Of these, records that stand in a file as whole lines."),
-        ("lost", "Of these, records that the disk refused."),
-        ("dropped", "Records not taken because the queue was full."),
-        ("refused", "Records that the feed's schema refused."),
-        ("sampled_out", "Ticks that a line of the same symbol stands for."),
+        ("accepted", "Records that a logger accepted for writing."),
+        ("written", "Of these, records written to a file as whole lines."),
+        ("lost", "Of these, records lost because a write failed."),
+        ("dropped", "Records not accepted because the queue was full."),
+        ("refused", "Records refused because they do not fit the feed's schema."),
+        ("sampled_out", "Ticks not written because of sampling."),
     )
 )
 
@@ -151,14 +151,14 @@ OWN: Final = (
     Metric(
         "mm_metrics_folded_symbols",
         "gauge",
-        "Symbols beyond the limit, whose series stand under the symbol 'other'.",
+        "Symbols beyond the limit, which share the symbol 'other'.",
         "metrics",
         "symbols",
     ),
     Metric(
         "mm_metrics_source_errors_total",
         "counter",
-        "Scrapes in which a part could not be read; its series are missing then.",
+        "Scrapes in which a part could not be read, so that its series were missing.",
         "metrics",
         "scrapes",
         ("source",),

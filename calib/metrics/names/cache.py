@@ -23,7 +23,7 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_miss_total",
         "counter",
-        "Reads that the cache could not answer from what it held.",
+        "Reads not answered from the cache.",
         _BOTH,
         "reads",
         _SYMBOL,
@@ -46,7 +46,7 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_total_hits",
         "untyped",
-        "Reads answered from the cache over all symbols, those that were evicted included.",
+        "Reads answered from the cache over all symbols, including evicted ones.",
         _BOTH,
         "reads",
         seed=True,
@@ -55,7 +55,7 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_total_misses",
         "untyped",
-        "Reads that the cache could not answer, over all symbols, those that were evicted included.",
+        "Reads not answered from the cache, over all symbols, including evicted ones.",
         _BOTH,
         "reads",
         seed=True,
@@ -64,7 +64,7 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_hit_ratio",
         "gauge",
-        "Share of a symbol's reads that were hits since the start; missing without reads.",
+        "Hits divided by reads of a symbol since the start; missing without reads.",
         _BOTH,
         "ratio",
         _SYMBOL,
@@ -73,14 +73,14 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_overall_hit_ratio",
         "gauge",
-        "Share of all reads that were hits since the start; missing without reads.",
+        "Hits divided by reads of all symbols since the start; missing without reads.",
         _BOTH,
         "ratio",
     ),
     Metric(
         "mm_md_cache_age_ms",
         "gauge",
-        "Age of the cached book; without a cache, of the book served last.",
+        "Age of the cached book; without a cache, of the last served book.",
         "cache, else stage_metrics",
         "milliseconds",
         _SYMBOL,
@@ -92,7 +92,7 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_age_seconds",
         "gauge",
-        "Age of the cached book; without a cache, of the book served last.",
+        "Age of the cached book; without a cache, of the last served book.",
         "cache, else stage_metrics",
         "seconds",
         _SYMBOL,
@@ -102,9 +102,7 @@ CACHE: Final = (
         fold="max",
     ),
     Metric("mm_md_cache_size", "gauge", "Books in the cache.", "cache", "books", seed=True),
-    Metric(
-        "mm_md_cache_inflight_refreshes", "gauge", "Refreshes that run at this moment.", "cache", "refreshes", seed=True
-    ),
+    Metric("mm_md_cache_inflight_refreshes", "gauge", "Refreshes in progress.", "cache", "refreshes", seed=True),
     Metric(
         "mm_md_cache_refresh_latency_p95_ms",
         "gauge",
@@ -128,7 +126,7 @@ CACHE: Final = (
     Metric(
         "mm_md_refresh_latency_ms",
         "histogram",
-        "Durations of refreshes that brought a book.",
+        "Durations of successful refreshes.",
         _BOTH,
         "milliseconds",
         seed=True,
@@ -138,7 +136,7 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_refresh_duration_seconds",
         "histogram",
-        "Durations of refreshes that brought a book.",
+        "Durations of successful refreshes.",
         _BOTH,
         "seconds",
         fact="refresh_ms",
@@ -148,14 +146,14 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_refresh_failures_total",
         "counter",
-        "Refreshes that failed or were late.",
+        "Refreshes that failed or timed out.",
         "cache",
         "refreshes",
     ),
     Metric(
         "mm_md_cache_evictions_total",
         "counter",
-        "Symbols that the cache gave up because there were too many.",
+        "Symbols evicted from the cache because of max_symbols.",
         "cache",
         "symbols",
     ),
@@ -171,7 +169,7 @@ CACHE: Final = (
     Metric(
         "mm_md_cache_depth_miss_total",
         "counter",
-        "Reads that found a cached book with fewer levels than they asked for.",
+        "Reads that requested more levels than the cached book had.",
         "stage_metrics",
         "reads",
         ("requested", "have"),
@@ -180,14 +178,14 @@ CACHE: Final = (
     Metric(
         "mm_pricing_on_stale_total",
         "counter",
-        "Uses of a book past its freshness: for pricing (pricing_threshold), or by a guard (guard_block).",
+        "Stale books served: for pricing (pricing_threshold), or by a guard (guard_block).",
         _BOTH,
         "reads",
         ("reason",),
         seed=True,
     ),
 )
-"""The cache itself."""
+"""The cache."""
 
 STREAMS: Final = (
     Metric(
@@ -202,7 +200,7 @@ STREAMS: Final = (
     Metric(
         "mm_md_stream_book_age_seconds",
         "gauge",
-        "Time since a verified book last changed; a quiet market makes it large too.",
+        "Time since a verified book last changed; also large in a quiet market.",
         "cache",
         "seconds",
         _SYMBOL,
@@ -228,7 +226,7 @@ STREAMS: Final = (
     Metric(
         "mm_md_connection_reconnects_total",
         "counter",
-        "Times that a connection was made again.",
+        "Reconnects of a connection.",
         "cache",
         "reconnects",
         ("connection",),
@@ -236,7 +234,7 @@ STREAMS: Final = (
     Metric(
         "mm_md_connection_age_seconds",
         "gauge",
-        "Time since a connection's last frame, whatever it was about.",
+        "Time since a connection's last frame of any kind.",
         "cache",
         "seconds",
         ("connection",),
@@ -244,10 +242,10 @@ STREAMS: Final = (
     Metric(
         "mm_md_connection_silences_total",
         "counter",
-        "Silences of a connection that were longer than allowed and have ended.",
+        "Silences of a connection that exceeded the limit and have ended.",
         "cache",
         "silences",
         ("connection",),
     ),
 )
-"""Streams and the connections that carry them."""
+"""Streams and their connections."""

@@ -1,4 +1,4 @@
-"""Names in the text files that commands write for the node exporter."""
+"""Names in the text files that commands write for the node exporter's textfile collector."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from calib.metrics.names.base import Metric
 
 @dataclass(frozen=True, slots=True)
 class NightlyJob:
-    """A command that runs at night.
+    """A command that runs as a nightly job.
 
     Parameters
     ----------
     command
-        As it is typed after ``calib``.
+        The command after ``calib``.
     word
-        What stands for it in names.
+        Its part of the metric names.
     rows
-        What its rows are.
+        Description of its rows.
     rejects
-        What its rejected rows are; empty where it rejects none.
+        Description of its rejected rows; empty if it rejects none.
     kept
-        What its kept ratio is a share of; empty where it has none.
+        Description of its kept ratio; empty if it has none.
     coverage
-        What its coverage is a share of; empty where it has none.
+        Description of its coverage ratio; empty if it has none.
     """
 
     command: str
@@ -37,7 +37,7 @@ class NightlyJob:
 
     @property
     def stem(self) -> str:
-        """How its names begin.
+        """The prefix of its metric names.
 
         >>> NightlyJob("canary check", "canary_check", "Ticks").stem
         'calib_canary_check'
@@ -50,8 +50,8 @@ _BAD: Final = "Lines that were rejected, by reason"
 _RANGE: Final = "Share of the range's intervals, over its symbols, that have data"
 _FILTERED: Final = "Share of the intervals that passed the filters"
 _USED: Final = "Share of the feed lines that were used"
-_TICKS: Final = "Ticks in the window that was judged"
-_SERVED: Final = "Share of the step's time that is served"
+_TICKS: Final = "Ticks in the evaluated window"
+_SERVED: Final = "Share of the step's time that has data"
 
 JOBS: Final = (
     NightlyJob(
@@ -59,7 +59,7 @@ JOBS: Final = (
     ),
     NightlyJob(
         "summary",
-        "summarize",  # "summary" is a type of Prometheus', which promtool allows in no name
+        "summarize",  # promtool does not allow "summary", a Prometheus metric type, in a name
         rows="Intervals of the datasets",
         rejects="Intervals that a filter dropped, by reason",
         kept=_FILTERED,
@@ -87,11 +87,11 @@ def _names(job: NightlyJob) -> list[Metric]:
         Metric(
             f"{stem}_last_success_timestamp_seconds",
             "gauge",
-            f"When calib {job.command} last succeeded, Unix time.",
+            f"Time of the last success of calib {job.command}, Unix time.",
             owner,
             "seconds",
         ),
-        Metric(f"{stem}_duration_seconds", "gauge", "How long that run took.", owner, "seconds"),
+        Metric(f"{stem}_duration_seconds", "gauge", "Duration of that run.", owner, "seconds"),
         Metric(f"{stem}_rows", "gauge", f"{job.rows}.", owner, "rows"),
     ]
     if job.rejects:
@@ -122,14 +122,14 @@ _AGGREGATE: Final = (
     Metric(
         "calib_aggregate_lines_used",
         "gauge",
-        "The same as calib_aggregate_rows, by its first name.",
+        "The same as calib_aggregate_rows, under its earlier name.",
         "calib aggregate --prom",
         "lines",
     ),
     Metric(
         "calib_aggregate_lines_rejected",
         "gauge",
-        "The same as calib_aggregate_rows_rejected, by its first name.",
+        "The same as calib_aggregate_rows_rejected, under its earlier name.",
         "calib aggregate --prom",
         "lines",
         ("reason",),
@@ -144,4 +144,4 @@ _AGGREGATE: Final = (
 )
 
 CRON: Final = (*(row for job in JOBS for row in _names(job)), *_AGGREGATE)
-"""The common names of every command, and those of the dataset."""
+"""The names common to all commands, and those of `calib aggregate`."""

@@ -12,26 +12,26 @@ _EITHER: Final = "collector, else scoreboard"
 
 
 def _seed(name: str, help_text: str, unit: str, fact: str, *, owner: str = _COLLECTOR, clean: bool = False) -> Metric:
-    """A gauge by its first name."""
+    """A gauge with its seed name."""
     return Metric(name, "gauge", help_text, owner, unit, _SYMBOL, seed=True, clean=clean, fact=fact)
 
 
 def _clean(
     name: str, help_text: str, unit: str, fact: str, seed: str, factor: float = 1.0, *, owner: str = _COLLECTOR
 ) -> Metric:
-    """The same gauge by its clean name."""
+    """The same gauge with its clean name."""
     follows = (Follows(seed, factor),)
     return Metric(name, "gauge", help_text, owner, unit, _SYMBOL, fact=fact, factor=factor, follows=follows)
 
 
 _VOLATILITY: Final = "Realised volatility of the mid, bps per square root of a second."
-_DEPTH: Final = "Average quantity at the best bid and ask together."
-_PNL: Final = "Average net_bps of our fills less the target."
-_FILL: Final = "Fills per quote, both fading per quote."
-_TAKER: Final = "Average share of our fills that crossed the spread."
+_DEPTH: Final = "Average sum of the quantities at the best bid and ask."
+_PNL: Final = "Average net_bps of our fills minus the target."
+_FILL: Final = "Fills per quote, both decaying per quote."
+_TAKER: Final = "Average taker share of our fills."
 _ABSORB: Final = "Average quantity consumed ahead of our quotes per second."
-_ETA: Final = "Average time until a quote is through its queue."
-_SCORE: Final = "Expected gain of a quote, drawn towards 0 while fills are few."
+_ETA: Final = "Average expected time until a queued quote is filled."
+_SCORE: Final = "Expected gain of a quote, shrunk towards 0 if there are few fills."
 
 SYMBOLS: Final = (
     _seed("mm_symbol_vol_realized", _VOLATILITY, "bps per sqrt(second)", "vol_realized"),
@@ -46,7 +46,7 @@ SYMBOLS: Final = (
     _clean("mm_symbol_top_depth_qty", _DEPTH, "base units", "liq_top_depth", "mm_symbol_liq_top_depth"),
     _seed(
         "mm_symbol_latency_p95",
-        "Average 95th percentile of the tick's duration; a quantile cannot become a histogram: see "
+        "Average 95th percentile of the tick's duration; quantiles cannot be aggregated: see "
         "mm_symbol_tick_duration_seconds.",
         "milliseconds",
         "latency_p95",
@@ -129,7 +129,7 @@ SYMBOLS: Final = (
     Metric(
         "mm_symbol_fills_total",
         "counter",
-        "Fills of ours.",
+        "Our fills.",
         _COLLECTOR,
         "fills",
         _SYMBOL,
@@ -140,7 +140,7 @@ SYMBOLS: Final = (
     Metric(
         "mm_symbol_fills_maker",
         "untyped",
-        "Fills of ours that rested.",
+        "Our maker fills.",
         _COLLECTOR,
         "fills",
         _SYMBOL,
@@ -151,7 +151,7 @@ SYMBOLS: Final = (
     Metric(
         "mm_symbol_fills_taker",
         "untyped",
-        "Fills of ours that crossed the spread.",
+        "Our taker fills.",
         _COLLECTOR,
         "fills",
         _SYMBOL,
@@ -162,7 +162,7 @@ SYMBOLS: Final = (
     Metric(
         "mm_symbol_executions_total",
         "counter",
-        "Fills of ours, by liquidity: maker or taker.",
+        "Our fills, by liquidity: maker or taker.",
         _COLLECTOR,
         "fills",
         ("symbol", "liquidity"),
@@ -173,4 +173,4 @@ SYMBOLS: Final = (
         fold="sum",
     ),
 )
-"""What `calib.features` measures of each symbol."""
+"""The live features of each symbol."""

@@ -1,4 +1,4 @@
-"""What is shipped for Prometheus and Grafana: recording rules, alert rules, a dashboard."""
+"""Files for Prometheus and Grafana: recording rules, alert rules, a dashboard."""
 
 from calib.metrics.prometheus.alerts import ALERTS, alerts_text
 from calib.metrics.prometheus.dashboard import dashboard, dashboard_expressions, dashboard_text

@@ -1,4 +1,4 @@
-"""Alert rules: what somebody must look at, now or today."""
+"""Alert rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from calib.metrics.names import JOBS
 from calib.metrics.prometheus.rule import AlertRule, rule_file
 
 CRON_STALE_S: Final = 90_000
-"""A nightly job is stale after 25 hours: a day, and an hour for a slow night."""
+"""A nightly job is stale after 25 hours: one day, plus an hour for a slow run."""
 _BY: Final = "by (job, instance)"
 _COMMENT: Final = """\
 Alerts of calib. `severity`: page (look now) or warn (look today).
@@ -58,8 +58,8 @@ CACHE_ALERTS: Final = (
         "CalibHitRatioLow",
         _share(_HITS, _READS, "<", 0.7),
         "warn",
-        "The cache of {{ $labels.instance }} answers {{ $value | humanizePercentage }} of its reads; "
-        "expected are 70 %.",
+        "The cache of {{ $labels.instance }} serves {{ $value | humanizePercentage }} of its reads; "
+        "at least 70 % are expected.",
         "Look for invalidations, depth misses and streams that are not live.",
         "10m",
     ),
@@ -67,8 +67,8 @@ CACHE_ALERTS: Final = (
         "CalibHitRatioVeryLow",
         _share(_HITS, _READS, "<", 0.5),
         "page",
-        "The cache of {{ $labels.instance }} answers {{ $value | humanizePercentage }} of its reads; it is of no use.",
-        "Switch it off or to shadow mode while you look for the cause.",
+        "The cache of {{ $labels.instance }} serves only {{ $value | humanizePercentage }} of its reads.",
+        "Disable it or use shadow mode while you look for the cause.",
         "5m",
     ),
     AlertRule(
@@ -76,7 +76,7 @@ CACHE_ALERTS: Final = (
         _share(_rate("mm_pipeline_deadline_misses_total"), _TICKS, ">", 0.02),
         "warn",
         "{{ $value | humanizePercentage }} of the ticks of {{ $labels.instance }} miss their deadline; "
-        "allowed are 2 %.",
+        "at most 2 % are allowed.",
         "See which stage is slow: mm_pipeline_stage_latency_p95_seconds.",
         "5m",
     ),
@@ -84,7 +84,8 @@ CACHE_ALERTS: Final = (
         "CalibPricingOnStale",
         _share(_rate("mm_pricing_on_stale_total"), _TICKS, ">", 0.05),
         "warn",
-        "{{ $value | humanizePercentage }} of the ticks of {{ $labels.instance }} use a stale book; allowed are 5 %.",
+        "{{ $value | humanizePercentage }} of the ticks of {{ $labels.instance }} use a stale book; "
+        "at most 5 % are allowed.",
         "Look at refresh durations and at connections; consider skip_pricing_on_stale.",
         "5m",
     ),
@@ -93,7 +94,7 @@ CACHE_ALERTS: Final = (
         "mm_cache_policy_violations_total > 0",
         "page",
         "{{ $labels.instance }} tried to cache {{ $labels.data_type }}, {{ $value }} times since its start.",
-        "Stop trading, switch that cache off, and find what it served; the alert ends with a restart.",
+        "Stop trading, disable that cache, and find out what it served; the alert ends with a restart.",
     ),
 )
 STREAM_ALERTS: Final = (
@@ -101,14 +102,14 @@ STREAM_ALERTS: Final = (
         "CalibFeedSilent",
         "mm_md_connection_age_seconds > 10",
         "page",
-        "The connection {{ $labels.connection }} of {{ $labels.instance }} has said nothing for "
+        "The connection {{ $labels.connection }} of {{ $labels.instance }} has been silent for "
         "{{ $value | humanizeDuration }}.",
-        "Check the socket and the venue's status; pricing and guards get no book of it.",
+        "Check the socket and the venue's status; pricing and guards get no fresh book from it.",
         "10s",
     ),
     AlertRule(
         "CalibBookNotLive",
-        # A sum, so that one that goes from gap to syncing and back does not begin again; it holds for `other` too.
+        # A sum, so that a change from gap to syncing and back does not restart the hold time; also valid for `other`.
         f'sum {_BY[:-1]}, symbol) (mm_md_stream_state{{state!="live"}}) > 0',
         "warn",
         "The book of {{ $labels.symbol }} at {{ $labels.instance }} has not been live for a minute.",
@@ -120,7 +121,7 @@ STREAM_ALERTS: Final = (
         'mm_md_stream_state{state="failed"} > 0',
         "page",
         "The book of {{ $labels.symbol }} at {{ $labels.instance }} cannot be brought in sync.",
-        "Check that snapshots of it can be had from the venue, and that they are younger than the stream.",
+        "Check that the venue serves snapshots of it that are not older than the stream.",
     ),
     AlertRule(
         "CalibBookFrozen",
@@ -128,7 +129,7 @@ STREAM_ALERTS: Final = (
         "warn",
         "The book of {{ $labels.symbol }} at {{ $labels.instance }} has not changed for "
         "{{ $value | humanizeDuration }}, while its connections are alive.",
-        "A quiet market, or a subscription that the venue has dropped: compare with the venue's own page.",
+        "The market is quiet, or the venue dropped the subscription: compare with the venue's website.",
         "1m",
     ),
 )
@@ -153,8 +154,8 @@ LOG_ALERTS: Final = (
         "CalibCronAbsent",
         "absent(calib_aggregate_last_success_timestamp_seconds)",
         "warn",
-        "Nothing says that calib aggregate ever succeeded.",
-        "Give its cron job --prom FILE below the node exporter's textfile directory, and scrape that exporter.",
+        "There is no success timestamp of calib aggregate.",
+        "Run its cron job with --prom FILE in the node exporter's textfile directory, and scrape that exporter.",
         "15m",
     ),
     AlertRule(
@@ -170,13 +171,13 @@ LOG_ALERTS: Final = (
         "increase(mm_metrics_source_errors_total[10m]) > 0",
         "warn",
         "The metrics of {{ $labels.source }} of {{ $labels.instance }} could not be read; its series are missing.",
-        "Read the bot's log of calib.metrics: it names the error.",
+        "Read the log messages of calib.metrics in the bot's log: they have the error.",
     ),
 )
 
 
 def _smart(name: str, strategies: str, relation: str, limit: float, summary: str, action: str) -> AlertRule:
-    """One target of the first day, over an hour and with enough reads to mean something."""
+    """An alert on a SmartCache target over an hour, with a minimum number of reads."""
     reads = _rate("mm_smartcache_reads_total", window="1h")
     part = _rate("mm_smartcache_reads_total", f'strategy=~"{strategies}"', window="1h")
     expr = f"{_share(part, reads, relation, limit)} and {reads} > 0.01"
@@ -191,7 +192,7 @@ SMARTCACHE_ALERTS: Final = (
         "<",
         0.9,
         "SmartCache of {{ $labels.instance }} serves {{ $value | humanizePercentage }} fresh; the target is 90 %.",
-        "Longer TTL zones, or fewer distinct keys.",
+        "Use longer TTL zones, or fewer distinct keys.",
     ),
     _smart(
         "CalibSmartCacheHitLow",
@@ -217,7 +218,7 @@ SMARTCACHE_ALERTS: Final = (
         0.05,
         "SmartCache of {{ $labels.instance }} computes {{ $value | humanizePercentage }} of its reads; "
         "the target is 3 to 5 %.",
-        "Keys that are read once, or a TTL that is too short.",
+        "Look for keys that are read only once, and TTLs that are too short.",
     ),
     _smart(
         "CalibSmartCacheBypassHigh",
@@ -226,7 +227,7 @@ SMARTCACHE_ALERTS: Final = (
         0.02,
         "SmartCache of {{ $labels.instance }} bypasses {{ $value | humanizePercentage }} of its reads; "
         "the target is below 2 %.",
-        "A real panic of the market, or a panic threshold that is too low.",
+        "The market is in a panic, or the panic threshold is too low.",
     ),
     AlertRule(
         "CalibSmartCacheSlow",
@@ -234,15 +235,15 @@ SMARTCACHE_ALERTS: Final = (
         "warn",
         "95 % of SmartCache's callers at {{ $labels.instance }} wait up to {{ $value | humanizeDuration }}; "
         "the target is below 100 ms.",
-        "Check the back end's latency; set the soft timeout, so that stale values are served meanwhile.",
+        "Check the back end's latency; set the soft timeout, so that stale values are served while a read waits.",
         "15m",
     ),
     AlertRule(
         "CalibSmartCacheDown",
         "mm_smartcache_connected == 0 and on (job, instance) (mm_smartcache_enabled == 1)",
         "warn",
-        "SmartCache of {{ $labels.instance }} does not reach its back end; every read computes.",
-        "Check the Redis server and the address; reads go on without it.",
+        "SmartCache of {{ $labels.instance }} cannot reach its back end; every read computes.",
+        "Check the Redis server and the address; reads continue without it.",
         "2m",
     ),
 )
@@ -252,6 +253,6 @@ ALERTS: Final = (*EXPERIMENT_ALERTS, *CACHE_ALERTS, *STREAM_ALERTS, *LOG_ALERTS,
 
 
 def alerts_text() -> str:
-    """The file."""
+    """The alert rules as a file."""
     commands = ", ".join(job.command for job in JOBS)
     return rule_file("calib", ALERTS, comment=f"{_COMMENT}\nNightly commands with a text file: {commands}.")

@@ -14,7 +14,7 @@ _HEIGHT: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query of a panel: PromQL, and how its series are called."""
+    """One query of a panel: PromQL, and the legend of its series."""
 
     expr: str
     legend: str
@@ -27,15 +27,15 @@ class Panel:
     Parameters
     ----------
     title, description
-        What it shows, and how to read it.
+        Title and explanation.
     unit
-        Of its axis, as Grafana names units.
+        Unit of its axis, in Grafana's names.
     queries
-        What is drawn.
+        The series.
     kind
         ``timeseries`` or ``stat``.
     width
-        Of 24 columns.
+        Width, of 24 columns.
     """
 
     title: str
@@ -60,7 +60,7 @@ def _share(part: str, whole: str) -> str:
 
 
 def _symbol(title: str, description: str, unit: str, name: str) -> Panel:
-    """A gauge of each symbol."""
+    """A panel with a gauge of each symbol."""
     return Panel(title, description, unit, (Query(f"{name}{{{_SYMBOL}}}", "{{symbol}}"),))
 
 
@@ -101,7 +101,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Books not live",
-                "Symbols whose stream is not in the state live.",
+                "Symbols whose stream is not live.",
                 "none",
                 (Query(f'count(mm_md_stream_state{{{_SYMBOL},state="live"}} == 0) or vector(0)', ""),),
                 "stat",
@@ -113,7 +113,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 "none",
                 (
                     Query(
-                        # Each of them or 0: a sum with one part missing has no result, and would hide the other.
+                        # `or vector(0)`: a sum with a missing operand has no result, and would hide the other.
                         f"(sum(mm_ab_rolled_back{{{_JOB}}}) or vector(0)) + "
                         f"(sum(mm_canary_rolled_back{{{_JOB}}}) or vector(0))",
                         "",
@@ -124,7 +124,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Policy violations",
-                "Attempts to cache prohibited data since the start; anything but 0 pages.",
+                "Attempts to cache prohibited data since the start; any violation pages.",
                 "none",
                 (Query(f"sum(mm_cache_policy_violations_total{{{_JOB}}}) or vector(0)", ""),),
                 "stat",
@@ -157,14 +157,14 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Hit ratio by symbol",
-                "Hits over reads.",
+                "Hits divided by reads.",
                 "percentunit",
                 (Query(_share(_rate(_REQUESTS, _HIT, "symbol"), _rate(_REQUESTS, _SYMBOL, "symbol")), "{{symbol}}"),),
             ),
-            _symbol("Age of the cached book", "As the cache measures it.", "s", "mm_md_cache_age_seconds"),
+            _symbol("Age of the cached book", "As measured by the cache.", "s", "mm_md_cache_age_seconds"),
             Panel(
                 "Refresh duration",
-                "Of refreshes that brought a book.",
+                "Successful refreshes.",
                 "s",
                 (
                     Query(_p(0.5, "mm_md_cache_refresh_duration_seconds", _JOB), "p50"),
@@ -174,11 +174,11 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Books and refreshes",
-                "Books held, refreshes under way, and refreshes that fail per second.",
+                "Cached books, refreshes in progress, and failed refreshes per second.",
                 "none",
                 (
                     Query(f"sum(mm_md_cache_size{{{_JOB}}})", "books"),
-                    Query(f"sum(mm_md_cache_inflight_refreshes{{{_JOB}}})", "refreshes under way"),
+                    Query(f"sum(mm_md_cache_inflight_refreshes{{{_JOB}}})", "refreshes in progress"),
                     Query(_rate("mm_md_cache_refresh_failures_total", _JOB, "job"), "failures per second"),
                 ),
             ),
@@ -205,7 +205,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Depth misses",
-                "Reads per second that asked for more levels than were cached.",
+                "Reads per second that requested more levels than were cached.",
                 "ops",
                 (
                     Query(
@@ -221,7 +221,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
         (
             Panel(
                 "Streams by state",
-                "How many symbols are in each state.",
+                "Number of symbols per state.",
                 "none",
                 (Query(f"sum by (state) (mm_md_stream_state{{{_SYMBOL}}})", "{{state}}"),),
             ),
@@ -233,7 +233,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Connections by state",
-                "How many are up, silent, or down.",
+                "Number of connections that are up, silent, or down.",
                 "none",
                 (Query(f"sum by (state) (mm_md_connection_state{{{_JOB}}})", "{{state}}"),),
             ),
@@ -248,7 +248,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             _symbol(
                 "Last change of the book",
-                "A quiet market makes it large too; above 300 s warns.",
+                "Also large in a quiet market; above 300 s warns.",
                 "s",
                 "mm_md_stream_book_age_seconds",
             ),
@@ -306,7 +306,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             _symbol("Gain against the target", "bps.", "none", "mm_symbol_pnl_deviation_bps"),
             _symbol("Slippage", "Positive is bad; bps.", "none", "mm_symbol_slippage_bps"),
             _symbol("Adverse move", "Positive is bad; bps.", "none", "mm_symbol_adverse_move_bps"),
-            _symbol("Fills per quote", "Fading per quote.", "percentunit", "mm_symbol_fill_ratio"),
+            _symbol("Fills per quote", "Decaying per quote.", "percentunit", "mm_symbol_fill_ratio"),
             _symbol("Taker share", "Share of our fills.", "percentunit", "mm_symbol_taker_ratio"),
             _symbol("Volatility", "bps per square root of a second.", "none", "mm_symbol_realized_volatility_bps"),
             _symbol("Depth at the top", "Base units.", "none", "mm_symbol_top_depth_qty"),
@@ -343,13 +343,13 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Last evaluation",
-                "Time since the newest moment that was judged.",
+                "Time since the last evaluation.",
                 "s",
                 (Query(f"time() - mm_ab_last_evaluation_timestamp_seconds{{{_JOB}}}", "{{instance}}"),),
             ),
             Panel(
                 "Canary",
-                "Step of the schedule (-1 is the shadow), and symbols that use the cache.",
+                "Step of the schedule (-1 is the shadow phase), and symbols that use the cache.",
                 "none",
                 (
                     Query(f"mm_canary_step{{{_JOB}}}", "step of {{instance}}"),
@@ -385,7 +385,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Back end",
-                "1 where it answers.",
+                "1 if it responds.",
                 "none",
                 (Query(f"mm_smartcache_connected{{{_JOB}}}", "{{instance}}"),),
             ),
@@ -423,7 +423,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 "Kept and covered",
-                "Share of the last dataset's intervals that passed the filters, and of its range that has data.",
+                "Share of the last dataset's intervals that passed the filters, and share of its range with data.",
                 "percentunit",
                 (
                     Query("calib_aggregate_kept_ratio", "kept"),
@@ -439,11 +439,11 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
         ),
     ),
 )
-"""The panels, row by row."""
+"""The panels, by row."""
 
 
 def dashboard() -> dict[str, Any]:
-    """The dashboard as Grafana 9 and later import it; it asks for a Prometheus data source."""
+    """The dashboard in the import format of Grafana 9 and later; the import asks for a Prometheus data source."""
     panels: list[dict[str, Any]] = []
     top = 0
     for title, row in ROWS:
@@ -473,12 +473,12 @@ def dashboard() -> dict[str, Any]:
 
 
 def dashboard_text() -> str:
-    """The JSON file."""
+    """The dashboard as a JSON file."""
     return json.dumps(dashboard(), indent=2) + "\n"
 
 
 def dashboard_expressions() -> list[str]:
-    """Every expression, with the variables of Grafana replaced by values: for a check by promtool."""
+    """Every expression, with Grafana's variables replaced by values, for promtool."""
     found = [query.expr for _, row in ROWS for panel in row for query in panel.queries]
     for variable in ("job", "instance", "symbol"):
         found = [expr.replace(f"${variable}", ".+") for expr in found]

@@ -1,4 +1,4 @@
-"""RecordingRule rules: the clean names, computed from seed names where only those are scraped."""
+"""Recording rules: computes the clean names from seed names, if only those are scraped."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from calib.metrics.names import LIVE, Follows, Metric
 from calib.metrics.prometheus.rule import RecordingRule, rule_file
 
 SOURCE: Final = ("source", "seed")
-"""Marks what was computed. A bot that exposes both sets has the clean series itself; the rules leave it alone, by this
-label: without it they would see their own results there and stop and start in turns."""
+"""The label of computed series. If a bot exposes both sets, the rules must not record a clean series again; without
+this label they would take their own results for the bot's, and stop and start in turn."""
 _COMMENT: Final = """\
-Clean names from seed names, for a bot that exposes the seed names alone.
-Written by `calib metrics rules`; where the bot exposes the clean names itself, these rules record nothing."""
+Clean names from seed names, for a bot that exposes only the seed names.
+Written by `calib metrics rules`; if the bot exposes the clean names itself, these rules record nothing."""
 
 
 def recording_rules() -> list[RecordingRule]:
-    """One rule for each clean series that follows from a seed one."""
+    """The rules of every clean series that can be computed from a seed series."""
     return [rule for row in LIVE for follows in row.follows for rule in _rules(row, follows)]
 
 
 def rules_text() -> str:
-    """The file."""
+    """The recording rules as a file."""
     return rule_file("calib_clean_names", recording_rules(), comment=_COMMENT)
 
 

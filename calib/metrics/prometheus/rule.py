@@ -1,7 +1,7 @@
-"""Rules of Prometheus as values, and the file that holds them.
+"""Prometheus rules, and the file that contains them.
 
-The file is written here and not by a YAML library: every text in it is plain ASCII between double quotes, which JSON
-and YAML write alike.
+The file is written without a YAML library: every text in it is ASCII in double quotes, which is the same in JSON and
+YAML.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class RecordingRule:
     Parameters
     ----------
     record
-        The name that it writes.
+        The name of the recorded series.
     expr
         PromQL.
     labels
-        Labels that it adds.
+        Labels to add.
     """
 
     record: str
@@ -31,7 +31,7 @@ class RecordingRule:
     labels: tuple[tuple[str, str], ...] = ()
 
     def lines(self) -> list[str]:
-        """As it stands in a file, without indent."""
+        """The rule in YAML, without indentation."""
         return [f"- record: {self.record}", f"  expr: {json.dumps(self.expr)}", *_mapping("labels", self.labels)]
 
 
@@ -42,17 +42,17 @@ class AlertRule:
     Parameters
     ----------
     name
-        In CamelCase, beginning with ``Calib``.
+        In CamelCase, starting with ``Calib``.
     expr
         PromQL; the alert is active while it has a result.
     severity
-        ``page``: somebody must look now. ``warn``: somebody must look today.
+        ``page``: requires attention now. ``warn``: requires attention today.
     summary
         One sentence with the value; Prometheus fills in ``{{ ... }}``.
     action
-        What to do first.
+        The first step to take.
     hold
-        How long ``expr`` must have a result before the alert fires, as Prometheus writes durations; ``0m``: at once.
+        How long ``expr`` must have a result before the alert fires, as a Prometheus duration; ``0m``: at once.
     """
 
     name: str
@@ -63,7 +63,7 @@ class AlertRule:
     hold: str = "0m"
 
     def lines(self) -> list[str]:
-        """As it stands in a file, without indent."""
+        """The rule in YAML, without indentation."""
         return [
             f"- alert: {self.name}",
             f"  expr: {json.dumps(self.expr)}",
@@ -78,7 +78,7 @@ def _mapping(key: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def rule_file(group: str, rules: Sequence[RecordingRule | AlertRule], *, comment: str = "") -> str:
-    """A rule file with one group.
+    """Return a rule file with one group.
 
     >>> print(rule_file("one", [RecordingRule("a_seconds", "a_ms / 1000", (("source", "seed"),))]), end="")
     groups:

@@ -1,7 +1,7 @@
-"""How each part of a bot is read, one source a kind of part.
+"""The metric sources: how to read each kind of part.
 
-To add one: a file with its protocol, its reader and its `MetricSource`, and a line in the table below; then a keyword
-of `calib.metrics.register`.
+To add one: write a file with its protocol, its reader and its `MetricSource`, and add a line to the table below and a
+keyword to `calib.metrics.register`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,6 @@ SOURCES: Final = {
         LOGGERS,
     )
 }
-"""By name, in the order of reading: of a fact that two know, the first is taken."""
+"""The sources by name, in reading order: if two report the same fact, the first one is used."""
 
 __all__ = ["SOURCES", "MetricSource"]

@@ -1,4 +1,4 @@
-"""What a source is: one part of a bot, and how its facts are read."""
+"""The base of metric sources."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from calib.metrics.samples import Samples
 
 @dataclass(frozen=True, slots=True)
 class MetricSource:
-    """One kind of part.
+    """A kind of part, and how to read it.
 
     Parameters
     ----------
     name
         The keyword of `calib.metrics.register`.
     needs
-        Attributes that are read of the part.
+        Attributes that are read.
     read
-        Reports its facts. It runs in the scraping thread, awaits nothing and changes nothing of the part.
+        Reports the facts of a part. It runs in the scraping thread, awaits nothing and does not change the part.
     """
 
     name: str
@@ -29,17 +29,17 @@ class MetricSource:
     read: Callable[[Any, Samples], None]
 
     def check(self, part: Any) -> None:
-        """Refuse a part that cannot be read.
+        """Check that a part can be read.
 
         Raises
         ------
         calib.errors.ConfigError
-            Where it lacks an attribute.
+            If it lacks an attribute.
         """
         lacking = [name for name in self.needs if not hasattr(part, name)]
         if lacking:
             raise ConfigError(
-                f"a {type(part).__name__} has no {' and no '.join(lacking)}",
+                f"{type(part).__name__} has no attribute {' and no attribute '.join(lacking)}",
                 where=f"register, {self.name}",
-                hint=f"Give as {self.name} what the reference of metrics names as its owner",
+                hint="Pass the object that docs/reference/metrics.md names as the owner",
             )

@@ -1,4 +1,4 @@
-"""The market-data cache, its streams and connections."""
+"""The source for the market-data cache, its streams and connections."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CacheConnection(Protocol):
 
 
 class ObservedCounts(Protocol):
-    """What a cache says of itself at one moment."""
+    """The state and counts of a cache."""
 
     @property
     def size(self) -> int: ...
@@ -79,13 +79,13 @@ class ObservedCounts(Protocol):
 
 
 class ObservedCache(Protocol):
-    """A cache that can be looked at from another thread."""
+    """A cache that can be observed from another thread."""
 
     def observe(self) -> ObservedCounts: ...
 
 
 def read_cache(cache: ObservedCache, out: Samples) -> None:
-    """Report what the cache counts."""
+    """Report the counts of the cache."""
     seen = cache.observe()
     out.add("mm_md_cache_size", seen.size)
     out.add("mm_md_cache_inflight_refreshes", seen.inflight_refreshes)
@@ -113,14 +113,14 @@ def read_cache(cache: ObservedCache, out: Samples) -> None:
 
 
 def add_reads(out: Samples, hits: int, misses: int) -> None:
-    """Hits and misses over all symbols."""
+    """Report hits and misses over all symbols."""
     out.add("mm_md_cache_total_hits", hits)
     out.add("mm_md_cache_total_misses", misses)
     out.add("mm_md_cache_overall_hit_ratio", ratio(hits, misses))
 
 
 def add_symbol_reads(out: Samples, symbol: str, hits: int, misses: int) -> None:
-    """Hits and misses of one symbol."""
+    """Report hits and misses of one symbol."""
     out.add("mm_md_cache_hit_total", hits, symbol)
     out.add("mm_md_cache_miss_total", misses, symbol)
     out.add("mm_md_cache_requests_total", hits, symbol, "hit")
@@ -129,7 +129,7 @@ def add_symbol_reads(out: Samples, symbol: str, hits: int, misses: int) -> None:
 
 
 def add_reasons(out: Samples, invalidations: Mapping[str, int], stale_uses: Mapping[str, int]) -> None:
-    """Counts by reason; the known reasons stand at 0 from the start, so that their first event is an increase."""
+    """Report counts by reason; known reasons start at 0, so that their first event is visible as an increase."""
     for fact, known, counts in (
         ("mm_md_cache_invalidate_total", _INVALIDATIONS, invalidations),
         ("mm_pricing_on_stale_total", _STALE_USES, stale_uses),
@@ -139,7 +139,7 @@ def add_reasons(out: Samples, invalidations: Mapping[str, int], stale_uses: Mapp
 
 
 def ratio(hits: int, misses: int) -> float | None:
-    """hits / (hits + misses); None without any."""
+    """hits / (hits + misses); None without reads."""
     return hits / (hits + misses) if hits + misses else None
 
 

@@ -1,4 +1,4 @@
-"""AB experiments and canaries."""
+"""The source for AB experiments and canaries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VIOLATING: Final = "VIOLATING"
 
 
 class Experiment(Protocol):
-    """`calib.ABHarness`, as far as it is read here: without its locks, which an evaluation may hold for long."""
+    """The attributes of `calib.ABHarness` that are read; no lock is taken, an evaluation may hold one for long."""
 
     mode: Any
     engine: Any
@@ -26,7 +26,7 @@ class Experiment(Protocol):
 
 
 class Rollout(Protocol):
-    """`calib.CanaryController`, as far as it is read here: what it holds in memory, no file."""
+    """The attributes of `calib.CanaryController` that are read: its state in memory, no files."""
 
     progress: Any
 
@@ -51,13 +51,13 @@ def read_experiment(harness: Experiment, out: Samples) -> None:
 
 
 def _violated_since(spans: list[tuple[float, Any]]) -> float | None:
-    """Unix seconds at which the violation began that still lasts; None where there is none."""
+    """Unix seconds at which the current violation began; None if there is none."""
     last = spans[-1:]
     return last[0][0] if last and str(last[0][1]) == _VIOLATING else None
 
 
 def read_rollout(canary: Rollout, out: Samples) -> None:
-    """Report how far the canary is."""
+    """Report the progress of the canary."""
     progress = canary.progress
     out.add("mm_canary_step", progress.step)
     rolled_back = canary.rollback is not None

@@ -1,4 +1,4 @@
-"""The live features, and the scoreboard that ranks them."""
+"""The source for live features and the scoreboard."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FEATURES: Final = (
 
 
 class SymbolFigures(Protocol):
-    """What is known of one symbol; every feature is an attribute of its name."""
+    """The features of one symbol; every feature is an attribute."""
 
     @property
     def fills_total(self) -> int: ...
@@ -35,7 +35,7 @@ class SymbolFigures(Protocol):
 
 
 class Collected(Protocol):
-    """`calib.FeatureCollector`, as far as it is read here."""
+    """The methods of `calib.FeatureCollector` that are used."""
 
     def snapshot_all(self) -> Mapping[str, SymbolFigures]: ...
     def total_ticks(self, symbol: str) -> int: ...
@@ -60,7 +60,7 @@ class Score(Protocol):
 
 
 class Ranked(Protocol):
-    """`calib.SymbolScoreboard`, as far as it is read here."""
+    """The methods of `calib.SymbolScoreboard` that are used."""
 
     def rows(self) -> Iterable[Score]: ...
 
@@ -81,7 +81,7 @@ def read_features(collector: Collected, out: Samples) -> None:
 
 
 def read_scores(scoreboard: Ranked, out: Samples) -> None:
-    """Report every symbol's score, and what it rests on."""
+    """Report every symbol's score, and the figures that it is computed from."""
     for row in scoreboard.rows():
         out.add("score", row.score, row.symbol)
         out.add("net_bps", row.net_bps, row.symbol)

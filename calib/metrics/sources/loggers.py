@@ -1,4 +1,4 @@
-"""The loggers of the feeds."""
+"""The source for feed loggers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OUTCOMES: Final = ("accepted", "written", "lost", "dropped", "refused", "sample
 
 
 def read_loggers(loggers: Any, out: Samples) -> None:
-    """Report what became of the records: of a manager, of one logger, or of several in a sequence."""
+    """Report the record counts of a manager, of one logger, or of a sequence of loggers."""
     for kind, stats in _by_kind(loggers):
         for outcome in _OUTCOMES:
             out.add(f"mm_feed_lines_{outcome}_total", getattr(stats, outcome), kind)
@@ -26,7 +26,7 @@ def _by_kind(loggers: Any) -> list[tuple[str, Any]]:
 
 
 class LoggerSource(MetricSource):
-    """Each logger of a sequence is checked."""
+    """A source that may be a sequence of loggers, each of which is checked."""
 
     __slots__ = ()
 

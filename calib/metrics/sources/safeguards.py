@@ -1,4 +1,4 @@
-"""The caching policy's monitor, and SmartCache."""
+"""The sources for the policy monitor and SmartCache."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _STRATEGIES: Final = ("bypass", "compute", "serve_fresh", "serve_stale")
 
 
 class ViolationCounts(Protocol):
-    """The policy's monitor, as far as it is read here."""
+    """The attributes of the policy monitor that are read."""
 
     @property
     def violations(self) -> Mapping[str, int]: ...
 
 
 class SmartCacheMetrics(Protocol):
-    """SmartCache, as far as it is read here."""
+    """The methods of SmartCache that are used."""
 
     def get_metrics(self) -> Mapping[str, Any]: ...
 
 
 def read_policy(policy: ViolationCounts, out: Samples) -> None:
-    """Report violations; the prohibited types stand at 0 from the start."""
+    """Report violations; the prohibited types start at 0."""
     for data_type, count in (dict.fromkeys(_PROHIBITED, 0) | dict(policy.violations)).items():
         out.add("mm_cache_policy_violations_total", count, data_type)
 
 
 def read_smartcache(smartcache: SmartCacheMetrics, out: Samples) -> None:
-    """Report reads by strategy, and whether the cache works at all."""
+    """Report reads by strategy, and whether the cache works."""
     seen = smartcache.get_metrics()
     for strategy, count in (dict.fromkeys(_STRATEGIES, 0) | dict(seen["strategy_distribution"])).items():
         out.add("mm_smartcache_reads_total", count, strategy)

@@ -1,4 +1,4 @@
-"""What the pipeline's stages and their cache record."""
+"""The source for the metrics of pipeline stages and their cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from calib.metrics.sources.cache import add_reads, add_reasons, add_symbol_reads
 
 
 class RecordedStages(Protocol):
-    """`calib.StageMetrics`, as far as it is read here."""
+    """The attributes of `calib.StageMetrics` that are read."""
 
     tick_ms: Histogram
     refresh_ms: Histogram
@@ -23,7 +23,7 @@ class RecordedStages(Protocol):
 
 
 def read_stages(metrics: RecordedStages, out: Samples) -> None:
-    """Report ticks, stages and what the cache recorded."""
+    """Report ticks, stages and the events of the cache."""
     seen = metrics.summary()
     cache, shadow = seen["md_cache"], seen["shadow"]
     out.add("mm_pipeline_ticks_total", seen["ticks"])
@@ -41,13 +41,13 @@ def read_stages(metrics: RecordedStages, out: Samples) -> None:
         requested, have = ("other", "other") if isinstance(pair, str) else map(str, pair)
         out.add("mm_md_cache_depth_miss_total", count, requested, have)
     for symbol, one in cache["symbols"].items():
-        if symbol:  # an empty label is no label: what was recorded without a symbol stands in the totals alone
+        if symbol:  # an empty label value means no label: reads without a symbol are only in the totals
             add_symbol_reads(out, symbol, one["hits"], one["misses"])
     out.add("refresh_ms", metrics.refresh_ms.counts())
 
 
 def read_last_served(metrics: RecordedStages, out: Samples) -> None:
-    """Report what a cache itself knows better, for a bot that gives none."""
+    """Report facts that a cache would report more precisely, for a bot that passes no cache."""
     for symbol, one in metrics.summary()["md_cache"]["symbols"].items():
         if symbol:
             out.add("cache_age_ms", one["last_age_ms"], symbol)

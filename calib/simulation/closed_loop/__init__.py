@@ -1,1 +1,1 @@
-"""The bot in a box: the whole live path, from the venue's stream to the loggers, under virtual time."""
+"""The closed loop: a bot with the live classes, from the venue's stream to the loggers, in virtual time."""

@@ -1,4 +1,4 @@
-"""Our orders at the venue: resting quotes, fills, inventory, hedges, and the lines that tell of them."""
+"""Our orders at the venue: resting quotes, fills, inventory, hedges, and their log lines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from calib.simulation.closed_loop.socket import Sink
 from calib.simulation.instruments import Instrument
 from calib.simulation.market import Book
 from calib.simulation.market_model import MarketModel
-from calib.simulation.records import Execution, Quote, Record, Scribe
+from calib.simulation.records import Execution, Quote, Record, RecordBuilder
 
 HEDGE_AT: Final = 3
-"""The inventory limit in quote sizes: there the bot crosses the spread for all of it."""
+"""Inventory limit in quote sizes: at this limit the bot closes the whole position with a market order."""
 
 Report = Callable[[Record], None]
-"""Takes a fill that has just happened and logs it when the bot hears of it."""
+"""Receives a fill at the time of the match; logs it when the bot receives the report."""
 
 
 class Account:
@@ -25,29 +25,31 @@ class Account:
 
     Parameters
     ----------
-    instrument, world, scribe
-        What is traded, where, and who writes the lines.
+    instrument, model, records
+        The symbol, its market, and the builder of log lines.
     report
-        Receives each fill with its line, whose ``ts`` is the venue's time until it is heard of.
+        Receives each fill with its line; ``ts`` is the venue's time until the bot receives the report.
     sink
-        Takes the quotes lines.
+        Receives the lines of the quotes feed.
     """
 
     __slots__ = (
         "_instrument",
         "_inventory",
+        "_model",
         "_orders",
+        "_records",
         "_report",
         "_resting",
-        "_scribe",
         "_sink",
         "_stamp",
         "_trades",
-        "_world",
     )
 
-    def __init__(self, instrument: Instrument, world: MarketModel, scribe: Scribe, report: Report, sink: Sink) -> None:
-        self._instrument, self._world, self._scribe = instrument, world, scribe
+    def __init__(
+        self, instrument: Instrument, model: MarketModel, records: RecordBuilder, report: Report, sink: Sink
+    ) -> None:
+        self._instrument, self._model, self._records = instrument, model, records
         self._report, self._sink = report, sink
         self._resting: dict[int, Quote] = {}
         self._inventory = 0
@@ -56,7 +58,7 @@ class Account:
 
     @property
     def inventory_share(self) -> float:
-        """Inventory over its limit, -1 to 1."""
+        """Inventory divided by its limit, -1 to 1."""
         return max(-1.0, min(1.0, self._inventory / (HEDGE_AT * self._instrument.quote_lots)))
 
     def send(
@@ -67,10 +69,10 @@ class Account:
         opened_us: int,
         stamp: CacheStamp = NO_STAMP,
     ) -> int:
-        """Hedge where the limit is reached and requote what changed; the number of orders sent.
+        """Hedge if the limit is reached and replace quotes whose price changed; returns the number of orders sent.
 
-        A quote whose price stands keeps its place in the queue. One that would take is refused by the venue
-        (post-only). ``stamp`` is what the cache said of the book that was seen.
+        A quote with an unchanged price keeps its place in the queue. A quote that would cross the spread is rejected by
+        the venue (post-only). ``stamp`` describes the book that the decision was based on.
         """
         self._stamp = stamp
         sent = self._hedge(seen, sent_us, opened_us)
@@ -81,62 +83,62 @@ class Account:
             self._close(side, opened_us, "replaced")
             sent += 1
             quote = self._order(side, price, self._instrument.quote_lots, seen, sent_us, opened_us)
-            best = self._world.best
+            best = self._model.best
             if price >= best.ask if side > 0 else price <= best.bid:
-                self._sink("quotes", self._scribe.quote(quote, opened_us, "cancelled"))
+                self._sink("quotes", self._records.quote(quote, opened_us, "cancelled"))
                 continue
-            quote.queue_lots = self._world.lots_at(side, price)
-            self._world.matching.place(str(quote.number), side, price, quote.lots, quote.queue_lots)
+            quote.queue_lots = self._model.lots_at(side, price)
+            self._model.matching.place(str(quote.number), side, price, quote.lots, quote.queue_lots)
             self._resting[side] = quote
         return sent
 
     def on_matches(self, matches: list[Match], at_us: int) -> None:
-        """The venue filled quotes of ours."""
+        """Apply fills of our quotes."""
         for match in matches:
             quote = next(quote for quote in self._resting.values() if str(quote.number) == match.quote_id)
             quote.filled_lots += match.qty
             self._execute(quote, match.price, match.qty, at_us, taker=False)
             if quote.filled_lots == quote.lots:
                 del self._resting[quote.side]
-                self._sink("quotes", self._scribe.quote(quote, at_us, "filled"))
+                self._sink("quotes", self._records.quote(quote, at_us, "filled"))
 
     def queues(self) -> Iterator[tuple[str, float, float]]:
-        """Of each resting quote its id, the quantity ahead of it, and what is left of it, base units."""
+        """For each resting quote: its id, the quantity ahead and the remaining quantity, base units."""
         for quote in self._resting.values():
-            resting = self._world.matching.get(str(quote.number))
+            resting = self._model.matching.get(str(quote.number))
             if resting is not None:
                 yield str(quote.number), self._instrument.qty(resting.ahead), self._instrument.qty(resting.left)
 
     def cancel_all(self, at_us: int) -> None:
-        """Take every quote out."""
+        """Cancel every quote."""
         for side in (+1, -1):
             self._close(side, at_us, "cancelled")
 
     def _order(self, side: int, price: int, lots: int, seen: Book, sent_us: int, opened_us: int) -> Quote:
         self._orders += 1
-        mid_h = self._world.best.mid_h
+        mid_h = self._model.best.mid_h
         return Quote(self._orders, side, price, lots, seen, mid_h, sent_us, opened_us, stamp=self._stamp)
 
     def _hedge(self, seen: Book, sent_us: int, at_us: int) -> int:
-        """Past the limit, take the whole inventory off, level by level."""
+        """At the limit, close the whole position with a market order."""
         if abs(self._inventory) < HEDGE_AT * self._instrument.quote_lots:
             return 0
         side = -1 if self._inventory > 0 else +1
         quote = self._order(side, seen.ask if side > 0 else seen.bid, abs(self._inventory), seen, sent_us, at_us)
-        for taken in self._world.take(side, quote.lots):
+        for taken in self._model.take(side, quote.lots):
             quote.filled_lots += taken.lots
             self._execute(quote, taken.price, taken.lots, at_us, taker=True)
-        self._sink("quotes", self._scribe.quote(quote, at_us, "filled"))
+        self._sink("quotes", self._records.quote(quote, at_us, "filled"))
         return 1
 
     def _execute(self, quote: Quote, price: int, lots: int, at_us: int, *, taker: bool) -> None:
         self._trades += 1
         self._inventory += quote.side * lots
-        mid_h = self._world.best.mid_h
-        self._report(self._scribe.fill(Execution(quote, self._trades, price, lots, mid_h, at_us, at_us, taker)))
+        mid_h = self._model.best.mid_h
+        self._report(self._records.fill(Execution(quote, self._trades, price, lots, mid_h, at_us, at_us, taker)))
 
     def _close(self, side: int, at_us: int, reason: str) -> None:
         quote = self._resting.pop(side, None)
         if quote is not None:
-            self._world.matching.cancel(str(quote.number))
-            self._sink("quotes", self._scribe.quote(quote, at_us, reason))
+            self._model.matching.cancel(str(quote.number))
+            self._sink("quotes", self._records.quote(quote, at_us, reason))

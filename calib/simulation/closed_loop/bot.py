@@ -1,4 +1,4 @@
-"""The live bot of one symbol: stream, cache, stages, quotes; everything that is not the venue is the library's own."""
+"""The bot of one symbol: stream, cache, stages, quotes; built from the live classes."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ from calib.simulation.instruments import Instrument
 from calib.simulation.market_model import MarketModel
 from calib.simulation.named_rng import NamedRng
 from calib.simulation.pricing import Pricer
-from calib.simulation.records import Record, Scribe
+from calib.simulation.records import Record, RecordBuilder
 
 US_PER_S: Final = 1_000_000
 DEPTH: Final = 20
-"""Levels a side that a tick reads."""
+"""Levels per side that a tick reads."""
 SLOW_STRATEGY: Final = 80.0
-"""Factor of a bad deploy on the strategy stage."""
+"""Factor of a bad deploy on the duration of the strategy stage."""
 
 
-class BoxBot:
-    """One symbol's bot during one hour.
+class ClosedLoopBot:
+    """The bot of one symbol during one hour.
 
     Parameters
     ----------
-    instrument, world, exchange, socket
-        What it trades, the venue's truth, the venue, and the bot's socket to it.
+    instrument, model, exchange, socket
+        The symbol, its market at the venue, the venue, and the bot's socket.
     cache, collector, clock
-        The library's parts, shared by all symbols.
-    chance, trouble
-        Its own stream of draws, and what goes wrong.
+        Parts shared by all symbols.
+    rng, incidents
+        The bot's random numbers, and the incidents.
     start_us
-        Unix microseconds of the hour's beginning.
+        Unix microseconds of the start of the hour.
     stamp
-        The hour in ids.
+        The hour as a part of ids.
     sink, tally
-        Where the lines and the figures go.
+        Receivers of the log lines and of the figures.
     metrics
-        Where stages and ticks are recorded; None: in metrics of its own.
+        Metrics of stages and ticks; None: a new object.
     """
 
     def __init__(
         self,
         instrument: Instrument,
-        world: MarketModel,
+        model: MarketModel,
         exchange: SimulatedExchange,
         socket: Socket,
         cache: MDCache,
         collector: FeatureCollector,
         clock: VirtualClock,
-        chance: NamedRng,
-        trouble: IncidentSchedule,
+        rng: NamedRng,
+        incidents: IncidentSchedule,
         start_us: int,
         stamp: str,
         sink: Sink,
@@ -70,22 +70,22 @@ class BoxBot:
         *,
         metrics: StageMetrics | None = None,
     ) -> None:
-        self._instrument, self._world, self._socket = instrument, world, socket
-        self._collector, self._clock, self._chance, self._trouble = collector, clock, chance, trouble
+        self._instrument, self._model, self._socket = instrument, model, socket
+        self._collector, self._clock, self._rng, self._incidents = collector, clock, rng, incidents
         self._start_us, self._sink, self._tally = start_us, sink, tally
-        self._bursts = latency.Bursts(chance, start_us)
+        self._bursts = latency.Bursts(rng, start_us)
         self._read_error_bps: float | None = None
         self._queued: set[str] = set()
-        self.account = Account(instrument, world, Scribe(instrument, stamp), self._filled, sink)
+        self.account = Account(instrument, model, RecordBuilder(instrument, stamp), self._filled, sink)
         strategy = Strategy(
             instrument,
-            Pricer(instrument, chance),
+            Pricer(instrument, rng),
             self._wait_s,
             inventory_share=lambda: self.account.inventory_share,
-            bad_release=lambda: self._trouble.at(IncidentKind.BAD_DEPLOY, self.now_us()) is not None,
+            bad_release=lambda: self._incidents.at(IncidentKind.BAD_DEPLOY, self.now_us()) is not None,
         )
         stages: list[QuoteStage] = [
-            TimedRead(FetchMDStage(cache, exchange.snapshot, clock=clock), chance, self._note_read),
+            TimedRead(FetchMDStage(cache, exchange.snapshot, clock=clock), rng, self._note_read),
             StalePricingStage(),
             FeaturesStage(collector, self._wait_s),
             strategy,
@@ -100,14 +100,14 @@ class BoxBot:
         """Unix microseconds, whole."""
         return self._start_us + self._clock.monotonic_ns() // 1000
 
-    async def run(self, moments: Sequence[int], end_us: int) -> None:
-        """Tick at each of the moments that is still to come; at the end cancel everything."""
-        for moment_us in moments:
-            ahead_us = moment_us - self.now_us()
+    async def run(self, tick_times_us: Sequence[int], end_us: int) -> None:
+        """Tick at each of these times that is not past yet, then cancel every quote."""
+        for tick_us in tick_times_us:
+            ahead_us = tick_us - self.now_us()
             if ahead_us < 0:
-                continue  # the tick before took longer than the time between two
+                continue  # the previous tick took longer than the interval
             await asyncio.sleep(ahead_us / US_PER_S)
-            if self._trouble.at(IncidentKind.OUTAGE, moment_us) is not None:
+            if self._incidents.at(IncidentKind.OUTAGE, tick_us) is not None:
                 self.account.cancel_all(self.now_us())
                 continue
             await self._tick()
@@ -124,7 +124,7 @@ class BoxBot:
         try:
             tick = await self._pipeline.run(context)
         except ConnectionError:
-            return  # the venue refused a direct request: this tick did not come to be
+            return  # the venue refused a direct request: no tick
         self._tally.tick(tick, self._read_error_bps)
         self._collector.record_tick(self._instrument.name, tick.record["tick_total_ms"])
         for _ in range(tick.record["n_quotes"] or 0):
@@ -142,24 +142,24 @@ class BoxBot:
             collector.record_queue(symbol, quote_id, ahead_qty, own_qty)
 
     def _note_read(self, mid: float | None) -> None:
-        """How far what was read is from the truth of this very moment."""
-        best = self._world.best
-        truth = (self._instrument.price(best.bid) + self._instrument.price(best.ask)) / 2  # as a reader computes it
+        """Record the error of the mid that was read, against the true mid now."""
+        best = self._model.best
+        truth = (self._instrument.price(best.bid) + self._instrument.price(best.ask)) / 2  # same rounding as a reader's
         self._read_error_bps = None if mid is None else abs(mid - truth) / truth * 1e4
 
     def _wait_s(self, stage: str) -> float:
         now_us = self.now_us()
         factor = self._bursts.factor(now_us)
-        if stage == "strategy" and self._trouble.at(IncidentKind.BAD_DEPLOY, now_us) is not None:
+        if stage == "strategy" and self._incidents.at(IncidentKind.BAD_DEPLOY, now_us) is not None:
             factor *= SLOW_STRATEGY
-        return latency.STAGES[stage].draw(self._chance, factor) / US_PER_S
+        return latency.STAGES[stage].draw(self._rng, factor) / US_PER_S
 
     def _filled(self, record: Record) -> None:
-        """A fill happened at the venue; the bot hears of it a little later."""
-        after_s = latency.FILL_REPORT.draw(self._chance) / US_PER_S
-        asyncio.get_running_loop().call_later(after_s, self._hear, record)
+        """A fill at the venue; the bot receives the report after a delay."""
+        after_s = latency.FILL_REPORT.draw(self._rng) / US_PER_S
+        asyncio.get_running_loop().call_later(after_s, self._record_message, record)
 
-    def _hear(self, record: Record) -> None:
+    def _record_message(self, record: Record) -> None:
         heard: Mapping[str, Any] = {**record, "ts": self._clock.time()}
         self._sink("fills", dict(heard))
         self._collector.record_fill(

@@ -1,4 +1,4 @@
-"""The figures of a run of the box, and the limits that a cache must keep."""
+"""The figures of a closed-loop run, and the limits for a cache."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from calib.simulation.closed_loop.tally import TickTally
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one run measured; quantiles are linear, None where there was nothing to measure.
+    """The measurements of one run; quantiles are linear, None if there are no values.
 
     Parameters
     ----------
     ticks
-        Ticks that came to be.
+        Number of ticks.
     fetch_md_p50_ms, fetch_md_p95_ms, fetch_md_p99_ms, tick_total_p95_ms
         Durations, ms.
     hit_ratio, pricing_on_stale_ratio, deadline_miss_ratio, without_book_ratio
-        Shares of the ticks: read from the cache, on a book past its freshness, late, without any book.
+        Fractions of the ticks: read from the cache, with a stale book, past the deadline, without a book.
     stale_error_p50_bps, stale_error_p95_bps, stale_error_max_bps
-        |mid that was read - true mid at that moment|, bps.
+        |mid that was read - true mid at that time|, bps.
     """
 
     ticks: int
@@ -41,7 +41,7 @@ class Figures:
 
     @classmethod
     def of(cls, tally: TickTally) -> Figures:
-        """The figures of a tally."""
+        """Compute the figures of a tally."""
         fetch, total, error = tally.fetch_ms, tally.total_ms, tally.error_bps
         return cls(
             ticks=tally.ticks,
@@ -71,11 +71,11 @@ LIMITS: Final = (
     Limit("pricing_on_stale_ratio", "<", 0.05),
     Limit("deadline_miss_ratio", "<", 0.02),
 )
-"""What a cache must reach; the gain is that over the same market without the cache."""
+"""The limits for a cache; the gain is measured against the same market without the cache."""
 
 
 def check_figures(before: Figures, after: Figures) -> list[LimitResult]:
-    """The limits, compared with the runs without and with the cache; what could not be measured does not pass."""
+    """Compare the runs without and with the cache with the limits; a missing value fails."""
     direct, p95 = before.fetch_md_p95_ms, after.fetch_md_p95_ms
     values = {
         "hit_ratio": after.hit_ratio,

@@ -1,4 +1,4 @@
-"""One hour of the box: the venue's worlds, their sockets, one cache, one bot a symbol, all on one virtual loop."""
+"""One hour of the closed loop: markets, sockets, one cache, and one bot per symbol, on one virtual loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from calib.features import FeatureCollector
 from calib.market import MDCache
 from calib.pipeline import StageMetrics
 from calib.simulation import latency
-from calib.simulation.closed_loop.bot import BoxBot
+from calib.simulation.closed_loop.bot import ClosedLoopBot
 from calib.simulation.closed_loop.paced_loop import PacedLoop
-from calib.simulation.closed_loop.settings import STEP_US, TICK_US, BoxSettings
+from calib.simulation.closed_loop.settings import STEP_US, TICK_US, ClosedLoopSettings
 from calib.simulation.closed_loop.socket import Sink, Socket
 from calib.simulation.closed_loop.tally import TickTally
 from calib.simulation.depth import LEVELS
@@ -28,35 +28,35 @@ from calib.simulation.named_rng import NamedRng
 from calib.virtual_loop import run
 
 PHASE_US: Final = 300_000
-"""Symbols tick at different moments within this time."""
+"""Range of the random phase of a symbol's ticks."""
 JITTER_US: Final = 200_000
 CLOSE_US: Final = 500_000
-"""Before the hour ends the bots cancel everything, so that no fill of this hour is heard of in the next."""
+"""The bots cancel everything this long before the end, so that no fill is reported in the next hour."""
 RECORD_DEPTH: Final = 200
 SOCKETS: Final = 2
-"""The symbols are spread over that many connections, in turns."""
+"""Number of connections; symbols are assigned to them in turn."""
 ALIVE_MS: Final = 40.0
-"""A socket carries other streams too (trades, best prices): something is heard of it at least so often."""
+"""A socket also carries other streams (trades, best prices): longest time between two frames."""
 WATCH_MS: Final = 1_000.0
 RECONNECT_AFTER_MS: Final = 5_000.0
-"""A socket that was silent for so long is replaced."""
+"""A socket that was silent for this time is replaced."""
 US_PER_S: Final = 1_000_000
 
 
-class _Draws:
-    """A latency of the simulation as the venue's `Latency`, slower within bursts."""
+class _BurstyLatency:
+    """A latency of the simulation as a `Latency` of the venue, slower within bursts."""
 
-    def __init__(self, model: latency.LogNormal, chance: NamedRng, start_us: int) -> None:
-        self._model, self._chance, self._start_us = model, chance, start_us
-        self._bursts = latency.Bursts(chance, start_us)
+    def __init__(self, model: latency.LogNormal, rng: NamedRng, start_us: int) -> None:
+        self._model, self._rng, self._start_us = model, rng, start_us
+        self._bursts = latency.Bursts(rng, start_us)
 
     def next_ns(self, now_ns: int) -> int:
         factor = self._bursts.factor(self._start_us + now_ns // 1000)
-        return self._model.draw(self._chance, factor) * 1000
+        return self._model.draw(self._rng, factor) * 1000
 
 
 async def _watch(socket: Socket, venue: SimulatedExchange) -> None:
-    """A bot's watchdog: a socket that says nothing for long is replaced, again and again until it speaks."""
+    """A bot's watchdog: replaces a socket that has been silent too long, until it receives messages again."""
     while True:
         await asyncio.sleep(WATCH_MS / 1000)
         if socket.idle_ms() > RECONNECT_AFTER_MS:
@@ -67,27 +67,27 @@ _PROGRESS_STEP: Final = 0.01
 STREAM_LATENCY: Final = latency.LogNormal(4_000, 0.4, cap_us=60_000)
 
 
-class BoxHour:
-    """One hour; it depends on nothing but its parameters.
+class ClosedLoopHour:
+    """One hour of the closed loop; the result depends only on the parameters.
 
     Parameters
     ----------
     seed, symbols, hour_start_s
-        Any whole number, the symbols in their order, and Unix seconds of a whole hour.
+        Any integer, the symbols in order, and Unix seconds of a full hour.
     length_s
-        How much of the hour is simulated, s.
+        Length of the simulated part of the hour, s.
     settings
-        How the box is set up.
+        The settings of the closed loop.
     incidents
-        Whether outages, silences and bad deploys happen.
+        Whether outages, silences and bad deploys occur.
     sink
-        Takes every line, in the order in which the bot writes them.
+        Receives every line, in the order in which the bot writes them.
     progress
-        Receives the share of the hour done since the last call; in the end of 1 in all.
+        Receives the fraction of the hour done since the last call; the sum is 1.
     metrics
-        What the bots and their cache record in; None: each bot has its own, and nothing is kept.
+        Metrics of the bots and their cache; None: each bot has its own, which are discarded.
     on_parts
-        Given the cache and the feature collector before the first tick, for somebody who looks at them.
+        Called with the cache and the feature collector before the first tick.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class BoxHour:
         seed: int,
         symbols: Sequence[str],
         hour_start_s: int,
-        settings: BoxSettings,
+        settings: ClosedLoopSettings,
         sink: Sink,
         *,
         length_s: float = HOUR_S,
@@ -120,20 +120,20 @@ class BoxHour:
         self.cache_summary: Mapping[str, Any] = {}
 
     def run(self) -> TickTally:
-        """Run it, and give what it measured."""
+        """Run the hour and return what it measured."""
         clock = VirtualClock(self._start_us / US_PER_S)
         run(self._main(clock), clock=clock)
-        self._tell(1.0)
+        self._report_progress(1.0)
         return self.tally
 
-    def _tell(self, done: float) -> None:
-        """Say how much of the hour is done, at most a hundred times."""
+    def _report_progress(self, done: float) -> None:
+        """Report the progress, at most a hundred times per hour."""
         if done >= 1.0 or done - self._done >= _PROGRESS_STEP:
             self._progress(done - self._done)
             self._done = done
 
     def run_live(self) -> TickTally:
-        """Run it at the pace of the machine's clock."""
+        """Run the hour in real time."""
         clock = VirtualClock(self._start_us / US_PER_S)
         run(self._main(clock), loop=PacedLoop(clock))
         return self.tally
@@ -157,63 +157,63 @@ class BoxHour:
         collector = FeatureCollector(clock=clock)
         if self._on_parts is not None:
             self._on_parts(cache, collector)
-        fed = cache if self._settings.fill == "stream" and self._settings.cache != "off" else None
-        worlds, bots = [], []
+        streamed_cache = cache if self._settings.fill == "stream" and self._settings.cache != "off" else None
+        market_tasks, bots = [], []
         for number in range(SOCKETS):
             traded_here = self._instruments[number::SOCKETS]
             if not traded_here:
                 continue
-            socket = Socket(f"socket-{number}", fed, clock)
+            socket = Socket(f"socket-{number}", streamed_cache, clock)
             venue = self._venue(number, [traded.name for traded in traded_here], clock)
             for traded in traded_here:
                 venues[traded.name], sockets[traded.name] = venue, socket
-                world = MarketModel(traded, self._names, STEP_US / US_PER_S)
-                venue.publish(traded.name, world.open())
-                bot = BoxBot(
-                    traded, world, venue, socket, cache, collector, clock, NamedRng(*self._names, "bot", traded.name),
+                model = MarketModel(traded, self._names, STEP_US / US_PER_S)
+                venue.publish(traded.name, model.open())
+                bot = ClosedLoopBot(
+                    traded, model, venue, socket, cache, collector, clock, NamedRng(*self._names, "bot", traded.name),
                     IncidentSchedule(self._incidents, traded.name), self._start_us, self._stamp, self._sink, self.tally,
                     metrics=self._metrics,
                 )  # fmt: skip
                 phase_us = NamedRng(*self._names, "phase", traded.name).below(STEP_US)
-                life = self._live(traded, world, venue, bot, phase_us)
-                worlds.append(asyncio.create_task(life, name=f"world {traded.name}"))
+                life = self._live(traded, model, venue, bot, phase_us)
+                market_tasks.append(asyncio.create_task(life, name=f"model {traded.name}"))
                 if traded.name in self._settings.record:
-                    worlds.append(asyncio.create_task(self._record(traded.name, venue, socket)))
-                moments = self._moments(NamedRng(*self._names, "times", traded.name))
+                    market_tasks.append(asyncio.create_task(self._record(traded.name, venue, socket)))
+                tick_times_us = self._draw_tick_times(NamedRng(*self._names, "times", traded.name))
                 end_us = self._start_us + self._length_us - CLOSE_US
-                bots.append(asyncio.create_task(bot.run(moments, end_us), name=f"bot {traded.name}"))
+                bots.append(asyncio.create_task(bot.run(tick_times_us, end_us), name=f"bot {traded.name}"))
             venue.connect(socket)
-            worlds.append(asyncio.create_task(_watch(socket, venue), name=f"watchdog {number}"))
+            market_tasks.append(asyncio.create_task(_watch(socket, venue), name=f"watchdog {number}"))
         await asyncio.gather(*bots)
         await asyncio.sleep(self._length_us / US_PER_S - clock.monotonic_ns() / NS_PER_S)
         for venue in venues.values():
             venue.close()
-        for task in worlds:
+        for task in market_tasks:
             task.cancel()
-        await asyncio.gather(*worlds, return_exceptions=True)
+        await asyncio.gather(*market_tasks, return_exceptions=True)
         self.cache_summary = cache.metrics_summary()
         await cache.close()
 
     async def _live(
-        self, traded: Instrument, world: MarketModel, venue: SimulatedExchange, bot: BoxBot, phase_us: int
+        self, traded: Instrument, model: MarketModel, venue: SimulatedExchange, bot: ClosedLoopBot, phase_us: int
     ) -> None:
-        """Let one market live, step by step."""
+        """Advance one market step by step."""
         jumps = [fault for fault in self._settings.faults if fault.kind is FaultKind.PRICE_JUMP]
         jumps = [fault for fault in jumps if fault.symbol in (None, traded.name)]
         first_us = self._start_us + phase_us
         for number in range(1, self._length_us // STEP_US):
             await asyncio.sleep((first_us + number * STEP_US - bot.now_us()) / US_PER_S)
-            self._publish(traded, venue, world.step(), bot)
+            self._publish(traded, venue, model.step(), bot)
             if traded is self._instruments[0]:
-                self._tell(min(number * STEP_US / self._length_us, 1.0 - _PROGRESS_STEP))
+                self._report_progress(min(number * STEP_US / self._length_us, 1.0 - _PROGRESS_STEP))
             while jumps and jumps[0].start_s * US_PER_S <= bot.now_us() - self._start_us:
-                self._publish(traded, venue, world.jump(round(jumps.pop(0).span_s)), bot)
+                self._publish(traded, venue, model.jump(round(jumps.pop(0).span_s)), bot)
 
-    def _publish(self, traded: Instrument, venue: SimulatedExchange, happened: StepResult, bot: BoxBot) -> None:
-        for delta in happened.deltas:
+    def _publish(self, traded: Instrument, venue: SimulatedExchange, result: StepResult, bot: ClosedLoopBot) -> None:
+        for delta in result.deltas:
             venue.publish(traded.name, delta)
         now_s = bot.now_us() / US_PER_S
-        for price in happened.prints:
+        for price in result.prints:
             record = {
                 "ts_exchange": now_s,
                 "symbol": traded.name,
@@ -222,17 +222,17 @@ class BoxHour:
                 "side": "buy" if price.aggressor > 0 else "sell",
             }
             venue.trade(traded.name, record)
-        bot.account.on_matches(happened.matches, bot.now_us())
+        bot.account.on_matches(result.matches, bot.now_us())
 
     async def _record(self, symbol: str, venue: SimulatedExchange, socket: Socket) -> None:
-        """Record the stream for a while; a snapshot is asked for at once, and stands in it where it arrives."""
+        """Record the stream for ``record_s``; a snapshot is requested at once and recorded when it arrives."""
         socket.record_to(symbol, self._sink)
         socket.on_snapshot(symbol, await venue.snapshot(symbol, RECORD_DEPTH))
         await asyncio.sleep(self._settings.record_s)
         socket.record_to(symbol, None)
 
     def _venue(self, number: int, symbols: list[str], clock: VirtualClock) -> SimulatedExchange:
-        """The venue as one socket sees it. A silence strikes one socket, whole."""
+        """The venue behind one socket. A silence affects a whole socket."""
         faults = [fault for fault in self._settings.faults if fault.symbol is None or fault.symbol in symbols]
         for incident in self._incidents:
             if incident.kind is IncidentKind.SILENCE and NamedRng("socket", incident.label).below(SOCKETS) == number:
@@ -242,16 +242,18 @@ class BoxHour:
         return SimulatedExchange(
             clock,
             symbols,
-            snapshot_latency=_Draws(self._settings.venue_latency, NamedRng(*names, "snapshots"), self._start_us),
-            stream_latency=_Draws(STREAM_LATENCY, NamedRng(*names, "stream"), self._start_us),
+            snapshot_latency=_BurstyLatency(
+                self._settings.venue_latency, NamedRng(*names, "snapshots"), self._start_us
+            ),
+            stream_latency=_BurstyLatency(STREAM_LATENCY, NamedRng(*names, "stream"), self._start_us),
             faults=FaultScript(faults),
             alive_ms=ALIVE_MS,
         )
 
-    def _moments(self, chance: NamedRng) -> list[int]:
-        phase_us = chance.below(PHASE_US)
+    def _draw_tick_times(self, rng: NamedRng) -> list[int]:
+        phase_us = rng.below(PHASE_US)
         last_us = self._start_us + self._length_us - CLOSE_US
-        moments = [
-            self._start_us + phase_us + n * TICK_US + chance.below(JITTER_US) for n in range(self._length_us // TICK_US)
+        tick_times_us = [
+            self._start_us + phase_us + n * TICK_US + rng.below(JITTER_US) for n in range(self._length_us // TICK_US)
         ]
-        return [moment for moment in moments if moment < last_us - TICK_US]
+        return [moment for moment in tick_times_us if moment < last_us - TICK_US]

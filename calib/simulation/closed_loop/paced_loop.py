@@ -1,4 +1,4 @@
-"""A virtual loop at the pace of the machine's clock: the same simulation, to be looked at while it runs."""
+"""A virtual loop in real time, to observe a simulation while it runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from calib.virtual_loop import VirtualLoop
 
 
 class PacedLoop(VirtualLoop):
-    """Virtual time that waits for real time before each step; where the machine is too slow, it falls behind.
+    """Virtual time that waits for real time before each step; on a slow machine it falls behind.
 
     Parameters
     ----------
     clock
         The clock to move.
     sleep, now_ns
-        How to wait, in seconds, and real monotonic time.
+        Functions to sleep, in seconds, and to read real monotonic time.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How the bot in a box is set up."""
+"""The settings of the closed loop."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ FILLS: Final = ("stream", "callback")
 TICK_US: Final = 2_000_000
 """The bot ticks every 2 s."""
 STEP_US: Final = 250_000
-"""The market moves four times a second."""
+"""The market moves four times per second."""
 DEADLINE_MS: Final = 200.0
-"""A tick that takes longer has missed its deadline."""
+"""A tick that takes longer is a deadline miss."""
 
 
 @dataclass(frozen=True, slots=True)
-class BoxSettings:
-    """What can be chosen of a box.
+class ClosedLoopSettings:
+    """The settings of a closed loop.
 
     Parameters
     ----------
     cache
-        ``off``: every tick asks the venue; ``shadow``: it does, and the cache runs beside it; ``on``.
+        ``off``: every tick requests a book from the venue; ``shadow``: likewise, with the cache beside it; ``on``.
     fill
-        ``stream``: the stream's deltas build the cache's books. ``callback``: nothing but the refresh callback fills
-        the cache, with the streaming book after the venue's latency.
+        ``stream``: the stream's deltas build the cached books. ``callback``: only the refresh callback fills the cache,
+        with the true book after the venue's latency.
     md_cache
-        Bounds of the cache; whether it is enabled, its mode and its sequence rule follow ``cache``.
+        Bounds of the cache; ``enabled``, ``mode`` and the sequence rule are set from ``cache``.
     venue_latency
-        Of a snapshot.
+        Latency of a snapshot.
     faults
-        What goes wrong beside the incidents, in seconds from the beginning of each hour.
+        Faults in addition to the incidents, in seconds from the start of each hour.
     record
-        Symbols whose book and trades are recorded, for ``record_s`` seconds from the beginning of the first hour.
+        Symbols whose book and trades are recorded, for ``record_s`` seconds from the start of the first hour.
     """
 
     cache: str = "on"
@@ -53,12 +53,14 @@ class BoxSettings:
     def __post_init__(self) -> None:
         for name, allowed in (("cache", CACHE_MODES), ("fill", FILLS)):
             if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} {getattr(self, name)!r} is not known", hint=f"One of {', '.join(allowed)}")
+                raise UsageError(f"{name} {getattr(self, name)!r} is not valid", hint=f"Allowed: {', '.join(allowed)}")
         if not 0 < self.record_s <= HOUR_S:
-            raise UsageError(f"cannot record for {self.record_s:g} s", hint=f"More than 0 and at most {HOUR_S} s")
+            raise UsageError(
+                f"record_s: {self.record_s:g} is out of range", hint=f"Allowed: more than 0, at most {HOUR_S} s"
+            )
 
     def described(self) -> dict[str, Any]:
-        """What the record beside the feeds says of it."""
+        """The settings as plain values, for the record of the simulation."""
         bounds = {name: getattr(self.md_cache, name) for name in ("ttl_ms", "fresh_ms_for_pricing", "stale_ok")}
         return {
             "cache": self.cache,
@@ -71,13 +73,13 @@ class BoxSettings:
         }
 
     def cache_config(self, tick_sizes: dict[str, float]) -> MDCacheConfig:
-        """The cache's configuration for these markets."""
+        """The cache configuration for these markets."""
         return self.md_cache.changed(
             enabled=self.cache != "off",
             mode="shadow" if self.cache == "shadow" else "on",
             sequence_rule="range",
-            # The tick names the id that its stream showed before it began to wait; by the time the cache is asked a
-            # newer one may be in it, which is not a rewind.
+            # A tick passes the id that its stream had before it waited; when the cache is read, a newer message may
+            # have been applied, which is not a rewind.
             sequence_mode="ranged",
             tick_sizes=tick_sizes | dict(self.md_cache.tick_sizes),
         )

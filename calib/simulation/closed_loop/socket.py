@@ -1,4 +1,4 @@
-"""One socket of the bot: what the venue streams on it goes into the cache, and into the recording."""
+"""One socket of the bot: its messages go into the cache and the recording."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ from calib.market import Delta, MDCache
 from calib.simulation.records import Record
 
 Sink = Callable[[str, Record], None]
-"""Takes the kind of a feed, and a record that belongs to it."""
+"""Receives the kind of a feed and a record of it."""
 
 
 class Socket:
-    """Listens to the streams of some symbols as a bot does.
+    """Receives the streams of some symbols as a bot does.
 
     Parameters
     ----------
     name
-        Of the connection.
+        The name of the connection.
     cache
-        Fed with what arrives; None where the stream does not fill the cache.
+        Receives the messages; None if the stream does not fill the cache.
     clock
-        Stamps what is recorded.
+        The clock for the timestamps of recorded messages.
     """
 
-    __slots__ = ("_cache", "_clock", "_connected_ns", "_heard_ns", "_last_ids", "_name", "_sinks")
+    __slots__ = ("_cache", "_clock", "_connected_ns", "_last_ids", "_last_message_ns", "_name", "_sinks")
 
     def __init__(self, name: str, cache: MDCache | None, clock: Clock) -> None:
         self._name = name
         self._cache = cache
         self._clock = clock
-        self._heard_ns: int | None = None
+        self._last_message_ns: int | None = None
         self._connected_ns = 0
         self._last_ids: dict[str, int] = {}
         self._sinks: dict[str, Sink] = {}
 
     def last_id(self, symbol: str) -> int | None:
-        """The newest update id that the stream has shown; None where the cache does not live by the stream."""
+        """The newest update id that the stream has shown; None if the stream does not fill the cache."""
         return None if self._cache is None else self._last_ids.get(symbol)
 
     def gap_ms(self) -> float | None:
-        """Time since the socket last said anything, ms; None before its first word."""
-        return None if self._heard_ns is None else (self._clock.monotonic_ns() - self._heard_ns) / NS_PER_MS
+        """Time since the last message on the socket, ms; None before the first."""
+        return (
+            None if self._last_message_ns is None else (self._clock.monotonic_ns() - self._last_message_ns) / NS_PER_MS
+        )
 
     def idle_ms(self) -> float:
-        """Time since this connection last said anything, or was made, ms."""
-        since_ns = max(self._connected_ns, self._heard_ns or 0)
+        """Time since the last message or since the connection was made, ms."""
+        since_ns = max(self._connected_ns, self._last_message_ns or 0)
         return (self._clock.monotonic_ns() - since_ns) / NS_PER_MS
 
     def record_to(self, symbol: str, sink: Sink | None) -> None:
-        """Record from now on what arrives of a symbol; None: no more."""
+        """Start recording the messages of a symbol; None stops it."""
         if sink is None:
             self._sinks.pop(symbol, None)
         else:
@@ -68,12 +70,12 @@ class Socket:
             self._cache.on_disconnect(self._name)
 
     def on_ping(self) -> None:
-        self._hear()
+        self._record_message()
         if self._cache is not None:
             self._cache.on_alive(self._name)
 
     def on_delta(self, symbol: str, delta: Delta) -> None:
-        self._hear()
+        self._record_message()
         self._last_ids[symbol] = delta.last_id
         if symbol in self._sinks:
             record = self._book_record(symbol, "delta", delta.bids, delta.asks, delta.last_id, delta.first_id)
@@ -82,20 +84,20 @@ class Socket:
             self._cache.on_book(symbol, delta, connection=self._name)
 
     def on_trade(self, record: Record) -> None:
-        self._hear()
+        self._record_message()
         if record["symbol"] in self._sinks:
             self._sinks[record["symbol"]]("trades", {"ts": self._clock.time(), **record})
         if self._cache is not None:
             self._cache.on_alive(self._name)
 
     def on_snapshot(self, symbol: str, body: Mapping[str, Any]) -> None:
-        """A snapshot that was asked for has arrived."""
+        """A requested snapshot has arrived."""
         if symbol in self._sinks:
             record = self._book_record(symbol, "snapshot", body["bids"], body["asks"], body["update_id"], None)
             self._sinks[symbol]("book", record)
 
-    def _hear(self) -> None:
-        self._heard_ns = self._clock.monotonic_ns()
+    def _record_message(self) -> None:
+        self._last_message_ns = self._clock.monotonic_ns()
 
     def _book_record(
         self, symbol: str, kind: str, bids: Any, asks: Any, update_id: int | None, first_id: int | None

@@ -1,4 +1,4 @@
-"""The bot's own stages of a tick; reading the market and deciding about staleness are the library's."""
+"""The bot's own stages of a tick; the stages that read market data and handle staleness are those of `pipeline`."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from calib.simulation.pricing import Pricer
 US_PER_S: Final = 1_000_000
 
 Send = Callable[[Book, Mapping[int, int], int, int, CacheStamp], int]
-"""Sends what changed: the book seen, prices by side, when decided and sent (Unix us), and the book's stamp."""
+"""Sends orders: the book, prices by side, times of decision and arrival (Unix us), and the book's stamp."""
 
 Wait = Callable[[str], float]
-"""How long a stage of that name computes this time, s."""
+"""Computes the duration of a stage by its name, s."""
 
 
 class TimedRead:
-    """The library's stage that reads the market, and what reading costs the bot itself.
+    """The library's stage that reads market data, plus the bot's own latency.
 
     Parameters
     ----------
     inner
         The library's stage.
-    chance
-        The bot's stream of draws.
+    rng
+        The bot's random numbers.
     on_read
-        Receives the mid that was read, at the moment at which the tick has it.
+        Called with the mid that was read, when the tick has it.
     """
 
     name = "fetch_md"
 
-    def __init__(self, inner: QuoteStage, chance: NamedRng, on_read: Callable[[float | None], None]) -> None:
+    def __init__(self, inner: QuoteStage, rng: NamedRng, on_read: Callable[[float | None], None]) -> None:
         self._inner = inner
-        self._chance = chance
+        self._rng = rng
         self._on_read = on_read
 
     async def run(self, context: QuoteContext) -> QuoteContext:
-        await asyncio.sleep(latency.CACHE_READ.draw(self._chance) / US_PER_S)
+        await asyncio.sleep(latency.CACHE_READ.draw(self._rng) / US_PER_S)
         read = await self._inner.run(context)
         self._on_read(None if read.market_data is None else read.market_data.mid)
         return read
 
 
 class FeaturesStage:
-    """Hands what was read to the feature collector."""
+    """Passes the best prices to the feature collector."""
 
     name = "features"
 
@@ -69,7 +69,7 @@ class FeaturesStage:
 
 
 class Strategy:
-    """Prices both sides from what was read; on stale prices further away."""
+    """Prices both sides from the book; wider if the decision is to widen."""
 
     name = "strategy"
 
@@ -98,7 +98,7 @@ class Strategy:
         return context.with_value("seen", seen).with_value("prices", prices)
 
     def seen(self, context: QuoteContext) -> Book:
-        """The best prices that were read, in whole ticks; there are both, or the tick was skipped."""
+        """The best prices of the book, in whole ticks; both sides exist, or the tick was skipped."""
         market = context.market_data
         assert market is not None
         scale = 10**self._instrument.decimals
@@ -107,7 +107,7 @@ class Strategy:
 
 
 class Risk:
-    """Checks limits; here it only takes its time."""
+    """A placeholder for risk checks; it only takes time."""
 
     name = "risk"
 
@@ -120,7 +120,7 @@ class Risk:
 
 
 class Quoting:
-    """Sends what changed, and waits until the venue has it."""
+    """Sends changed quotes and waits until the venue has them."""
 
     name = "quote"
 

@@ -1,4 +1,4 @@
-"""What a run of the box measured, read by read."""
+"""The measurements of a run, tick by tick."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from calib.pipeline import Tick
 
 @dataclass(slots=True)
 class TickTally:
-    """Every tick's figures; exact quantiles are taken at the end.
+    """The values of every tick; exact quantiles are computed at the end.
 
     Parameters
     ----------
     fetch_ms, total_ms
         Durations of the reads and of the ticks.
     error_bps
-        |mid that was read - true mid at that moment| in bps, of the ticks that had market data.
+        |mid that was read - true mid at that time| in bps, for ticks with market data.
     """
 
     fetch_ms: list[float] = field(default_factory=list)
@@ -30,7 +30,7 @@ class TickTally:
     without_book: int = 0
 
     def tick(self, tick: Tick, error_bps: float | None) -> None:
-        """Take one tick."""
+        """Add one tick."""
         record: dict[str, Any] = tick.record
         self.ticks += 1
         self.fetch_ms.append(record["stage_latencies"]["fetch_md"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from calib.errors import BadLevel
-from calib.market.book.book_side import BookSide, not_levels, read_levels
+from calib.market.book.book_side import BookSide, invalid_levels, read_levels
 
 ticks = st.integers(1, 30)
 changes = st.lists(st.tuples(ticks, st.integers(0, 3), st.sampled_from([float, str])), max_size=12)
@@ -113,4 +113,4 @@ def test_what_are_no_levels_of_a_snapshot_is_a_named_error(side: Any) -> None:
 
 
 def test_the_error_says_what_was_met() -> None:
-    assert "levels must be pairs of price and quantity (so)" in str(not_levels(TypeError("so")))
+    assert "levels must be pairs of price and quantity (so)" in str(invalid_levels(TypeError("so")))

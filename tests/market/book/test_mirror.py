@@ -33,7 +33,7 @@ class MirrorMachine(RuleBasedStateMachine):
     @initialize(many=st.sampled_from([0, 3, 4096]))
     def make(self, many: int) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(lazy, "_MANY", many)  # prices kept in mind, before they are let go unasked
+        self.patch.setattr(lazy, "_MAX_TOUCHED", many)  # touched prices before they are evicted without a read
         self.eager = OrderBook("X")
         self.primary: OrderBook | None = None
         self.lazy = MirrorBook("X", lambda: self.primary)

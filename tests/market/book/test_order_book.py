@@ -244,7 +244,7 @@ def tampered_view(book: OrderBook) -> None:
         (tampered_quantity, "hold 2.0 with -1.0"),
         (tampered_order, "not strictly sorted"),
         (tampered_key, "not those of their levels"),
-        (tampered_price, "no canonical price"),
+        (tampered_price, "not a canonical price"),
         (tampered_view, "cached view of depth 2"),
     ],
 )

@@ -79,7 +79,7 @@ class Bench:
         )
 
     def run(self, test: Callable[[Bench], Awaitable[T]]) -> T:
-        """Run a test's coroutine; tasks left over and exceptions nobody asked for fail it."""
+        """Run a test's coroutine; tasks left over and exceptions never retrieved fail it."""
 
         async def main() -> T:
             return await test(self)

@@ -268,7 +268,7 @@ def _entry(age_from_ns: int) -> MDCacheEntry:
 
 def test_entry_age() -> None:
     assert _entry(10 * MS).age_ms(52_500_000) == 42.5
-    assert _entry(10 * MS).age_ms(9 * MS) == 0.0  # a pulse that is newer than the reading of the clock
+    assert _entry(10 * MS).age_ms(9 * MS) == 0.0  # last_seen is newer than the clock reading
 
 
 def test_entry_is_stale() -> None:

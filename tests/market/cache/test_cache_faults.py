@@ -274,7 +274,7 @@ def test_price_jumps_do_not_keep_a_lively_market_from_getting_in_sync() -> None:
             await asyncio.sleep(0.1)
         return live
 
-    # The book never shows the watch's prices: each second one doubt is heard, and the book is back half a second later.
+    # The book never shows the watch's prices: one is dropped per second, and the book is back half a second later.
     assert Following(latency_ms=300, tick_sizes={"X": 0.01}).run(test) > 100
 
 

@@ -62,7 +62,7 @@ def test_a_silence_makes_a_book_suspect_and_the_next_delta_makes_it_live() -> No
         bench.cache.on_alive()  # a ping after the silence does not whitewash it
         entry = bench.cache.entry("X")
         assert entry is not None
-        assert entry.standing is TrustLevel.SUSPECT
+        assert entry.trust is TrustLevel.SUSPECT
         _, general = await bench.cache.get_orderbook("X")
         _, pricing = await bench.cache.get_orderbook("X", use_case="pricing")
         _, guard = await bench.cache.get_orderbook("X", use_case="guards")
@@ -150,7 +150,7 @@ def test_a_gap_is_resynced_through_the_callback_and_bridged_by_the_buffered_delt
         assert state(bench) is StreamState.LIVE
         entry = bench.cache.entry("X")
         assert entry is not None
-        assert (entry.update_id, entry.standing, entry.depth) == (22, TrustLevel.LIVE, 50)
+        assert (entry.update_id, entry.trust, entry.depth) == (22, TrustLevel.LIVE, 50)
         assert bench.venue.requests[0][1] == 50
         bench.cache.on_book("X", delta(23, first_id=23))
         book, meta = await bench.cache.get_orderbook("X", use_case="guards")
@@ -173,7 +173,7 @@ def test_a_snapshot_that_was_asked_for_before_a_second_gap_is_refused() -> None:
         assert state(bench) is not StreamState.LIVE
         assert bench.cache.stream("X").counts["late_snapshot"] <= 1  # type: ignore[union-attr]
         entry = bench.cache.entry("X")
-        assert entry is None or entry.standing is TrustLevel.REST
+        assert entry is None or entry.trust is TrustLevel.REST
         await bench.cache.close()
 
     Bench(sequence_rule="range", source=None).run(test)

@@ -14,12 +14,12 @@ MS = 1_000_000
 LIMITS = Limits.of(MDCacheConfig())
 
 
-def action(use_case: UseCase, age_ms: float, standing: TrustLevel = TrustLevel.LIVE, limits: Limits = LIMITS) -> str:
-    return decide(Facts(round(age_ms * MS), standing, 50, 7), Request(use_case, 50), limits).action.value
+def action(use_case: UseCase, age_ms: float, trust: TrustLevel = TrustLevel.LIVE, limits: Limits = LIMITS) -> str:
+    return decide(Facts(round(age_ms * MS), trust, 50, 7), Request(use_case, 50), limits).action.value
 
 
 @pytest.mark.parametrize(
-    ("use_case", "standing", "ages"),
+    ("use_case", "trust", "ages"),
     [
         # age in ms of the last fresh, first stale, last stale and first missing moment
         (UseCase.GENERAL, TrustLevel.LIVE, (100, 101, 5000, 5001)),
@@ -33,10 +33,10 @@ def action(use_case: UseCase, age_ms: float, standing: TrustLevel = TrustLevel.L
         (UseCase.GUARDS, TrustLevel.REST, (None, None, None, 0)),
     ],
 )
-def test_the_table_of_the_contract(use_case: UseCase, standing: TrustLevel, ages: tuple[float | None, ...]) -> None:
+def test_the_table_of_the_contract(use_case: UseCase, trust: TrustLevel, ages: tuple[float | None, ...]) -> None:
     for age_ms, expected in zip(ages, ("fresh", "stale", "stale", "wait"), strict=True):
         if age_ms is not None:
-            assert action(use_case, age_ms, standing) == expected
+            assert action(use_case, age_ms, trust) == expected
 
 
 def test_policy_comes_before_every_bound() -> None:
@@ -64,12 +64,12 @@ def test_integrity_comes_before_speed_and_tells_what_it_found() -> None:
 )  # fmt: skip
 @settings(max_examples=300, deadline=None)
 def test_the_bounds_of_the_fast_paths_are_the_decisions(
-    use_case: UseCase, standing: TrustLevel, age_ms: int, stale_ok: bool, skip: bool, ttl_ms: int, hard_ms: int
+    use_case: UseCase, trust: TrustLevel, age_ms: int, stale_ok: bool, skip: bool, ttl_ms: int, hard_ms: int
 ) -> None:
     hard_ms = max(hard_ms, ttl_ms)
     limits = Limits.of(MDCacheConfig(ttl_ms=ttl_ms, hard_ttl_ms=hard_ms, stale_ok=stale_ok, skip_pricing_on_stale=skip))
-    bounds = bounds_of(limits, standing)
-    decided = decide(Facts(age_ms * MS, standing, 50, 7), Request(use_case, 50), limits).action
+    bounds = bounds_of(limits, trust)
+    decided = decide(Facts(age_ms * MS, trust, 50, 7), Request(use_case, 50), limits).action
     fresh = age_ms * MS <= bounds.fresh_ns[use_case.value]
     stale = not fresh and age_ms * MS <= bounds.stale_ns[use_case.value]
     assert (decided is ReadAction.FRESH) == fresh

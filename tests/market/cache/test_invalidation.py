@@ -103,7 +103,7 @@ def test_what_it_remembers_is_bounded() -> None:
         watch = MDCacheInvalidator(bench.cache)
         for n in range(500):
             watch.on_message(f"S{n}", connection=f"c{n}")
-        assert len(watch._seen) <= 5
-        assert len(watch._heard_ns) <= 5
+        assert len(watch._last_messages) <= 5
+        assert len(watch._last_frame_ns) <= 5
 
     Bench(max_symbols=5).run(test)

@@ -157,9 +157,9 @@ def test_a_snapshot_asked_for_behind_a_live_book_makes_it_known_to_its_depth_aga
     stream = cut()
     stream.on_delta(Delta([("100", "0"), ("99", "0")], [], 11), 1)
     assert stream.is_thin
-    (resync,) = stream.ask(Reason.DEPTH, 2).effects
+    (resync,) = stream.request_snapshot(Reason.DEPTH, 2).effects
     assert isinstance(resync, Resync)
-    assert stream.ask(Reason.DEPTH, 2).effects == ()  # one at a time
+    assert stream.request_snapshot(Reason.DEPTH, 2).effects == ()  # one at a time
     stream.on_delta(Delta([("98", "7")], [], 12), 3)
     stream.on_delta(Delta([], [("101", "4")], 13), 4)
     snapshot = Snapshot([("98", "7"), ("97", "1"), ("96", "1")], [("101", "1"), ("102", "1"), ("103", "1")], 12)
@@ -189,7 +189,7 @@ def test_doubts_about_a_stream_that_is_getting_in_sync_cost_nothing() -> None:
     for reason in (Reason.MANUAL, Reason.PRICE_JUMP, Reason.WS_GAP):
         for _ in range(20):
             assert stream.drop(reason, 1).effects == ()
-            assert stream.ask(reason, 1).effects == ()
+            assert stream.request_snapshot(reason, 1).effects == ()
     assert (stream.epoch, stream.buffered, stream.state_at(0)) == before
 
 

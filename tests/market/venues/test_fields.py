@@ -10,7 +10,7 @@ from calib.market.venues.fields import answer, rest_body, whole
 
 def test_an_answer_that_was_cut_is_not_taken_for_the_whole_book() -> None:
     bids = [(str(price), "1") for price in range(1, 101)]
-    with pytest.raises(VenueMessageError, match=r"cut at 100 levels, and 200 were asked for.*max_depth"):
+    with pytest.raises(VenueMessageError, match=r"cut at 100 levels, but 200 were requested.*max_depth"):
         rest_body("X", bids, [], 7, 200)  # type: ignore[arg-type]
     assert rest_body("X", bids, [], 7, 100)["update_id"] == 7  # type: ignore[arg-type]
     assert rest_body("X", bids[:99], [], 7, 200)["update_id"] == 7  # type: ignore[arg-type]

@@ -19,8 +19,8 @@ from calib.market import BookStream, Connection, Delta, MDCacheConfig, Snapshot,
 from calib.market.cache.quantile import quantile
 from calib.simulation.closed_loop.compare import compare
 from calib.simulation.closed_loop.figures import LIMITS, Figures, check_figures
-from calib.simulation.closed_loop.hour import BoxHour
-from calib.simulation.closed_loop.settings import BoxSettings
+from calib.simulation.closed_loop.hour import ClosedLoopHour
+from calib.simulation.closed_loop.settings import ClosedLoopSettings
 from calib.simulation.closed_loop.tally import TickTally
 from calib.simulation.instruments import first_names
 from calib.simulation.plan import SimulationPlan
@@ -31,10 +31,10 @@ Lines = list[tuple[str, dict[str, Any]]]
 
 def _run(
     *, seconds: float = 60, symbols: int = 4, faults: tuple[str, ...] = (), **settings: Any
-) -> tuple[BoxHour, TickTally, Lines]:
+) -> tuple[ClosedLoopHour, TickTally, Lines]:
     lines: Lines = []
-    chosen = BoxSettings(faults=tuple(Fault.parse(text) for text in faults), **settings)
-    hour = BoxHour(
+    chosen = ClosedLoopSettings(faults=tuple(Fault.parse(text) for text in faults), **settings)
+    hour = ClosedLoopHour(
         1,
         first_names(symbols),
         START,
@@ -187,9 +187,9 @@ def test_fills_reconcile_with_quotes_and_inventory_stays_within_its_limit() -> N
 
 def test_the_same_hour_gives_the_same_lines_in_another_process_with_another_hash_seed() -> None:
     script = (
-        "import hashlib, json, sys; from calib.simulation.closed_loop.hour import BoxHour;"
-        "from calib.simulation.closed_loop.settings import BoxSettings; h = hashlib.sha256();"
-        "BoxHour(1, ['BTCUSDT', 'ETHUSDT', 'AAA'], 1735765200, BoxSettings(record=('BTCUSDT',)),"
+        "import hashlib, json, sys; from calib.simulation.closed_loop.hour import ClosedLoopHour;"
+        "from calib.simulation.closed_loop.settings import ClosedLoopSettings; h = hashlib.sha256();"
+        "ClosedLoopHour(1, ['BTCUSDT', 'ETHUSDT', 'AAA'], 1735765200, ClosedLoopSettings(record=('BTCUSDT',)),"
         "lambda k, r: h.update(json.dumps([k, r]).encode()), length_s=60).run(); print(h.hexdigest())"
     )
     digests = {
@@ -208,7 +208,7 @@ def test_the_same_hour_gives_the_same_lines_in_another_process_with_another_hash
 
 def _plan(minutes: float, **settings: Any) -> SimulationPlan:
     return SimulationPlan(
-        tuple(first_names(10)), START, START + minutes * 60, incidents=False, box=BoxSettings(**settings)
+        tuple(first_names(10)), START, START + minutes * 60, incidents=False, box=ClosedLoopSettings(**settings)
     )
 
 
@@ -255,4 +255,4 @@ def test_settings_that_make_no_sense_are_refused(bad: dict[str, Any]) -> None:
     from calib.errors import UsageError
 
     with pytest.raises(UsageError):
-        BoxSettings(**bad)
+        ClosedLoopSettings(**bad)
