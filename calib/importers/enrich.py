@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import gzip
 import math
+import sys
+from array import array
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, BinaryIO, Final, cast
 
 import numpy as np
 import orjson
 import zstandard
 
 from calib.feeds.reading.batches import read_records
+from calib.feeds.reading.chunks import RECORDS_CHUNK, cut
 from calib.feeds.reading.compression import StoredFile, contents
 from calib.feeds.reading.days import DayFile, Form, find_days, newest_days
 from calib.feeds.schema.table import FEEDS
-from calib.feeds.schema.validation import judge_record
+from calib.feeds.schema.validation import judge_line, judge_record
 from calib.files import write_atomic
 from calib.recorded.mids import Mids
 from calib.recorded.tops import TopRecorder, Tops
@@ -82,8 +87,13 @@ def enrich(feeds: Path) -> Enriched:
     return found
 
 
-def fills_of(feeds: Path) -> Iterator[dict[str, Any]]:
+def fills_of(feeds: Path, left_out: Counter[str] | None = None) -> Iterator[dict[str, Any]]:
     """The fills of a directory as they were logged, one that was logged twice as well.
+
+    Parameters
+    ----------
+    left_out
+        Counts the lines that are not fills, by reason.
 
     Raises
     ------
@@ -92,7 +102,12 @@ def fills_of(feeds: Path) -> Iterator[dict[str, Any]]:
     """
     schema = FEEDS["fills"]
     for day in find_days(feeds, ("fills",)):
-        yield from (fill for _, fill in _lines(day) if fill is not None and judge_record(schema, fill) is None)
+        for line, fill in _lines(day):
+            fault = judge_line(schema, line).fault if fill is None else judge_record(schema, fill)
+            if fault is None and fill is not None:
+                yield fill
+            elif fault is not None and left_out is not None and line.strip():
+                left_out[fault.reason] += 1
 
 
 @dataclass(slots=True)
@@ -141,15 +156,17 @@ def _known(files: Sequence[DayFile], newest: Container[DayFile], wanted: set[str
     for record in _records(files, "book", newest):
         if record.symbol in recorders:
             recorders[record.symbol].add(record)
-    ticks: dict[str, list[tuple[float, float]]] = {}
+    ticks: dict[str, tuple[array[float], array[float]]] = {symbol: (array("d"), array("d")) for symbol in wanted}
     for record in _records(files, "pipeline_ticks", newest):
         if record.symbol in known and record.mid is not None:
-            ticks.setdefault(record.symbol, []).append((record.ts, record.mid))
+            ticks[record.symbol][0].append(record.ts)
+            ticks[record.symbol][1].append(record.mid)
     for symbol, one in known.items():
         one.tops = recorders[symbol].finish()
-        if symbol in ticks:
-            times, values = zip(*sorted(ticks[symbol], key=lambda pair: pair[0]), strict=True)
-            one.ticks = Mids.of(np.array(times), np.array(values), max_step_s=MAX_AGE_S, source="ticks")
+        times, values = map(np.asarray, ticks[symbol])
+        if len(times):
+            order = np.argsort(times, kind="stable")
+            one.ticks = Mids.of(times[order], values[order], max_step_s=MAX_AGE_S, source="ticks")
     return known
 
 
@@ -162,14 +179,15 @@ def _records(files: Sequence[DayFile], kind: str, newest: Container[DayFile]) ->
 def _lines(day: DayFile) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
     """Each line as it is, and its fill; None of one that is not a fill."""
     with StoredFile(day.path) as stored:
-        content = b"".join(contents(stored, day.form))
-    for line in content.splitlines(keepends=True):
-        try:
-            fill = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            fill = None
-        whole = isinstance(fill, dict) and isinstance(fill.get("symbol"), str) and _is_time(fill.get("ts"))
-        yield line, fill if whole else None
+        # No line is cut short, however long it is: what cannot be read is written back as it was.
+        for chunk in cut(contents(stored, day.form), RECORDS_CHUNK, sys.maxsize):
+            for line in chunk.data.splitlines(keepends=True):
+                try:
+                    fill = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    fill = None
+                whole = isinstance(fill, dict) and isinstance(fill.get("symbol"), str) and _is_time(fill.get("ts"))
+                yield line, fill if whole else None
 
 
 def _is_time(value: Any) -> bool:
@@ -180,14 +198,27 @@ def _lacks(fill: dict[str, Any]) -> bool:
     return any(fill.get(name) is None for name in FIELDS)
 
 
+class _NothingGained(Exception):
+    """The day stays as it is, and what was written beside it is dropped."""
+
+
 def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
     """Write the day again where a fill of it gained something; other lines stay as they are."""
-    lines, changed = [], False
-    for line, fill in _lines(day):
-        gained = fill is not None and _join(fill, known.get(fill["symbol"]) or _Known(), found)
-        changed |= gained
-        lines.append(orjson.dumps(fill) + b"\n" if gained else line)
-    return write_atomic(day.path, _packed(b"".join(lines), day.form)) if changed else False
+
+    def write(handle: BinaryIO) -> None:
+        changed = False
+        with _packing(handle, day.form) as packed:
+            for line, fill in _lines(day):
+                gained = fill is not None and _join(fill, known.get(fill["symbol"]) or _Known(), found)
+                changed |= gained
+                packed.write(orjson.dumps(fill) + b"\n" if gained else line)
+        if not changed:
+            raise _NothingGained
+
+    try:
+        return write_atomic(day.path, write)
+    except _NothingGained:
+        return False
 
 
 def _join(fill: dict[str, Any], known: _Known, found: Enriched) -> bool:
@@ -211,11 +242,15 @@ def _join(fill: dict[str, Any], known: _Known, found: Enriched) -> bool:
     return bool(gained)
 
 
-def _packed(content: bytes, form: Form) -> bytes:
+@contextmanager
+def _packing(handle: BinaryIO, form: Form) -> Iterator[IO[bytes]]:
+    """The handle, for content in the day's form."""
     match form:
         case Form.GZIP:
-            return gzip.compress(content, mtime=0)
+            with gzip.GzipFile("", "wb", fileobj=handle, mtime=0) as packed:
+                yield cast("IO[bytes]", packed)
         case Form.ZSTD:
-            return zstandard.compress(content)
+            with zstandard.ZstdCompressor().stream_writer(handle, closefd=False) as packed:
+                yield packed
         case Form.PLAIN:
-            return content
+            yield handle
