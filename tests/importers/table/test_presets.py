@@ -115,6 +115,14 @@ def test_a_fill_of_each(
     assert turned_away == rejected
 
 
+@pytest.mark.parametrize(("name", "row"), [("bybit", BYBIT), ("okx", OKX)])
+def test_rows_without_their_answer_an_object_a_line(name: str, row: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row | {"execId": str(n), "tradeId": str(n)}) + "\n" for n in range(3)))
+    assert recognised(path) == [name]
+    assert [one["trade_id"] for one in records(name, path)[0]] == ["0", "1", "2"]
+
+
 def test_a_limit_order_that_is_said_to_rest(tmp_path: Path) -> None:
     path = written("freqtrade", tmp_path)
     fills, _ = records("freqtrade", path, map=["liquidity=order_type:{limit:maker,market:taker}"])
