@@ -111,9 +111,10 @@ def measure(fills: int) -> None:
             venue = (directory / "venue.json").stat().st_size / 1e6
             for what in ("reconcile", "enrich"):
                 found = _measured(what, directory)
+                share = found["cpu"] / floor["cpu"]
                 print(
                     f"{what:<10} {size:>9,} fills, log {log:6.1f} MB, venue {venue:6.1f} MB  "
-                    f"peak {found['peak']:6.1f} MiB  CPU {found['cpu']:6.1f} s, {found['cpu'] / floor['cpu']:5.1f} x orjson"
+                    f"peak {found['peak']:6.1f} MiB  CPU {found['cpu']:6.1f} s, {share:5.1f} x orjson"
                 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import sys
 from array import array
@@ -24,6 +25,7 @@ from calib.feeds.reading.days import DayFile, Form, find_days, newest_days
 from calib.feeds.schema.table import FEEDS
 from calib.feeds.schema.validation import judge_line, judge_record
 from calib.files import write_atomic
+from calib.recorded.arrays import Bools, Floats
 from calib.recorded.mids import Mids
 from calib.recorded.tops import TopRecorder, Tops
 
@@ -32,6 +34,9 @@ MAX_AGE_S: Final = 5.0
 _VENUE_CLOCK: Final = 0.99
 """Share of a book's lines with the venue's time from which that clock is used."""
 _MID, _QUOTED, _SPREAD = "mid_now", "mid_at_quote", "spread_at_quote_bps"
+_QUOTE: Final = "ts_quote"
+_AT_ONCE: Final = 4096
+"""Fills that are looked up together."""
 FIELDS: Final = (_QUOTED, _MID, _SPREAD)
 """What is joined."""
 
@@ -126,28 +131,36 @@ class _Known:
             self.clocks[clock] = self.tops.mids(clock, MAX_AGE_S)
         return self.clocks[clock]
 
-    def mid(self, ts: float, ts_exchange: float | None) -> tuple[float, str]:
-        """The mid strictly before a moment and where it is from; NaN where it is not known."""
-        venue = ts_exchange is not None and self.tops is not None and self.tops.exchange_share >= _VENUE_CLOCK
-        book = self.mids("exchange" if venue else "receive")
-        moment = float(ts_exchange) if venue and ts_exchange is not None else ts
-        mid = _at(book, moment)
-        if math.isnan(mid) and (book is None or not len(book)):
-            return _at(self.ticks, ts), "ticks"
-        return mid, "book"
+    def mid(self, ts: Floats, ts_exchange: Floats) -> tuple[Floats, Bools]:
+        """The mid strictly before each moment, NaN where it is not known, and whether the ticks were asked.
 
-    def quoted(self, ts_quote: float) -> tuple[float, float]:
-        """Mid and spread, bps, strictly before a quote was sent; the spread only of a book."""
+        Parameters
+        ----------
+        ts_exchange
+            NaN where the fill has none.
+        """
+        found, ticks = np.full(len(ts), np.nan), np.zeros(len(ts), bool)
+        venue = np.isfinite(ts_exchange) & (self.tops is not None and self.tops.exchange_share >= _VENUE_CLOCK)
+        for clock, some, moments in (("exchange", venue, ts_exchange), ("receive", ~venue, ts)):
+            book = self.mids(clock)
+            if book is not None and len(book):
+                found[some] = _at(book, moments[some])
+            else:
+                found[some], ticks[some] = _at(self.ticks, ts[some]), True
+        return found, ticks
+
+    def quoted(self, ts_quote: Floats) -> tuple[Floats, Floats]:
+        """Mid and spread, bps, strictly before each quote was sent; the spread only of a book."""
         book = self.mids("receive")
         if book is None or self.tops is None:
-            return _at(self.ticks, ts_quote), math.nan
+            return _at(self.ticks, ts_quote), np.full(len(ts_quote), np.nan)
         mid = _at(book, ts_quote)
-        bid, ask, _, _ = self.tops.at(np.array([math.nextafter(ts_quote, -math.inf)]), "receive")
-        return mid, float((ask[0] - bid[0]) / mid * 1e4)
+        bid, ask, _, _ = self.tops.at(np.nextafter(ts_quote, -np.inf), "receive")
+        return mid, (ask - bid) / mid * 1e4
 
 
-def _at(mids: Mids | None, moment: float) -> float:
-    return math.nan if mids is None else float(mids.at(np.array([moment]), MAX_AGE_S, before=True)[0])
+def _at(mids: Mids | None, moments: Floats) -> Floats:
+    return np.full(len(moments), np.nan) if mids is None else mids.at(moments, MAX_AGE_S, before=True)
 
 
 def _known(files: Sequence[DayFile], newest: Container[DayFile], wanted: set[str]) -> dict[str, _Known]:
@@ -208,10 +221,13 @@ def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
     def write(handle: BinaryIO) -> None:
         changed = False
         with _packing(handle, day.form) as packed:
-            for line, fill in _lines(day):
-                gained = fill is not None and _join(fill, known.get(fill["symbol"]) or _Known(), found)
-                changed |= gained
-                packed.write(orjson.dumps(fill) + b"\n" if gained else line)
+            lines = _lines(day)
+            while batch := list(itertools.islice(lines, _AT_ONCE)):
+                gained = _join([fill for _, fill in batch if fill is not None], known, found)
+                for line, fill in batch:
+                    new = fill is not None and next(gained)
+                    changed |= new
+                    packed.write(orjson.dumps(fill) + b"\n" if new else line)
         if not changed:
             raise _NothingGained
 
@@ -221,21 +237,46 @@ def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
         return False
 
 
-def _join(fill: dict[str, Any], known: _Known, found: Enriched) -> bool:
-    """Fill in what one fill lacks; whether it gained something."""
+def _join(fills: Sequence[dict[str, Any]], known: dict[str, _Known], found: Enriched) -> Iterator[bool]:
+    """Fill in what the fills lack; of each, whether it gained something."""
+    values: list[dict[str, float]] = [{} for _ in fills]
+    by_symbol: dict[str, list[int]] = {}
+    for place, fill in enumerate(fills):
+        by_symbol.setdefault(fill["symbol"], []).append(place)
+    for symbol, places in by_symbol.items():
+        joined, ticks = _values([fills[place] for place in places], known.get(symbol) or _Known())
+        for place, row, from_ticks in zip(places, joined, ticks, strict=True):
+            values[place] = row
+            if fills[place].get(_MID) is None and math.isfinite(row[_MID]):
+                found.sources["ticks" if from_ticks else "book"] += 1
+    return iter([_gain(fill, row, found) for fill, row in zip(fills, values, strict=True)])
+
+
+def _values(fills: Sequence[dict[str, Any]], known: _Known) -> tuple[list[dict[str, float]], list[bool]]:
+    """What is known of the moments of one symbol's fills, NaN for what is not; and whether the mid is from ticks."""
+    ts, exchange, quote = (np.array([_moment(fill, name) for fill in fills]) for name in ("ts", "ts_exchange", _QUOTE))
+    mid, ticks = known.mid(ts, exchange)
+    quoted, spread = np.full(len(fills), np.nan), np.full(len(fills), np.nan)
+    some = np.isfinite(quote)
+    quoted[some], spread[some] = known.quoted(quote[some])
+    columns = {_QUOTED: quoted.tolist(), _MID: mid.tolist(), _SPREAD: spread.tolist()}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return rows, ticks.tolist()
+
+
+def _moment(fill: dict[str, Any], name: str) -> float:
+    value: Any = fill.get(name)
+    return float(value) if _is_time(value) else math.nan
+
+
+def _gain(fill: dict[str, Any], values: dict[str, float], found: Enriched) -> bool:
+    """Give a fill what it lacks and is known, and count it."""
     found.fills += 1
     had = {name for name in FIELDS if fill.get(name) is not None}
-    values: dict[str, float] = {}
-    if _MID not in had:
-        exchange = fill.get("ts_exchange")
-        values[_MID], source = known.mid(fill["ts"], exchange if _is_time(exchange) else None)
-        found.sources[source] += not math.isnan(values[_MID])
-    if _is_time(fill.get("ts_quote")):
-        values[_QUOTED], values[_SPREAD] = known.quoted(fill["ts_quote"])
-    elif not {_QUOTED, _SPREAD} <= had:
+    if not _is_time(fill.get(_QUOTE)) and not {_QUOTED, _SPREAD} <= had:
         found.no_quote_time += 1
     gained = {name: value for name, value in values.items() if name not in had and math.isfinite(value)}
-    fill.update(gained)
+    fill.update({name: gained[name] for name in (_MID, _QUOTED, _SPREAD) if name in gained})
     for name in FIELDS:
         counts = found.had if name in had else found.joined if name in gained else found.unknown
         counts[name] += 1

@@ -32,6 +32,9 @@ _BEGIN: Final = (
     ImportOption("--preset", "Begin with a mapping of calib import presets.", "NAME"),
 )
 
+_LOOKED_AT: Final = 1 << 18
+"""Bytes of a file by which its form is known."""
+
 
 class Table:
     """Rows of a table, each by a mapping.
@@ -158,12 +161,27 @@ def _refuse(mapping: TableMapping, path: Path, values: Mapping[str, Any], read: 
     raise NotThisFormat(what, where=f"{path}:1", hint=f"It has {has}")
 
 
+class _LookedAtEnough(Exception):
+    """So much was read of a file without a row."""
+
+
 def fits(path: Path, mapping: TableMapping) -> bool:
-    """Whether a file is of a preset's form: its first row has the columns that the form requires."""
+    """Whether a file is of a preset's form: its first row has the columns that the form requires.
+
+    Where no row is found in the first 256 KiB, it is not.
+    """
+    looked_at = 0
+
+    def look(size: float) -> None:
+        nonlocal looked_at
+        looked_at += int(size)
+        if looked_at > _LOOKED_AT:
+            raise _LookedAtEnough
+
     try:
-        with opened_rows(path, mapping) as rows:
+        with opened_rows(path, mapping, look) as rows:
             row = next((row for row in rows.rows if row.bad is None), None)
-    except CalibError:
+    except (CalibError, _LookedAtEnough):
         return False
     values = row.values if row is not None else dict.fromkeys(rows.columns)
     return all(has_column(values, name) for name in mapping.requires)

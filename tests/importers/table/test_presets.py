@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,12 @@ def test_presets_are_listed_a_name_a_line(capsys: pytest.CaptureFixture[str]) ->
     assert run(["import"]) == 0
     listed = {line.split(" ")[0] for line in capsys.readouterr().out.splitlines()}
     assert {*preset_names(), "table", "tardis", "hummingbot"} <= listed
+
+
+def test_a_large_file_of_no_preset_is_known_by_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    rows = ",".join(['{"a": [1]}'] * 200_000)
+    path.write_text(f'{{"other": [{rows}], "data": [{json.dumps(OKX)}], "result": {{"list": [{json.dumps(BYBIT)}]}}}}')
+    began = time.process_time()
+    assert recognised(path) == []
+    assert time.process_time() - began < 30  # read whole by each preset it takes minutes
