@@ -12,7 +12,7 @@ from calib.feeds.schema.table import FEEDS
 from calib.importers.base import ROW_FAULTS, Advance, BadRow, Imported, ImportOption, Rejected, fault_of, unseen
 from calib.importers.table.chosen import beginning, preset
 from calib.importers.table.mapping import TableMapping, with_words
-from calib.importers.table.paths import has_column
+from calib.importers.table.paths import has_column, value_at
 from calib.importers.table.readers.opening import opened_rows
 from calib.importers.table.readers.rows import TableRow, TableRows
 from calib.importers.table.records import Converter
@@ -122,11 +122,16 @@ def _item(row: TableRow, converter: Converter, mapping: TableMapping) -> Importe
     try:
         if row.bad is not None:
             raise row.bad
-        return Imported(mapping.kind, converter.record(row.values), row.line, market=mapping.market)
+        return Imported(mapping.kind, converter.record(row.values), row.line, market=_market(row, mapping))
     except BadRow as bad:
         return bad.rejected(row.line, row.text)
     except ROW_FAULTS as error:
         return fault_of(error).rejected(row.line, row.text)
+
+
+def _market(row: TableRow, mapping: TableMapping) -> str:
+    named = value_at(row.values, mapping.market_from) if mapping.market_from else None
+    return named if isinstance(named, str) else mapping.market
 
 
 def _checked(rows: TableRows, mapping: TableMapping, path: Path) -> Iterator[TableRow]:

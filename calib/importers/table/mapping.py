@@ -16,9 +16,9 @@ from calib.importers.table.fees import Fee
 _ENUM: Final = re.compile(r"(?P<source>.+?):\{(?P<choices>.*)\}")
 _KEYS: Final = frozenset(
     {"kind", "map", "set", "fee", "rates", "path", "table", "query", "delimiter", "requires", "summary", "source",
-     "market", "files", "only", "contracts"}
+     "market", "market_from", "files", "only", "contracts"}
 )  # fmt: skip
-_FEE_KEYS: Final = frozenset({"amount", "asset", "sign"})
+_FEE_KEYS: Final = frozenset({"amount", "asset", "sign", "unnamed"})
 _GRAMMAR: Final = "Write FIELD=SOURCE or FIELD=SOURCE:CONVERSION, such as ts=time:ms or side=side:{BUY:buy,SELL:sell}"
 
 
@@ -98,8 +98,8 @@ class TableMapping:
         Columns that a file of this form has; empty for no check.
     name
         Of the preset; empty of a mapping of one's own.
-    market
-        The venue and market, where the form is of one.
+    market, market_from
+        The venue and market, where the form is of one; or the column that names it.
     """
 
     kind: str
@@ -118,6 +118,7 @@ class TableMapping:
     source: str = ""
     files: str = ""
     market: str = ""
+    market_from: str = ""
 
     @property
     def missing(self) -> list[str]:
@@ -193,8 +194,12 @@ def _fee(document: Mapping[str, Any], where: str) -> Fee | None:
         return None
     if not {"amount", "asset"} <= set(part) <= _FEE_KEYS or part.get("sign", 1) not in (1, -1):
         raise UsageError("fee is not {amount, asset, sign}", where=where, hint="sign: -1 where paid fees are negative")
+    if (unnamed := part.get("unnamed", "")) not in ("", "base", "quote"):
+        raise UsageError(
+            f"unnamed: {unnamed!r} of fee is not an asset of the symbol", where=where, hint="base or quote"
+        )
     numbers = {asset.upper(): _rate(asset, rate) for asset, rate in rates.items()}
-    return Fee(str(part["amount"]), str(part["asset"]), part.get("sign", 1), numbers)
+    return Fee(str(part["amount"]), str(part["asset"]), part.get("sign", 1), numbers, unnamed)
 
 
 def _rate(asset: str, value: Any) -> float:
