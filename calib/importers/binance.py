@@ -168,7 +168,8 @@ class BinanceMessages:
                 raise BadRow("no_feed", "data", damaged=False)
             raise BadRow("bad_type", "data")
         event, named = _event(data), depth_stream(name)
-        if event == "depthUpdate" and name and named is None:  # rpiDepth: other levels than the book's
+        # Such as rpiDepth: other levels than the book's. A name without @ is a recorder's own, and says nothing.
+        if event == "depthUpdate" and "@" in name and named is None:
             raise BadRow("no_feed", "stream", damaged=False, what=f"the stream {name[:40]} has no feed")
         partial = str(named.depth) if named and named.depth else partial
         if _is_whole(data):
