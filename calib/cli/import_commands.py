@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import inspect
+import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from calib.importers import ImportOption
 
 _SUFFIX = "--symbol-suffix"
+_SHORT: Final = re.compile("-[hqv]+")
+"""The options of one letter, several together too."""
 FeedsOut = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The feed directory [the setting feeds].")]
 Only = Annotated[
     str | None,
@@ -181,5 +184,6 @@ def _with_suffix(args: Sequence[str]) -> Iterator[str]:
 
     for place, word in enumerate(args):
         following = args[place + 1] if place + 1 < len(args) else "--"
-        bare = word == _SUFFIX and (following.startswith("--") or Path(following).is_file())
+        option = following.startswith("--") or _SHORT.fullmatch(following) is not None
+        bare = word == _SUFFIX and (option or Path(following).is_file())
         yield f"{_SUFFIX}={DEFAULT_SUFFIX}" if bare else word

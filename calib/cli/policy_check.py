@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from calib.cli import options
-from calib.cli.output import Session, emit, envelope
-from calib.errors import UsageError
+from calib.cli.output import Session, emit, envelope, say
+from calib.errors import UnreadableInput, UsageError
 from calib.words import counted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check(
     """Find caches of balances, orders, positions and prices in Python code, without running it.
 
     A finding ends with 1. `# calib: allow[CAL103] the reason` on its line, or alone above it, allows it; so does a
-    baseline. Files that are not Python are reported and do not count.
+    baseline. Files that are not Python are reported and do not count; one that cannot be read ends with 3.
     """
     form = options.OutputForm.JSON if output is CheckForm.JSON else options.OutputForm.TEXT
     session = options.start(NAME, config=config_file, output=form, quiet=quiet, verbose=verbose, color=color)
@@ -88,8 +88,10 @@ def check(
 
         baselines.write(write_baseline, report.findings)
         session.note(f"{counted(len(report.standing), 'finding')} written to {write_baseline}")
-        return _show(session, report, output, statistics=statistics, exit_code=0)
-    return _show(session, report, output, statistics=statistics, exit_code=1 if report.counting else 0)
+        unread = UnreadableInput.exit_code if report.unread else 0
+        return _show(session, report, output, statistics=statistics, exit_code=unread)
+    unread = UnreadableInput.exit_code if report.unread else 0
+    return _show(session, report, output, statistics=statistics, exit_code=1 if report.counting else unread)
 
 
 def _explain(session: Session, wanted: str) -> int:
@@ -142,6 +144,8 @@ def _run(session: Session, paths: list[Path], rules: list[str], baseline: Path |
     with session.progress("checking", float(len(files))) as advance:
         report = check_paths(files, rules=rules, known=known, jobs=used, advance=advance)
     for broken in report.broken:
+        if broken.unread:
+            continue  # an error, said with the result
         where = f"{broken.path}:{broken.error_line}" if broken.error_line else broken.path
         session.note(f"{where}: cannot be read as Python and is left out: {broken.error}")
     for path, line, problem in report.allow_problems:
@@ -155,10 +159,10 @@ def _show(session: Session, report: Report, form: CheckForm, *, statistics: bool
 
     match form:
         case CheckForm.JSON:
-            status = "ok" if exit_code == 0 else "verdict-no"
+            status = {0: "ok", 1: "verdict-no"}.get(exit_code, "error")
             errors = [
                 {
-                    "name": "not-python",
+                    "name": UnreadableInput.name if each.unread else "not-python",
                     "what": each.error,
                     "where": f"{each.path}:{each.error_line}" if each.error_line else each.path,
                     "hint": "The file was left out; its findings are not known",
@@ -175,4 +179,11 @@ def _show(session: Session, report: Report, form: CheckForm, *, statistics: bool
         case CheckForm.TEXT:
             shown = [*forms.text(report), *(forms.statistics(report) if statistics else ())]
             session.finish(None, shown, exit_code=exit_code)
+    if form is not CheckForm.JSON:
+        for each in report.unread:
+            say(
+                "error",
+                f"{each.path}: cannot be read and was not checked: {each.error} [{UnreadableInput.name}]",
+                session.color,
+            )
     return exit_code

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calib.cli import signals, table_options
 from calib.cli.command import command
 from calib.cli.output import Session
 from calib.errors import TooManyRejects, UsageError
 from calib.feeds.settings import SETTINGS as FEEDS
 
 if TYPE_CHECKING:
-    from calib.importers import Importer
+    from calib.importers.base import Advance
     from calib.importers.reconcile import Reconciled
+    from calib.importers.table.importer import Table
 
 _TITLES = {
     "missing": "at the venue, not in the log",
@@ -23,11 +26,7 @@ _TITLES = {
     "twice": "logged twice",
     "differs": "side, price, quantity or fee differ",
 }
-Words = Annotated[list[str] | None, typer.Option("--map", metavar="FIELD=SOURCE[:CONVERSION]", help="A source.")]
 Against = Annotated[Path, typer.Option("--against", metavar="FILE", help="The venue's fills.")]
-Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A preset [the fitting one].")]
-MapFile = Annotated[str | None, typer.Option("--map-file", metavar="FILE", help="A mapping in YAML.")]
-Constants = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A constant; repeat.")]
 Tolerance = Annotated[
     float, typer.Option("--tolerance", metavar="RATIO", min=0, max=1, help="Differences for each fill of the venue.")
 ]
@@ -41,28 +40,42 @@ Tolerance = Annotated[
 def reconcile(
     session: Session,
     against: Against,
-    preset: Preset = None,
-    map_file: MapFile = None,
-    maps: Words = None,
-    constants: Constants = None,
+    preset: table_options.Preset = None,
+    map_file: table_options.MapFile = None,
+    maps: table_options.Maps = None,
+    constants: table_options.Constants = None,
+    rates: table_options.Rates = None,
+    delimiter: table_options.Delimiter = None,
+    path: table_options.DocumentPath = None,
+    table: table_options.Table = None,
+    query: table_options.Query = None,
     tolerance: Tolerance = 0.0,
 ) -> int:
     """Find fills that the venue has and the log lacks, fills logged twice, and fills that differ."""
+    from calib.importers import Scratch, stored_bytes
+    from calib.importers.enrich import fills_of
     from calib.importers.reconcile import reconcile as compare
 
-    words = {"preset": preset, "map_file": map_file, "map": maps, "set": constants}
-    importer = _importer(against, words)
-    venue = _venue(importer, against, session.config["max_reject_ratio"])
-    found = compare(venue, _log(Path(session.config["feeds"])))
-    if found.without_id:
-        session.note(f"{found.without_id} fills without a trade_id cannot be compared")
+    mapped = {"preset": preset, "map_file": map_file, "map": maps, "set": constants, "rate": rates}
+    placed = {"delimiter": delimiter, "path": path, "table": table, "query": query}
+    importer = _importer(against, mapped | placed)
+    left_out = Counter[str](), Counter[str]()
+    with (
+        Scratch(None, session.config["import.buffer_mb"] << 20) as scratch,
+        session.progress("reading the venue's fills", stored_bytes([against])) as advance,
+    ):
+        limit = session.config["max_reject_ratio"]
+        venue = _venue(importer, against, limit, left_out[0], signals.checked(advance))
+        found = compare(venue, fills_of(Path(session.config["feeds"]), left_out[1]), scratch)
+    for note in _notes(found, importer, *left_out):
+        session.note(note)
     verdict = "" if found.share <= tolerance else "the log and the venue differ"
     if not found.venue:
         verdict = "the venue's file has no fill with a trade_id"
     return session.finish(_data(found), _lines(found), exit_code=1 if verdict else 0, verdict=verdict)
 
 
-def _importer(path: Path, words: dict[str, Any]) -> Importer:
+def _importer(path: Path, words: dict[str, Any]) -> Table:
     from calib.importers.recognise import recognised
     from calib.importers.table.chosen import preset_names
     from calib.importers.table.importer import Table
@@ -76,22 +89,38 @@ def _importer(path: Path, words: dict[str, Any]) -> Importer:
     return table
 
 
-def _venue(importer: Importer, path: Path, max_reject_ratio: float) -> list[dict[str, Any]]:
-    from calib.importers import Imported
+def _venue(
+    importer: Table, path: Path, max_reject_ratio: float, left_out: Counter[str], advance: Advance
+) -> Iterator[dict[str, Any]]:
+    """The venue's fills, one at a time; what is wrong with too many rows is said at the end."""
+    from calib.importers import Imported, Rejected
+    from calib.importers.reconcile import checked
 
-    rows = list(importer.read(path))
-    damaged = [row for row in rows if not isinstance(row, Imported) and row.damaged]
-    if len(damaged) > max_reject_ratio * len(rows):
-        first = damaged[0]
-        what = f"{len(damaged)} of {len(rows)} rows are damaged; the first is {first.reason} {first.field}"
+    rows = damaged = 0
+    first: Rejected | None = None
+    for item in importer.read(path, advance):
+        rows += 1
+        row = checked(item)
+        if isinstance(row, Imported):
+            yield row.record
+            continue
+        left_out[row.reason] += 1
+        if row.damaged:
+            damaged, first = damaged + 1, first or row
+    if first is not None and damaged > max_reject_ratio * rows:
+        what = f"{damaged} of {rows} rows are damaged; the first is {first.reason} {first.field}"
         raise TooManyRejects(what, where=f"{path}:{first.line}", hint="Correct the mapping or the file")
-    return [row.record for row in rows if isinstance(row, Imported)]
 
 
-def _log(feeds: Path) -> Iterator[dict[str, Any]]:
-    from calib.importers.enrich import fills_of
-
-    return fills_of(feeds)
+def _notes(found: Reconciled, importer: Table, against: Counter[str], log: Counter[str]) -> Iterator[str]:
+    """What was not compared, and why."""
+    yield from importer.remarks()
+    for whose, left_out in (("rows of the venue's file", against), ("lines of the log", log)):
+        if left_out:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+            yield f"{whose} that are not fills and were left out: {reasons}"
+    if found.without_id:
+        yield f"{found.without_id} fills without a trade_id cannot be compared"
 
 
 def _data(found: Reconciled) -> dict[str, Any]:

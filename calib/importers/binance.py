@@ -170,7 +170,8 @@ class BinanceMessages:
                 raise BadRow("no_feed", "data", damaged=False)
             raise BadRow("bad_type", "data")
         event, stream = _event(data), depth_stream(name)
-        if event == "depthUpdate" and name and stream is None:  # such as rpiDepth, whose levels are not the book's
+        # Such as rpiDepth, whose levels are not the book's. A name without @ is the recorder's own and means nothing.
+        if event == "depthUpdate" and "@" in name and stream is None:
             raise BadRow("no_feed", "stream", damaged=False, what=f"the stream {name[:40]} has no feed")
         depth = str(stream.depth) if stream and stream.depth else partial_depth
         if _is_snapshot(data):

@@ -164,7 +164,7 @@ class _Gathering:
             if not salvage:
                 raise
             source.rows += 1
-            line = int(error.where.rpartition(":")[2] or 0)
+            line = _line_of(error)
             self._reject(source, Rejected(line, "cut_short", "", error.what, damaged=False, what=error.what))
         share.end()
         return source
@@ -214,6 +214,12 @@ class _Gathering:
         elif record.get("trade_id") is not None:
             self._ids.add(item.kind, record, place, number)
         return None
+
+
+def _line_of(error: TruncatedInput) -> int:
+    """The line that it names; 0 where it names the file alone."""
+    number = error.where.rpartition(":")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 class _Share:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
+import sys
+from array import array
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, BinaryIO, Final, cast
 
 import numpy as np
 import orjson
 import zstandard
 
 from calib.feeds.reading.batches import read_records
+from calib.feeds.reading.chunks import RECORDS_CHUNK, cut
 from calib.feeds.reading.compression import StoredFile, contents
 from calib.feeds.reading.days import DayFile, Form, find_days, newest_days
 from calib.feeds.schema.table import FEEDS
-from calib.feeds.schema.validation import judge_record
+from calib.feeds.schema.validation import judge_line, judge_record
 from calib.files import write_atomic
+from calib.recorded.arrays import Bools, Floats
 from calib.recorded.mids import Mids
 from calib.recorded.tops import TopRecorder, Tops
 
@@ -27,6 +34,9 @@ MAX_AGE_S: Final = 5.0
 _VENUE_CLOCK: Final = 0.99
 """Share of a book's lines with the venue's time from which that clock is used."""
 _MID, _QUOTED, _SPREAD = "mid_now", "mid_at_quote", "spread_at_quote_bps"
+_QUOTE: Final = "ts_quote"
+_AT_ONCE: Final = 4096
+"""Fills that are looked up together."""
 FIELDS: Final = (_QUOTED, _MID, _SPREAD)
 """What is joined."""
 
@@ -82,8 +92,13 @@ def enrich(feeds: Path) -> Enriched:
     return found
 
 
-def fills_of(feeds: Path) -> Iterator[dict[str, Any]]:
+def fills_of(feeds: Path, left_out: Counter[str] | None = None) -> Iterator[dict[str, Any]]:
     """The fills of a directory as they were logged, one that was logged twice as well.
+
+    Parameters
+    ----------
+    left_out
+        Counts the lines that are not fills, by reason.
 
     Raises
     ------
@@ -92,7 +107,12 @@ def fills_of(feeds: Path) -> Iterator[dict[str, Any]]:
     """
     schema = FEEDS["fills"]
     for day in find_days(feeds, ("fills",)):
-        yield from (fill for _, fill in _lines(day) if fill is not None and judge_record(schema, fill) is None)
+        for line, fill in _lines(day):
+            fault = judge_line(schema, line).fault if fill is None else judge_record(schema, fill)
+            if fault is None and fill is not None:
+                yield fill
+            elif fault is not None and left_out is not None and line.strip():
+                left_out[fault.reason] += 1
 
 
 @dataclass(slots=True)
@@ -111,28 +131,36 @@ class _Known:
             self.clocks[clock] = self.tops.mids(clock, MAX_AGE_S)
         return self.clocks[clock]
 
-    def mid(self, ts: float, ts_exchange: float | None) -> tuple[float, str]:
-        """The mid strictly before a moment and where it is from; NaN where it is not known."""
-        venue = ts_exchange is not None and self.tops is not None and self.tops.exchange_share >= _VENUE_CLOCK
-        book = self.mids("exchange" if venue else "receive")
-        moment = float(ts_exchange) if venue and ts_exchange is not None else ts
-        mid = _at(book, moment)
-        if math.isnan(mid) and (book is None or not len(book)):
-            return _at(self.ticks, ts), "ticks"
-        return mid, "book"
+    def mid(self, ts: Floats, ts_exchange: Floats) -> tuple[Floats, Bools]:
+        """The mid strictly before each moment, NaN where it is not known, and whether the ticks were asked.
 
-    def quoted(self, ts_quote: float) -> tuple[float, float]:
-        """Mid and spread, bps, strictly before a quote was sent; the spread only of a book."""
+        Parameters
+        ----------
+        ts_exchange
+            NaN where the fill has none.
+        """
+        found, ticks = np.full(len(ts), np.nan), np.zeros(len(ts), bool)
+        venue = np.isfinite(ts_exchange) & (self.tops is not None and self.tops.exchange_share >= _VENUE_CLOCK)
+        for clock, some, moments in (("exchange", venue, ts_exchange), ("receive", ~venue, ts)):
+            book = self.mids(clock)
+            if book is not None and len(book):
+                found[some] = _at(book, moments[some])
+            else:
+                found[some], ticks[some] = _at(self.ticks, ts[some]), True
+        return found, ticks
+
+    def quoted(self, ts_quote: Floats) -> tuple[Floats, Floats]:
+        """Mid and spread, bps, strictly before each quote was sent; the spread only of a book."""
         book = self.mids("receive")
         if book is None or self.tops is None:
-            return _at(self.ticks, ts_quote), math.nan
+            return _at(self.ticks, ts_quote), np.full(len(ts_quote), np.nan)
         mid = _at(book, ts_quote)
-        bid, ask, _, _ = self.tops.at(np.array([math.nextafter(ts_quote, -math.inf)]), "receive")
-        return mid, float((ask[0] - bid[0]) / mid * 1e4)
+        bid, ask, _, _ = self.tops.at(np.nextafter(ts_quote, -np.inf), "receive")
+        return mid, (ask - bid) / mid * 1e4
 
 
-def _at(mids: Mids | None, moment: float) -> float:
-    return math.nan if mids is None else float(mids.at(np.array([moment]), MAX_AGE_S, before=True)[0])
+def _at(mids: Mids | None, moments: Floats) -> Floats:
+    return np.full(len(moments), np.nan) if mids is None else mids.at(moments, MAX_AGE_S, before=True)
 
 
 def _known(files: Sequence[DayFile], newest: Container[DayFile], wanted: set[str]) -> dict[str, _Known]:
@@ -141,15 +169,17 @@ def _known(files: Sequence[DayFile], newest: Container[DayFile], wanted: set[str
     for record in _records(files, "book", newest):
         if record.symbol in recorders:
             recorders[record.symbol].add(record)
-    ticks: dict[str, list[tuple[float, float]]] = {}
+    ticks: dict[str, tuple[array[float], array[float]]] = {symbol: (array("d"), array("d")) for symbol in wanted}
     for record in _records(files, "pipeline_ticks", newest):
         if record.symbol in known and record.mid is not None:
-            ticks.setdefault(record.symbol, []).append((record.ts, record.mid))
+            ticks[record.symbol][0].append(record.ts)
+            ticks[record.symbol][1].append(record.mid)
     for symbol, one in known.items():
         one.tops = recorders[symbol].finish()
-        if symbol in ticks:
-            times, values = zip(*sorted(ticks[symbol], key=lambda pair: pair[0]), strict=True)
-            one.ticks = Mids.of(np.array(times), np.array(values), max_step_s=MAX_AGE_S, source="ticks")
+        times, values = map(np.asarray, ticks[symbol])
+        if len(times):
+            order = np.argsort(times, kind="stable")
+            one.ticks = Mids.of(times[order], values[order], max_step_s=MAX_AGE_S, source="ticks")
     return known
 
 
@@ -162,14 +192,15 @@ def _records(files: Sequence[DayFile], kind: str, newest: Container[DayFile]) ->
 def _lines(day: DayFile) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
     """Each line as it is, and its fill; None of one that is not a fill."""
     with StoredFile(day.path) as stored:
-        content = b"".join(contents(stored, day.form))
-    for line in content.splitlines(keepends=True):
-        try:
-            fill = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            fill = None
-        whole = isinstance(fill, dict) and isinstance(fill.get("symbol"), str) and _is_time(fill.get("ts"))
-        yield line, fill if whole else None
+        # No line is cut short, however long it is: what cannot be read is written back as it was.
+        for chunk in cut(contents(stored, day.form), RECORDS_CHUNK, sys.maxsize):
+            for line in chunk.data.splitlines(keepends=True):
+                try:
+                    fill = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    fill = None
+                whole = isinstance(fill, dict) and isinstance(fill.get("symbol"), str) and _is_time(fill.get("ts"))
+                yield line, fill if whole else None
 
 
 def _is_time(value: Any) -> bool:
@@ -180,42 +211,87 @@ def _lacks(fill: dict[str, Any]) -> bool:
     return any(fill.get(name) is None for name in FIELDS)
 
 
+class _NothingGained(Exception):
+    """The day stays as it is, and what was written beside it is dropped."""
+
+
 def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
     """Write the day again where a fill of it gained something; other lines stay as they are."""
-    lines, changed = [], False
-    for line, fill in _lines(day):
-        gained = fill is not None and _join(fill, known.get(fill["symbol"]) or _Known(), found)
-        changed |= gained
-        lines.append(orjson.dumps(fill) + b"\n" if gained else line)
-    return write_atomic(day.path, _packed(b"".join(lines), day.form)) if changed else False
+
+    def write(handle: BinaryIO) -> None:
+        changed = False
+        with _packing(handle, day.form) as packed:
+            lines = _lines(day)
+            while batch := list(itertools.islice(lines, _AT_ONCE)):
+                gained = _join([fill for _, fill in batch if fill is not None], known, found)
+                for line, fill in batch:
+                    new = fill is not None and next(gained)
+                    changed |= new
+                    packed.write(orjson.dumps(fill) + b"\n" if new else line)
+        if not changed:
+            raise _NothingGained
+
+    try:
+        return write_atomic(day.path, write)
+    except _NothingGained:
+        return False
 
 
-def _join(fill: dict[str, Any], known: _Known, found: Enriched) -> bool:
-    """Fill in what one fill lacks; whether it gained something."""
+def _join(fills: Sequence[dict[str, Any]], known: dict[str, _Known], found: Enriched) -> Iterator[bool]:
+    """Fill in what the fills lack; of each, whether it gained something."""
+    values: list[dict[str, float]] = [{} for _ in fills]
+    by_symbol: dict[str, list[int]] = {}
+    for place, fill in enumerate(fills):
+        by_symbol.setdefault(fill["symbol"], []).append(place)
+    for symbol, places in by_symbol.items():
+        joined, ticks = _values([fills[place] for place in places], known.get(symbol) or _Known())
+        for place, row, from_ticks in zip(places, joined, ticks, strict=True):
+            values[place] = row
+            if fills[place].get(_MID) is None and math.isfinite(row[_MID]):
+                found.sources["ticks" if from_ticks else "book"] += 1
+    return iter([_gain(fill, row, found) for fill, row in zip(fills, values, strict=True)])
+
+
+def _values(fills: Sequence[dict[str, Any]], known: _Known) -> tuple[list[dict[str, float]], list[bool]]:
+    """What is known of the moments of one symbol's fills, NaN for what is not; and whether the mid is from ticks."""
+    ts, exchange, quote = (np.array([_moment(fill, name) for fill in fills]) for name in ("ts", "ts_exchange", _QUOTE))
+    mid, ticks = known.mid(ts, exchange)
+    quoted, spread = np.full(len(fills), np.nan), np.full(len(fills), np.nan)
+    some = np.isfinite(quote)
+    quoted[some], spread[some] = known.quoted(quote[some])
+    columns = {_QUOTED: quoted.tolist(), _MID: mid.tolist(), _SPREAD: spread.tolist()}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return rows, ticks.tolist()
+
+
+def _moment(fill: dict[str, Any], name: str) -> float:
+    value: Any = fill.get(name)
+    return float(value) if _is_time(value) else math.nan
+
+
+def _gain(fill: dict[str, Any], values: dict[str, float], found: Enriched) -> bool:
+    """Give a fill what it lacks and is known, and count it."""
     found.fills += 1
     had = {name for name in FIELDS if fill.get(name) is not None}
-    values: dict[str, float] = {}
-    if _MID not in had:
-        exchange = fill.get("ts_exchange")
-        values[_MID], source = known.mid(fill["ts"], exchange if _is_time(exchange) else None)
-        found.sources[source] += not math.isnan(values[_MID])
-    if _is_time(fill.get("ts_quote")):
-        values[_QUOTED], values[_SPREAD] = known.quoted(fill["ts_quote"])
-    elif not {_QUOTED, _SPREAD} <= had:
+    if not _is_time(fill.get(_QUOTE)) and not {_QUOTED, _SPREAD} <= had:
         found.no_quote_time += 1
     gained = {name: value for name, value in values.items() if name not in had and math.isfinite(value)}
-    fill.update(gained)
+    fill.update({name: gained[name] for name in (_MID, _QUOTED, _SPREAD) if name in gained})
     for name in FIELDS:
         counts = found.had if name in had else found.joined if name in gained else found.unknown
         counts[name] += 1
     return bool(gained)
 
 
-def _packed(content: bytes, form: Form) -> bytes:
+@contextmanager
+def _packing(handle: BinaryIO, form: Form) -> Iterator[IO[bytes]]:
+    """The handle, for content in the day's form."""
     match form:
         case Form.GZIP:
-            return gzip.compress(content, mtime=0)
+            with gzip.GzipFile("", "wb", fileobj=handle, mtime=0) as packed:
+                yield cast("IO[bytes]", packed)
         case Form.ZSTD:
-            return zstandard.compress(content)
+            with zstandard.ZstdCompressor().stream_writer(handle, closefd=False) as packed:
+                yield packed
         case Form.PLAIN:
-            return content
+            yield handle

@@ -1,36 +1,54 @@
-"""A log of fills held against what the venue has."""
+"""A log of fills held against what the venue has, in memory that does not grow with them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Final
+
+import orjson
+
+from calib.feeds.schema.table import FILLS
+from calib.feeds.schema.validation import judge_record
+from calib.importers.base import SHOWN as SHOWN_TEXT
+from calib.importers.base import Imported, Rejected
+from calib.importers.spill import Scratch, Sorted
 
 FIELDS: Final = ("side", "price", "qty", "fee_bps")
 """What must agree; a fee only where both have one."""
 SHOWN: Final = 5
 """Lines of each finding that are kept."""
+_KEPT: Final = ("ts", "ts_exchange", "symbol", "trade_id", *FIELDS)
 _REL: Final = 1e-9
 _FEE_BPS: Final = 1e-6
+_PLACE: Final = struct.Struct(">BQ")
+"""Whose fill it is, and which of theirs: the venue's come first, each side in its own order."""
+_LENGTH: Final = struct.Struct(">I")
+_VENUE, _LOG = 0, 1
 FINDINGS: Final = ("missing", "extra", "twice", "differs")
 """Missing from the log, unknown to the venue, logged twice, other than at the venue."""
 
 
 @dataclass(slots=True)
 class FillsFinding:
-    """Fills of one kind of difference: how many, their notional, and the first of them."""
+    """Fills of one kind of difference: how many, their notional, and the first of them as their side lists them."""
 
     count: int = 0
     notional: float = 0.0
     first: list[dict[str, Any]] = field(default_factory=list)
+    _places: list[int] = field(default_factory=list)
 
-    def add(self, fill: dict[str, Any], **more: Any) -> None:
+    def add(self, place: int, fill: dict[str, Any], **more: Any) -> None:
         self.count += 1
         self.notional += fill["price"] * fill["qty"]
-        if len(self.first) < SHOWN:
+        at = sum(known < place for known in self._places)
+        if at < SHOWN:
             named = ("ts", "symbol", "trade_id", *FIELDS)
-            self.first.append({name: fill.get(name) for name in named} | more)
+            self._places[at:] = [place, *self._places[at : SHOWN - 1]]
+            self.first[at:] = [{name: fill.get(name) for name in named} | more, *self.first[at : SHOWN - 1]]
 
 
 @dataclass(slots=True)
@@ -40,7 +58,7 @@ class Reconciled:
     Parameters
     ----------
     venue, logged
-        Fills of the venue, and those of the log between the venue's first and last, by distinct id.
+        Fills of the venue, and those of the log between the venue's first and last; a repeated one counts once.
     without_id
         Fills of either side without a ``trade_id``, which cannot be compared.
     findings
@@ -59,41 +77,135 @@ class Reconciled:
         return found / self.venue if self.venue else math.inf
 
 
-def reconcile(venue: Iterable[dict[str, Any]], log: Iterable[dict[str, Any]]) -> Reconciled:
+@dataclass(slots=True)
+class _Covered:
+    """The symbols and the times of the venue's fills: only there can the log have too many."""
+
+    first: float = math.inf
+    last: float = -math.inf
+    symbols: set[str] = field(default_factory=set)
+
+    def take(self, fill: dict[str, Any]) -> bool:
+        moment = _time(fill)
+        self.first, self.last = min(self.first, moment), max(self.last, moment)
+        self.symbols.add(fill["symbol"])
+        return True
+
+    def __contains__(self, fill: dict[str, Any]) -> bool:
+        return fill["symbol"] in self.symbols and self.first <= _time(fill) <= self.last
+
+
+_Placed = tuple[int, dict[str, Any]]
+"""Which of its side, and the fill."""
+
+
+def reconcile(
+    venue: Iterable[dict[str, Any]], log: Iterable[dict[str, Any]], scratch: Scratch | None = None
+) -> Reconciled:
     """Compare by (symbol, trade_id), within the symbols and the times that the venue's fills cover.
 
     Times are the venue's where a fill has them. Prices and quantities agree to 1e-9 of their size, fees to 1e-6 bps.
+    Several fills may have one id, such as both sides of a self-trade: each is held against one of the other side.
+
+    Parameters
+    ----------
+    scratch
+        Where the fills are sorted, so that they need not fit into memory; None: one that holds 64 MiB.
     """
-    found = Reconciled()
-    theirs = dict(_by_id(venue, found))
-    found.venue = len(theirs)
-    times = [_time(fill) for fill in theirs.values()]
-    symbols = {symbol for symbol, _ in theirs}
-    seen: set[tuple[str, str]] = set()
-    for key, fill in _by_id(log, found):
-        inside = bool(times) and key[0] in symbols and min(times) <= _time(fill) <= max(times)
-        if key in seen:
-            found.findings["twice"].add(fill)
-        elif key in theirs:
-            if differing := _differing(theirs[key], fill):
-                found.findings["differs"].add(fill, venue={name: theirs[key].get(name) for name in differing})
-        elif inside:
-            found.findings["extra"].add(fill)
-        if key in theirs or inside:
-            seen.add(key)
-    found.logged = len(seen)
-    for key, fill in theirs.items():
-        if key not in seen:
-            found.findings["missing"].add(fill)
+    if scratch is None:
+        with Scratch() as own:
+            return reconcile(venue, log, own)
+    found, covered, fills = Reconciled(), _Covered(), scratch.sorted()
+    _put(fills, _VENUE, venue, found, covered.take)
+    _put(fills, _LOG, log, found, lambda fill: fill["symbol"] in covered.symbols)
+    for _, same_id in groupby(fills, lambda entry: entry[: _LENGTH.size + _LENGTH.unpack_from(entry)[0]]):
+        sides: tuple[list[_Placed], list[_Placed]] = [], []
+        for entry in same_id:
+            end = _LENGTH.size + _LENGTH.unpack_from(entry)[0]
+            side, place = _PLACE.unpack_from(entry, end)
+            sides[side].append((place, orjson.loads(entry[end + _PLACE.size :])))
+        _compare(*sides, covered, found)
+    fills.clear()
     return found
 
 
-def _by_id(fills: Iterable[dict[str, Any]], found: Reconciled) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
-    for fill in fills:
-        if fill.get("trade_id"):
-            yield (fill["symbol"], fill["trade_id"]), fill
-        else:
+def checked(row: Imported | Rejected) -> Imported | Rejected:
+    """The row of the venue's file, or a reject where the feed's schema does not take its record, as in an import."""
+    if isinstance(row, Rejected) or (fault := judge_record(FILLS, row.record)) is None:
+        return row
+    return Rejected(row.line, fault.reason.value, fault.field, str(row.record)[:SHOWN_TEXT], what=fault.what)
+
+
+def _put(
+    fills: Sorted,
+    side: int,
+    some: Iterable[dict[str, Any]],
+    found: Reconciled,
+    wanted: Callable[[dict[str, Any]], bool],
+) -> None:
+    """Sort the fills of one side in, by id and then as that side lists them."""
+    for place, fill in enumerate(some):
+        if not fill.get("trade_id"):
             found.without_id += 1
+        elif wanted(fill):
+            name = f"{fill['symbol']}\0{fill['trade_id']}".encode()
+            kept = orjson.dumps({field: fill.get(field) for field in _KEPT})
+            fills.add(_LENGTH.pack(len(name)) + name + _PLACE.pack(side, place) + kept)
+
+
+def _compare(theirs: Sequence[_Placed], ours: Sequence[_Placed], covered: _Covered, found: Reconciled) -> None:
+    """The fills of one id: each of the log is given one of the venue, first those that agree in all."""
+    theirs = list(_distinct(theirs))
+    found.venue += len(theirs)
+    ours = [(place, fill) for place, fill in ours if theirs or fill in covered]
+    once = list(_distinct(ours))
+    found.logged += len(once)
+    counted = {place for place, _ in once}
+    for place, fill in ours:
+        if place not in counted:
+            found.findings["twice"].add(place, fill)
+    pairs, left = _paired(theirs, once)
+    for place, fill in once:
+        if place not in pairs:
+            found.findings["extra"].add(place, fill)
+        elif differing := _differing(pairs[place], fill):
+            found.findings["differs"].add(place, fill, venue={name: pairs[place].get(name) for name in differing})
+    for place, fill in left:
+        found.findings["missing"].add(place, fill)
+
+
+def _paired(theirs: Sequence[_Placed], ours: Sequence[_Placed]) -> tuple[dict[int, dict[str, Any]], list[_Placed]]:
+    """By its place, the venue's fill for each of the log, as far as they go; and what is left of the venue's."""
+    pairs: dict[int, dict[str, Any]] = {}
+    left = list(theirs)
+    for alike in (_agrees, _same_side, _anything):
+        for place, fill in ours:
+            at = next((n for n, (_, one) in enumerate(left) if place not in pairs and alike(one, fill)), None)
+            if at is not None:
+                pairs[place] = left.pop(at)[1]
+    return pairs, left
+
+
+def _distinct(fills: Iterable[_Placed]) -> Iterator[_Placed]:
+    """Each but those that repeat the side, the price and the quantity of one before."""
+    known: set[tuple[str, float, float]] = set()
+    for place, fill in fills:
+        trade = fill["side"], fill["price"], fill["qty"]
+        if trade not in known:
+            known.add(trade)
+            yield place, fill
+
+
+def _agrees(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return not _differing(one, other)
+
+
+def _same_side(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return bool(one["side"] == other["side"])
+
+
+def _anything(_one: dict[str, Any], _other: dict[str, Any]) -> bool:
+    return True
 
 
 def _time(fill: dict[str, Any]) -> float:

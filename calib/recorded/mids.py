@@ -85,9 +85,12 @@ class Mids:
 
     def valid_until(self, max_age_s: float) -> Floats:
         """The time until which each mid may be used: its age counts from the last observation; a break ends it."""
-        until = self.seen_s + max_age_s
+        return self._until(np.arange(len(self)), max_age_s)
+
+    def _until(self, places: Ints, max_age_s: float) -> Floats:
+        until = self.seen_s[places] + max_age_s
         if len(self.breaks_s):
-            after = np.searchsorted(self.breaks_s, self.times_s, side="right")
+            after = np.searchsorted(self.breaks_s, self.times_s[places], side="right")
             ends = np.append(self.breaks_s, np.inf)[after]
             until = np.minimum(until, ends)
         return np.asarray(until)
@@ -102,7 +105,7 @@ class Mids:
             return np.full(len(moments), np.nan)
         place = self.index(moments, before=before)
         held = np.maximum(place, 0)
-        known = (place >= 0) & (moments <= self.valid_until(max_age_s)[held]) & (moments <= self.end_s)
+        known = (place >= 0) & (moments <= self._until(held, max_age_s)) & (moments <= self.end_s)
         return np.where(known, self.values[held], np.nan)
 
     def broken(self, from_s: Floats, to_s: Floats) -> Bools:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -99,6 +100,57 @@ def test_files_that_are_not_python_are_reported_and_do_not_count(
     assert answer["data"]["findings"] == []
     (error,) = answer["errors"]
     assert (error["name"], error["where"]) == ("not-python", "bot/wrong.py:1")
+
+
+@pytest.mark.parametrize("form", ["text", "jsonl", "github", "sarif"])
+def test_a_file_that_cannot_be_read_is_an_error_in_every_form(
+    form: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A check that saw nothing of a file must not let a pipeline pass."""
+    (home / "bot" / "wrong.py").unlink()
+    (home / "bot" / "gone.py").symlink_to("nowhere.py")
+    assert run(["policy", "check", "bot", "--output", form, "--quiet"]) == 3
+    said = capsys.readouterr()
+    assert "bot/gone.py: cannot be read and was not checked: No such file or directory [unreadable-input]" in said.err
+    if form == "sarif":
+        (invocation,) = json.loads(said.out)["runs"][0]["invocations"]
+        assert invocation["executionSuccessful"] is False
+        assert invocation["toolExecutionNotifications"][0]["level"] == "error"
+
+
+def test_a_file_that_cannot_be_read_in_the_envelope(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "bot" / "gone.py").symlink_to("nowhere.py")
+    code, answer = checked(capsys, "bot")
+    assert (code, answer["status"]) == (1, "verdict-no")  # the finding in wrong.py
+    (home / "bot" / "wrong.py").unlink()
+    code, answer = checked(capsys, "bot")
+    assert (code, answer["status"], answer["exit_code"]) == (3, "error", 3)
+    (error,) = answer["errors"]
+    assert (error["name"], error["where"]) == ("unreadable-input", "bot/gone.py")
+
+
+def test_a_directory_that_cannot_be_listed_is_not_passed_over(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "bot" / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert run(["policy", "check", "bot"]) == 3
+    assert "bot/locked: cannot be listed: Permission denied [unreadable-input]" in capsys.readouterr().err
+
+
+def test_a_pipe_is_not_passed_over(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "bot" / "wrong.py").unlink()
+    os.mkfifo(home / "bot" / "pipe.py")
+    assert run(["policy", "check", "bot/pipe.py"]) == 3
+    assert "bot/pipe.py: cannot be read and was not checked" in capsys.readouterr().err
+    assert run(["policy", "check", "bot", "--write-baseline", "known.json"]) == 3
 
 
 def test_a_broken_file_does_not_stop_the_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -168,3 +169,18 @@ def test_an_import_can_enrich_what_it_wrote(tmp_path: Path, capsys: pytest.Captu
     assert run(["import", "binance-spot", str(tmp_path / "mine.json"), "--out", str(place), "--enrich"]) == 0
     assert fills_of(place)[0]["mid_now"] == 104.0
     assert "mid_now: 1 joined" in capsys.readouterr().out
+
+
+def test_a_packed_day_of_many_blocks_keeps_every_line(tmp_path: Path) -> None:
+    lines = [fill(T + 3.5, order_id=str(n)) for n in range(3000)]
+    feeds(tmp_path, lines, BOOKS)
+    path = tmp_path / "fills_20250101.jsonl"
+    packed = tmp_path / "fills_20250101.jsonl.zst"
+    packed.write_bytes(zstandard.compress(path.read_bytes() + b"{damaged\r\n"))
+    path.unlink()
+    found = enrich(tmp_path)
+    text = zstandard.ZstdDecompressor().stream_reader(packed.read_bytes()).read()
+    assert text.endswith(b"}\n{damaged\r\n")
+    made = [json.loads(line) for line in text.splitlines()[:-1]]
+    assert [(one["order_id"], one["mid_now"]) for one in made] == [(str(n), 104.0) for n in range(3000)]
+    assert found.joined["mid_now"] == 3000

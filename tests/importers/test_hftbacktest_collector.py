@@ -189,6 +189,14 @@ def test_a_stream_of_other_levels_than_the_books_has_no_feed(tmp_path: Path) -> 
     assert isinstance(second, Imported)
 
 
+def test_a_recorders_own_name_of_a_stream_says_nothing_of_it(tmp_path: Path) -> None:
+    """Names of Binance's streams have an @; one without is no reason to lose the book's changes."""
+    path = tmp_path / "nexousdt_20240723.dat"
+    path.write_bytes(b"".join(line(US, {"stream": "depth-1", "data": DEPTH}) for _ in range(1)))
+    source = collect(HftbacktestCollector(), [path]).sources[0]
+    assert (source.used, dict(source.rejected)) == (1, {})
+
+
 def test_the_venues_time_is_told_by_its_digits(tmp_path: Path) -> None:
     micro, ms = {**DEPTH, "E": 1721749183710123}, {**DEPTH, "E": 1721749183710}
     rows = read(tmp_path / "x_20240101", line(US, micro), line(US, ms), line(US, {**DEPTH, "E": 1721749183}))

@@ -42,7 +42,7 @@ def _bps(value: Any, name: str) -> float:
 
 
 CONVERSIONS: Final[Mapping[str, Convert]] = {
-    **{unit: _time(unit) for unit in (*UNITS, "iso")},
+    **{unit: _time(unit) for unit in (*UNITS, "iso", "unix")},
     "number": as_number,
     "bps": _bps,
     "percent": lambda value, name: round(as_number(value, name) * 100, 9),
@@ -59,6 +59,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "ms": "Unix milliseconds",
     "us": "Unix microseconds",
     "ns": "Unix nanoseconds",
+    "unix": "Unix time whose number of digits says the unit",
     "iso": "a date and time, with a zone or else in UTC",
     "number": "the text of a number",
     "bps": "a fraction, as basis points",

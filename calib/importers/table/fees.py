@@ -55,12 +55,15 @@ class Fee:
         1 if a positive amount is a fee paid, -1 if a negative one is.
     rates
         Asset -> its price in the quote asset, for fees in neither asset of the symbol.
+    unnamed
+        ``base`` or ``quote``: what a row pays in that names no asset; empty where that is not known.
     """
 
     amount: str
     asset: str
     sign: int = 1
     rates: Mapping[str, float] = field(default_factory=dict)
+    unnamed: str = ""
 
     def bps(self, row: Mapping[str, Any], symbol: str, price: float, qty: float) -> float | None:
         """Return the fee, bps of the notional; None if the row has no fee, or if its asset has no rate."""
@@ -70,8 +73,8 @@ class Fee:
         paid = self.sign * as_number(amount, self.amount)
         if paid == 0:
             return 0.0
-        if not isinstance(asset, str):
+        if asset is not None and not isinstance(asset, str):
             return None
-        side = side_of(asset, symbol)
-        unit = {"quote": 1.0, "base": price}.get(side, self.rates.get(asset.upper()))
+        side = self.unnamed if asset is None else side_of(asset, symbol)
+        unit = {"quote": 1.0, "base": price}.get(side, self.rates.get((asset or "").upper()))
         return None if unit is None else round(paid * unit / (price * qty) * BPS, 9)

@@ -12,7 +12,7 @@ from calib.feeds.schema.table import FEEDS
 from calib.importers.base import ROW_FAULTS, Advance, BadRow, Imported, ImportOption, Rejected, fault_of, unseen
 from calib.importers.table.chosen import beginning, preset
 from calib.importers.table.mapping import TableMapping, with_words
-from calib.importers.table.paths import has_column
+from calib.importers.table.paths import has_column, value_at
 from calib.importers.table.readers.opening import opened_rows
 from calib.importers.table.readers.rows import TableRow, TableRows
 from calib.importers.table.records import Converter
@@ -31,6 +31,9 @@ _BEGIN: Final = (
     ImportOption("--map-file", "A mapping in YAML.", "FILE"),
     ImportOption("--preset", "Begin with a mapping of calib import presets.", "NAME"),
 )
+
+_LOOKED_AT: Final = 1 << 18
+"""Bytes of a file by which its form is known."""
 
 
 class Table:
@@ -119,11 +122,16 @@ def _item(row: TableRow, converter: Converter, mapping: TableMapping) -> Importe
     try:
         if row.bad is not None:
             raise row.bad
-        return Imported(mapping.kind, converter.record(row.values), row.line, market=mapping.market)
+        return Imported(mapping.kind, converter.record(row.values), row.line, market=_market(row, mapping))
     except BadRow as bad:
         return bad.rejected(row.line, row.text)
     except ROW_FAULTS as error:
         return fault_of(error).rejected(row.line, row.text)
+
+
+def _market(row: TableRow, mapping: TableMapping) -> str:
+    named = value_at(row.values, mapping.market_from) if mapping.market_from else None
+    return named if isinstance(named, str) else mapping.market
 
 
 def _checked(rows: TableRows, mapping: TableMapping, path: Path) -> Iterator[TableRow]:
@@ -158,12 +166,27 @@ def _refuse(mapping: TableMapping, path: Path, values: Mapping[str, Any], read: 
     raise NotThisFormat(what, where=f"{path}:1", hint=f"It has {has}")
 
 
+class _LookedAtEnough(Exception):
+    """So much was read of a file without a row."""
+
+
 def fits(path: Path, mapping: TableMapping) -> bool:
-    """Whether a file is of a preset's form: its first row has the columns that the form requires."""
+    """Whether a file is of a preset's form: its first row has the columns that the form requires.
+
+    Where no row is found in the first 256 KiB, it is not.
+    """
+    looked_at = 0
+
+    def look(size: float) -> None:
+        nonlocal looked_at
+        looked_at += int(size)
+        if looked_at > _LOOKED_AT:
+            raise _LookedAtEnough
+
     try:
-        with opened_rows(path, mapping) as rows:
+        with opened_rows(path, mapping, look) as rows:
             row = next((row for row in rows.rows if row.bad is None), None)
-    except CalibError:
+    except (CalibError, _LookedAtEnough):
         return False
     values = row.values if row is not None else dict.fromkeys(rows.columns)
     return all(has_column(values, name) for name in mapping.requires)

@@ -16,9 +16,9 @@ from calib.importers.table.fees import Fee
 _ENUM: Final = re.compile(r"(?P<source>.+?):\{(?P<choices>.*)\}")
 _KEYS: Final = frozenset(
     {"kind", "map", "set", "fee", "rates", "path", "table", "query", "delimiter", "requires", "summary", "source",
-     "market", "files", "only", "contracts"}
+     "market", "market_from", "files", "only", "contracts"}
 )  # fmt: skip
-_FEE_KEYS: Final = frozenset({"amount", "asset", "sign"})
+_FEE_KEYS: Final = frozenset({"amount", "asset", "sign", "unnamed"})
 _GRAMMAR: Final = "Write FIELD=SOURCE or FIELD=SOURCE:CONVERSION, such as ts=time:ms or side=side:{BUY:buy,SELL:sell}"
 
 
@@ -100,8 +100,8 @@ class TableMapping:
         Columns that a file must have; empty: not checked.
     name
         Name of the preset; empty for a mapping of the user.
-    market
-        Venue and market of the records; empty if unknown.
+    market, market_from
+        Venue and market of the records, or the column that names the market; empty if unknown.
     """
 
     kind: str
@@ -120,6 +120,7 @@ class TableMapping:
     source: str = ""
     files: str = ""
     market: str = ""
+    market_from: str = ""
 
     @property
     def missing(self) -> list[str]:
@@ -196,8 +197,12 @@ def _fee(document: Mapping[str, Any], where: str) -> Fee | None:
     if not {"amount", "asset"} <= set(part) <= _FEE_KEYS or part.get("sign", 1) not in (1, -1):
         hint = "Name the columns of amount and asset; sign is 1, or -1 if paid fees are negative"
         raise UsageError("fee is not a mapping {amount, asset, sign}", where=where, hint=hint)
+    if (unnamed := part.get("unnamed", "")) not in ("", "base", "quote"):
+        raise UsageError(
+            f"unnamed: {unnamed!r} of fee is not an asset of the symbol", where=where, hint="Expected base or quote"
+        )
     numbers = {asset.upper(): _rate(asset, rate) for asset, rate in rates.items()}
-    return Fee(str(part["amount"]), str(part["asset"]), part.get("sign", 1), numbers)
+    return Fee(str(part["amount"]), str(part["asset"]), part.get("sign", 1), numbers, unnamed)
 
 
 def _rate(asset: str, value: Any) -> float:

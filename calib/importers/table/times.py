@@ -12,7 +12,7 @@ from calib.importers.base import BadRow
 
 UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 """Unit -> units per second."""
-_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "unix": "a Unix time"}
 _ISO: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9}))?\s*(Z|UTC|[+-]\d{2}:?\d{2})?", re.IGNORECASE
 )
@@ -24,13 +24,15 @@ def unix_seconds(value: Any, unit: str, name: str) -> float:
     Parameters
     ----------
     unit
-        ``s``, ``ms``, ``us``, ``ns`` or ``iso``; ignored for the typed times of parquet and Arrow files.
+        ``s``, ``ms``, ``us``, ``ns``, ``iso``, or ``unix`` for the unit that the number of digits shows; ignored for the typed times of parquet and Arrow files.
 
     Raises
     ------
     BadRow
         If it is not a time in that unit; the reject names the unit that the number looks like.
 
+    >>> unix_seconds(1735689600500, "unix", "ts"), unix_seconds("1735689600500000", "unix", "ts")
+    (1735689600.5, 1735689600.5)
     >>> unix_seconds("2025-01-01 01:00:00.5+01:00", "iso", "ts"), unix_seconds(1735689600500, "ms", "ts")
     (1735689600.5, 1735689600.5)
     """
@@ -51,6 +53,8 @@ def _of_number(value: Any, unit: str, name: str) -> float:
         raise BadRow("bad_type", name, what=f"{str(value)[:40]!r} is not a number of {_WORDS[unit]}{hint}") from None
     if not exact.is_finite():
         raise BadRow("bad_value", name)
+    if unit == "unix":
+        unit = unit_of(float(exact)) or "s"
     seconds = float(exact / UNITS[unit])
     if not EARLIEST_TS <= seconds <= LATEST_TS:
         looks = unit_of(float(exact))

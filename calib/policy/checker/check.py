@@ -32,6 +32,8 @@ class FileResult:
         The comments that allow, with whether each was used.
     error
         Why the file could not be read as Python, with the line, or empty.
+    unread
+        Whether nothing of it could be read: the system refused, or it is not a file.
     """
 
     path: str
@@ -39,6 +41,7 @@ class FileResult:
     allows: tuple[Allow, ...] = ()
     error: str = ""
     error_line: int = 0
+    unread: bool = False
 
 
 def check_source(source: str, path: str = "<text>", rules: Iterable[Rule] | None = None) -> FileResult:
@@ -92,13 +95,11 @@ def check_file(path: Path, name: str, rules: Iterable[Rule] | None = None) -> Fi
         raw = read_regular(path)
         encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
         source = raw.decode(encoding)
-    except (OSError, SyntaxError, UnicodeDecodeError, LookupError) as error:
-        return FileResult(name, error=_one_line(error))
+    except OSError as error:
+        return FileResult(name, error=error.strerror or str(error), unread=True)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        return FileResult(name, error=str(error))
     return check_source(source.replace("\r\n", "\n").replace("\r", "\n"), name, rules)
-
-
-def _one_line(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _hits(tree: ast.Module, level: int, rules: list[Rule]) -> list[tuple[Rule, Hit]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from calib.errors import UsageError
+from calib.errors import UnreadableInput, UsageError
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "build", "dist", "venv", "env", "site-packages"})
 
@@ -22,6 +22,8 @@ def python_files(paths: Iterable[Path]) -> list[Path]:
     ------
     UsageError
         Where a path is not there.
+    UnreadableInput
+        Where a directory below one cannot be listed.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -35,7 +37,7 @@ def python_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    for directory, inner, names in os.walk(root):
+    for directory, inner, names in os.walk(root, onerror=_refused):
         inner[:] = sorted(name for name in inner if name not in _SKIPPED and not name.startswith("."))
         if "pyvenv.cfg" in names and directory != str(root):
             inner[:] = []
@@ -43,6 +45,12 @@ def _below(root: Path) -> Iterator[Path]:
         for name in names:
             if name.endswith((".py", ".pyi")):
                 yield Path(directory, name)
+
+
+def _refused(error: OSError) -> None:
+    """A directory that cannot be listed: passed over, what is below it would count as clean."""
+    what = f"cannot be listed: {error.strerror or error}"
+    raise UnreadableInput(what, where=str(error.filename), hint="Check its permissions, or leave it out") from error
 
 
 def shown(path: Path, base: Path) -> str:

@@ -57,8 +57,13 @@ class Report:
 
     @property
     def broken(self) -> list[FileResult]:
-        """Files that could not be read as Python."""
+        """Files that are not Python, or could not be read at all."""
         return [each for each in self.files if each.error]
+
+    @property
+    def unread(self) -> list[FileResult]:
+        """Those of `broken` of which nothing could be read: what is in them is not known."""
+        return [each for each in self.files if each.unread]
 
     @property
     def allow_problems(self) -> list[tuple[str, int, str]]:

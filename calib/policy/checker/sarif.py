@@ -23,12 +23,12 @@ def document(report: Report, version: str) -> dict[str, Any]:
     """
     ids = [rule for rule in RULES if rule in report.rules]
     driver = {"name": "calib policy check", "semanticVersion": version, "rules": [_rule(RULES[each]) for each in ids]}
-    invocation: dict[str, Any] = {"executionSuccessful": True}
+    invocation: dict[str, Any] = {"executionSuccessful": not report.unread}
     if report.broken:
         invocation["toolExecutionNotifications"] = [
             {
-                "level": "warning",
-                "message": {"text": f"not Python: {each.error}"},
+                "level": "error" if each.unread else "warning",
+                "message": {"text": f"{'cannot be read' if each.unread else 'not Python'}: {each.error}"},
                 "locations": [{"physicalLocation": _place(each.path, each.error_line or 1)}],
             }
             for each in report.broken

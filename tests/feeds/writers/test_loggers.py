@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy
 import pytest
 
 from calib import BookLogger, CalibrationLoggerManager, FillLogger, PipelineTickLogger, VirtualClock
-from calib.errors import BadRecord, ConfigError, SinkClosed
+from calib.errors import BadRecord, ConfigError, SinkClosed, SinkFailed
 from calib.feeds.schema.table import FEEDS, Presence
 
 NEW_YEAR = 1_735_689_600.0
@@ -210,3 +211,79 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     assert files == ["pipeline_ticks_20250101.jsonl", "pipeline_ticks_20250102.jsonl"]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_logger_leaves_the_processs_signals_alone_unless_it_is_asked(tmp_path: Path) -> None:
+    before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
+    with FillLogger(tmp_path / "a"), PipelineTickLogger(tmp_path / "b"), CalibrationLoggerManager(directory=tmp_path):
+        assert {name: signal.getsignal(name) for name in before} == before
+    with FillLogger(tmp_path / "c", install_signal_handlers=True):
+        assert signal.getsignal(signal.SIGTERM) is not before[signal.SIGTERM]
+
+
+def test_a_record_and_keywords_at_once_are_refused(tmp_path: Path) -> None:
+    with FillLogger(tmp_path) as fills, PipelineTickLogger(tmp_path, sample_rate=1) as ticks:
+        for logger, record in ((fills, FILL), (ticks, TICK)):
+            with pytest.raises(TypeError, match="give a record or its fields as keywords, not both"):
+                logger.log(record, symbol="Y")
+            assert logger.log(record)
+    assert [len(lines(path)) for path in sorted(tmp_path.iterdir())] == [1, 1]
+
+
+class Whole(int):
+    def __repr__(self) -> str:
+        return "another text"
+
+
+class Real(float):
+    def __repr__(self) -> str:
+        return "another text"
+
+
+def test_numbers_of_own_types_are_written_as_numbers_wherever_they_stand(tmp_path: Path) -> None:
+    with PipelineTickLogger(tmp_path, sample_rate=1, background=False) as ticks:
+        ticks.log(
+            TICK
+            | {"ts": Real(NEW_YEAR), "tick_total_ms": Whole(4), "update_id": Whole(7)}
+            | {"stage_latencies": {"fetch_md": Real(1.5), "risk": Whole(2), "quote": None}}
+        )
+    with BookLogger(tmp_path, background=False) as book:
+        book.log(ts=NEW_YEAR, symbol="X", type="snapshot", bids=[(Real(1.5), Whole(2))], asks=([Whole(2), Real(0.5)],))
+    (tick,) = lines(tmp_path / "pipeline_ticks_20250101.jsonl")
+    assert (tick["ts"], tick["tick_total_ms"], tick["update_id"]) == (NEW_YEAR, 4, 7)
+    assert tick["stage_latencies"] == {"fetch_md": 1.5, "risk": 2, "quote": None}
+    (levels,) = lines(tmp_path / "book_20250101.jsonl")
+    assert (levels["bids"], levels["asks"]) == ([[1.5, 2]], [[2, 0.5]])
+
+
+def test_what_is_refused_says_what_came_of_it(tmp_path: Path) -> None:
+    with PipelineTickLogger(tmp_path, sample_rate=10) as ticks:
+        for change, what in (
+            ({"n_quotes": -1}, "must be a whole number >= 0, but is -1"),
+            ({"sample_rate": 3}, "is the logger's own, 10, but the record says 3"),
+        ):
+            with pytest.raises(BadRecord) as refused:
+                ticks.log(TICK | change)
+            assert (refused.value.what, refused.value.hint) == (what, "The record was not written")
+    with pytest.raises(SinkClosed) as closed:
+        ticks.log(TICK)
+    assert (closed.value.what, closed.value.hint) == (
+        "this logger is closed",
+        "Log before close(), or make a new logger",
+    )
+
+
+def test_a_disk_that_refuses_says_what_to_do(tmp_path: Path) -> None:
+    fills = FillLogger(tmp_path / "feeds", flush_interval_s=60)
+    (tmp_path / "feeds" / "fills_20250101.jsonl").mkdir(parents=True)
+    assert fills.log(FILL)
+    with pytest.raises(SinkFailed) as refused:
+        fills.flush()
+    assert refused.value.what == "cannot be written: Is a directory"
+    assert refused.value.hint == (
+        "Free some space or repair the directory: logging then goes on by itself; `stats` has what was lost"
+    )
+    (tmp_path / "feeds" / "fills_20250101.jsonl").rmdir()
+    assert fills.log(FILL)
+    fills.close()
+    assert len(lines(tmp_path / "feeds" / "fills_20250101.jsonl")) >= 1

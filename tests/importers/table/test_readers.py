@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import sqlite3
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,9 @@ from hypothesis import strategies as st
 from calib.errors import NotThisFormat, TruncatedInput, UsageError
 from calib.importers import collect
 from calib.importers.table.importer import Table
-from calib.importers.table.readers.documents import _Scan
+from calib.importers.table.paths import value_at
+from calib.importers.table.readers.elements import ElementScan
+from calib.importers.table.readers.inside import DocumentScan
 
 ROWS = [
     {
@@ -131,10 +134,122 @@ def test_a_damaged_element_of_an_array_is_one_reject(tmp_path: Path) -> None:
 )
 def test_an_array_is_cut_where_the_parser_cuts_it(rows: list[dict[str, Any]], block: int) -> None:
     text = json.dumps(rows, ensure_ascii=False).encode()
-    scan = _Scan()
+    scan = ElementScan()
     found = [part for at in range(0, len(text), block) for part, _ in scan.feed(text[at : at + block])]
     assert [json.loads(part) for part in found] == rows
     assert scan.rest() == b""
+
+
+NAMES = st.sampled_from(["a", "b", 'q"\\', "\u00e9:{", "a.b"])
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.sampled_from(["[", "]}", '"', "\\"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.dictionaries(NAMES, DOCUMENTS, max_size=3), min_size=1, max_size=3),
+    st.lists(NAMES | st.sampled_from(["0", "1"]), min_size=1, max_size=3),
+    st.integers(1, 30),
+    st.sampled_from([None, 1]),
+)
+def test_an_array_inside_is_found_where_the_parser_finds_it(
+    documents: list[dict[str, Any]], names: list[str], block: int, indent: int | None
+) -> None:
+    inside = ".".join(names)
+    if any("a.b" in json.dumps(one) for one in documents):
+        inside = names[0] if names[0] != "a.b" else "b"  # a dotted name and a path of the same text are two arrays
+    text = "\n".join(json.dumps(one, ensure_ascii=False, indent=indent) for one in documents).encode()
+    scan = DocumentScan(inside)
+    parts = [part for at in range(0, len(text), block) for part in scan.feed(text[at : at + block])]
+    found = [json.loads(part[0]) for part in parts if part is not None]
+    assert parts.count(None) == scan.lacking
+    arrays = [rows for one in documents if isinstance(rows := value_at(one, inside), list)]
+    assert found == [row for rows in arrays for row in rows]
+    assert (scan.documents, scan.found, scan.lacking) == (len(documents), len(arrays), len(documents) - len(arrays))
+    assert scan.finish()
+
+
+def inside(path: Path, text: str, **words: Any) -> Any:
+    path.write_text(text)
+    return collect(table(path="result.list", **words), [path], max_reject_ratio=1)
+
+
+def test_pages_of_answers_one_after_another(tmp_path: Path) -> None:
+    pages = [json.dumps({"code": 0, "result": {"n": [1], "list": [row]}, "time": [2]}) for row in ROWS]
+    found = inside(tmp_path / "log.json", "\n".join([*pages[:2], '{"code": 10001, "result": {}}', *pages[2:]]))
+    assert len(found.days["fills_20250101.jsonl"]) == 5
+    assert dict(found.sources[0].rejected) == {"missing_field": 1}
+    assert found.sources[0].first_line == {"missing_field": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ('{"result": {"rows": [], "more": [[1]]}, "x": [3]}', r"no array at the path 'result.list'"),
+        ('{"result": {"list": [1]]}', "is not JSON: its brackets do not match"),
+        ('{"result": {"list": []}} and so on', "is not JSON: other text stands after the end of a document"),
+        ('{"result": {"list": []}} []', "is not JSON: other text stands after the end of a document"),
+        ('{"a": ' + "[" * 2000, "is not JSON: more than 1000 objects and arrays stand in one another"),
+    ],
+)
+def test_documents_that_do_not_fit(text: str, match: str, tmp_path: Path) -> None:
+    with pytest.raises(NotThisFormat, match=match) as caught:
+        inside(tmp_path / "log.json", text)
+    if "no array" in match:
+        assert caught.value.hint == "Say --path; its arrays: result.rows, result.more, x"
+
+
+@pytest.mark.parametrize("whole", [json.dumps({"result": {"list": ROWS}}), json.dumps(ROWS)])
+def test_json_that_is_cut_short_is_said_and_can_be_salvaged(whole: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    for cut in (whole.rindex("}, {") + 1, whole.rindex("]"), whole.rindex('"role"') + 3):
+        path.write_text(whole[:cut])
+        with pytest.raises(TruncatedInput, match="the json ends in the middle"):
+            collect(table(path="result.list"), [path])
+        found = collect(table(path="result.list"), [path], salvage=True)
+        assert len(found.days["fills_20250101.jsonl"]) in (3, 4, 5)
+        assert dict(found.sources[0].rejected) == {"cut_short": 1}
+
+
+@pytest.mark.parametrize("packing", [".gz", ".zst", ".zip"])
+def test_a_packed_document_that_is_cut_short_is_salvaged(packing: str, tmp_path: Path) -> None:
+    path = tmp_path / f"log{packing}"
+    rows = [ROWS[0] | {"note": f"{n * 7919:x}" * 5} for n in range(4000)]
+    whole = PACKINGS[packing](json.dumps({"result": {"list": rows}}).encode())
+    path.write_bytes(whole[:-200])
+    with pytest.raises(TruncatedInput):
+        collect(table(path="result.list"), [path])
+    source = collect(table(path="result.list"), [path], salvage=True).sources[0]
+    assert dict(source.rejected) == {"cut_short": 1}
+    assert source.used == 0 if packing == ".zip" else source.used > 3000  # a zip's list of files stands at its end
+
+
+def test_arrays_one_after_another(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(ROWS[:2]) + "\n" + json.dumps(ROWS[2:]) + "\n")
+    assert collect(table(), [path]).sources[0].used == 5
+    path.write_text(json.dumps(ROWS[:2]) + ", and so on")
+    with pytest.raises(NotThisFormat, match="other text stands after the end of the array, after row 2"):
+        collect(table(), [path])
+
+
+def test_memory_does_not_grow_with_a_document(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}.json"
+        row = json.dumps(ROWS[0] | {"note": "x" * 200})
+        path.write_text(f'{{"result": {{"list": [{",".join([row] * rows)}], "tail": [{",".join([row] * rows)}]}}}}')
+        made = table(path="result.list")
+        tracemalloc.start()
+        assert sum(1 for _ in made.read(path)) == rows
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # what is made once and kept
+    assert peak(8000) < 1.25 * peak(2000)
 
 
 def test_a_database_is_only_read(tmp_path: Path) -> None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
 import orjson
 
-from calib.errors import NotThisFormat
-from calib.feeds.reading.chunks import MAX_LINE
+from calib.errors import NotThisFormat, TruncatedInput
 from calib.importers.base import Advance, BadRow
-from calib.importers.lines import TOO_LONG, TextLine, unpacking
+from calib.importers.lines import MARK, TOO_LONG, TextLine, unpacking
 from calib.importers.opened import content_of
-from calib.importers.table.paths import value_at
+from calib.importers.table.paths import has_column, value_at
+from calib.importers.table.readers.elements import ElementScan
+from calib.importers.table.readers.inside import DocumentScan, NotJson
 from calib.importers.table.readers.rows import TableRow, TableRows
 
-MAX_DOCUMENT: Final = 256 << 20
-"""Bytes of a document whose rows stand inside an object: it is read whole."""
 _BLOCK: Final = 1 << 16
-_SIGNS: Final = re.compile(rb'[\[\]{}",]')
-_STRING_END: Final = re.compile(rb'["\\]')
 
 
 def json_lines(lines: Iterator[TextLine]) -> TableRows:
@@ -30,41 +26,94 @@ def json_lines(lines: Iterator[TextLine]) -> TableRows:
 
 
 def json_array(path: Path, hint: str, advance: Advance) -> TableRows:
-    """The rows of a document that is an array of objects; one of them is in memory at a time."""
+    """The rows of an array of objects, or of several that follow one another; one row is in memory at a time.
+
+    Raises
+    ------
+    TruncatedInput
+        After the last row, where the array does not end.
+    NotThisFormat
+        Where something else stands after its end.
+    """
 
     def rows() -> Iterator[TableRow]:
-        with unpacking(path, hint), content_of(path, hint, advance) as handle:
-            for number, (text, too_long) in enumerate(_elements(handle), 1):
-                yield _row(number, text, too_long)
+        scan: ElementScan | None = None
+        number = 0
+        with unpacking(path, hint, lambda: f"{path}:{number + 1}"), content_of(path, hint, advance) as handle:
+            for block in _without_mark(handle):
+                place: int | None = 0
+                while place is not None and (scan is not None or block[place:].strip()):
+                    if scan is None and not block[place:].lstrip().startswith(b"["):
+                        raise _not_json("other text stands after the end of the array", path, number)
+                    scan = scan or ElementScan()
+                    for text, too_long in scan.feed(block, place):
+                        number += 1
+                        yield _row(number, text, too_long)
+                    place = scan.end
+                    scan = scan if place is None else None
+        if scan is not None:
+            raise _cut_short(path, number)
 
     return TableRows("json", False, rows())
 
 
 def json_inside(path: Path, inside: str, hint: str, advance: Advance) -> TableRows:
-    """The rows of an array inside a document, which is read whole.
+    """The rows of an array inside a document, or inside several that follow one another; one is in memory at a time.
+
+    A later document without the array, such as the answer of an error, is a ``missing_field`` reject.
 
     Raises
     ------
     NotThisFormat
-        Where it is not JSON, larger than 256 MiB, or has no array of that path.
+        Where it is not JSON, or no document has an array of that path.
+    TruncatedInput
+        After the last row, where the document does not end.
     """
-    with unpacking(path, hint), content_of(path, hint, advance) as handle:
-        text = handle.read(MAX_DOCUMENT + 1)
-    if len(text) > MAX_DOCUMENT:
-        raise NotThisFormat(
-            "is a document of more than 256 MiB", where=str(path), hint="Write its rows into a file of their own first"
-        )
+
+    lacking = BadRow("missing_field", inside, what="the document has no such array")
+
+    def rows() -> Iterator[TableRow]:
+        scan, number = DocumentScan(inside), 0
+        with unpacking(path, hint, lambda: f"{path}:{number + 1}"), content_of(path, hint, advance) as handle:
+            for block in _without_mark(handle):
+                for element in _scanned(scan, block, path, number):
+                    number += 1
+                    yield _row(number, *element) if element is not None else TableRow(number, {}, "", lacking)
+        if not scan.finish():
+            raise _cut_short(path, number)
+        if not scan.found:
+            what = f"has no array at the path {inside!r}" if inside else "is an object, not an array"
+            arrays = ", ".join(scan.arrays) or "none"
+            raise NotThisFormat(what, where=str(path), hint=f"Say --path; its arrays: {arrays}")
+
+    return TableRows("json", False, rows())
+
+
+def _scanned(scan: DocumentScan, block: bytes, path: Path, number: int) -> Iterator[tuple[bytes, bool] | None]:
     try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise NotThisFormat(f"is not JSON: {error}", where=str(path), hint=hint) from None
-    found = value_at(document, inside) if inside and isinstance(document, dict) else document
-    if not isinstance(found, list):
-        arrays = ", ".join(arrays_of(document)) or "none"
-        what = f"has no array at the path {inside!r}" if inside else "is an object, not an array"
-        raise NotThisFormat(what, where=str(path), hint=f"Say --path; its arrays: {arrays}")
-    rows = (_made(number, item) for number, item in enumerate(found, 1))
-    return TableRows("json", False, rows)
+        yield from scan.feed(block)
+    except NotJson as error:
+        raise _not_json(str(error), path, number) from None
+
+
+def _without_mark(handle: IO[bytes]) -> Iterator[bytes]:
+    block = handle.read(_BLOCK).removeprefix(MARK)
+    while block:
+        yield block
+        block = handle.read(_BLOCK)
+
+
+def _not_json(what: str, path: Path, number: int) -> NotThisFormat:
+    place = f"after row {number}" if number else "at its beginning"
+    return NotThisFormat(f"is not JSON: {what}, {place}", where=str(path), hint="Write it again, or as jsonl")
+
+
+def _cut_short(path: Path, number: int) -> TruncatedInput:
+    return TruncatedInput(
+        "the json ends in the middle",
+        where=f"{path}:{number + 1}",
+        hint="Fetch the file again, or import what came before with --salvage",
+    )
 
 
 def arrays_of(document: Any, before: str = "", depth: int = 3) -> list[str]:
@@ -93,76 +142,6 @@ def _row(number: int, text: bytes, too_long: bool) -> TableRow:
     )
 
 
-def _made(number: int, item: Any) -> TableRow:
-    text = orjson.dumps(item)[:2000]
-    return TableRow(number, item, text) if isinstance(item, dict) else TableRow(number, {}, text, BadRow("not_object"))
-
-
-def _elements(handle: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """The text of each element of the array, found by its brackets; of one that is too long only the beginning."""
-    scan = _Scan()
-    while block := handle.read(_BLOCK):
-        yield from scan.feed(block)
-    if rest := scan.rest():
-        yield rest, False
-
-
-class _Scan:
-    """Cuts the text of an array into its elements."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = self._escaped = self._too_long = False
-        self._held = bytearray()
-
-    def feed(self, block: bytes) -> Iterator[tuple[bytes, bool]]:
-        """The elements that end in this block."""
-        place = begin = 0
-        if self._escaped:
-            self._escaped, place = False, 1
-        while (match := (_STRING_END if self._in_string else _SIGNS).search(block, place)) is not None:
-            place, sign = match.end(), match[0]
-            if self._in_string:
-                if sign == b"\\":
-                    self._escaped = place == len(block)
-                    place += 1
-                else:
-                    self._in_string = False
-            elif sign == b'"':
-                self._in_string = True
-            elif sign in b"[{":
-                self._depth += 1
-                begin = place if self._depth == 1 else begin
-            elif sign in b"]}":
-                self._depth -= 1
-                if self._depth == 0:
-                    yield from self._cut(block[begin : place - 1])
-                    begin = place
-            elif self._depth == 1:
-                yield from self._cut(block[begin : place - 1])
-                begin = place
-        self._hold(block[begin:])
-
-    def rest(self) -> bytes:
-        """What is left at the end: of an array that is whole, nothing."""
-        return bytes(self._held).strip()
-
-    def _hold(self, piece: bytes) -> None:
-        if len(self._held) + len(piece) > MAX_LINE:
-            self._too_long = True
-            piece = piece[: max(0, 2000 - len(self._held))]
-            del self._held[2000:]
-        self._held += b"" if self._too_long and len(self._held) >= 2000 else piece
-
-    def _cut(self, piece: bytes) -> Iterator[tuple[bytes, bool]]:
-        self._hold(piece)
-        text, too_long = bytes(self._held).strip(), self._too_long
-        self._held.clear()
-        self._too_long = False
-        if text:
-            yield text, too_long
-
-
 def needs_path(text: bytes, path: Path) -> bool:
     """Whether a text that begins with ``{`` is one document, not an object a line."""
     if path.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".zip").endswith((".jsonl", ".ndjson")):
@@ -179,3 +158,13 @@ def path_alone(text: bytes) -> bool:
     document = orjson.loads(text)
     arrays = (value_at(document, name) for name in arrays_of(document))
     return any(isinstance(rows, list) and rows and isinstance(rows[0], dict) for rows in arrays)
+
+
+def is_row(text: bytes, inside: str, requires: Sequence[str]) -> bool:
+    """Whether an object is a row itself, of a form whose rows otherwise stand at a path."""
+    try:
+        document = orjson.loads(text)
+    except (orjson.JSONDecodeError, RecursionError):
+        return False
+    found = isinstance(document, dict) and not isinstance(value_at(document, inside), list)
+    return bool(requires) and found and all(has_column(document, name) for name in requires)

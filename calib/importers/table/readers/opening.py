@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,16 +12,26 @@ from typing import Final
 
 from calib.errors import NotThisFormat
 from calib.importers.base import Advance, unseen
-from calib.importers.lines import MARK, TextLine, text_lines, unpacking
+from calib.importers.lines import DAMAGED, MARK, TextLine, text_lines, unpacking
 from calib.importers.opened import GZIP, ZIP, ZSTD, content_of
 from calib.importers.table.mapping import TableMapping
 from calib.importers.table.readers.columnar import ARROW, PARQUET, columnar
 from calib.importers.table.readers.database import SQLITE, database
 from calib.importers.table.readers.delimited import delimited
-from calib.importers.table.readers.documents import json_array, json_inside, json_lines, needs_path, path_alone
+from calib.importers.table.readers.documents import (
+    is_row,
+    json_array,
+    json_inside,
+    json_lines,
+    needs_path,
+    path_alone,
+)
 from calib.importers.table.readers.rows import TableRows
 
 HINT: Final = "Give csv, tsv, jsonl, json, parquet, arrow or sqlite, plain or as .gz, .zst or .zip"
+_LOOKED_AT: Final = 1 << 20
+"""Bytes by which a document is told from an object a line; no row is as long."""
+_BLOCK: Final = 1 << 12
 _BINARY: Final = {"parquet": PARQUET, "arrow": ARROW, "sqlite": SQLITE}
 
 
@@ -67,7 +78,7 @@ def _of_text(path: Path, first: bytes, mapping: TableMapping, advance: Advance) 
         raise NotThisFormat("is not an SQLite database", where=str(path), hint=HINT)
     if first == b"[":
         return json_array(path, HINT, advance)
-    if first == b"{" and (mapping.path or _is_document(path)):
+    if first == b"{" and (_has_path(path, mapping) if mapping.path else _is_document(path)):
         return json_inside(path, mapping.path, HINT, advance)
     lines = text_lines(path, HINT, advance)
     if first == b"{":
@@ -78,11 +89,27 @@ def _of_text(path: Path, first: bytes, mapping: TableMapping, advance: Advance) 
     return delimited(path, _again(begin, lines), "\t" if mapping.delimiter == "tab" else mapping.delimiter)
 
 
+def _has_path(path: Path, mapping: TableMapping) -> bool:
+    """Whether the rows stand inside objects: not where the first line is a row of the form."""
+    first, _ = _first_line(path)
+    return not is_row(first, mapping.path, mapping.requires)
+
+
 def _is_document(path: Path) -> bool:
     """Whether the object is one document, over several lines or alone on one and with an array in it."""
-    lines = text_lines(path, HINT)
-    first = next(lines)
-    return needs_path(first.text, path) or (path_alone(first.text) and next(lines, None) is None)
+    first, alone = _first_line(path)
+    return needs_path(first, path) or (alone and path_alone(first))
+
+
+def _first_line(path: Path) -> tuple[bytes, bool]:
+    """The first line, or as much of it as is looked at, and whether it is the only one."""
+    begin = b""
+    with unpacking(path, HINT), content_of(path, HINT, unseen) as handle, contextlib.suppress(*DAMAGED):
+        # Where it is damaged the rows before that place are still wanted: their reader says it.
+        while len(begin) < _LOOKED_AT and (piece := handle.read(_BLOCK)):
+            begin += piece
+    first, _, rest = begin.removeprefix(MARK).lstrip().partition(b"\n")
+    return first, len(begin) < _LOOKED_AT and not rest.strip()
 
 
 def _again(first: TextLine, lines: Iterator[TextLine]) -> Iterator[TextLine]:
