@@ -24,7 +24,8 @@ def unix_seconds(value: Any, unit: str, name: str) -> float:
     Parameters
     ----------
     unit
-        ``s``, ``ms``, ``us``, ``ns``, ``iso``, or ``unix`` for the unit that the number of digits shows; ignored for the typed times of parquet and Arrow files.
+        ``s``, ``ms``, ``us``, ``ns``, ``iso``, or ``unix`` for the unit that the number of digits shows; ignored for
+        the typed times of parquet and Arrow files.
 
     Raises
     ------
