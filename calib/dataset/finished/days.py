@@ -41,6 +41,7 @@ from calib.dataset.model import Dataset
 from calib.dataset.order import GROUP
 from calib.dataset.plan import DatasetPlan
 from calib.dataset.watermark_buffer import WatermarkBuffer
+from calib.feeds.reading.batches import LINE
 from calib.feeds.reading.days import DayFile, is_newest
 from calib.feeds.reading.state import PrefixChanged
 from calib.feeds.reading.stats import FileStats
@@ -120,6 +121,7 @@ class FinishedDays:
                 self._take(look, reader, (REJECTS, BOOK_REJECTS))
         except DamagedEntry:  # deleted just now: nothing of it is known, each day is looked at by itself
             reader.stats.clear()
+            self._headers.clear()
             return None
         self.whole, self.served = whole, len(headers)
         return found
@@ -180,6 +182,7 @@ class FinishedDays:
                 return self._read_on(look, reader, grid, sums) if look.grown else self._serve(look, reader, sums)
             # It may have been read to its end before it turned out to be another file: that reading counts for nothing.
             reader.stats.pop(file, None)
+            self._headers.pop(file, None)
         return self._read_whole(look, reader, grid, sums, file)
 
     def _serve(self, look: Lookup, reader: DayReader, sums: Summation) -> DaySums:
@@ -226,7 +229,7 @@ class FinishedDays:
         part = sum_day(now.file, grid, batches, sums, columns)
         part.rows = pl.concat([stay, part.rows]).sort(*GROUP)
         # The open lines went by again, but none of them is of an interval that crosses midnight.
-        part.edges = pl.concat([before.edges.filter(pl.col("line") < state.line), part.edges])
+        part.edges = pl.concat([before.edges.filter(pl.col(LINE) < state.line), part.edges])
         self._keep(look, reader, copy, part, now.file)
         self.continued += 1
         return part
