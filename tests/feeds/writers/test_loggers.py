@@ -223,7 +223,8 @@ def test_a_logger_leaves_the_processs_signals_alone_unless_it_is_asked(tmp_path:
 
 def test_a_record_and_keywords_at_once_are_refused(tmp_path: Path) -> None:
     with FillLogger(tmp_path) as fills, PipelineTickLogger(tmp_path, sample_rate=1) as ticks:
-        for logger, record in ((fills, FILL), (ticks, TICK)):
+        pairs: list[tuple[Any, dict[str, Any]]] = [(fills, FILL), (ticks, TICK)]
+        for logger, record in pairs:
             with pytest.raises(TypeError, match="give a record or its fields as keywords, not both"):
                 logger.log(record, symbol="Y")  # type: ignore[call-overload]  # that is what is refused
             assert logger.log(record)
