@@ -1,4 +1,4 @@
-"""The canary: the cache comes to the symbols step by step, judged against a named baseline."""
+"""The canary: enable the cache for the symbols step by step, compared with a named baseline."""
 
 from calib.experiments.canary.baseline import Baseline
 from calib.experiments.canary.check import Check
