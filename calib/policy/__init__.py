@@ -1,6 +1,6 @@
-"""The caching policy: what may be cached, who watches, and what happens when it is violated.
+"""The caching policy: which data may be cached, monitoring of caches, and the response to violations.
 
-The names below are loaded when they are first used: the command line needs the settings alone.
+The names below are imported lazily: the command line needs only the settings.
 """
 
 from __future__ import annotations

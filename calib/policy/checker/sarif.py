@@ -1,4 +1,4 @@
-"""SARIF 2.1.0: the form that code-scanning services read (OASIS, 2020)."""
+"""SARIF 2.1.0: the format of code-scanning services (OASIS, 2020)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ROOT: Final = "SRCROOT"
 
 
 def document(report: Report, version: str) -> dict[str, Any]:
-    """The report as a SARIF log with one run.
+    """Return the report as a SARIF log with one run.
 
     Parameters
     ----------
     version
-        Of calib.
+        Version of calib.
     """
     ids = [rule for rule in RULES if rule in report.rules]
     driver = {"name": "calib policy check", "semanticVersion": version, "rules": [_rule(RULES[each]) for each in ids]}
@@ -28,7 +28,7 @@ def document(report: Report, version: str) -> dict[str, Any]:
         invocation["toolExecutionNotifications"] = [
             {
                 "level": "warning",
-                "message": {"text": f"not Python: {each.error}"},
+                "message": {"text": f"not valid Python: {each.error}"},
                 "locations": [{"physicalLocation": _place(each.path, each.error_line or 1)}],
             }
             for each in report.broken
