@@ -290,7 +290,7 @@ def test_validation_finds_what_the_bot_and_unmonitored_caches_keep() -> None:
             outcome = await EmergencyResponse(engine).handle_cache_violation("t", "wallet")
             assert outcome.safety.findings == (
                 "the bot still caches balances of yesterday",
-                "mine keeps position outside of the policy",
+                "mine caches position outside of the policy",
             )
 
         virtual_loop.run(main())
