@@ -89,7 +89,7 @@ def test_guess_says_what_it_did_not_find(tmp_path: Path, capsys: pytest.CaptureF
         ([], "no kind is given"),
         (["--preset", "nope"], "there is no preset 'nope'"),
         (["--kind", "fills", "--map-file", "no.yaml", "--preset", "okx"], "both given"),
-        (["--preset", "okx", "--kind", "trades"], "the mapping is for fills"),
+        (["--preset", "okx", "--kind", "trades"], "the mapping is of fills"),
         (["--kind", "fills", "--delimiter", ";;"], "is not a delimiter"),
         (["--preset", "okx", "--rate", "BNB=0"], "is not a rate of BNB"),
     ],

@@ -10,8 +10,8 @@ from calib.feeds.schema.validation import RejectReason
 
 _PRESENCE = {"R": "required", "N": "may be null; our writers always write it", "O": "optional"}
 _REASONS = {
-    RejectReason.BAD_JSON: "not JSON: truncated or damaged, NUL bytes, invalid UTF-8, `NaN`, a lone surrogate, a number "
-    "that overflows a double; also a line of more than 16 MiB",
+    RejectReason.BAD_JSON: "not JSON: truncated or damaged, NUL bytes, invalid UTF-8, `NaN`, a lone surrogate, a "
+    "number that overflows a double; also a line of more than 16 MiB",
     RejectReason.NOT_OBJECT: "JSON, but not an object",
     RejectReason.MISSING_FIELD: "a required field is absent or null",
     RejectReason.BAD_TYPE: "a field of another type; values are not converted, and an integer has no fraction or "
@@ -79,7 +79,7 @@ def _rejects() -> str:
     rows = "\n".join(f"| `{reason.value}` | {_REASONS[reason]} |" for reason in RejectReason)
     return (
         "## Rejects\n\nA bad line never stops a run and is never ignored: it is counted by file and reason, and\n"
-        'written to `rejects/<feed file name>.rejects.jsonl` as `{"line", "reason", "field", "text"}` (text limited to\n'
-        "500 characters). If several reasons apply, the first in this list is used; `field` is the first affected field\n"
-        f"in the order of the table, or null.\n\n| reason | when |\n|---|---|\n{rows}\n"
+        'written to `rejects/<feed file name>.rejects.jsonl` as `{"line", "reason", "field", "text"}` (text limited\n'
+        "to 500 characters). If several reasons apply, the first in this list is used; `field` is the first\n"
+        f"affected field in the order of the table, or null.\n\n| reason | when |\n|---|---|\n{rows}\n"
     )
