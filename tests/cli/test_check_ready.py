@@ -23,7 +23,7 @@ def test_too_few_hours_are_not_ready(feeds: Path, capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     [row] = [line for line in out.splitlines() if "hours_covered " in line and line.startswith("|")]
     assert [cell.strip() for cell in row.split("|")[1:5]] == ["hours_covered", "0.08333", ">= 12", "MISSED"]
-    assert "error: NOT READY: hours_covered (fetch_md_p95_gain_ms, clock_behind_ratio not judged)" in err
+    assert "error: NOT READY: hours_covered (fetch_md_p95_gain_ms, clock_behind_ratio not checked)" in err
     assert not Path("artifacts").exists()
 
 

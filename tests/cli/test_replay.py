@@ -49,7 +49,7 @@ def test_it_writes_a_report_and_the_outcome_and_says_what_it_found(
     outcome = json.loads((reports / f"{stem}.json").read_text())
     assert (outcome["schema"], outcome["overall"]["reads"]) == ("calib.replay/1", 98)
     text = (reports / f"{stem}.md").read_text()
-    assert "## What staleness cost" in text
+    assert "## Cost of staleness" in text
     assert "A hit takes no time here" in printed.err
     before = {path: path.stat().st_mtime_ns for path in reports.iterdir()}
     assert run(command(feeds, *CALLBACK, "--quiet")) == 0

@@ -96,7 +96,7 @@ def test_a_range_without_a_tick_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     """21:00 to 21:05 of seed 7 lies within an outage."""
     argv = ["simulate", "--out", str(tmp_path), "--seed", "7", "--from", "2025-01-01T21:00", "--minutes", "5"]
     assert run([*argv, "--symbols", "2"]) == 0
-    assert "an outage covers it" in capsys.readouterr().err
+    assert "an outage covers the range" in capsys.readouterr().err
 
 
 def test_compare_prints_both_and_the_gate_decides_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,7 @@ def test_two_datasets_of_one_name_are_refused_before_anything_is_written(
 ) -> None:
     paths = [str(path) for path in write_dataset(made(40), root / "datasets", ["json", "parquet"])]
     assert run(["summary", *paths]) == 2
-    assert "would be written to one report" in capsys.readouterr().err
+    assert "would be written to the same report" in capsys.readouterr().err
     assert not (root / "reports").exists()
 
 
