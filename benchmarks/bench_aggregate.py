@@ -1,13 +1,13 @@
-"""The whole of ``calib aggregate`` on a day of 50 symbols: wall and CPU seconds, peak memory with its workers.
+"""A complete ``calib aggregate`` of a day of 50 symbols: wall and CPU seconds, peak memory with its workers.
 
-    python -m benchmarks.bench_aggregate --hours 24     # 1.9 GB: the size that the goals speak of
+    python -m benchmarks.bench_aggregate --hours 24     # 1.9 GB: the size of the goals
     python -m benchmarks.bench_aggregate                # two hours
 
-A loop of bare `orjson.loads` over the same lines, which checks and sums nothing, runs in turns with it: what one core
-of this machine takes to make Python objects of them at all.
+A loop of bare `orjson.loads` over the same lines, without checks and sums, alternates with it: the time of one core
+to create Python objects of them.
 
-The peak is the largest sum of the resident sets of all its processes, sampled: pages that they share count more than
-once, so it is an upper bound.
+The peak is the largest sum of the resident sets of all its processes, sampled: shared pages count more than once, so
+it is an upper bound.
 """
 
 from __future__ import annotations
