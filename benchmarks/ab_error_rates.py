@@ -1,13 +1,13 @@
-"""Error rates of both AB decisions, by simulation: false rollbacks under A = A, and how fast a harm is found.
+"""Error rates of both AB decisions, by simulation: false rollbacks for A = A, and the time to detect a harm.
 
     python -m benchmarks.ab_error_rates            # the tables of docs/explanation/ab-decisions.md, about 12 minutes
-    python -m benchmarks.ab_error_rates --quick    # fewer runs, for a look
+    python -m benchmarks.ab_error_rates --quick    # fewer runs, for a quick check
 
-A run is a simulated market: symbols that differ (level, noise, traffic, speed), levels that wander together and apart,
-market-wide bursts of late ticks. The sequential decision is computed by the very classes of
+A run is a simulated market: different symbols (level, noise, traffic, speed), levels that vary together and
+separately, market-wide bursts of late ticks. The sequential decision is computed by the classes of
 `calib.experiments.sequential`, all runs at once; the threshold decision by its own timer over windows that are summed
-by cumulative sums. A test feeds one simulated run through the live harness and demands the same moments from both.
-Markets that are hard on the tests are in `benchmarks.block_rates`, the canary is in `benchmarks.canary_rates`.
+by cumulative sums. A test runs one simulation through the live harness and checks that both act at the same times.
+Markets that are difficult for the tests are in `benchmarks.block_rates`, the canary is in `benchmarks.canary_rates`.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ SETTINGS = ABSettings()
 
 @dataclass(frozen=True)
 class Harm:
-    """What B does worse."""
+    """The harm of B."""
 
     name: str = "none"
     gate: str = ""
     slippage_bps: float = 0.0
     latency_ratio: float = 1.0
     miss_rate: float = 0.0
-    """B's long-run share of late ticks; 0 leaves it as A's."""
+    """Long-run share of late ticks in B; 0: the same as in A."""
 
 
 @dataclass(frozen=True)
 class MarketModel:
-    """One simulated run, B's harm not yet added. Fills and ticks are in time order."""
+    """One simulated run without the harm of B. Fills and ticks are in time order."""
 
     symbols: int
     hours: float
@@ -70,7 +70,7 @@ class MarketModel:
 
 
 def make_world(rng: np.random.Generator, symbols: int, hours: float) -> MarketModel:
-    """A market of ordinary heterogeneity; the constants stand in the docs."""
+    """Simulate a market with usual differences between symbols; the constants are documented."""
     minutes = math.ceil(hours * 60)
     rate = 2.0 * rng.lognormal(0, 0.5, symbols)
     counts = rng.poisson(rate * minutes)
@@ -110,7 +110,7 @@ def wander(rng: np.random.Generator, shape: tuple[int, ...], keep: float, sd: fl
 
 
 def harmed(world: MarketModel, harm: Harm, fill_b: NDArray[np.bool_], tick_b: NDArray[np.bool_]) -> tuple[Floats, ...]:
-    """Slippage, latency and lateness once B's harm is in."""
+    """Return slippage, latency and lateness with the harm of B."""
     slippage = world.slippage + np.where(fill_b, harm.slippage_bps, 0.0)
     latency = world.latency * np.where(tick_b, harm.latency_ratio, 1.0)
     base = float(world.miss.mean())
@@ -124,7 +124,7 @@ def harmed(world: MarketModel, harm: Harm, fill_b: NDArray[np.bool_], tick_b: ND
 
 
 def switchback_arms(world: MarketModel, salt: str) -> NDArray[np.bool_]:
-    """``(blocks, symbols)``: who is in B."""
+    """Return the symbols in B, ``(blocks, symbols)``."""
     names = [f"S{i}" for i in range(world.symbols)]
     deals = [switchback_rule(salt, names, block) for block in range(int(world.hours * 3600) // BLOCK_S)]
     return np.array([[name in chosen for name in names] for chosen in deals])
@@ -189,7 +189,7 @@ def _gate_acts(gate: Gate, sums: Floats, counts: Floats, is_b: NDArray[np.bool_]
 
 
 def persistent_acts(world: MarketModel, harm: Harm, salt: str, settings: ABSettings = SETTINGS) -> dict[str, float]:
-    """Per gate: seconds from B's beginning (24 h into the world) until the paired-block test acts."""
+    """Return per gate the seconds from the start of B (after 24 h) until the paired-block test acts."""
     names = [f"S{i}" for i in range(world.symbols)]
     chosen = rank_rule(salt, names, 0.5)
     in_b = np.array([name in chosen for name in names])
@@ -311,7 +311,7 @@ def simulate(
 
 
 def share(found: Floats, hours: float) -> str:
-    """Share of the runs that acted within so many hours."""
+    """Return the share of the runs that acted within the hours."""
     return f"{float((found <= hours * 3600).mean()):.3f}"
 
 
@@ -336,7 +336,7 @@ def main() -> None:
 
 
 def ordinary_tables(sequential_runs: int, threshold_runs: int, harm_runs: int, seed: int) -> None:
-    """False rollbacks, then times until a harm is found: both decisions."""
+    """Print false rollbacks, then times until a harm is detected, for both decisions."""
     print(f"False rollbacks under A = A within 24 h ({sequential_runs} runs sequential, {threshold_runs} threshold)\n")
     print("| symbols | decision | slippage | taker | latency | deadline | any gate, 1 h | 6 h | 24 h |")
     print("|---|---|---|---|---|---|---|---|---|")

@@ -1,4 +1,4 @@
-"""What a record and an evaluation of the AB harness cost: ``.venv/bin/python -m benchmarks.bench_ab``."""
+"""Cost of a record and an evaluation of the AB harness: ``.venv/bin/python -m benchmarks.bench_ab``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def record_fills(count: int) -> None:
 
 
 def record_and_judge(count: int) -> None:
-    """Every cost in: 10 symbols, 100 ticks a second, an evaluation every 5 s."""
+    """All costs included: 10 symbols, 100 ticks a second, an evaluation every 5 s."""
     ab = harness("switchback")
     for i in range(count):
         ts = T0 + i * 0.01
@@ -48,7 +48,7 @@ def ask_bucket(count: int) -> None:
 
 
 def append_only(count: int) -> None:
-    """The floor: the same facts as a tuple on a bounded deque."""
+    """Baseline: the same data as a tuple on a bounded deque."""
     kept: deque[tuple[float, str, str, float, bool, int]] = deque(maxlen=1000)
     for i in range(count):
         kept.append((T0 + i * 0.01, SYMBOLS[i % 10], "A", 20.0, False, 1))

@@ -1,6 +1,6 @@
 """The whole of ``calib aggregate`` on a day of 50 symbols: wall and CPU seconds, peak memory with all its processes.
 
-    python -m benchmarks.bench_aggregate --hours 24     # 1.9 GB: the size that the goals speak of
+    python -m benchmarks.bench_aggregate --hours 24     # 1.9 GB: the size of the goals
     python -m benchmarks.bench_aggregate                # two hours
 
 Its peers run in turns with it: scripts for DuckDB and polars' streaming engine that sum alike and check nothing

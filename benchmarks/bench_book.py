@@ -19,7 +19,7 @@ LEVELS = 1_000
 
 
 class Bare:
-    """The floor: what one would write in ten lines, believing every message."""
+    """Baseline: a simple book in ten lines that trusts every message."""
 
     def __init__(self) -> None:
         self.sides: tuple[dict[float, float], dict[float, float]] = ({}, {})
@@ -47,7 +47,7 @@ class Bare:
 
 
 class BareTexts(Bare):
-    """The same for venues that send texts, as most do."""
+    """The same for venues that send text, like most venues."""
 
     def delta(self, bids: Any, asks: Any, update_id: int | None = None) -> None:
         super().delta(

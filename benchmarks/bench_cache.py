@@ -1,7 +1,7 @@
-"""The market-data cache against the floor and against five libraries, in one run: reads of an unchanged book.
+"""The market-data cache against a baseline and five libraries, in one run: reads of an unchanged book.
 
-The floor is awaiting an ``async def`` that reads a dict. The libraries do less per read (no depth, no use case, no
-metadata, no continuity): they are the price of a read that only has to be fast.
+The baseline is awaiting an ``async def`` that reads a dict. The libraries do less per read (no depth, no use case, no
+metadata, no continuity): they show the cost of a read that only has to be fast.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def floor() -> Timed:
 
 
 def peers() -> dict[str, Timed]:
-    """What each library offers nearest to it: one async function, cached by its arguments for 5 s."""
+    """The closest feature of each library: one async function, cached by its arguments for 5 s."""
     names = ("aiocache", "async_lru", "cachebox", "cashews", "theine")  # only in the benchmarks' own environment
     aiocache, async_lru, cachebox, cashews, theine = (importlib.import_module(name) for name in names)
     found: dict[str, Timed] = {}

@@ -1,4 +1,4 @@
-"""Time and memory of a fit over ten million pieces of exposure, beside one pass of numpy over as many numbers.
+"""Time and memory of a fit over ten million pieces of exposure, compared with one pass of numpy over as many numbers.
 
 python -m benchmarks.bench_fit [--pieces 10000000]
 """

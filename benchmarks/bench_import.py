@@ -1,9 +1,9 @@
-"""`calib import` of a synthetic collector file in several sizes: does its memory grow?
+"""`calib import` of a synthetic collector file in several sizes, to check that its memory does not grow.
 
     python -m benchmarks.bench_import --buffer-mb 8
 
-Each import runs in a process of its own; the peak is that process's resident set, start-up included, and the CPU time
-is set against a loop that decodes each line of the same file with orjson and keeps nothing.
+Each import runs in a separate process; the peak is its resident set including startup, and the CPU time is compared
+with a loop that decodes each line of the same file with orjson and stores nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _trade(number: int) -> bytes:
 
 
 def one(what: str, path: Path, out: Path) -> None:
-    """Do it in this process and print its figures as JSON."""
+    """Run the import in this process and print its figures as JSON."""
     begin = time.process_time()
     if what == "orjson":
         import orjson

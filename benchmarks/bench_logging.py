@@ -1,7 +1,7 @@
-"""What logging costs the thread that trades: fills and ticks, against json + lock and the standard library's queue.
+"""Cost of logging for the trading thread: fills and ticks, against json + lock and the standard library's queue.
 
 Run: ``PYTHONPATH=. python benchmarks/bench_logging.py``. Each record is written to a file by the end of its round; the
-figure is the time the calling thread spends in the call, with the writer thread at work beside it.
+figure is the time the calling thread spends in the call, while the writer thread works.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BOOK: dict[str, Any] = {
 
 
 def moving(record: dict[str, Any]) -> Callable[[int], dict[str, Any]]:
-    """A fresh record for each call, its time moving on by a millisecond: what a bot really builds."""
+    """A fresh record for each call, with a time one millisecond later, like in a bot."""
     return lambda number: {**record, "ts": 1735689600.25 + number * 0.001}
 
 

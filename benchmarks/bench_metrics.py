@@ -1,4 +1,4 @@
-"""What a metric costs: one observation against prometheus_client's, and a whole scrape of 50 symbols."""
+"""Cost of a metric: one observation against prometheus_client's, and a whole scrape of 50 symbols."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ child = theirs.labels("BTCUSDT")
 
 
 def floor(count: int) -> None:
-    """The bare work: find the bucket, count, add."""
+    """The minimal work: find the bucket, count, add."""
     counts, total = [0] * (len(MS_BOUNDS) + 1), 0.0
     for x in DURATIONS[:count]:
         counts[bisect_left(MS_BOUNDS, x)] += 1
@@ -91,7 +91,7 @@ def bot(*, seed: bool = True, clean: bool = True) -> CollectorRegistry:
 
 
 def of_the_client(samples: int) -> CollectorRegistry:
-    """As many samples in counters of the client's own."""
+    """As many samples in counters of the client."""
     from prometheus_client import Counter, disable_created_metrics
 
     disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""``calib policy check`` over 5,000 files: against parsing alone, which any checker has to do.
+"""``calib policy check`` over 5,000 files: against parsing alone, which every checker has to do.
 
 Two sets of files: those of this Python and its packages, and programs about trading that the rules follow to the end.
 Both are checked in the same run by the same number of processes.
@@ -27,13 +27,13 @@ from calib.policy.checker.files import python_files
 
 
 def library(count: int) -> list[Path]:
-    """Files of the standard library and of the installed packages, at most so many."""
+    """Files of the standard library and of the installed packages, up to a limit."""
     roots = dict.fromkeys(Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib"))
     return [path for root in roots for path in python_files([root])][:count]
 
 
 def trading(directory: Path, count: int, parts: int = 12) -> list[Path]:
-    """Programs about trading: the rules' own examples, some 200 lines each, no two alike."""
+    """Programs about trading: the examples of the rules, about 200 lines each, all different."""
     examples = [text for rule in RULES.values() for text in (rule.wrong, rule.right)]
     paths = []
     for number in range(count):
@@ -55,7 +55,7 @@ def parsed(path: Path) -> int:
 
 
 def parse_all(paths: Sequence[Path], jobs: int) -> None:
-    """Parse every file with so many processes."""
+    """Parse every file with the given number of processes."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, context) as pool:
         for _ in pool.map(parsed, paths, chunksize=25):

@@ -1,11 +1,11 @@
-"""The reader of feeds against `wc -l` and an orjson loop, on feeds made on the spot.
+"""The reader of feeds against `wc -l` and an orjson loop, on generated feeds.
 
     python benchmarks/bench_reading.py --hours 24            # the whole size: 1.8 GB of ticks, 0.16 GB of fills
     python benchmarks/bench_reading.py --hours 2 --bad 0.001
 
 Wall and CPU seconds are of the whole process with its workers, start-up included; the peak is the sum of the resident
-set of this process and of its largest child times the number of workers (an upper bound), each taken in a process of
-its own.
+set of this process and of its largest child times the number of workers (an upper bound), each measured in a separate
+process.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def imported(files: list[Path], directory: Path) -> Path:
 
 
 def bare(feeds: Path) -> int:
-    """The floor: parse every line, believe every delta."""
+    """Baseline: parse every line, trust every delta."""
     bids: dict[float, float] = {}
     asks: dict[float, float] = {}
     bid_keys: list[float] = []
@@ -65,7 +65,7 @@ def timed(run: Callable[[], Any]) -> float:
 
 
 def compare(feeds: Path) -> None:
-    """Both in turns, so that what disturbs one disturbs the other."""
+    """Both alternately, so that disturbances affect both."""
     rows: dict[str, Callable[[], Any]] = {
         "orjson + dict + bisect": lambda: bare(feeds),
         "replay, callback": lambda: run_replay(feeds, ReplaySettings(fill="callback")),
@@ -88,7 +88,7 @@ def compare(feeds: Path) -> None:
 
 
 def memory(feeds: Path) -> None:
-    """The whole recording in a process of its own, a read every second."""
+    """The whole recording in a separate process, with a read every second."""
     code = (
         "import sys, resource, time; from calib.replay.run import run_replay;"
         "from calib.replay.settings import ReplaySettings; t = time.perf_counter();"

@@ -1,4 +1,4 @@
-"""Storing, reading and summing up a month of 45 symbols: 388,800 intervals of 300 s."""
+"""Storing, reading and summarising a month of 45 symbols: 388,800 intervals of 300 s."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print the table; json.load of the same file is the peer."""
+    """Print the table; compared with json.load of the same file."""
     dataset = month()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

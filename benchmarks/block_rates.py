@@ -117,7 +117,7 @@ def switchback_acts(kind: Kind, runs: int, harm: float, seed: int) -> tuple[Floa
         found = np.where(np.isinf(found) & test.rejected, block + 1, found)
         units += [((counts > 0) & ~is_b[block]).sum(1), ((counts > 0) & is_b[block]).sum(1)]
         if block % 10 == 9:
-            mismatch |= [SampleRatio(int(a), int(b), 0.5).shown for a, b in units.T]
+            mismatch |= [SampleRatio(int(a), int(b), 0.5).significant for a, b in units.T]
     return found, mismatch
 
 

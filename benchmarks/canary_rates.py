@@ -1,10 +1,10 @@
-"""Error rates of the canary, by simulation: false rollbacks where nothing changed, and how fast a real rise is found.
+"""Error rates of the canary, by simulation: false rollbacks without a change, and the time to detect a real increase.
 
 Part of ``python -m benchmarks.ab_error_rates``. A run is a rollout of 75 minutes: 20 symbols whose ``fetch_md`` is
-lognormal about levels that differ, a baseline of an hour measured before, 10 and 50 % of the symbols for at least ten
-minutes each and longer while the check says no, then all of them. Both decisions look once a minute. The sequential
-one is computed by `calib.experiments.canary.fetch_test`; a test runs one rollout through the live controller and
-demands the same moment.
+lognormal around different levels, a baseline of an hour before, 10 and 50 % of the symbols for at least ten minutes
+each and longer while the check does not pass, then all of them. Both decisions are evaluated once a minute. The
+sequential one is computed by `calib.experiments.canary.fetch_test`; a test runs one rollout through the live
+controller and checks that it acts at the same time.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ SETTINGS = CanarySettings()
 
 @dataclass(frozen=True)
 class Rollout:
-    """What one simulated rollout is like.
+    """Parameters of one simulated rollout.
 
     Parameters
     ----------
     rise
-        True ratio of ``fetch_md`` with the cache to without: 1 where nothing changed.
+        True ratio of ``fetch_md`` with the cache to without: 1 for no change.
     every_s
         Time between two lines of a symbol, s.
     together, apart
-        Standard deviation of the logarithm of the level that wanders: common to all symbols, and of each alone.
+        Standard deviation of the logarithm of the varying level: common to all symbols, and of each symbol.
     memory_s
-        Time constant of the wandering, s.
+        Time constant of the variation, s.
     sigma
         Spread of the logarithm of a tick's ``fetch_md``.
     hit_ratio
-        Share of the ticks that take 2 ms with the cache; 0 where every tick is a fetch.
+        Share of the ticks that take 2 ms with the cache; 0 if every tick is a fetch.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Ticks:
 
 
 def make_ticks(rng: np.random.Generator, rollout: Rollout) -> Ticks:
-    """The hour of the baseline, then the rollout; levels wander through both."""
+    """The hour of the baseline, then the rollout; levels vary during both."""
     n = int((BASELINE_S + ROLLOUT_S) / rollout.every_s)
     ts: Floats = np.arange(n, dtype=np.float64) * rollout.every_s - BASELINE_S
     level = np.log(30.0) + rng.normal(0, 0.3, rollout.symbols)
@@ -83,7 +83,7 @@ def make_ticks(rng: np.random.Generator, rollout: Rollout) -> Ticks:
 
 
 def wander(rng: np.random.Generator, ts: Floats, columns: int, memory_s: float, sd: float) -> Floats:
-    """An AR(1) on a grid of 30 s with stationary standard deviation ``sd``, at the times asked for."""
+    """An AR(1) on a grid of 30 s with stationary standard deviation ``sd``, at the given times."""
     if not sd:
         return np.zeros((len(ts), columns))
     keep = math.exp(-GRID_S / memory_s)
@@ -163,7 +163,7 @@ def judge(
     decision: str,
     settings: CanarySettings,
 ) -> str:
-    """The state of one look."""
+    """The state of one evaluation."""
     if decision == "sequential" and test.rejected:
         return "VIOLATING"
     low, high = np.searchsorted(ts, [max(since + settings.warmup_s, now - settings.window_s), now])

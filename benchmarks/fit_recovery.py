@@ -1,10 +1,10 @@
-"""Recovery of a known fill intensity over many seeds: how often the intervals hold the truth.
+"""Recovery of a known fill intensity over many seeds: how often the intervals contain the true value.
 
     python -m benchmarks.fit_recovery                # the table of docs/explanation/fit-method.md, about 5 minutes
-    python -m benchmarks.fit_recovery --seeds 20     # fewer, for a look
+    python -m benchmarks.fit_recovery --seeds 20     # fewer, for a quick check
 
 A run is an hour of quotes on both sides of a mid that moves four times a second. Each quote is filled at the rate
-A exp(-k delta) with delta as it changes while it rests; the fit is the library's own, from quotes and mids on.
+A exp(-k delta) with delta as it changes while it rests; the fit is that of the library, from quotes and mids.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def studied(run: Hour, min_delta_bps: float = 0.0) -> Pieces:
 
 @dataclass
 class Coverage:
-    """How often intervals held the truth, and the mean of the estimates."""
+    """How often intervals contained the true value, and the mean of the estimates."""
 
     hits: int = 0
     total: int = 0
@@ -148,7 +148,7 @@ def _shown(name: str) -> str:
 
 
 def _uncut(run: Hour) -> Pieces:
-    """The distance of the opening for the whole life: what the traps of the method warn of."""
+    """The distance at the opening for the whole life: a known error of the method."""
     quotes = run.quotes
     base = run.mids.at(quotes.open_s, 60)
     delta = quotes.sign * (base - quotes.price) / base * 1e4

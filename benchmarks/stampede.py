@@ -1,4 +1,4 @@
-"""Who survives a stampede: one table, each cache through the same trials, 100 callers and a compute of 50 ms."""
+"""Behaviour in a stampede: one table, each cache in the same trials, 100 callers and a compute of 50 ms."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def of_theine(work: Work) -> Subject:
 
 
 def of_dogpile(work: Work) -> Subject:
-    """Plain code: each caller is a thread, and the compute runs a loop of its own."""
+    """Plain code: each caller is a thread, and the compute runs in a separate loop."""
     region = importlib.import_module("dogpile.cache").make_region()
     region.configure("dogpile.cache.memory", expiration_time=TTL_S)
 

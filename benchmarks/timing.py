@@ -14,7 +14,7 @@ def nanoseconds(run: Callable[[int], object], count: int, repeats: int = 7) -> f
 
 
 def interleaved(runs: Mapping[str, Callable[[int], object]], count: int, repeats: int = 7) -> dict[str, float]:
-    """Median nanoseconds per operation of each, taken in turns so that a slow moment of the machine hits them alike."""
+    """Median nanoseconds per operation of each, measured alternately, so that slow periods affect all."""
     samples: dict[str, list[float]] = {name: [] for name in runs}
     for name in runs:
         runs[name](max(1, count // 10))

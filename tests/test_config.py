@@ -48,7 +48,7 @@ def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path) -> None
         ("aggregate:\n  format: [json, xls]\n", ["aggregate.format", "parquet"]),
         ("aggregate:\n  max_gap_sec: .nan\n", ["aggregate.max_gap_sec"]),
         ("symbols: BTC\n", ["symbols", "list"]),
-        ("- a\n", ["must hold keys"]),
+        ("- a\n", ["must be a mapping of keys to values"]),
         ("a: [\n", ["not valid YAML", "calib.yaml:2"]),
     ],
 )

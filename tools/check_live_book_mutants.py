@@ -1,7 +1,7 @@
-"""Does the fuzz of the live book find each fault when its fix is removed? Run: python -m tools.check_live_book_mutants
+"""Check that the live-book fuzz finds each fault if its fix is removed. Run: python -m tools.check_live_book_mutants
 
-Each mutant is calib with one fix taken out, as text, in a copy of its own; the fuzz must end with a problem. Prints the
-table that stands in docs/explanation/live-book-fuzz.md; exits 1 where a mutant survives.
+Each mutant is a copy of calib with one fix removed by a text replacement; the fuzz must report a problem. Prints the
+table of docs/explanation/live-book-fuzz.md; exits 1 if a mutant survives.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WALKS = 800
 
 
 class Mutant(NamedTuple):
-    """One fix, and the text that takes it out."""
+    """One fix, and the text replacement that removes it."""
 
     fault: str
     file: str
@@ -156,14 +156,14 @@ print("survived|")
 
 
 def run(mutant: Mutant) -> str:
-    """``seed|problem`` of the first walk that found it, or ``survived|``."""
+    """Return ``seed|problem`` of the first walk that found it, or ``survived|``."""
     with tempfile.TemporaryDirectory() as directory:
         for name in ("calib", "tests"):
             shutil.copytree(ROOT / name, Path(directory) / name, ignore=shutil.ignore_patterns("__pycache__"))
         path = Path(directory) / "calib" / "market" / mutant.file
         text = path.read_text()
         if text.count(mutant.old) != 1:
-            raise SystemExit(f"{mutant.fault}: the text stands {text.count(mutant.old)} times in {mutant.file}")
+            raise SystemExit(f"{mutant.fault}: the text occurs {text.count(mutant.old)} times in {mutant.file}")
         path.write_text(text.replace(mutant.old, mutant.new))
         environment = os.environ | {"PYTHONPATH": directory}
         done = subprocess.run(
@@ -173,7 +173,7 @@ def run(mutant: Mutant) -> str:
 
 
 def main() -> int:
-    """Run every mutant; 1 where one survives."""
+    """Run every mutant; return 1 if one survives."""
     survived = 0
     print("| fix removed | found by the walk of seed | as |\n|---|---|---|")
     for mutant in MUTANTS:

@@ -1,8 +1,7 @@
-"""Fill the generated parts of the documentation from the code that they describe.
+"""Update the generated parts of the documentation from the code that they describe.
 
-A few pages are generated whole (`PAGES`). Any other page may hold ``<!-- generated: NAME -->`` ...
-``<!-- end: NAME -->``; what stands between is replaced. ``--check`` changes nothing and ends with 1 where a page is not
-current.
+Some pages are generated completely (`PAGES`). In other pages, the text between ``<!-- generated: NAME -->`` and
+``<!-- end: NAME -->`` is replaced. ``--check`` changes nothing and exits 1 if a page is not current.
 """
 
 from __future__ import annotations
@@ -47,20 +46,20 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def alerts() -> str:
-    """Rules of the summary."""
+    """Return the alert rules of the summary."""
     rows = [[f"`{name}`", *words] for name, words in MEANINGS.items()]
-    return _table(("alert", "severity", "raised where", "meaning"), rows)
+    return _table(("alert", "severity", "raised if", "meaning"), rows)
 
 
 def fit_reasons() -> str:
-    """Reasons of a fit's verdict."""
+    """Return the reasons of a fit's verdict."""
     kinds = ((NOT_ENOUGH_DATA, LACKING), (DO_NOT_USE, FAILING))
     rows = [[f"`{name}`", f"`{verdict}`", meaning] for verdict, each in kinds for name, meaning in each.items()]
     return _table(("reason", "verdict", "meaning"), rows)
 
 
 def columns() -> str:
-    """Targets, features and counts of a dataset."""
+    """Return the targets, features and counts of a dataset."""
     kinds: tuple[tuple[str, tuple[Column, ...]], ...] = (("target", TARGETS), ("feature", FEATURES), ("count", COUNTS))
     rows = [
         [f"`{column.name}`", kind, column.unit, column.better or "-", column.meaning]
@@ -71,21 +70,21 @@ def columns() -> str:
 
 
 def errors() -> str:
-    """Every error with its stable name and exit code."""
-    # Only the tree's own: a class that some other module adds for itself is no part of the contract.
+    """Return all errors with their stable names and exit codes."""
+    # Only those of the module: classes that other modules add are not part of the contract.
     kinds = [kind for kind in all_errors() if kind is not CalibError and kind.__module__ == CalibError.__module__]
     rows = [[f"`{kind.name}`", str(kind.exit_code), f"`{kind.__name__}`", _first_line(kind)] for kind in kinds]
     return _table(("name", "exit code", "class", "meaning"), sorted(rows, key=lambda row: (int(row[1]), row[0])))
 
 
 def _first_line(kind: type[CalibError]) -> str:
-    """The first paragraph of the class's docstring, as Markdown."""
+    """Return the first paragraph of the docstring of a class, as Markdown."""
     paragraph = " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split())
     return paragraph.replace("``", "`").rstrip(".")
 
 
 def configuration() -> str:
-    """Every key of the configuration."""
+    """Return all keys of the configuration."""
     rows = [
         [f"`{key}`", _default(setting.default), setting.allowed, f"`{setting.variable}`", setting.meaning]
         for key, setting in SETTINGS.items()
@@ -108,12 +107,12 @@ def _default(value: object) -> str:
 
 
 def smartcache_targets() -> str:
-    """What to watch of the SmartCache."""
+    """Return the monitoring targets of the SmartCache."""
     rows = [
         [f"`{target.name}`", f"`{target.path}`", _bounds(target), target.meaning, target.what_to_do]
         for target in WATCHED
     ]
-    return _table(("target", "figure of `get_metrics()`", "should be", "outside", "look at"), rows)
+    return _table(("target", "figure of `get_metrics()`", "should be", "if outside", "what to do"), rows)
 
 
 def _bounds(target: SmartCacheTarget) -> str:
@@ -126,7 +125,7 @@ def _bounds(target: SmartCacheTarget) -> str:
 
 
 def commands() -> str:
-    """The help of every command, as the terminal shows it."""
+    """Return the help of every command, as shown in a terminal."""
     parts = []
     for name, command in _commands(typer.main.get_command(app), "calib"):
         context = typer.Context(command, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH)
@@ -136,7 +135,7 @@ def commands() -> str:
 
 
 def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Every command below a group with its full name, a group before its own."""
+    """Yield every command below a group with its full name; groups come before their commands."""
     table = getattr(group, "commands", {})
     for name in sorted(table):
         yield f"{prefix} {name}", table[name]
@@ -144,13 +143,13 @@ def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def features() -> str:
-    """The live features of a symbol."""
+    """Return the live features of a symbol."""
     rows = [[f"`{kind.name}`", kind.unit, kind.definition, kind.fed_by] for kind in FEATURE_TABLE]
     return _table(("feature", "unit", "definition", "updated by"), rows)
 
 
 def metric_names() -> str:
-    """Every metric, by where it is found."""
+    """Return all metrics, by their source."""
     parts = [
         ("The clean set of a running bot", [row for row in LIVE if row.clean]),
         ("The seed set of a running bot", [row for row in LIVE if row.seed]),
@@ -165,7 +164,7 @@ def _metric_table(rows: Sequence[Metric]) -> str:
 
 
 def metric_mapping() -> str:
-    """Which clean name follows from which seed name."""
+    """Return the mapping of seed names to clean names."""
     rows = [
         [
             f"`{follows.name}`",
@@ -179,13 +178,13 @@ def metric_mapping() -> str:
 
 
 def metric_alerts() -> str:
-    """Every alert rule."""
+    """Return all alert rules."""
     rows = [[f"`{alert.name}`", alert.severity, f"`{alert.expr}`", alert.hold, alert.action] for alert in ALERTS]
     return _table(("alert", "severity", "fires while", "for", "what to do first"), rows)
 
 
 def data_types() -> str:
-    """The table of the caching policy."""
+    """Return the table of the caching policy."""
     rows = [
         [f"`{row.name}`", row.cache_class.value, _age(row.permitted, row.limit_s), row.reason, ", ".join(row.examples)]
         for row in DATA_TYPES.values()
@@ -200,13 +199,13 @@ def _age(permitted: bool, limit_s: float | None) -> str:
 
 
 def cache_questions() -> str:
-    """The five questions about a data type."""
+    """Return the five questions about a data type."""
     rows = [[f"`{row.key}`", row.text, "yes" if row.denies else "no", row.why] for row in QUESTIONS]
     return _table(("key", "question", "denied by", "because"), rows)
 
 
 def venues() -> str:
-    """The registry of venues."""
+    """Return the registry of venues."""
     rows = [
         [
             f"[`{row.name}`](../how-to/venues/{row.name}.md)",
@@ -221,13 +220,13 @@ def venues() -> str:
 
 
 def exchange_symbols() -> str:
-    """How exchanges spell their symbols."""
+    """Return the symbol formats of the exchanges."""
     rows = [[f"`{row.exchange}`", row.market, f"`{row.spell('BTC', 'USDT')}`"] for row in FORMATS.values()]
     return _table(("exchange", "market", "`BTC/USDT`"), rows)
 
 
 def python_reference() -> str:
-    """Every public name of the library with its signature and what it is."""
+    """Return all public names of the library with signature and description."""
     parts = []
     for name in sorted(set(calib.__all__) - {"__version__"}, key=str.lower):
         item = getattr(calib, name)
@@ -237,7 +236,7 @@ def python_reference() -> str:
 
 
 def _signature(name: str, item: Any) -> str:
-    """How it is imported, and called where that is short."""
+    """Return the import, and the signature if it is short."""
     where = f"from calib import {name}"
     try:
         text = re.sub(r"((?:: |-> ))'([^']*)'", r"\1\2", str(inspect.signature(item)))
@@ -248,7 +247,7 @@ def _signature(name: str, item: Any) -> str:
 
 
 def _as_markdown(doc: str) -> str:
-    """A docstring: its prose, and its parameters, attributes and errors as lists; doctests stay in the code."""
+    """Convert a docstring to Markdown: prose, and parameters, attributes and errors as lists; no doctests."""
     lines = []
     for block in doc.split("\n\n"):
         rows = block.split("\n")
@@ -261,7 +260,7 @@ def _as_markdown(doc: str) -> str:
 
 
 def _entries(rows: list[str]) -> Iterator[str]:
-    """The entries of a section: a name at the margin, its text indented below."""
+    """Yield the entries of a section: a name at the margin, its text indented below."""
     entry: list[str] = []
     for row in [*rows, "end"]:
         if entry and not row.startswith(" "):
@@ -290,7 +289,7 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "smartcache-targets": smartcache_targets,
     "venues": venues,
 }
-"""Each block's maker by the name that its markers carry."""
+"""The generator of each block, by the name in its markers."""
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/how-to/prometheus/calib-alerts.yml": alerts_text,
@@ -300,22 +299,22 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     **rules.pages(),
     **venue_pages.pages(),
 }
-"""Makers of whole files."""
+"""The generators of whole files."""
 
 
 def filled(page: str) -> str:
-    """The page with every generated part made anew; `KeyError` where nothing makes one."""
+    """Return the page with all generated parts updated; raises `KeyError` for an unknown name."""
     return _BLOCK.sub(lambda match: f"{match[1]}\n{GENERATORS[match['name']]()}\n\n{match[3]}", page)
 
 
 def current(page: Path, root: Path = ROOT) -> str:
-    """What the page should say."""
+    """Return the current text of the page."""
     whole = PAGES.get(page.relative_to(root).as_posix())
     return whole() if whole else filled(_read(page))
 
 
 def stale(root: Path = ROOT) -> list[Path]:
-    """Pages below ``docs/`` whose generated parts are not current."""
+    """Return the pages below ``docs/`` whose generated parts are not current."""
     pages = {*root.glob("docs/**/*.md"), *(path for page in PAGES if (path := root / page).exists())}
     return [page for page in sorted(pages) if current(page, root) != _read(page)]
 
@@ -325,7 +324,7 @@ def _read(page: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Fill every page, or with ``--check`` name those that are not current."""
+    """Update every page, or with ``--check`` list those that are not current."""
     pages = stale()
     for page in pages:
         print(page.relative_to(ROOT))

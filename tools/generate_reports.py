@@ -1,6 +1,6 @@
-"""Make ``reports/``: what the commands say of ``sample_feeds/``, as Markdown, pages and pictures.
+"""Generate ``reports/``: the reports of the commands for ``sample_feeds/``, as Markdown, pages and pictures.
 
-``--check`` changes nothing and ends with 1 where a file is missing, superfluous or not current.
+``--check`` changes nothing and exits 1 if a file is missing, superfluous or not current.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def _summary(out: str) -> None:
 
 
 def _ab(out: str) -> None:
-    # The sample has no arms: dealt as a switchback, its two equal arms show the intervals of the effects.
-    dealt = ("--assign", "demo/50%", "--assignment", "switchback", "--block-s", "600")
-    _call("ab", "--feeds", "sample_feeds", *dealt, "--out", out, "--format", "both", may_fail=True)
+    # The sample has no arms: assigned as a switchback, its two equal arms show the intervals of the effects.
+    assigned = ("--assign", "demo/50%", "--assignment", "switchback", "--block-s", "600")
+    _call("ab", "--feeds", "sample_feeds", *assigned, "--out", out, "--format", "both", may_fail=True)
 
 
 def _replay(out: str) -> None:
@@ -49,8 +49,8 @@ def _fit(out: str) -> None:
 
 
 def _simulate(out: str) -> None:
-    said = _call("simulate", "--compare", "--symbols", "4", "--minutes", "5", "--output", "json", quiet=False)
-    report = simulation_report(json.loads(said)["data"])
+    output = _call("simulate", "--compare", "--symbols", "4", "--minutes", "5", "--output", "json", quiet=False)
+    report = simulation_report(json.loads(output)["data"])
     write_report_files(Path(out) / "reports", "simulate_compare", report, "both")
 
 
@@ -62,21 +62,21 @@ PARTS: Final[dict[str, Callable[[str], None]]] = {
     "markout": _markout,
     "fit": _fit,
 }
-"""What makes each report, below a root of its own."""
+"""The function that generates each report, below a given root."""
 
 
 def _call(*words: str, may_fail: bool = False, quiet: bool = True) -> str:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()) as errors:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()) as errors:
         code = run([*words, "--quiet"] if quiet else words)
     if code and not (may_fail and code == 1):
         raise RuntimeError(f"calib {' '.join(words)} ended with {code}: {errors.getvalue()}")
-    return said.getvalue()
+    return output.getvalue()
 
 
 @contextlib.contextmanager
 def _at_the_root() -> Iterator[None]:
-    """In the project's directory and without settings of the environment: the reports name relative paths."""
+    """Run in the project directory, for relative paths, and without settings of the environment."""
     before = Path.cwd()
     own = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith("CALIB_")}
     os.chdir(ROOT)
@@ -88,7 +88,7 @@ def _at_the_root() -> Iterator[None]:
 
 
 def made(parts: Sequence[str] = tuple(PARTS)) -> dict[str, bytes]:
-    """The reports by file name."""
+    """Return the reports by file name."""
     found: dict[str, bytes] = {}
     with _at_the_root(), tempfile.TemporaryDirectory() as out:
         for part in parts:

@@ -1,8 +1,8 @@
-"""Change the code a little, and see whether a test notices: ``make mutate``.
+"""Apply small changes to the code, and check that a test fails: ``make mutate``.
 
-A sample of the changes that mutmut's operators make, and of statements left out, room by room. Each is tried in a copy
-of the repository with the tests of its room. A change that no test notices is printed: it wants a test, or says that
-the code is not needed. The same seed gives the same sample.
+A sample of the changes of mutmut's operators and of omitted statements, for each part of the package. Each change is
+tested in a copy of the repository with the tests of its part. Changes without a failing test are printed: they need a
+test, or the code is unnecessary. The same seed gives the same sample.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mutmut.mutation.mutators import mutation_operators
 ROOT: Final = Path(__file__).resolve().parent.parent
 LEFT_OUT: Final = (".git", ".venv*", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "artifacts")
 LAST: Final = ("kill", "process", "end_to_end")
-"""Tests that start many processes come last: most changes are noticed before."""
+"""Tests that start many processes run last, because most changes are detected before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _short(code: str) -> str:
 
 
 def changes_of(path: Path) -> list[Change]:
-    """Every change of a file; docstrings, annotations and imports are left as they are."""
+    """Return all changes of a file; docstrings, annotations and imports are not changed."""
     wrapper = MetadataWrapper(cst.parse_module((ROOT / path).read_text(encoding="utf-8")), unsafe_skip_copy=True)
     lines = wrapper.resolve(PositionProvider)
     module = wrapper.module
@@ -65,7 +65,7 @@ def changes_of(path: Path) -> list[Change]:
 
 
 def _pairs(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
-    """The nodes below one that can be changed, each with what it becomes."""
+    """Yield the nodes below a node that can be changed, each with its replacement."""
     if isinstance(node, cst.Annotation | cst.Import | cst.ImportFrom | cst.Decorator):
         return
     if isinstance(node, cst.Expr):
@@ -81,7 +81,7 @@ def _pairs(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
 
 
 def rooms() -> dict[str, list[Path]]:
-    """The files of each room that has tests of its own."""
+    """Return the files of each part of the package that has tests."""
     found: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "calib").rglob("*.py")):
         room = path.parent.relative_to(ROOT / "calib")
@@ -92,7 +92,7 @@ def rooms() -> dict[str, list[Path]]:
     return found
 
 
-def noticed(copy: Path, tests: list[str], timeout_s: float) -> bool:
+def detected(copy: Path, tests: list[str], timeout_s: float) -> bool:
     """Whether a test fails in the copy, or does not end."""
     environment = dict(os.environ, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
@@ -107,13 +107,13 @@ def noticed(copy: Path, tests: list[str], timeout_s: float) -> bool:
 
 
 def judge(room: str, files: list[Path], number: int, seed: int, copy: Path) -> tuple[int, int]:
-    """Try a sample of a room's changes; how many were noticed, of how many."""
+    """Try a sample of changes; return the number detected and the number tried."""
     paths = sorted((copy / "tests" / room).rglob("test_*.py"))
     paths.sort(key=lambda path: any(word in path.as_posix() for word in LAST))
     tests = [path.relative_to(copy).as_posix() for path in paths]
     began = time.monotonic()
-    if noticed(copy, tests, 1800):
-        print(f"{room}: its tests fail without any change")
+    if detected(copy, tests, 1800):
+        print(f"{room}: its tests fail without a change")
         return 0, 0
     timeout_s = 20 + 3 * (time.monotonic() - began)
     changes = [change for path in files for change in changes_of(path)]
@@ -122,32 +122,32 @@ def judge(room: str, files: list[Path], number: int, seed: int, copy: Path) -> t
     for change in chosen:
         target = copy / change.path
         target.write_text(change.text, encoding="utf-8")
-        if noticed(copy, tests, timeout_s):
+        if detected(copy, tests, timeout_s):
             caught += 1
         else:
-            print(f"  not noticed: {change}", flush=True)
+            print(f"  not detected: {change}", flush=True)
         shutil.copyfile(ROOT / change.path, target)
     return caught, len(chosen)
 
 
 def main() -> None:
-    """Print the score of each room."""
-    parser = argparse.ArgumentParser(description="Change the code a little, and see whether a test notices.")
-    parser.add_argument("rooms", nargs="*", help="Rooms below calib/, such as feeds/writers; default: all.")
-    parser.add_argument("--number", type=int, default=10, help="Changes to try in each room [10].")
-    parser.add_argument("--seed", type=int, default=1, help="Of the sample [1].")
+    """Print the share of detected changes for each part."""
+    parser = argparse.ArgumentParser(description="Apply small changes to the code, and check that a test fails.")
+    parser.add_argument("rooms", nargs="*", help="Directories below calib/, such as feeds/writers; default: all.")
+    parser.add_argument("--number", type=int, default=10, help="Changes to try in each directory [10].")
+    parser.add_argument("--seed", type=int, default=1, help="Seed of the sample [1].")
     asked = parser.parse_args()
     known = rooms()
     chosen = asked.rooms or list(known)
     if unknown := [room for room in chosen if room not in known]:
-        parser.error(f"no such room: {', '.join(unknown)}; there are {', '.join(known)}")
+        parser.error(f"unknown directory: {', '.join(unknown)}; known: {', '.join(known)}")
     with tempfile.TemporaryDirectory(prefix="calib-mutate-") as directory:
         copy = Path(directory) / "calib"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
         for room in chosen:
             caught, tried = judge(room, known[room], asked.number, asked.seed, copy)
             share = f"{caught / tried:.0%}" if tried else "nothing tried"
-            print(f"{room:<20} {caught} of {tried} changes noticed ({share})", flush=True)
+            print(f"{room:<20} {caught} of {tried} changes detected ({share})", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The how-to of each venue: a complete program, made from the registry."""
+"""The how-to page of each venue: a complete program, generated from the registry."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from calib.market.venues import VENUES, Venue
 _PAGE: Final = """# Connect to {title}
 
 {rule}
-([published]({source})). All venues and their traps: [Venues](../../reference/venues.md).
+([published]({source})). For all venues and their peculiarities, see [Venues](../../reference/venues.md).
 
-The program keeps the book of one symbol and prints its best prices once a second. It needs `pip install websockets`;
-save it as `book.py` and run `python book.py`. An address after it is connected to instead of the venue's.
+The program maintains the book of one symbol and prints its best prices once a second. It needs
+`pip install websockets`; save it as `book.py` and run `python book.py`. With an address as an argument, it connects to
+that address instead of the venue.
 
 ```python
 {program}```
@@ -36,7 +37,7 @@ SUBSCRIBE = {subscribe}
 
 
 {functions}async def stream(cache):
-    """Connect, subscribe, hand every frame over; begin again where a book is lost."""
+    """Connect, subscribe, and pass every frame to the cache; reconnect if a book is lost."""
     while True:
         try:
             async with connect({url}) as socket:
@@ -45,7 +46,7 @@ SUBSCRIBE = {subscribe}
                     await socket.send(text)
 {receive}
         except (OSError, WebSocketException, VenueMessageError) as error:
-            print(f"connect again: {{error}}", file=sys.stderr)
+            print(f"reconnecting: {{error}}", file=sys.stderr)
         cache.on_disconnect("{name}")
         await asyncio.sleep(1)
 
@@ -77,7 +78,7 @@ _PING: Final = '''async def keep_alive(socket):
 
 '''
 _FETCH: Final = '''async def fetch_snapshot(symbol, depth):
-    """What the cache calls when it needs a snapshot: it bridges it with the deltas that came meanwhile."""
+    """Fetch a snapshot for the cache, which bridges it with the deltas received meanwhile."""
     url = sys.argv[2] if len(sys.argv) > 2 else VENUE.rest.format(symbol=symbol)
     answer = await asyncio.to_thread(lambda: urlopen(url, timeout=5).read())
     return VENUE.body(json.loads(answer), symbol, depth)
@@ -85,7 +86,7 @@ _FETCH: Final = '''async def fetch_snapshot(symbol, depth):
 
 '''
 _TOKEN: Final = '''def public_url():
-    """KuCoin gives each connection a token of its own."""
+    """Request the URL with a token, which KuCoin issues for each connection."""
     request = Request("https://api.kucoin.com/api/v1/bullet-public", method="POST")
     data = json.load(urlopen(request, timeout=5))["data"]
     return f"{data['instanceServers'][0]['endpoint']}?token={data['token']}"
@@ -95,7 +96,7 @@ _TOKEN: Final = '''def public_url():
 
 
 def pages() -> dict[str, Callable[[], str]]:
-    """Makers of the page of every venue, by its path."""
+    """Return the generators of the page of every venue, by path."""
     return {f"docs/how-to/venues/{venue.name}.md": partial(_page, venue) for venue in VENUES.values()}
 
 
@@ -106,8 +107,8 @@ def _page(venue: Venue) -> str:
 
 def _rest_note(venue: Venue) -> str:
     return (
-        f"\nThis request returns at most {venue.rest_depth} levels a side: the cache's `max_depth` may not be more.\n"
-        "The subscription is of the whole book, so `feed` gets no `depth`.\n"
+        f"\nThis request returns at most {venue.rest_depth} levels per side; `max_depth` may not exceed it.\n"
+        "The subscription is for the whole book, so `feed` gets no `depth`.\n"
     )
 
 
@@ -137,7 +138,7 @@ def _program(venue: Venue) -> str:
 
 
 def _listed(texts: list[str]) -> str:
-    """A list as ruff would write it."""
+    """Format a list like ruff."""
     if len(texts) == 1:
         return repr(texts)
     return "[\n" + "".join(f"    {text!r},\n" for text in texts) + "]"

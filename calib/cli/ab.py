@@ -1,4 +1,4 @@
-"""``calib ab``: an experiment evaluated from its feeds; ``status`` and ``reset`` of one that runs."""
+"""``calib ab``: evaluate an experiment from its feeds; status, rollback and reset of a running one."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def ab(
     ] = None,
     assignment: Annotated[
         str | None,
-        typer.Option(metavar="RULE", help="hash, rank or switchback; for recorded buckets found out by looking."),
+        typer.Option(metavar="RULE", help="hash, rank or switchback; detected for recorded buckets."),
     ] = None,
     assign: Annotated[
         str | None,
-        typer.Option(metavar="SALT[/SPLIT]", help="Deal the symbols afterwards: demo/0.5 or demo/50% [50%]."),
+        typer.Option(metavar="SALT[/SPLIT]", help="Assign the symbols afterwards: demo/0.5 or demo/50% [50%]."),
     ] = None,
     bucket: Annotated[
         list[str] | None,
-        typer.Option(metavar="ARM=FILES", help="Take these files for an arm: A='a/*.jsonl', and once more for B."),
+        typer.Option(metavar="ARM=FILES", help="Use these files for an arm: A='a/*.jsonl'; repeat for B."),
     ] = None,
     block_s: Annotated[float | None, typer.Option(metavar="S", help="Length of a block, s [60].")] = None,
     treatment_from: Annotated[
         str | None, typer.Option(metavar="TIME", help="Persistent arms: when B began to differ, UTC.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also if there is no verdict.")] = False,
     max_reject_ratio: options.MaxRejectRatio = None,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
@@ -71,9 +71,9 @@ def ab(
     verbose: options.Verbose = 0,
     color: options.Color = options.ColorMode.AUTO,
 ) -> int:
-    """Judge an experiment from its feeds: B against A, gate by gate, by both decisions.
+    """Evaluate an experiment from its feeds: compare B with A, gate by gate, by both decisions.
 
-    Writes reports/ab_run_RANGE.md below --out. Exit 1 where the deciding rules call for a rollback.
+    Writes reports/ab_run_RANGE.md below --out. Exit 1 if the deciding rules require a rollback.
     """
     if context.invoked_subcommand is not None:
         return 0
@@ -89,9 +89,9 @@ def ab(
         "ab.treatment_from": parse_time(treatment_from, now) if treatment_from else None,
     }
     if flags["symbols"] == []:
-        raise UsageError("--symbols names nothing", hint="Leave it out, or say what you mean")
+        raise UsageError("--symbols has no value", hint="Leave --symbols out, or give at least one")
     if assign and bucket:
-        raise UsageError("--assign and --bucket say different things", hint="Give one of them")
+        raise UsageError("--assign and --bucket cannot be combined", hint="Give one of them")
     session = options.start("ab", flags=flags, config=config, output=output, quiet=quiet, verbose=verbose, color=color)
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
     with locked(Path(session.config["out"])):
@@ -143,11 +143,11 @@ def _evaluate(
     unknown = not violated and report["state"] in ("NODATA", "INCONCLUSIVE")
     verdict = verdict_line(report).replace("`", "")
     if unknown:
-        session.note("no verdict: see why in the report")
+        session.note("no verdict; the report has the reason")
     failed = violated or (unknown and strict)
-    said = [] if failed else [f"  {verdict}"]  # else it goes to stderr, once
+    verdict_lines = [] if failed else [f"  {verdict}"]  # a failed verdict is printed on stderr
     written = [str(path) for path in paths if path.suffix != ".svg"]
-    lines = [*written, *said, f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
+    lines = [*written, *verdict_lines, f"  {other_line(report).replace('`', '')}", f"  {_digest(report)}"]
     if not failed:
         success.write_prom(prom, session, _result(report))
     return session.finish(
@@ -162,10 +162,10 @@ def _options(config: Config, assign: str | None) -> ABOptions:
     from calib.evaluation.ab import ABOptions
     from calib.feeds.contracts import contracts_of
 
-    said = config.origin("ab.assignment") != "default"
+    is_set = config.origin("ab.assignment") != "default"
     return ABOptions(
         assign=assign,
-        assignment=config["ab.assignment"] if said else None,
+        assignment=config["ab.assignment"] if is_set else None,
         split=config["ab.split"],
         whitelist=config["ab.whitelist"],
         blacklist=config["ab.blacklist"],
@@ -177,7 +177,7 @@ def _options(config: Config, assign: str | None) -> ABOptions:
 
 
 def _result(report: dict[str, Any]) -> JobResult:
-    """What the text file of ``--prom`` says."""
+    """Return the result for the text file of ``--prom``."""
     from calib.feeds.reading.checkup import missing_by_kind
     from calib.feeds.reading.days import DayFile
     from calib.metrics.text_file import JobResult
@@ -202,7 +202,7 @@ def status(
     session: Session,
     state: StateDir = None,
 ) -> int:
-    """Say where a running experiment stands, from its state file. Exit 1 where it is rolled back."""
+    """Show the status of a running experiment from its state file. Exit 1 if it is rolled back."""
     from calib.evaluation.ab import ab_status
     from calib.reports.ab import moment
 
@@ -220,7 +220,7 @@ def status(
 
 
 def by_whom(rollback: dict[str, Any]) -> str:
-    """The gate, or the operator with the reason given."""
+    """Return the gate that rolled back, or the operator and the reason given."""
     if rollback.get("gate") == "operator":
         return f"an operator: {rollback.get('reason', '')}"
     return f"{rollback.get('gate', 'an unknown gate')} ({rollback.get('decision', 'unknown')} decision)"
@@ -229,12 +229,12 @@ def by_whom(rollback: dict[str, Any]) -> str:
 @command("ab rollback", example="calib ab rollback --reason 'venue maintenance'", settings=[FEEDS["out"]])
 def rollback(
     session: Session,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded in the audit.")],
     state: StateDir = None,
 ) -> int:
-    """Route every symbol to A, now and until a reset. A running process follows at its next evaluation."""
+    """Route every symbol to A until a reset. A running process applies it at its next evaluation."""
     if not reason.strip():
-        raise UsageError("--reason is empty", hint="Say why; it is kept in the audit")
+        raise UsageError("--reason is empty", hint="Give the reason; it is recorded in the audit")
     from calib.evaluation.ab import roll_back_ab
 
     found = roll_back_ab(_directory(session, state), reason.strip())
@@ -244,20 +244,22 @@ def rollback(
 @command("ab reset", example="calib ab reset --reason 'queue model fixed in 1.8.2'", settings=[FEEDS["out"]])
 def reset(
     session: Session,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it may run again; kept in the audit.")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why it may run again; recorded in the audit.")
+    ],
     state: StateDir = None,
 ) -> int:
-    """Clear a rollback: the only way out of one. A running process sees it at its next evaluation."""
+    """Clear a rollback; nothing else clears one. A running process applies it at its next evaluation."""
     if not reason.strip():
-        raise UsageError("--reason is empty", hint="Say why the experiment may run again; it is kept in the audit")
+        raise UsageError("--reason is empty", hint="Say why the experiment may run again; it is recorded in the audit")
     from calib.evaluation.ab import reset_ab
     from calib.reports.ab import moment
 
     cleared = reset_ab(_directory(session, state), reason.strip())
     if cleared is None:
-        session.note("nothing is rolled back there; nothing changed")
+        session.note("there is no rollback; nothing changed")
         return session.finish({"cleared": None}, ["not rolled back"])
-    line = f"cleared: the rollback of {moment(cleared['ts'])} UTC by {by_whom(cleared)}; tests and timers begin again"
+    line = f"cleared: the rollback of {moment(cleared['ts'])} UTC by {by_whom(cleared)}; tests and timers start again"
     return session.finish({"cleared": cleared}, [line])
 
 

@@ -1,4 +1,4 @@
-"""``calib aggregate``: feeds into an interval dataset."""
+"""``calib aggregate``: build an interval dataset from feeds."""
 
 from __future__ import annotations
 
@@ -42,12 +42,10 @@ def aggregate(
     day: options.Day = None,
     strict: Annotated[
         bool,
-        typer.Option(
-            "--strict", help="Exit 1 also where no kept interval has a net_bps, or a kind of feed is missing."
-        ),
+        typer.Option("--strict", help="Exit 1 also if no kept interval has a net_bps or a kind of feed is missing."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be read and written; write nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be read and written; write nothing.")
     ] = False,
     replace: Annotated[
         bool,
@@ -62,11 +60,11 @@ def aggregate(
     ] = False,
     prom: options.Prom = None,
 ) -> int:
-    """Cut feeds into one row per symbol and interval, drop the rows not fit to learn from, write the dataset.
+    """Cut feeds into one row per symbol and interval, drop the unusable rows, and write the dataset.
 
-    Without a range: every day that is there. Bad lines are counted and written to rejects/. Exit 1 where no row is
-    left after the filters (the dataset is written all the same, unless --replace is missing and it would take the
-    place of one that has rows). Settings other than the defaults add their hash to the name.
+    Without a range: all days. Bad lines are counted and written to rejects/. Exit 1 if no row is left after the
+    filters; the dataset is written nevertheless, but it replaces one that has rows only with --replace. Settings
+    other than the defaults add their hash to the name.
     """
     now = time.time()
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
@@ -81,20 +79,20 @@ def aggregate(
             interval_sec=session.config["aggregate.interval_sec"],
         )
     except NoFeeds as error:
-        if session.config.origin("feeds") == "default":  # most likely the first run of all
-            error.hint = f"{error.hint}. To see how it works: `calib demo`; for logs of your own: `calib import`"
+        if session.config.origin("feeds") == "default":  # most likely the first run
+            error.hint = f"{error.hint}. To see an example: `calib demo`; to import your own logs: `calib import`"
         raise
     for note in plan.notes:
         session.note(note)
     root = Path(session.config["out"])
     if dry_run:
-        return _say_plan(session, plan, root)
+        return _show_plan(session, plan, root)
     with locked(root):
         return _make(session, plan, root, strict=strict, replace=replace, verify=verify, prom=prom, now=now)
 
 
-def _recipe(session: Session) -> DatasetOptions:
-    """What the settings ask of the dataset."""
+def _dataset_options(session: Session) -> DatasetOptions:
+    """Return the options of the dataset from the settings."""
     from calib.dataset.assembly import DatasetOptions
     from calib.dataset.filters import chosen_filters
     from calib.feeds.contracts import contracts_of
@@ -153,10 +151,10 @@ def _make(
         paths = _write(
             dataset, root / "datasets", session.config["aggregate.format"], replace=replace, finished=finished
         )
-    except WouldReplace as stays:
-        paths, verdict = [], f"{verdict}; {stays}"
+    except WouldReplace as error:
+        paths, verdict = [], f"{verdict}; {error}"
     if more := paths[len(dict.fromkeys(session.config["aggregate.format"])) :]:
-        session.note(f"also written, as they lay there: {', '.join(path.name for path in more)}")
+        session.note(f"also updated, because they existed: {', '.join(path.name for path in more)}")
     exit_code = 1 if verdict else 0
     if exit_code == 0:
         success.write_last_success(root, "aggregate", now, {"datasets": [str(path) for path in paths]})
@@ -176,7 +174,7 @@ def _build(
     """The dataset; json and csv need no polars where the kernel is and no rows are kept."""
     from calib.dataset.lean import PLAIN_FORMATS
 
-    recipe, jobs = _recipe(session), session.config["jobs"]
+    recipe, jobs = _dataset_options(session), session.config["jobs"]
     if finished is None and set(session.config["aggregate.format"]) <= set(PLAIN_FORMATS):
         from calib.dataset.lean_build import build_lean
 
@@ -209,13 +207,13 @@ def _write(
 
 
 def _verdict(session: Session, dataset: Dataset | LeanDataset, *, strict: bool) -> str:
-    """Why the answer is no; empty where it is yes."""
+    """Return why the verdict is no; empty if it is yes."""
     if dataset.counts.kept == 0:
         reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.counts.dropped.items() if count)
         return f"no interval is left of {dataset.counts.intervals} after the filters ({reasons})"
     if dataset.known("net_bps"):
         return ""
-    nothing = "no kept interval has a net_bps: there is no fill with mid_now in it, so nothing to calibrate against"
+    nothing = "no kept interval has a net_bps, because none has a fill with mid_now; a calibration needs it"
     if strict:
         return nothing
     session.note(nothing)
@@ -223,7 +221,7 @@ def _verdict(session: Session, dataset: Dataset | LeanDataset, *, strict: bool) 
 
 
 def _absent_kinds(session: Session, plan: DatasetPlan, *, strict: bool) -> str:
-    """Say which kind of feed has no file at all in the range, also when quiet; with ``--strict`` that is a no."""
+    """Report the kinds of feed without any file in the range, also when quiet; with ``--strict`` as the verdict."""
     found = {file.kind for file in plan.files}
     absent = [kind for kind in plan.missing if kind not in found]
     if not absent:
@@ -260,7 +258,7 @@ def _data(dataset: Dataset | LeanDataset, paths: list[Path]) -> dict[str, Any]:
 
 
 def _result(dataset: Dataset | LeanDataset) -> JobResult:
-    """What the text file of ``--prom`` says."""
+    """Return the result for the text file of ``--prom``."""
     from calib.dataset.lean import LeanDataset
     from calib.metrics.text_file import JobResult, added, share
     from calib.reports.coverage import Coverage
@@ -283,12 +281,12 @@ def _result(dataset: Dataset | LeanDataset) -> JobResult:
     )
 
 
-def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
-    """What ``--dry-run`` prints: files, days missing, intervals expected and paths."""
+def _show_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
+    """Print for ``--dry-run`` the files, the missing days, the expected intervals and the paths."""
     from calib.dataset.assembly import planned_name, stored_size
 
     formats = session.config["aggregate.format"]
-    name = planned_name(plan, _recipe(session))
+    name = planned_name(plan, _dataset_options(session))
     paths = [str(root / "datasets" / f"{name}.{form}") for form in dict.fromkeys(formats)]
     symbols, span = session.config["symbols"], plan.range([])
     per = counted(len(symbols), "symbol") if symbols else "each symbol"

@@ -1,4 +1,4 @@
-"""The table of commands. Each command's own file loads what it needs when it runs, so that ``--help`` stays quick."""
+"""The table of commands. Each command imports its modules when it runs, so that ``--help`` stays fast."""
 
 from __future__ import annotations
 

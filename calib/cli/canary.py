@@ -1,4 +1,4 @@
-"""``calib canary``: the cache comes to the symbols step by step; made for cron."""
+"""``calib canary``: enable the cache for the symbols step by step; suitable for cron."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=
 StateDir = Annotated[
     str | None, typer.Option("--state", metavar="DIR", help="Directory of the canary's state [OUT/canary].")
 ]
-Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Judge as of this time, UTC [now].")]
+Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Check as of this time, UTC [now].")]
 _READING = [FEEDS[key] for key in ("feeds", "out", "symbols", "max_reject_ratio")]
 """Settings of the commands that read the feeds."""
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is no verdict.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded in the audit.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 also if there is no verdict.")]
 
 
 @app.callback(invoke_without_command=True)
 def canary(context: typer.Context) -> int:
-    """Bring the market-data cache to all symbols step by step, and take it back where it hurts."""
+    """Enable the market-data cache for all symbols step by step, and roll back if a gate is violated."""
     if context.invoked_subcommand is None:
         raise UsageError("calib canary needs a command", hint="check, advance, status, rollback, reset or accept")
     return 0
@@ -46,11 +46,11 @@ def check(
     session: Session,
     state: StateDir = None,
     now: Now = None,
-    advance: Annotated[bool, typer.Option("--advance", help="Take the next step where this one is done.")] = False,
+    advance: Annotated[bool, typer.Option("--advance", help="Advance to the next step if this one passes.")] = False,
     strict: Strict = False,
     prom: options.Prom = None,
 ) -> int:
-    """Judge the canary from the feeds; a violated gate rolls back. Exit 1 where it is violated or rolled back."""
+    """Check the canary from the feeds; a violated gate rolls back. Exit 1 if a gate is violated or rolled back."""
     found = _check(session, state, now, advance=advance)
     if found.advanced:
         session.note(f"advanced to {found.phase}")
@@ -64,12 +64,12 @@ def advance(
     now: Now = None,
     prom: options.Prom = None,
 ) -> int:
-    """Take the next step of the schedule. Exit 1 where the present one is not served and fine."""
+    """Advance to the next step of the schedule. Exit 1 if the current step has not passed."""
     found = _check(session, state, now, advance=True)
     if found.advanced:
         return _finish(session, found, prom=prom)
     if found.ready:
-        raise UsageError("every symbol uses the cache already", hint="There is no further step")
+        raise UsageError("every symbol already uses the cache", hint="There is no further step")
     return _finish(session, found, refused="may not advance: ")
 
 
@@ -78,7 +78,7 @@ def status(
     session: Session,
     state: StateDir = None,
 ) -> int:
-    """Say where the canary stands, without judging. Exit 1 where it is rolled back."""
+    """Show the status of the canary without a check. Exit 1 if it is rolled back."""
     from calib.evaluation.canary import existing_canary
     from calib.reports.canary import status_lines
 
@@ -94,8 +94,8 @@ def rollback(
     reason: Reason,
     state: StateDir = None,
 ) -> int:
-    """Take the cache back from every symbol, now and until a reset."""
-    _must_say(reason)
+    """Disable the cache for every symbol until a reset."""
+    _check_reason(reason)
     from calib.evaluation.canary import roll_back_canary
     from calib.reports.canary import report_writer
 
@@ -112,32 +112,30 @@ def reset(
     reason: Reason,
     state: StateDir = None,
 ) -> int:
-    """Clear a rollback; the canary begins again in shadow."""
-    _must_say(reason)
+    """Clear a rollback; the canary restarts in shadow."""
+    _check_reason(reason)
     from calib.evaluation.canary import reset_canary
 
     cleared = reset_canary(_directory(session, state), reason.strip())
     if cleared is None:
-        session.note("nothing is rolled back there; nothing changed")
+        session.note("there is no rollback; nothing changed")
         return session.finish({"cleared": None}, ["not rolled back"])
-    return session.finish(
-        {"cleared": cleared}, [f"cleared: {cleared.get('why', '')}; the canary begins again in shadow"]
-    )
+    return session.finish({"cleared": cleared}, [f"cleared: {cleared.get('why', '')}; the canary restarts in shadow"])
 
 
 @command("canary accept", example="calib canary accept --name before-cache --day yesterday", settings=_READING)
 def accept(
     session: Session,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the baseline is called.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the baseline.")],
     state: StateDir = None,
     start: options.From = None,
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
 ) -> int:
-    """Measure fetch_md over a range without the cache, and make that the baseline; nothing else ever changes it."""
+    """Measure fetch_md over a range without the cache and write it as the baseline; nothing else changes it."""
     if not name.strip():
-        raise UsageError("--name is empty", hint="Say what the baseline is, as in before-cache")
+        raise UsageError("--name is empty", hint="Give the baseline a name, such as before-cache")
     now = time.time()
     asked = parse_range(start=start, end=end, since=since, day=day, now=now)
 
@@ -159,15 +157,15 @@ def accept(
     data = {"path": str(path), "name": baseline.name, "version": baseline.version, "ticks": baseline.ticks}
     data |= {"fetch_md_p95_ms": baseline.fetch_md_p95_ms, "symbols": baseline.symbols}
     figure = f"fetch_md p95 {baseline.fetch_md_p95_ms:.4g} ms over {counted(baseline.ticks, 'tick', thousands=True)}"
-    symbols_line = f"{counted(len(baseline.symbols), 'symbol')} with a p95 of their own"
+    symbols_line = f"{counted(len(baseline.symbols), 'symbol')} with their own p95"
     return session.finish(
         data, [str(path), f"  baseline {baseline.name!r} version {baseline.version}: {figure}", f"  {symbols_line}"]
     )
 
 
-def _must_say(reason: str) -> None:
+def _check_reason(reason: str) -> None:
     if not reason.strip():
-        raise UsageError("--reason is empty", hint="Say why; it is kept in the audit")
+        raise UsageError("--reason is empty", hint="Give the reason; it is recorded in the audit")
 
 
 def _directory(session: Session, state: str | None) -> Path:
@@ -213,11 +211,11 @@ def _finish(
 
 
 def _result(found: Check) -> JobResult:
-    """What the text file of ``--prom`` says."""
+    """Return the result for the text file of ``--prom``."""
     from calib.metrics.text_file import JobResult, share
 
-    served = share(found.covered_s, found.needed_s)
-    return JobResult(found.measures.ticks, coverage_ratio=None if served is None else min(1.0, served))
+    covered = share(found.covered_s, found.needed_s)
+    return JobResult(found.measures.ticks, coverage_ratio=None if covered is None else min(1.0, covered))
 
 
 for _body in (check, advance, status, rollback, reset, accept):

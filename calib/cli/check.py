@@ -1,4 +1,4 @@
-"""``calib check``: the health of feed files, and the schema that they follow."""
+"""``calib check``: the health of feed files, and their schema."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from calib.words import counted
 if TYPE_CHECKING:
     from calib.metrics.text_file import JobResult
 
-_MOST_JOBS: Final = 4
-_WORTH_WORKERS: Final = 64 << 20
-"""Bytes below which starting workers costs more than they save."""
+_MAX_JOBS: Final = 4
+_MIN_BYTES_FOR_WORKERS: Final = 64 << 20
+"""Below this size, starting workers takes longer than it saves."""
 
 
 @command(
@@ -43,32 +43,32 @@ def check(
     ] = None,
     max_age: Annotated[
         str | None,
-        typer.Option("--max-age", metavar="DURATION", help="Exit 1 where the newest line is older, such as 2h."),
+        typer.Option("--max-age", metavar="DURATION", help="Exit 1 if the newest line is older, such as 2h."),
     ] = None,
     rejects: Annotated[bool, typer.Option("--rejects", help="Write the bad lines to rejects/ below --out.")] = False,
     schema: Annotated[
-        str | None, typer.Option("--schema", metavar="KIND", help="Print the JSON Schema of a feed, and nothing else.")
+        str | None, typer.Option("--schema", metavar="KIND", help="Only print the JSON Schema of a feed.")
     ] = None,
     prom: options.Prom = None,
     ready: Annotated[
         bool,
-        typer.Option("--ready", help="Judge whether a first calibration can begin: each figure with its limit."),
+        typer.Option("--ready", help="Check whether a first calibration can begin: each figure with its limit."),
     ] = False,
     baseline: Annotated[
         Path | None,
         typer.Option(
-            "--baseline", metavar="FILE", help="With --ready: fetch_md before the cache, a canary's baseline or ticks."
+            "--baseline", metavar="FILE", help="With --ready: fetch_md without the cache; a canary's baseline or ticks."
         ),
     ] = None,
     format_: Annotated[
-        ReportFormat | None, typer.Option("--format", help="With --ready: write the checklist as a report too.")
+        ReportFormat | None, typer.Option("--format", help="With --ready: also write the checklist as a report.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="With --ready: open the checklist in a browser.")] = False,
 ) -> int:
-    """Say what is in the feeds and what is wrong with them: rejects, missing days, order, silences, lag, freshness.
+    """Report what the feeds contain and their problems: rejects, missing days, order, silences, lag, freshness.
 
     In recorded books also gaps, rewinds, duplicates and crossed books; in recorded trades missing and repeated ids.
-    Exit 1 where a file has too many bad lines, or where a book can never be known or is bad for too many of its lines.
+    Exit 1 if a file has too many bad lines, or if a book has no usable snapshot or is bad for too many of its lines.
 
     Writes nothing unless --rejects is given.
     """
@@ -76,10 +76,10 @@ def check(
         return _print_schema(session, schema)
     if ready:
         if max_age is not None or rejects:
-            raise UsageError("--ready does not go together with --max-age or --rejects", hint="Check in two runs")
+            raise UsageError("--ready cannot be combined with --max-age or --rejects", hint="Run them separately")
         return check_ready(session, paths, baseline, format_, open_)
     if baseline is not None or format_ is not None or open_:
-        raise UsageError("--baseline, --format and --open belong to --ready", hint="Add --ready")
+        raise UsageError("--baseline, --format and --open require --ready", hint="Add --ready")
     max_age_s = None if max_age is None else parse_duration(max_age)
     return _check(session, paths or [Path(session.config["feeds"])], max_age_s, time.time(), rejects, prom)
 
@@ -112,7 +112,7 @@ def _check(
     found: list[checkup.FileHealth] = []
     audits, newest_days = check_sequence.Audits(files), days.NewestDays()
     total = sum(file.path.stat().st_size for file in files)
-    jobs = min(_MOST_JOBS, os.cpu_count() or 1) if total > _WORTH_WORKERS else 1
+    jobs = min(_MAX_JOBS, os.cpu_count() or 1) if total > _MIN_BYTES_FOR_WORKERS else 1
     with session.progress("reading", float(total)) as advance, decoders(jobs) as engine:
         for file in files:
             with _rejects(session, file, keep) as sink:
@@ -150,7 +150,7 @@ def _check(
 
 
 def _result(found: list[Any], missing: dict[str, list[date]]) -> JobResult:
-    """What the text file of ``--prom`` says."""
+    """Return the result for the text file of ``--prom``."""
     from calib.metrics.text_file import JobResult, added, share
 
     stats = [health.stats for health in found]
@@ -161,7 +161,7 @@ def _result(found: list[Any], missing: dict[str, list[date]]) -> JobResult:
 
 
 def _files(paths: list[Path]) -> tuple[list[Any], list[str]]:
-    """The feed files that the paths mean, in order, and the names nearly meant."""
+    """Return the feed files of the paths in order, and the names of files that nearly match."""
     from calib.feeds.reading import days
 
     chosen: dict[Path, Any] = {}
@@ -218,7 +218,7 @@ def _days(missing: dict[str, list[date]]) -> list[str]:
 
 
 def _spans(days: list[date]) -> str:
-    """Days as spans: ``2025-01-02, 2025-01-04 to 2025-01-09 (6 days)``."""
+    """Format days as spans: ``2025-01-02, 2025-01-04 to 2025-01-09 (6 days)``."""
     spans: list[list[date]] = []
     for day in days:
         if spans and day - spans[-1][-1] == timedelta(days=1):

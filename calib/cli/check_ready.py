@@ -12,9 +12,9 @@ from calib.errors import UsageError
 def check_ready(
     session: Session, paths: list[Path] | None, baseline: Path | None, form: ReportFormat | None, open_: bool
 ) -> int:
-    """Judge a directory of feeds; exit 1 where it is not ready. Writes a report where a form of it was asked for."""
+    """Check a directory of feeds; exit 1 if it is not ready. Writes a report if a format is given."""
     if paths is not None and (len(paths) != 1 or not paths[0].is_dir()):
-        raise UsageError("--ready judges one directory of feeds", hint="Give that directory alone, or --feeds")
+        raise UsageError("--ready checks one directory of feeds", hint="Give one directory, or --feeds")
     feeds = Path(session.config["feeds"]) if paths is None else paths[0]
     if not feeds.is_dir():
         raise UsageError(f"{feeds} is not a directory", where="--ready", hint="Give the directory of the feeds")
@@ -27,14 +27,14 @@ def check_ready(
     from calib.reports.files import write_report_files
     from calib.reports.readiness import readiness_report, readiness_table, readiness_verdict
 
-    find_days(feeds, ["fills", "pipeline_ticks"])  # refuses a directory without any feed
+    find_days(feeds, ["fills", "pipeline_ticks"])  # raises if the directory has no feeds
     config = session.config
     symbols = tuple(config["symbols"])
     options = {"symbols": symbols, "max_reject_ratio": config["max_reject_ratio"]}
     options |= {key: config[f"aggregate.{key}"] for key in ("interval_sec", "tick_sample_rate")}
     dataset, why = built(lambda: build_dataset(feeds, **options))
     if why:
-        session.note(f"no dataset can be made: {why}")
+        session.note(f"the dataset cannot be built: {why}")
     found = check_readiness(
         feeds,
         dataset,

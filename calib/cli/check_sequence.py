@@ -1,4 +1,4 @@
-"""What `calib check` says of recorded books and trades: their lines go to the audits, the findings into words."""
+"""Audits of recorded books and trades for `calib check`, and the text of their findings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from calib.recorded import book_audit
 from calib.words import counted
 
 _SHOWN: Final = 5
-"""Symbols named per trouble, the worst first."""
+"""Symbols listed per trouble, the worst first."""
 _NONE: Final = {"gaps": "no gap", "rewinds": "no rewind", "duplicates": "no duplicate", "crossed": "never crossed"}
 _WORDS: Final = {"before_snapshot": "pre-snapshot", "late_snapshots": "late snapshot", "out_of_order": "out of order"}
 _AUDITS: Final = ("book", "trades")
 
 
 class Audits:
-    """The audits of all files of one run: ids go on from a day's file to the next one's of the same directory."""
+    """The audits of all files of one run. Ids continue from one day's file to the next in the same directory."""
 
     def __init__(self, files: Sequence[DayFile]) -> None:
         self._files = files
@@ -31,10 +31,10 @@ class Audits:
         """By directory and symbol: lines, bad lines, sessions."""
 
     def watch(self, file: DayFile) -> Callable[[int, Any], None] | None:
-        """What takes the lines of that file; None where nothing does."""
+        """Return the function that audits the lines of the file; None if no audit applies."""
         if file.kind not in _AUDITS:
             return None
-        # Two directories may hold the same symbol of two venues: their ids have nothing to do with each other.
+        # Two directories may contain the same symbol of two venues, whose ids are unrelated.
         key = file.path.parent, file.kind
         if key not in self._audits:
             self._audits[key] = self._audit(*key)
@@ -42,7 +42,7 @@ class Audits:
         return watch
 
     def finish(self, file: DayFile) -> None:
-        """The file is read to its end."""
+        """Collect the findings of a file that was read to its end."""
         if (audit := self._audits.get((file.path.parent, file.kind))) is not None:
             self._found[file.path] = audit.finish_file()
         if file.kind == "book":
@@ -52,7 +52,7 @@ class Audits:
                     totals[place] += count
 
     def books(self) -> Iterator[tuple[Path, str, int, int, bool]]:
-        """Each recorded book over all files: directory, symbol, lines, bad lines, and whether it was ever known."""
+        """Yield each recorded book over all files: directory, symbol, lines, bad lines, whether it was ever known."""
         for (directory, symbol), (lines, bad, sessions) in sorted(self._books.items()):
             yield directory, symbol, lines, bad, sessions > 0
 
@@ -65,12 +65,12 @@ class Audits:
         return book_audit.BookAudit(DeltaSymbols(books))
 
     def as_data(self, file: DayFile) -> dict[str, Any]:
-        """The file's part of the JSON report: ``book`` or ``trades``, one entry per symbol."""
+        """Return the file's part of the JSON report: ``book`` or ``trades``, one entry per symbol."""
         found = self._found.get(file.path)
         return {} if found is None else {file.kind: [_data(file.kind, facts) for facts in found]}
 
     def describe(self, file: DayFile) -> list[str]:
-        """The file's lines of the text report."""
+        """Return the file's lines of the text report."""
         found = self._found.get(file.path)
         if not found:
             return []
@@ -78,7 +78,7 @@ class Audits:
 
 
 def _data(kind: str, facts: Any) -> dict[str, Any]:
-    """All of the facts; every trouble has its count, 0 where it was not found."""
+    """Return all facts, with a count for every trouble."""
     names = book_audit.TROUBLES if kind == "book" else trade_audit.TROUBLES
     plain = asdict(facts)
     if kind == "book":
@@ -107,7 +107,7 @@ def _trades(found: Sequence[trade_audit.TradeFacts]) -> list[str]:
     without = sum(facts.without_id for facts in found)
     total = sum(facts.trades for facts in found)
     ids = f"  {'trade ids':<14} {total - without} of {counted(total, 'line')} have one"
-    # Of lines without an id nothing can be said.
+    # Lines without an id cannot be checked.
     lines = [ids, _absent(found, ("gaps", "duplicates", "rewinds"))] if without < total else [ids]
     if missing := sum(facts.missing_ids for facts in found):
         lines.append(f"  {'':<14} {counted(missing, 'id')} missing in the gaps: trades that were not recorded")
@@ -115,13 +115,13 @@ def _trades(found: Sequence[trade_audit.TradeFacts]) -> list[str]:
 
 
 def _absent(found: Sequence[Any], names: Sequence[str]) -> str:
-    """What was looked for and not found."""
+    """Return the line of the troubles that were not found."""
     none = [name for name in names if not any(facts.troubles.get(name) for facts in found)]
     return f"  {'':<14} {', '.join(_NONE[name] for name in none)}" if none else ""
 
 
 def _troubles(found: Sequence[Any], names: Sequence[str]) -> list[str]:
-    """One line per trouble: the symbols that have most of it."""
+    """Return one line per trouble with the symbols that have the most of it."""
     lines = []
     for name in names:
         worst = sorted(
@@ -130,10 +130,10 @@ def _troubles(found: Sequence[Any], names: Sequence[str]) -> list[str]:
         )
         if not worst:
             continue
-        told = [
+        listed = [
             f"{facts.symbol} {facts.troubles[name]} (first at line {facts.first_line[name]})"
             for facts in worst[:_SHOWN]
         ]
         more = [f"{counted(len(worst) - _SHOWN, 'symbol')} more"] if len(worst) > _SHOWN else []
-        lines.append(f"  {_WORDS.get(name, name):<14} {', '.join(told + more)}")
+        lines.append(f"  {_WORDS.get(name, name):<14} {', '.join(listed + more)}")
     return lines

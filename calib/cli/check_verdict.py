@@ -1,4 +1,4 @@
-"""Why ``calib check`` says no: too many bad lines, books that cannot be used, lines that are too old."""
+"""The verdict of ``calib check``: too many bad lines, unusable books, lines that are too old."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def verdict_of(
     *,
     keep: bool,
 ) -> str:
-    """What is wrong, in one sentence each; empty where nothing is.
+    """Return the problems, in one sentence each; empty if there are none.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def _bad_files(config: Config, files: Sequence[DayFile], found: Sequence[FileHea
             stats = health.stats
             what = most_faults([fault for fault in stats.faults if fault.reason not in TOLERATED])
             place = rejects_path(Path(config["out"]), file.name) if keep else file.path
-            bad = f"{health.bad} of {stats.lines} lines are bad (tolerated are {limit:.2%})"
+            bad = f"{health.bad} of {stats.lines} lines are bad (max_reject_ratio allows {limit:.2%})"
             yield f"{stats.file}: {bad}: {what}; see {place}"
 
 
@@ -59,11 +59,11 @@ def _bad_books(limit: float, audits: Audits) -> Iterator[str]:
         where = f"the book of {symbol} in {directory}"
         if not known:
             yield (
-                f"{where} can never be known: {counted(lines, 'line')} and no usable snapshot; add the file with the "
+                f"{where} is unknown: {counted(lines, 'line')} and no usable snapshot; add the file with the "
                 "snapshot, such as that of the day before"
             )
         elif bad > limit * lines:
             yield (
-                f"{where} is crossed or not known after {bad} of {counted(lines, 'line')} ({bad / lines:.2%}; "
-                f"check.max_bad_book_ratio tolerates {limit:.2%})"
+                f"{where} is crossed or unknown after {bad} of {counted(lines, 'line')} ({bad / lines:.2%}; "
+                f"check.max_bad_book_ratio allows {limit:.2%})"
             )

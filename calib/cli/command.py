@@ -1,4 +1,4 @@
-"""What every command has: its session, the options that all share, and flags that follow from settings."""
+"""The common parts of the commands: the session, the shared options, and the flags of settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHARED: Final[dict[str, tuple[Any, Any]]] = {
     "verbose": (options.Verbose, 0),
     "color": (options.Color, options.ColorMode.AUTO),
 }
-"""Annotation and default of each option that all commands have, by parameter."""
+"""Annotation and default of each shared option, by parameter."""
 _DIRECTORY: Final = "feeds_argument"
 _TYPES: Final[dict[str, Any]] = {"int": int, "float": float, "str": str, "list": list[str], "bool": bool}
 _METAVARS: Final = {"int": "N", "float": "X", "str": "TEXT", "list": "NAME[,NAME]"}
@@ -30,21 +30,21 @@ _METAVARS: Final = {"int": "N", "float": "X", "str": "TEXT", "list": "NAME[,NAME
 def command(
     name: str, *, example: str, settings: Sequence[Setting] = (), directory: bool = False
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Make a function a command.
+    """Turn a function into a command.
 
-    The function's first parameter is the `Session`, which is opened for it; the others are its own options. A setting
-    becomes a flag of the same name, and its value is read from the session's configuration.
+    The first parameter of the function is the `Session`, which is opened for it; the others are its own options. Each
+    setting becomes a flag of the same name; its value is read from the configuration of the session.
 
     Parameters
     ----------
     name
-        What its envelope says; ``ab status`` for a command of a group.
+        Name in the envelope; ``ab status`` for a command of a group.
     example
-        One worked command line.
+        One example of a command line.
     settings
-        The settings that have flags here.
+        The settings that get flags.
     directory
-        Whether the feeds' directory may also be given as an argument.
+        Whether the directory of the feeds may also be given as an argument.
     """
 
     def decorate(body: Callable[..., int]) -> Callable[..., int]:
@@ -71,7 +71,7 @@ def command(
 
         parameters = [_option(item.name, hints[item.name], item.default) for item in own]
         if directory:
-            argument = typer.Argument(metavar="DIR", help="The feeds' directory, instead of --feeds.")
+            argument = typer.Argument(metavar="DIR", help="Directory of the feeds, instead of --feeds.")
             parameters.insert(0, _option(_DIRECTORY, Annotated[str | None, argument], None))
         parameters += [_option(key, _flag(row), None) for key, row in flags.items()]
         parameters += [_option(key, annotation, default) for key, (annotation, default) in _SHARED.items()]
@@ -84,7 +84,7 @@ def command(
 
 
 def add(app: typer.Typer, name: str, body: Callable[..., int]) -> None:
-    """Put a command made by `command` into an application."""
+    """Add a command made by `command` to an application."""
     app.command(name, epilog=body.epilog)(body)  # type: ignore[attr-defined]
 
 
@@ -97,7 +97,7 @@ def _parameter(row: Setting) -> str:
 
 
 def _flag(row: Setting) -> Any:
-    """The option of a setting: its name, type, meaning and default."""
+    """Return the option of a setting: its name, type, meaning and default."""
     default = _shown(row.default)
     choices = f": {', '.join(row.choices)}; repeat or use commas" if row.kind == "list" and row.choices else ""
     help_ = f"{row.meaning}{choices}{f' [{default}]' if default else ''}."

@@ -1,4 +1,4 @@
-"""``calib config``: every setting with its value and where that came from."""
+"""``calib config``: every setting with its value and the origin of the value."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from calib.errors import UsageError
 @command("config", example="calib config md_cache --output json")
 def config(
     session: Session,
-    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Only keys that begin so.")] = None,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Only keys with this prefix.")] = None,
 ) -> int:
-    """Print each setting with its value, where the value came from, and the allowed range."""
+    """Print each setting with its value, the origin of the value, and the allowed range."""
     settings = session.config.settings
     for prefix in keys or []:
         if not any(key.startswith(prefix) for key in settings):
             raise UsageError(
-                f"no setting begins with {prefix}", hint=nearest(prefix, [*settings, *_sections(settings)])
+                f"no setting starts with {prefix}", hint=nearest(prefix, [*settings, *_sections(settings)])
             )
     chosen = [key for key in settings if not keys or any(key.startswith(prefix) for prefix in keys)]
     data = {

@@ -1,4 +1,4 @@
-"""``calib demo``: the main job once through, on the sample feeds."""
+"""``calib demo``: build a dataset of the sample feeds and summarise it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SAMPLES = "sample_feeds"
 
 @command("demo", example="calib demo --out /tmp/calib-demo", settings=[SETTINGS["out"]])
 def demo(session: Session) -> int:
-    """Make a dataset of the sample feeds and sum it up: `calib aggregate` and `calib summary` in one go.
+    """Build a dataset of the sample feeds and summarise it: `calib aggregate` and `calib summary` in one command.
 
-    Where sample_feeds/ is not at hand, a small set is simulated into demo_feeds/ below --out.
+    Without sample_feeds/, a small set of feeds is simulated into demo_feeds/ below --out.
     """
     from calib.dataset.build import build_dataset
     from calib.dataset.store import write_dataset
@@ -47,17 +47,17 @@ def demo(session: Session) -> int:
         "kept": dataset.counts.kept,
         "usable": report.summary.verdict.usable,
     }
-    return session.finish(data, _story(feeds, path, report, root, dataset))
+    return session.finish(data, _result_lines(feeds, path, report, root, dataset))
 
 
 def _range_of(feeds: Path) -> tuple[str, str]:
-    """The range that was simulated, as ISO 8601."""
+    """Return the simulated range, as ISO 8601."""
     made = json.loads((feeds / "simulation.json").read_text("utf-8"))
     return made["from"], made["to"]
 
 
 def _samples() -> Path | None:
-    """The sample feeds: in the working directory, else beside the package as in a checkout; None without them."""
+    """Return the sample feeds in the working directory, or next to the package as in a checkout; None without them."""
     for place in (Path(), Path(__file__).resolve().parents[2]):
         if (place / SAMPLES / "simulation.json").is_file():
             return place / SAMPLES
@@ -75,8 +75,8 @@ def _simulated(session: Session, root: Path) -> Path:
         return simulate(plan, root / "demo_feeds", progress=advance).directory
 
 
-def _story(feeds: Path, dataset: Path, report: SummaryReport, root: Path, made: Dataset) -> list[str]:
-    """What was read and made, and where to look."""
+def _result_lines(feeds: Path, dataset: Path, report: SummaryReport, root: Path, made: Dataset) -> list[str]:
+    """Return the lines that list what was read and written."""
     lines = sum(item.lines for item in made.inputs)
     rejected = lines - sum(item.used for item in made.inputs)
     verdict = report.summary.verdict
@@ -86,7 +86,7 @@ def _story(feeds: Path, dataset: Path, report: SummaryReport, root: Path, made: 
         f"dataset  {dataset}: {made.counts.kept} of {counted(made.counts.intervals, 'interval')} kept",
         f"rejects  {root / 'rejects'}: {counted(rejected, 'bad line')}, each with its reason",
         f"summary  {report.path}: {f'not usable, {verdict.reason}' if not verdict.usable else 'usable'}",
-        "Look at the summary first. The same by hand:",
+        "Look at the summary first. To run the same steps yourself:",
         f"  calib aggregate {feeds} --from {made.range.from_} --to {made.range.to}",
         "  calib summary",
     ]

@@ -1,4 +1,4 @@
-"""``calib diff``: two datasets compared."""
+"""``calib diff``: compare two datasets."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def diff(
     b: Annotated[Path, typer.Argument(metavar="B", help="The later dataset.")],
     tolerance: Annotated[
         float,
-        typer.Option("--tolerance", metavar="X", help="Relative difference that is accepted, e.g. 0.05; 0: none."),
+        typer.Option("--tolerance", metavar="X", help="Accepted relative difference, e.g. 0.05; 0: none."),
     ] = 0.0,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
 ) -> int:
-    """Compare two datasets: ranges, filters, counts, shift of each column, intervals only in one.
+    """Compare two datasets: ranges, filters, counts, shift of each column, intervals in only one of them.
 
-    Writes reports/calib_diff_A_B.md below --out. Exit 1 where they differ by more than --tolerance: in the share of
-    intervals only in one, in the shift of a median relative to it, or in a column's share without a value.
+    Writes reports/calib_diff_A_B.md below --out. Exit 1 if they differ by more than --tolerance: in the share of
+    intervals in only one of them, in the relative shift of a median, or in a column's share without a value.
     """
     if not 0 <= tolerance < float("inf"):
         raise UsageError(f"--tolerance {tolerance:g} is out of range", hint="Give a number of at least 0")
@@ -49,8 +49,8 @@ def diff(
     paths = write_report_files(directory, f"calib_diff_{a.stem}_{b.stem}", report, form.value)
     if open_:
         open_report(session, paths)
-    said = diff_verdict(found, tolerance)
-    lines = [*map(str, paths), f"  {said}", f"  {diff_counts_line(found)}"]
+    verdict = diff_verdict(found, tolerance)
+    lines = [*map(str, paths), f"  {verdict}", f"  {diff_counts_line(found)}"]
     past = found.past(tolerance)
     data = found.as_data() | {"a": str(a), "b": str(b), "tolerance": tolerance, "files": [str(path) for path in paths]}
-    return session.finish(data, lines, exit_code=int(past), verdict=f"the datasets differ: {said}" if past else "")
+    return session.finish(data, lines, exit_code=int(past), verdict=f"the datasets differ: {verdict}" if past else "")

@@ -1,4 +1,4 @@
-"""``calib fit``: fill rate over distance, quotes and queue times; and what a bot loads of it."""
+"""``calib fit``: fill rate over distance, quotes and queue times; and publication for a bot."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def fit(
     day: options.Day = None,
     publish: Annotated[
         Path | None,
-        typer.Option("--publish", metavar="PATH", help="Also publish for a bot, within the guard rails."),
+        typer.Option("--publish", metavar="PATH", help="Also publish the fit for a bot, within the guard rails."),
     ] = None,
     max_age: Annotated[
-        str | None, typer.Option("--max-age", metavar="DURATION", help="How long a published fit is valid [2d].")
+        str | None, typer.Option("--max-age", metavar="DURATION", help="Validity of a published fit [2d].")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there is not enough data.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also if there is not enough data.")] = False,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
 ) -> int:
-    """Fit how the fill rate falls with distance, what half-spread and skew follow, and how long a quote waits.
+    """Fit the fill rate over distance, and derive half-spread, skew and queue times.
 
-    Writes fits/fit_RANGE.json and reports/fit_RANGE.md below --out. Exit 1 where a fit must not be used.
+    Writes fits/fit_RANGE.json and reports/fit_RANGE.md below --out. Exit 1 if a fit must not be used.
     """
     gammas = [_gamma(text) for text in session.config["fit.gamma"]]
     rails = _rails(session, max_age)
@@ -123,8 +123,8 @@ def _publish(session: Session, result: FitResult, fit_path: Path, target: Path, 
 
     done = publish(result, fit_path, target, rails)
     if not done.changed:
-        why = "it holds this fit already" if done.new else "no row may change, so the file stays as it was"
-        session.note(f"{target} was left alone: {why}")
+        why = "it already contains this fit" if done.new else "no row may change"
+        session.note(f"{target} was not changed: {why}")
     elif done.held:
         session.note(f"{done.held} of {done.held + done.new} rows are held: see `held` in {target}")
     return done
@@ -138,7 +138,7 @@ def _finish(
     rows = result.rows
     code = result.exit_code(strict=strict)
     if code == 0 and result.count("NOT_ENOUGH_DATA"):
-        session.note(f"{result.count('NOT_ENOUGH_DATA')} of {len(rows)} rows have not enough data for a verdict")
+        session.note(f"{result.count('NOT_ENOUGH_DATA')} of {len(rows)} rows do not have enough data for a verdict")
     lines = [*map(str, paths), *([str(published.path)] if published is not None else [])]
     lines.append(f"  {headline(result.document)}")
     lines += [f"  {row_line(row)}" for row in rows[:_ROWS_SHOWN]]

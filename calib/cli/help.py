@@ -1,4 +1,4 @@
-"""Help that is read in a narrow terminal too: each command with its whole first sentence."""
+"""Help that also fits a narrow terminal: each command with its whole first sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 
 class Group(TyperGroup):
-    """A group of commands whose help shows each command's first sentence, not its first words."""
+    """A group of commands whose help shows the whole first sentence of each command."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
@@ -22,10 +22,10 @@ class Group(TyperGroup):
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a docstring, on one line.
+    """Return the first sentence of a docstring, on one line.
 
-    >>> first_sentence("Say what is there, e.g. rejects. Writes nothing.")
-    'Say what is there, e.g. rejects.'
+    >>> first_sentence("List the contents, e.g. rejects. Writes nothing.")
+    'List the contents, e.g. rejects.'
     """
     paragraph = " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
     end = re.search(r"\.(?=\s+[A-Z])", paragraph)

@@ -1,4 +1,4 @@
-"""What ``calib import FORMAT FILES...`` does: foreign recordings into feed files, and what came of them."""
+"""``calib import FORMAT FILES...``: convert recordings of other tools to feed files, and report the result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calib.metrics.text_file import JobResult
 
 _NAMED = 5
-"""Symbols named in one note."""
+"""Most symbols listed in one note."""
 
 
 def import_files(
@@ -29,9 +29,9 @@ def import_files(
     Parameters
     ----------
     own
-        The format's own options, by the keyword of its class; None for not given.
+        The format's own options, by the keyword of its class; None if not given.
     common
-        The options of every format, see `calib.cli.import_commands.COMMON`.
+        The options of all formats, see `calib.cli.import_commands.COMMON`.
     """
     settings = {option.setting: own[option.keyword] for option in importer.options if option.setting}
     session = options.start(
@@ -63,7 +63,7 @@ def _run(session: Session, importer: Importer, files: Sequence[Path], common: Ma
     feeds = Path(session.config["feeds"])
     with locked(feeds), Scratch(feeds, session.config["import.buffer_mb"] << 20) as scratch:
         with (
-            naming_the_right_one(files),
+            suggesting_formats(files),
             session.progress(f"importing {importer.name}", stored_bytes(files)) as advance,
         ):
             found = collect(
@@ -82,7 +82,7 @@ def _run(session: Session, importer: Importer, files: Sequence[Path], common: Ma
         joined = enrich.joined(session, feeds) if common["enrich"] and found.used else None
     for note in notes(found, importer):
         session.note(note)
-    verdict = "" if found.used else "no row became a record: nothing was written"
+    verdict = "" if found.used else "no row could be converted to a record; nothing was written"
     if found.used:
         success.write_prom(common["prom"], session, _result(found))
     return session.finish(
@@ -94,8 +94,8 @@ def _run(session: Session, importer: Importer, files: Sequence[Path], common: Ma
 
 
 @contextlib.contextmanager
-def naming_the_right_one(files: Sequence[Path]) -> Iterator[None]:
-    """A file that is not of the format is refused with the name of the one that it is of."""
+def suggesting_formats(files: Sequence[Path]) -> Iterator[None]:
+    """Add the recognised formats of the file to a `NotThisFormat` error."""
     try:
         yield
     except NotThisFormat as error:
@@ -105,11 +105,11 @@ def naming_the_right_one(files: Sequence[Path]) -> Iterator[None]:
         if path is None or not (names := recognised(path)):
             raise
         words = " or ".join(f"calib import {name} {path}" for name in names[:3])
-        raise NotThisFormat(error.what, where=error.where, hint=f"It is read by {words}") from error
+        raise NotThisFormat(error.what, where=error.where, hint=f"Use {words}") from error
 
 
 def _result(found: Import) -> JobResult:
-    """What the text file of ``--prom`` says."""
+    """Return the result for the text file of ``--prom``."""
     from calib.metrics.text_file import JobResult, added, share
 
     rows = sum(source.rows for source in found.sources)
@@ -117,7 +117,7 @@ def _result(found: Import) -> JobResult:
 
 
 def notes(found: Import, importer: Importer) -> Iterator[str]:
-    """What the user has to know of the import."""
+    """Yield the notes of the import for the user."""
     from calib.importers import counts_contracts
 
     for reason, hint in importer.hints.items():
@@ -126,23 +126,23 @@ def notes(found: Import, importer: Importer) -> Iterator[str]:
     yield from importer.remarks() if hasattr(importer, "remarks") else ()
     if other := sum(source.rejected["other_stream"] for source in found.sources):
         labels = ", ".join(found.left_out)
-        yield f"{counted(other, 'row')} of other markets or streams left out, as --only asks: {labels}"
+        yield f"{counted(other, 'row')} of other markets or streams left out because of --only: {labels}"
     for source in found.sources:
         if source.rejected["cut_short"]:
             line = source.first_line["cut_short"]
-            yield f"{source.path} is cut short at line {line}; what came before that line is imported"
+            yield f"{source.path} is truncated at line {line}; the rows before that line are imported"
     if conflicts := sum(source.trade_id_conflicts for source in found.sources):
         records = counted(conflicts, "record")
         yield f"{records} with the id of another trade kept: side, price, quantity or order differ"
     if found.unknowable:
         yield (
-            f"the book of {_named(found.unknowable)} can never be known: there are changes and no whole book to begin "
-            "with; import the file with the snapshot too, such as that of the day before"
+            f"the book of {_named(found.unknowable)} is unknown: there are changes but no snapshot before them; also "
+            "import the file with the snapshot, such as that of the day before"
         )
     contracts = sorted(symbol for symbol, market in found.markets.items() if counts_contracts(symbol, market))
     if contracts:
         yield (
-            f"quantities of {_named(contracts)} are numbers of contracts, not base units: state the contract under "
+            f"quantities of {_named(contracts)} are numbers of contracts, not base units: configure the contract under "
             "`contracts` in calib.yaml, such as {BTCUSD_PERP: {inverse: true, multiplier: 100}}"
         )
 
@@ -184,7 +184,7 @@ def _lines(found: Import, written: list[tuple[Path, bool]]) -> list[str]:
 
 
 def source_lines(found: Import) -> Iterator[str]:
-    """Each source with its rows, and its rejects by reason."""
+    """Yield a line per source with its rows and its rejects by reason."""
     for source in found.sources:
         reasons = ", ".join(
             f"{source.rejected[reason]} {reason} (first at line {source.first_line[reason]})"

@@ -1,4 +1,4 @@
-"""The subcommands of ``calib import``, made from the table of formats: one each, with the options of its class."""
+"""The subcommands of ``calib import``, one for each format of the table, with the options of its class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _SUFFIX = "--symbol-suffix"
 _SHORT: Final = re.compile("-[hqv]+")
 """The options of one letter, several together too."""
-FeedsOut = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The feed directory [the setting feeds].")]
+FeedsOut = Annotated[
+    str | None, typer.Option("--out", metavar="DIR", help="Directory of the feeds [the setting feeds].")
+]
 Only = Annotated[
     str | None,
     typer.Option("--only", metavar="NAME", help="Only this market or stream, such as spot, kucoin or aggTrade."),
@@ -31,14 +33,12 @@ SymbolSuffix = Annotated[
     str | None,
     typer.Option(_SUFFIX, metavar="TEXT", help="Add to each symbol; {market} is its market [@{market}]."),
 ]
-Salvage = Annotated[
-    bool, typer.Option("--salvage", help="Import what came before the cut of a file that is cut short.")
-]
-Replace = Annotated[bool, typer.Option("--replace", help="Replace day files that hold other lines.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Import the rows before the end of a truncated file.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace day files with different content.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing: show ten records and the rejects by reason.")]
 Enrich = Annotated[
     bool,
-    typer.Option("--enrich", help="Then join mids to fills that lack them, as calib enrich does."),
+    typer.Option("--enrich", help="Then join mids to fills that lack them, like calib enrich."),
 ]
 COMMON: dict[str, tuple[Any, Any]] = {
     "out": (FeedsOut, None),
@@ -56,19 +56,19 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "verbose": (options.Verbose, 0),
     "color": (options.Color, options.ColorMode.AUTO),
 }
-"""The options of every format: keyword -> annotation and default."""
+"""The options of all formats: keyword -> annotation and default."""
 
 
 class FormatCommand(TyperCommand):
-    """A format's command; its ``--symbol-suffix`` may stand without a value."""
+    """The command of a format; its ``--symbol-suffix`` may be given without a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words of the command line."""
+        """Parse the arguments, with the default of a ``--symbol-suffix`` without a value."""
         return super().parse_args(ctx, list(_with_suffix(args)))
 
 
 class FormatGroup(Group):
-    """The group whose commands are made when they are asked for: the help of `calib` itself needs none of them."""
+    """The group whose commands are created on first use: the help of `calib` itself needs none of them."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -76,7 +76,7 @@ class FormatGroup(Group):
 
 
 class _Commands(MutableMapping[str, Any]):
-    """Name -> command, made on the first look."""
+    """Name -> command, created on first use."""
 
     def __init__(self, others: Mapping[str, Any]) -> None:
         self._made: dict[str, Any] = dict(others)
@@ -108,14 +108,14 @@ app = typer.Typer(
     no_args_is_help=False,
     invoke_without_command=True,
     cls=FormatGroup,
-    help="Turn recordings of other tools, and tables of your own, into feed files.",
+    help="Convert recordings of other tools, and your own tables, to feed files.",
     epilog="Example: calib import hummingbot trades_*.csv --out artifacts/edge/feeds",
 )
 
 
 @app.callback(invoke_without_command=True)
 def _group(context: typer.Context) -> None:
-    """Turn recordings of other tools, and tables of your own, into feed files."""
+    """Convert recordings of other tools, and your own tables, to feed files."""
     if context.invoked_subcommand is None:
         typer.echo("\n".join(import_listing.listing()))
         raise typer.Exit
@@ -126,7 +126,7 @@ add(app, "guess", import_guess.guess)
 
 
 def made(name: str) -> Any:
-    """The command of one format."""
+    """Create the command of a format."""
     from calib.importers import load
 
     importer = load(name)
@@ -144,7 +144,7 @@ def made(name: str) -> Any:
         )
     }
     taken = texts | {_parameter(keyword): (_annotation(option), None) for keyword, option in own.items()} | COMMON
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads the options from
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # Typer reads the options from it
         [
             inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
             for keyword, (annotation, default) in taken.items()
@@ -159,7 +159,7 @@ def made(name: str) -> Any:
 
 
 def _annotation(option: ImportOption) -> Any:
-    """The annotation that Typer reads the option from."""
+    """Return the annotation from which Typer reads the option."""
     kind: Any = str
     if option.choices:
         members = {choice.upper(): choice for choice in option.choices}
@@ -170,7 +170,7 @@ def _annotation(option: ImportOption) -> Any:
 
 
 def _parameter(keyword: str) -> str:
-    """The parameter of a format's option, which no common option has."""
+    """Return the parameter name of a format's option, distinct from those of the common options."""
     return f"{keyword}_" if keyword in COMMON else keyword
 
 
@@ -179,7 +179,7 @@ def _plain(value: Any) -> Any:
 
 
 def _with_suffix(args: Sequence[str]) -> Iterator[str]:
-    """The words, with its default behind a ``--symbol-suffix`` that has no value of its own."""
+    """Yield the arguments, with the default added to a ``--symbol-suffix`` without a value."""
     from calib.importers.streams import DEFAULT_SUFFIX
 
     for place, word in enumerate(args):

@@ -1,4 +1,4 @@
-"""``calib import ... --dry-run``: what an import would make, shown and not written."""
+"""``calib import ... --dry-run``: show the result of an import without writing it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from calib.importers import Importer, Rejected
 
 SHOWN: Final = 10
-"""Records that are shown."""
+"""Number of records shown."""
 
 
 def show(
@@ -26,13 +26,13 @@ def show(
     common: Mapping[str, Any],
     on_reject: Callable[[Path, Rejected], None],
 ) -> int:
-    """Read every file as an import does, and write nothing."""
+    """Read every file like an import, but write nothing."""
     from calib.cli import import_
     from calib.importers import Scratch, collect, stored_bytes
 
     with Scratch(None, session.config["import.buffer_mb"] << 20) as scratch:
         with (
-            import_.naming_the_right_one(files),
+            import_.suggesting_formats(files),
             session.progress(f"reading {importer.name}", stored_bytes(files)) as advance,
         ):
             found = collect(
@@ -57,5 +57,5 @@ def show(
         {"dry_run": True, "records": records, "sources": sources, "days": days},
         [*lines, *import_.source_lines(found)],
         exit_code=0 if found.used else 1,
-        verdict="" if found.used else "no row would become a record",
+        verdict="" if found.used else "no row could be converted to a record",
     )

@@ -1,4 +1,4 @@
-"""``calib import guess``: a mapping proposed for a table that nothing is known of."""
+"""``calib import guess``: propose a mapping for an unknown table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @command("import guess", example="calib import guess fills.csv > map.yaml")
 def guess(
     session: Session,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table in any form that import table reads.")],
-    path: Annotated[str, typer.Option("--path", metavar="NAME", help="Where the rows of a json document stand.")] = "",
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table in any form that `calib import table` reads.")],
+    path: Annotated[str, typer.Option("--path", metavar="NAME", help="Path of the rows in a json document.")] = "",
     table: Annotated[str, typer.Option("--table", metavar="NAME", help="The table of a database.")] = "",
 ) -> int:
-    """Propose the mapping of a table as YAML, with a reason a line."""
+    """Propose the mapping of a table as YAML, with a reason for each line."""
     from calib.importers.recognise import recognised
     from calib.importers.table.guess import guess as propose
 
@@ -44,7 +44,7 @@ def guess(
 
 
 def _fitting(session: Session, file: Path, names: list[str]) -> int:
-    """The file is of a form that is known."""
+    """Report the formats that read the file without a mapping."""
     import itertools
 
     from calib.importers import Imported, load
@@ -55,7 +55,7 @@ def _fitting(session: Session, file: Path, names: list[str]) -> int:
     rows = list(itertools.islice(importer.read(file), 1000))
     records = [row.record for row in rows if isinstance(row, Imported)]
     words = [f"calib import {name} {file}" for name in names]
-    lines = [f"# It is read as it is by: {' or '.join(words)}", *_records(records[:3])]
+    lines = [f"# It can be read directly by: {' or '.join(words)}", *_records(records[:3])]
     lines += [f"# {len(records)} of the first {len(rows)} rows become records"]
     missing = costs_of(records)
     lines += [f"# missing: {text}" for text in missing]
@@ -64,7 +64,7 @@ def _fitting(session: Session, file: Path, names: list[str]) -> int:
 
 
 def _lines(found: Guess, file: Path) -> list[str]:
-    head = f"# {file}: {found.form}, {found.rows} rows looked at, {found.rejected} of them give no record"
+    head = f"# {file}: {found.form}, {found.rows} rows examined, {found.rejected} of them without a record"
     missing = [f"# missing: {text}" for text in found.missing]
     last = f"# Save this as map.yaml, then: calib import table {file} --map-file map.yaml --dry-run"
     return [head, *found.lines, *_records(found.records), *missing, last]

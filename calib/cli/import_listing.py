@@ -1,4 +1,4 @@
-"""What ``calib import`` can read: its formats and presets, and ``calib import presets``."""
+"""The formats and presets of ``calib import``, and ``calib import presets``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from calib.cli.output import Session
 
 
 def listing() -> list[str]:
-    """The formats and the presets, a name at the start of each line."""
+    """Return the lines that list the formats and presets, each starting with its name."""
     from calib.importers.registry import IMPORTERS, load
 
     width = max(map(len, [*IMPORTERS, *(name for name, _, _ in _presets())])) + 2
@@ -19,7 +19,7 @@ def listing() -> list[str]:
 
 @command("import presets", example="calib import presets")
 def presets(session: Session) -> int:
-    """List the mappings of venues and bots that calib brings."""
+    """List the mappings of venues and bots that calib provides."""
     rows = _presets()
     width = max(len(name) for name, _, _ in rows) + 2
     data = {"presets": [{"name": name, "summary": summary, "source": source} for name, summary, source in rows]}

@@ -1,10 +1,10 @@
-"""Durations as people read them."""
+"""Durations in human-readable form."""
 
 from __future__ import annotations
 
 
 def length(seconds: float) -> str:
-    """A duration as people read it: ``850 ms``, ``12.5 s``, ``3 h 5 min``, ``2 d 4 h``."""
+    """Format a duration for people: ``850 ms``, ``12.5 s``, ``3 h 5 min``, ``2 d 4 h``."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 60:

@@ -1,4 +1,4 @@
-"""The edge of the program: runs a command and turns every outcome into an exit code."""
+"""The entry point: runs a command and turns every outcome into an exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main() -> NoReturn:
-    """Entry point of the ``calib`` command."""
+    """Run the ``calib`` command and exit."""
     code = run(sys.argv[1:])
     if is_open(sys.stdout):
         with contextlib.suppress(OSError, ValueError):
@@ -36,7 +36,7 @@ def main() -> NoReturn:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line and give its exit code; nothing but the exit code leaves this function."""
+    """Run one command line and return its exit code; this function never raises."""
     argv = argv or ["--help"]
     as_json = _wants_json(argv)
     command = next((word for word in argv if not word.startswith("-")), "")
@@ -51,19 +51,19 @@ def run(argv: Sequence[str]) -> int:
     except signals.Terminated:
         say("error", "terminated")
         return EXIT_TERMINATED
-    except Exception as error:  # the last resort: no traceback reaches a user
+    except Exception as error:  # last resort: users never see a traceback
         return _report(command, _explained(error, argv), as_json=as_json, color=_color(argv))
 
 
 def _report(command: str, error: CalibError, *, as_json: bool, color: str) -> int:
-    """Say an error where it can be said; the exit code is its own either way."""
+    """Print an error if possible, and return its exit code in any case."""
     with contextlib.suppress(CalibError, OSError, ValueError):
         report_error(command, error, as_json=as_json, color=color)
     return error.exit_code
 
 
 def _explained(error: Exception, argv: Sequence[str]) -> CalibError:
-    """An error that nothing expected; a disk that takes nothing is not calib's own fault."""
+    """Return an unexpected error as a `CalibError`; a full or read-only disk is not an internal error."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return UnwritableOutput(
             f"cannot be written: {error.strerror}",
@@ -97,12 +97,12 @@ def _invoke(argv: Sequence[str]) -> int:
         message = error.format_message().rstrip(".")
         raise UsageError(message, hint=f"Try '{path} --help'") from error
     if result == EXIT_INTERRUPTED:
-        signals.check()  # Typer ends an interrupted command without a word
+        signals.check()  # Typer ends an interrupted command silently
     return result if isinstance(result, int) else 0
 
 
 def _drop_old_logs(directory: Path) -> None:
-    """Keep the newest of our crash logs: a job of cron that fails each minute must not fill the disk."""
+    """Keep only the newest crash logs: a cron job that fails every minute must not fill the disk."""
     found = []
     for path in directory.glob("calib-crash-*.log"):
         with contextlib.suppress(OSError):
@@ -115,8 +115,8 @@ def _drop_old_logs(directory: Path) -> None:
 
 
 def _wants_json(argv: Sequence[str]) -> bool:
-    """Whether ``--output json`` was asked for, also where the line cannot be parsed."""
-    pairs = zip(argv, [*argv[1:], ""], strict=False)  # without any word the second is longer
+    """Whether ``--output json`` was given, also if the command line cannot be parsed."""
+    pairs = zip(argv, [*argv[1:], ""], strict=False)  # without arguments the second is longer
     return any(word == "--output=json" or (word == "--output" and value == "json") for word, value in pairs)
 
 
@@ -128,7 +128,7 @@ def _color(argv: Sequence[str]) -> str:
 
 
 def _crash_log(argv: Sequence[str]) -> str:
-    """Write the traceback, for its owner only; the path, empty where no directory takes it."""
+    """Write the traceback, readable by its owner only; return the path, empty if no directory is writable."""
     try:
         _drop_old_logs(Path(tempfile.gettempdir()))
         descriptor, path = tempfile.mkstemp(prefix="calib-crash-", suffix=".log")

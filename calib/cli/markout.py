@@ -1,4 +1,4 @@
-"""``calib markout``: what fills were worth after they happened."""
+"""``calib markout``: the value of fills after execution."""
 
 from __future__ import annotations
 
@@ -37,19 +37,17 @@ def markout(
     since: options.Since = None,
     day: options.Day = None,
     trades: Annotated[
-        bool, typer.Option("--trades", help="Public trades instead of our fills, from the aggressor's side.")
+        bool, typer.Option("--trades", help="Use public trades instead of our fills, from the aggressor's side.")
     ] = False,
     horizon: Annotated[
         list[str] | None,
-        typer.Option("--horizon", metavar="DURATION[,D]", help="Instead of 100ms to 5m, e.g. 1s,5s; repeat."),
+        typer.Option("--horizon", metavar="DURATION[,D]", help="Horizons instead of 100ms to 5m, e.g. 1s,5s; repeat."),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 where no fill has a markout at any horizon.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if no fill has a markout at any horizon.")] = False,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
 ) -> int:
-    """Measure what fills were worth after they happened, maker and taker apart, with honest intervals.
+    """Measure the value of fills after execution, for maker and taker fills separately, with confidence intervals.
 
     Writes markouts/markout_RANGE.json and reports/markout_RANGE.md below --out.
     """

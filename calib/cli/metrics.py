@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=
 
 
 class NameSet(enum.StrEnum):
-    """Which names."""
+    """Set of names to print."""
 
     ALL = "all"
     SEED = "seed"
@@ -26,7 +26,7 @@ class NameSet(enum.StrEnum):
 
 @app.callback(invoke_without_command=True)
 def metrics(context: typer.Context) -> int:
-    """Print the names of the metrics, and the rules, alerts and dashboard that go with them."""
+    """Print the names of the metrics, and their rules, alerts and dashboard."""
     if context.invoked_subcommand is None:
         raise UsageError("calib metrics needs a command", hint="names, rules, alerts or dashboard")
     return 0
@@ -35,7 +35,7 @@ def metrics(context: typer.Context) -> int:
 @command("metrics names", example="calib metrics names --set clean")
 def names(
     session: Session,
-    which: Annotated[NameSet, typer.Option("--set", help="The first names, the clean ones, or both.")] = NameSet.ALL,
+    which: Annotated[NameSet, typer.Option("--set", help="The seed names, the clean names, or both.")] = NameSet.ALL,
 ) -> int:
     """Print every name with its type, set and owner; with -v also its meaning and unit."""
     from calib.metrics.names import TABLE

@@ -1,4 +1,4 @@
-"""Options that several commands share, each written once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OutputForm(enum.StrEnum):
 
 
 class ColorMode(enum.StrEnum):
-    """When to colour."""
+    """When to use colours."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -33,7 +33,7 @@ class ColorMode(enum.StrEnum):
 
 Output = Annotated[OutputForm, typer.Option("--output", help="Form of the result on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Silent on success.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Print more on stderr.")]
 Color = Annotated[ColorMode, typer.Option("--color", help="Colour on stderr; NO_COLOR is honoured.")]
 ConfigFile = Annotated[
     str | None,
@@ -47,7 +47,7 @@ Out = Annotated[
     typer.Option("--out", metavar="DIR", help="Root of datasets/, rejects/ and reports/ [artifacts/edge]."),
 ]
 Symbols = Annotated[
-    list[str] | None, typer.Option("--symbols", metavar="SYM[,SYM]", help="Only these; repeat or use commas.")
+    list[str] | None, typer.Option("--symbols", metavar="SYM[,SYM]", help="Only these symbols; repeat or use commas.")
 ]
 Set = Annotated[
     list[str] | None,
@@ -68,7 +68,7 @@ Prom = Annotated[
 ]
 MaxRejectRatio = Annotated[
     float | None,
-    typer.Option("--max-reject-ratio", metavar="X", help="Share of bad lines per file that is tolerated [0.01]."),
+    typer.Option("--max-reject-ratio", metavar="X", help="Tolerated share of bad lines per file [0.01]."),
 ]
 
 
@@ -82,7 +82,7 @@ def start(
     verbose: int = 0,
     color: ColorMode = ColorMode.AUTO,
 ) -> Session:
-    """Resolve the configuration and open the session of one command; flags by configuration key, None for not given."""
+    """Resolve the configuration and open the session of a command; flags by configuration key, None if not given."""
     from calib.app_config import SETTINGS
 
     with warnings.catch_warnings(record=True) as renamed:
@@ -96,7 +96,7 @@ def start(
 
 
 def split_commas(values: list[str] | None) -> list[str] | None:
-    """``["a,b", "c"]`` as ``["a", "b", "c"]``, without repeats, in the order given; None stays None."""
+    """Return ``["a,b", "c"]`` as ``["a", "b", "c"]``, without repeats, in the order given; None stays None."""
     if values is None:
         return None
     parts = (part.strip() for value in values for part in value.split(","))
@@ -104,7 +104,7 @@ def split_commas(values: list[str] | None) -> list[str] | None:
 
 
 def parse_settings(texts: list[str] | None) -> dict[str, Any]:
-    """``["md_cache.ttl_ms=60"]`` as settings by key.
+    """Parse ``["md_cache.ttl_ms=60"]`` to settings by key.
 
     Raises
     ------
@@ -118,6 +118,8 @@ def parse_settings(texts: list[str] | None) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         setting = SETTINGS.get(key.strip())
         if not equals or setting is None:
-            raise ConfigError(f"--set {text!r} names no setting", hint="Form: KEY=VALUE; `calib config` lists the keys")
+            raise ConfigError(
+                f"unknown setting in --set {text!r}", hint="Form: KEY=VALUE; `calib config` lists the keys"
+            )
         chosen[setting.key] = setting.parse(value, f"--set {setting.key}")
     return chosen

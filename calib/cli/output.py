@@ -1,7 +1,7 @@
-"""What a command prints: the result on stdout, everything else on stderr.
+"""The output of a command: the result on stdout, everything else on stderr.
 
-Text that came from a feed, a file name or the system is never read as markup, and its control characters are shown,
-not sent to the terminal.
+Text from a feed, a file name or the system is never parsed as markup. Its control characters are escaped, not sent to
+the terminal.
 """
 
 from __future__ import annotations
@@ -28,23 +28,21 @@ _COLOURS: Final = {"error": "31", "note": "36", "hint": "33"}
 
 
 def printable(text: str) -> str:
-    """The text with control characters and line breaks spelled out.
+    """Return the text with control characters and line breaks escaped.
 
     >>> printable("a\\x1b[31mb")
     'a\\\\x1b[31mb'
     """
-    return "".join(
-        _spelled(char) if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in text
-    )
+    return "".join(_escaped(char) if unicodedata.category(char) in _UNPRINTABLE else char for char in text)
 
 
-def _spelled(char: str) -> str:
+def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
 @dataclass
 class Session:
-    """One run of one command: its settings, and where its words go."""
+    """One run of a command: its settings and its output."""
 
     command: str
     config: Config
@@ -58,29 +56,29 @@ class Session:
     began_ns: int = field(default_factory=time.monotonic_ns)
 
     def elapsed_s(self) -> float:
-        """How long the run has taken, s."""
+        """Return the duration of the run so far, s."""
         return (time.monotonic_ns() - self.began_ns) / NS_PER_S
 
     def set_flags(self, flags: Mapping[str, Any]) -> None:
-        """Take more settings from flags; None means not given."""
+        """Set more settings from flags; None means not given."""
         given = {key: value for key, value in flags.items() if value is not None}
         self.config = self.config.with_flags(given)
         self.flags |= given
 
     def note(self, text: str) -> None:
-        """Something the user should know; stderr, silent with ``--quiet``."""
+        """Print a note for the user on stderr, unless ``--quiet`` is given."""
         self.notes.append(text)
         if not self.quiet:
             say("note", text, self.color)
 
     def detail(self, text: str) -> None:
-        """Something for ``-v`` only."""
+        """Print a line on stderr with ``-v`` only."""
         if self.verbose and not self.quiet:
             say("", text, self.color)
 
     @contextlib.contextmanager
     def progress(self, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-        """A progress bar on a terminal; the block gets a function that takes the amount done since the last call."""
+        """Show a progress bar on a terminal; yield a function that takes the amount done since its last call."""
         if self.quiet or not is_open(sys.stderr) or not sys.stderr.isatty():
             yield lambda _: None
             return
@@ -106,7 +104,7 @@ class Session:
         exit_code: int = 0,
         verdict: str = "",
     ) -> int:
-        """Print the result and give the exit code.
+        """Print the result and return the exit code.
 
         Parameters
         ----------
@@ -115,9 +113,9 @@ class Session:
         lines
             Its text form.
         exit_code
-            0, or 1 where the verdict is no.
+            0, or 1 if the verdict is no.
         verdict
-            With exit 1: why, in one sentence; goes to stderr in text form.
+            With exit 1: the reason in one sentence; printed on stderr in text form.
         """
         status = "ok" if exit_code == 0 else "verdict-no"
         if self.output == "json":
@@ -132,7 +130,7 @@ class Session:
 
 
 def envelope(command: str, status: str, exit_code: int, data: Any, errors: list[dict[str, str]]) -> str:
-    """The one versioned JSON envelope of every command."""
+    """Return the versioned JSON envelope that all commands use."""
     body = {
         "schema": RESULT_SCHEMA,
         "command": command,
@@ -145,7 +143,7 @@ def envelope(command: str, status: str, exit_code: int, data: Any, errors: list[
 
 
 def report_error(command: str, error: CalibError, *, as_json: bool, color: str = "auto") -> None:
-    """Say an error: as text on stderr, or as the envelope on stdout."""
+    """Print an error as text on stderr, or as the envelope on stdout."""
     if as_json:
         entry = {"name": error.name, "what": error.what, "where": error.where, "hint": error.hint}
         emit(envelope(command, "error", error.exit_code, None, [entry]))
@@ -157,12 +155,12 @@ def report_error(command: str, error: CalibError, *, as_json: bool, color: str =
 
 
 def emit(text: str) -> None:
-    """Write to stdout; a reader that has gone away, or a stdout that was closed before, is not an error.
+    """Write to stdout; a closed pipe or a closed stdout is not an error.
 
     Raises
     ------
     UnwritableOutput
-        Where stdout takes nothing, as on a full disk.
+        If stdout cannot be written, such as on a full disk.
     """
     if not is_open(sys.stdout):
         return
@@ -175,29 +173,29 @@ def emit(text: str) -> None:
         _silence(sys.stdout)
         raise UnwritableOutput(
             f"stdout cannot be written: {error.strerror or error}",
-            hint="The command itself has run; free some space, or send its output elsewhere",
+            hint="The command itself has completed; free some space, or redirect its output elsewhere",
         ) from error
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """The text with what the stream's encoding lacks spelled out, as on an ASCII terminal."""
+    """Return the text with the characters escaped that the stream cannot encode, such as on an ASCII terminal."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def is_open(stream: TextIO | None) -> bool:
-    """Whether the program was started with this stream."""
+    """Whether the stream exists and is not closed."""
     return stream is not None and not stream.closed
 
 
 def _silence(stream: TextIO) -> None:
-    """The interpreter flushes a stream once more at exit, and would complain."""
+    """Redirect the stream to the null device, because the interpreter flushes it again at exit and would fail."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(kind: str, text: str, color: str = "auto") -> None:
-    """One line on stderr, ``kind: text``."""
+    """Print one line on stderr, ``kind: text``."""
     if not is_open(sys.stderr):
         return
     label = f"{kind}: " if kind else ""
@@ -206,12 +204,12 @@ def say(kind: str, text: str, color: str = "auto") -> None:
     try:
         sys.stderr.write(encodable(f"{label}{_wrapped(printable(text), sys.stderr)}\n", sys.stderr))
         sys.stderr.flush()
-    except OSError:  # gone away, or full: the exit code still says it
+    except OSError:  # closed, or the disk is full: the exit code still reports it
         _silence(sys.stderr)
 
 
 def _wrapped(text: str, stream: TextIO) -> str:
-    """The text in lines of the terminal's width, broken between words; as it is where the stream is not a terminal."""
+    """Wrap the text between words to the width of the terminal; unchanged if the stream is not a terminal."""
     if not is_open(stream) or not stream.isatty():
         return text
     width = max(shutil.get_terminal_size().columns, 20)

@@ -1,4 +1,4 @@
-"""``calib policy``: what may be cached, and the operator's part after a violation."""
+"""``calib policy``: what may be cached, and the operator's commands after a violation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PLACE = (FEEDS["out"], SETTINGS["policy.state"])
 
 @app.callback(invoke_without_command=True)
 def policy(context: typer.Context) -> int:
-    """What may be cached, and what to do after a violation."""
+    """Show what may be cached, and resume after a violation."""
     if context.invoked_subcommand is None:
         raise UsageError("calib policy needs a command", hint=", ".join([*_NAMES, "check"]))
     return 0
@@ -63,7 +63,7 @@ def limits(session: Session) -> int:
         (row.name, row.cache_class.value, _limit(row.limit_s, permitted=row.permitted), row.reason)
         for row in DATA_TYPES.values()
     ]
-    lines.append(("(any other)", CacheClass.UNKNOWN.value, "never", "What is not listed is refused"))
+    lines.append(("(any other)", CacheClass.UNKNOWN.value, "never", "Unlisted types are refused"))
     return session.finish(data, [f"{name:<{names}}  {kind:<10}  {limit:>8}  {why}" for name, kind, limit, why in lines])
 
 
@@ -91,16 +91,16 @@ def classify(
         bool | None, typer.Option(_ANSWER.format("real-time"), help="Is it needed in real time?")
     ] = None,
     staleness_costs: Annotated[
-        bool | None, typer.Option(_ANSWER.format("staleness-costs"), help="Could an old value lose money?")
+        bool | None, typer.Option(_ANSWER.format("staleness-costs"), help="Could an old value cause losses?")
     ] = None,
     static: Annotated[
-        bool | None, typer.Option(_ANSWER.format("static"), help="Is it static: changed seldom, and announced?")
+        bool | None, typer.Option(_ANSWER.format("static"), help="Is it static: changed rarely, and announced?")
     ] = None,
 ) -> int:
-    """Ask the five questions about a data type; exit 1 where it may not be cached.
+    """Ask the five questions about a data type; exit 1 if it may not be cached.
 
-    A name of the table is answered from there. On a terminal the questions without a flag are asked one by one;
-    elsewhere a question without an answer is a no.
+    A data type of the table is answered from there. On a terminal the questions without a flag are asked one by one;
+    otherwise a question without an answer means no.
     """
     from calib.policy.questions import QUESTIONS, TABLE, may_cache
 
@@ -140,7 +140,7 @@ def _ask(question: Question) -> bool:
 
 @command("policy status", example="calib policy status --state artifacts/edge/policy", settings=_PLACE)
 def status(session: Session) -> int:
-    """Say whether an emergency is in force, and what stands against a resume. Exit 1 where one is."""
+    """Show whether an emergency is in force, and the obstacles to a resume. Exit 1 if one is in force."""
     from calib.policy.emergency.resume import obstacles
 
     store, now = _store(session), time.time()
@@ -175,22 +175,22 @@ def status(session: Session) -> int:
 )
 def resume(
     session: Session,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What was fixed; kept in the audit.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What was fixed; recorded in the audit.")],
     paper_traded_until: Annotated[
         str,
-        typer.Option("--paper-traded-until", metavar="TIME", help="End of the paper trading that showed the fix, UTC."),
+        typer.Option("--paper-traded-until", metavar="TIME", help="End of the paper trading that tested the fix, UTC."),
     ],
     retired: Annotated[
         list[str] | None,
         typer.Option("--retired", metavar="NAME", help="A process that will not run again; repeat or use commas."),
     ] = None,
 ) -> int:
-    """End an emergency after its checks have passed: the only way out of one. Exit 1 where they have not.
+    """End an emergency after its checks have passed; nothing else ends one. Exit 1 if they have not.
 
-    The running bot sees it at once and is watched for the time of residual monitoring.
+    The running bot detects it at once and is monitored for the period of residual monitoring.
     """
     if not reason.strip():
-        raise UsageError("--reason is empty", hint="Say what was fixed; it is kept in the audit")
+        raise UsageError("--reason is empty", hint="Describe the fix; it is recorded in the audit")
     from calib.policy.emergency.resume import resume as clear
 
     store, now = _store(session), time.time()
@@ -217,7 +217,7 @@ def resume(
         verdict = f"the emergency stays in force: {len(decision.obstacles)} checks have not passed"
         return session.finish(data, [f"  {one}" for one in decision.obstacles], exit_code=1, verdict=verdict)
     until = moment_text(decision.resumed.monitored_until)
-    return session.finish(data, [f"resumed: emergency {decision.emergency.id}; watched until {until} UTC"])
+    return session.finish(data, [f"resumed: emergency {decision.emergency.id}; monitored until {until} UTC"])
 
 
 def _store(session: Session) -> EmergencyStore:
@@ -227,7 +227,7 @@ def _store(session: Session) -> EmergencyStore:
 
 
 def _operator() -> str:
-    """Who runs this: the user id, which cannot be set by a variable, and the name where there is one."""
+    """Return the user id, which no environment variable can change, and the user name if there is one."""
     uid = system.user_id()
     try:
         return f"{uid} {getpass.getuser()}"

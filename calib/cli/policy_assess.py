@@ -1,4 +1,4 @@
-"""``calib policy assess``: what stale market data did, from the feeds."""
+"""``calib policy assess``: the effect of stale market data, from the feeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS = (
     *(DATASET[f"aggregate.{key}"] for key in ("tick_sample_rate", "maker_fee_bps", "taker_fee_bps")),
 )
 _NAMED = ("symbols", "aggregate.tick_sample_rate", "aggregate.maker_fee_bps", "aggregate.taker_fee_bps")
-"""Settings on which the figures depend: where they are not the defaults, the report has another name."""
+"""Settings on which the figures depend: values other than the defaults change the name of the report."""
 
 
 @command(
@@ -36,12 +36,12 @@ def assess(
     end: options.To = None,
     since: options.Since = None,
     day: options.Day = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where no fill could be judged.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also if no fill could be classified.")] = False,
 ) -> int:
-    """Find the reads and fills that used a stale book, and what they cost against the rest.
+    """Find the reads and fills that used a stale book, and compare their cost with the others.
 
-    Writes reports/policy_assessment_RANGE.md below --out. A fill says itself how it was quoted, else its quote does,
-    else the tick that quoted it; where ticks are sampled the report says how many fills could not be joined.
+    Writes reports/policy_assessment_RANGE.md below --out. Each fill is classified by its own record, or else by its
+    quote, or else by the tick that quoted it; with sampled ticks the report counts the fills that could not be joined.
     """
     asked = parse_range(start=start, end=end, since=since, day=day, now=time.time())
 
@@ -76,7 +76,7 @@ def assess(
     lines = [str(path), *(f"  {line}" for line in digest(found))]
     if any(found.sources.values()):
         return session.finish(data, lines)
-    verdict = "no fill could be judged: log used_stale with fills, or every tick"
+    verdict = "no fill could be classified: log used_stale with fills, or log every tick"
     if strict:
         return session.finish(data, lines, exit_code=1, verdict=verdict)
     session.note(verdict)

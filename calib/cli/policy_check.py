@@ -1,4 +1,4 @@
-"""``calib policy check``: the code review of the caching policy, as a static checker."""
+"""``calib policy check``: a static checker for the code review of the caching policy."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ def add_to(group: typer.Typer) -> None:
 
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Python files or directories; default here.")
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Python files or directories; default: the working directory."),
     ] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option("--select", metavar="RULE[,RULE]", help="Only these rules, or all that begin so."),
+        typer.Option("--select", metavar="RULE[,RULE]", help="Only these rules or prefixes."),
     ] = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option("--ignore", metavar="RULE[,RULE]", help="Not these rules, nor any that begin so."),
+        typer.Option("--ignore", metavar="RULE[,RULE]", help="Without these rules or prefixes."),
     ] = None,
     baseline: Annotated[
         Path | None,
-        typer.Option("--baseline", metavar="FILE", help="Findings in this file are marked and count as known."),
+        typer.Option("--baseline", metavar="FILE", help="Findings in this file are marked as known and do not fail."),
     ] = None,
     write_baseline: Annotated[
         Path | None,
@@ -59,10 +60,10 @@ def check(
     ] = None,
     statistics: Annotated[bool, typer.Option("--statistics", help="Also count the findings of each rule.")] = False,
     explain: Annotated[
-        str | None, typer.Option("--explain", metavar="RULE", help="Print a rule with its examples, and nothing else.")
+        str | None, typer.Option("--explain", metavar="RULE", help="Only print a rule with its examples.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", metavar="N", min=1, help="Processes to use [one for each core, at most 8].")
+        int | None, typer.Option("--jobs", metavar="N", min=1, help="Number of processes [one per core, at most 8].")
     ] = None,
     output: Annotated[
         CheckForm, typer.Option("--output", "--format", help="Form of the findings on stdout.")
@@ -75,7 +76,7 @@ def check(
     """Find caches of balances, orders, positions and prices in Python code, without running it.
 
     A finding ends with 1. `# calib: allow[CAL103] the reason` on its line, or alone above it, allows it; so does a
-    baseline. Files that are not Python are reported and do not count; one that cannot be read ends with 3.
+    baseline. Files that are not valid Python are reported and do not count; one that cannot be read ends with 3.
     """
     form = options.OutputForm.JSON if output is CheckForm.JSON else options.OutputForm.TEXT
     session = options.start(NAME, config=config_file, output=form, quiet=quiet, verbose=verbose, color=color)
@@ -114,21 +115,21 @@ def _explain(session: Session, wanted: str) -> int:
 
 
 def _chosen(select: list[str] | None, ignore: list[str] | None) -> list[str]:
-    """The ids that are asked for, in the order of the registry."""
+    """Return the chosen ids, in the order of the registry."""
     from calib.policy.checker import RULES
 
-    chosen = list(RULES) if select is None else [rule for rule in RULES if _begins(rule, select)]
+    chosen = list(RULES) if select is None else [rule for rule in RULES if _has_prefix(rule, select)]
     for flag, given in (("--select", select), ("--ignore", ignore)):
         for word in given or []:
             if not any(rule.startswith(word.upper()) for rule in RULES):
-                raise UsageError(f"no rule begins with {word!r}", where=flag, hint=f"One of {', '.join(RULES)}")
-    chosen = [rule for rule in chosen if not _begins(rule, ignore or [])]
+                raise UsageError(f"no rule starts with {word!r}", where=flag, hint=f"One of {', '.join(RULES)}")
+    chosen = [rule for rule in chosen if not _has_prefix(rule, ignore or [])]
     if not chosen:
-        raise UsageError("no rule is left to ask", where="--ignore", hint=f"There are {', '.join(RULES)}")
+        raise UsageError("no rule is left", where="--ignore", hint=f"Known: {', '.join(RULES)}")
     return chosen
 
 
-def _begins(rule: str, words: list[str]) -> bool:
+def _has_prefix(rule: str, words: list[str]) -> bool:
     return any(rule.startswith(word.upper()) for word in words)
 
 
@@ -139,7 +140,7 @@ def _run(session: Session, paths: list[Path], rules: list[str], baseline: Path |
     known = None if baseline is None else baselines.read(baseline)
     files = python_files(paths)
     if not files:
-        session.note("the paths given hold no Python files")
+        session.note("the paths contain no Python files")
     used = min(os.cpu_count() or 1, 8) if jobs is None else jobs
     with session.progress("checking", float(len(files))) as advance:
         report = check_paths(files, rules=rules, known=known, jobs=used, advance=advance)
@@ -147,7 +148,7 @@ def _run(session: Session, paths: list[Path], rules: list[str], baseline: Path |
         if broken.unread:
             continue  # an error, said with the result
         where = f"{broken.path}:{broken.error_line}" if broken.error_line else broken.path
-        session.note(f"{where}: cannot be read as Python and is left out: {broken.error}")
+        session.note(f"{where}: not valid Python, skipped: {broken.error}")
     for path, line, problem in report.allow_problems:
         session.note(f"{path}:{line}: calib: allow: {problem}")
     return report
@@ -165,7 +166,7 @@ def _show(session: Session, report: Report, form: CheckForm, *, statistics: bool
                     "name": UnreadableInput.name if each.unread else "not-python",
                     "what": each.error,
                     "where": f"{each.path}:{each.error_line}" if each.error_line else each.path,
-                    "hint": "The file was left out; its findings are not known",
+                    "hint": "The file was skipped; its findings are unknown",
                 }
                 for each in report.broken
             ]

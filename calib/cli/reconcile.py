@@ -1,4 +1,4 @@
-"""``calib reconcile``: the logged fills held against an export of the venue."""
+"""``calib reconcile``: compare the logged fills with an export of the venue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _TITLES = {
 }
 Against = Annotated[Path, typer.Option("--against", metavar="FILE", help="The venue's fills.")]
 Tolerance = Annotated[
-    float, typer.Option("--tolerance", metavar="RATIO", min=0, max=1, help="Differences for each fill of the venue.")
+    float,
+    typer.Option("--tolerance", metavar="RATIO", min=0, max=1, help="Accepted differences per fill of the venue."),
 ]
 
 
@@ -51,7 +52,7 @@ def reconcile(
     query: table_options.Query = None,
     tolerance: Tolerance = 0.0,
 ) -> int:
-    """Find fills that the venue has and the log lacks, fills logged twice, and fills that differ."""
+    """Find fills of the venue that the log lacks, fills logged twice, and fills that differ."""
     from calib.importers import Scratch, stored_bytes
     from calib.importers.enrich import fills_of
     from calib.importers.reconcile import reconcile as compare
@@ -71,7 +72,7 @@ def reconcile(
         session.note(note)
     verdict = "" if found.share <= tolerance else "the log and the venue differ"
     if not found.venue:
-        verdict = "the venue's file has no fill with a trade_id"
+        verdict = "the file of the venue has no fill with a trade_id"
     return session.finish(_data(found), _lines(found), exit_code=1 if verdict else 0, verdict=verdict)
 
 
@@ -85,7 +86,7 @@ def _importer(path: Path, words: dict[str, Any]) -> Table:
     kind = None if words["preset"] or words["map_file"] else "fills"
     table = Table(kind=kind, **words)
     if table.mapping.kind != "fills":
-        raise UsageError(f"the mapping is of {table.mapping.kind}", hint="Give one of fills")
+        raise UsageError(f"the mapping is for {table.mapping.kind}", hint="Give a mapping for fills")
     return table
 
 

@@ -1,4 +1,4 @@
-"""``calib replay``: recorded feeds through the cache that a bot runs, and what its staleness cost."""
+"""``calib replay``: replay recorded feeds through a bot's cache, and measure the cost of staleness."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from calib.cli.command import command
 from calib.cli.output import Session
 from calib.cli.replay_setup import (
     Asked,
-    finish_judged,
-    judged_by,
+    finish_gate,
+    gate_results,
     note_unused,
     options_of,
     settings_of,
@@ -53,11 +53,11 @@ def replay(
     setting: options.Set = None,
     read_every: Annotated[
         str | None,
-        typer.Option("--read-every", metavar="DURATION", help="Read at this interval, e.g. 100ms, not at ticks."),
+        typer.Option(
+            "--read-every", metavar="DURATION", help="Read at this interval, e.g. 100ms, instead of at ticks."
+        ),
     ] = None,
-    expand_reads: Annotated[
-        bool, typer.Option("--expand-reads", help="Fill sampled ticks up with the reads between them.")
-    ] = False,
+    expand_reads: Annotated[bool, typer.Option("--expand-reads", help="Add the reads between sampled ticks.")] = False,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,13 +67,13 @@ def replay(
     features_out: Annotated[
         Path | None, typer.Option("--features-out", metavar="FILE.parquet", help="Write feature snapshots on a grid.")
     ] = None,
-    gate: Annotated[bool, typer.Option("--gate", help="Exit 1 where a limit is missed.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit 1 if a limit is missed.")] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="With --gate: exit 1 also where nothing can be judged.")
+        bool, typer.Option("--strict", help="With --gate: exit 1 also if a limit cannot be evaluated.")
     ] = False,
     compare: Annotated[
         list[str] | None,
-        typer.Option("--compare", metavar="FILE.yaml", help="A configuration to set beside others; give two or more."),
+        typer.Option("--compare", metavar="FILE.yaml", help="A configuration to compare; give two or more."),
     ] = None,
     sweep: Annotated[
         list[str] | None,
@@ -85,10 +85,10 @@ def replay(
     open_: Open = False,
     prom: options.Prom = None,
     cost: Annotated[
-        str, typer.Option("--cost", metavar="error|requests", help="What the cheapest of a sweep is chosen by.")
+        str, typer.Option("--cost", metavar="error|requests", help="The measure for the cheapest point of a sweep.")
     ] = "error",
 ) -> int:
-    """Replay recorded books, ticks and fills through the real cache, and say what staleness cost.
+    """Replay recorded books, ticks and fills through the real cache, and measure the cost of staleness.
 
     Writes reports/replay_RANGE.md and .json below --out.
     """
@@ -98,16 +98,18 @@ def replay(
         name for name, given in (("--compare", compare), ("--sweep", sweep), ("--features-out", features_out)) if given
     ]
     if len(modes) > 1:
-        raise UsageError(f"{' and '.join(modes)} do not go together", hint="Give one of them")
+        raise UsageError(f"{' and '.join(modes)} cannot be combined", hint="Give one of them")
     if expand_reads and read_every is not None:
         raise UsageError(
-            "--expand-reads and --read-every do not go together",
-            hint="The one fills up recorded ticks, the other reads none",
+            "--expand-reads and --read-every cannot be combined",
+            hint="--expand-reads adds reads to recorded ticks; --read-every does not read ticks",
         )
     if features_out is not None and features_out.suffix != ".parquet":
-        raise UsageError(f"--features-out {features_out} names no Parquet file", hint="Let it end in .parquet")
+        raise UsageError(
+            f"--features-out {features_out} is not a .parquet file", hint="Use a name that ends in .parquet"
+        )
     if cost not in ("error", "requests"):
-        raise UsageError(f"--cost {cost} is not known", hint="One of error, requests")
+        raise UsageError(f"unknown --cost {cost}", hint="One of error, requests")
     if compare and len(compare) < 2:
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
@@ -143,11 +145,11 @@ def _one(session: Session, asked: Asked) -> int:
             **options_of(session.config, asked) | {"out": out, "progress": signals.checked(advance)},
         )
     signals.check()
-    judged = judged_by(session.config, outcome.data) if asked.gate else []
+    gate = gate_results(session.config, outcome.data) if asked.gate else []
     for note in outcome.data["notes"]:
         session.note(note)
     name = f"replay_{stamp_of(outcome.data)}{tail_of([session.config], asked)}"
-    paths = write_reports(session, asked, name, replay_report(outcome.data, judged), outcome.encode())
+    paths = write_reports(session, asked, name, replay_report(outcome.data, gate), outcome.encode())
     if asked.features_out is not None:
         paths.append(asked.features_out)
         _write_features(outcome, asked.features_out)
@@ -157,11 +159,11 @@ def _one(session: Session, asked: Asked) -> int:
         f"{counted(overall['reads'], 'read', thousands=True)}; symbols: {len(outcome.data['symbols'])}",
         digest(overall),
     ]
-    lines += ["", *gate_table(judged).splitlines()] if judged else []
+    lines += ["", *gate_table(gate).splitlines()] if gate else []
     data = dict(outcome.data) | {"files": [str(path) for path in paths]}
     if asked.gate:
-        data["gate"] = [one.as_data() for one in judged]
-    return finish_judged(session, asked, data, lines, judged, [outcome.data])
+        data["gate"] = [one.as_data() for one in gate]
+    return finish_gate(session, asked, data, lines, gate, [outcome.data])
 
 
 def _write_features(outcome: ReplayOutcome, path: Path) -> None:

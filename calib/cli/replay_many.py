@@ -10,8 +10,8 @@ from calib.cli.output import Session
 from calib.cli.replay_setup import (
     AS_SWITCHED_ON,
     Asked,
-    finish_judged,
-    judged_by,
+    finish_gate,
+    gate_results,
     note_unused,
     options_of,
     settings_of,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def compare(session: Session, asked: Asked, files: list[str]) -> int:
-    """Replay with each configuration file, and set the figures side by side."""
+    """Replay with each configuration file, and compare the figures side by side."""
     from calib.app_config import SETTINGS
     from calib.replay.outcome import encoded
     from calib.reports.files import RenderedReport
@@ -43,7 +43,7 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
         if isinstance(found, ChildLost):
             raise ChildLost(found.what, where=file, hint=found.hint)
         outcomes.append(found)
-    gates = [judged_by(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
+    gates = [gate_results(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
     gates = gates if asked.gate else []
     data: dict[str, Any] = {
         "schema": "calib.replay-compare/1",
@@ -56,11 +56,11 @@ def compare(session: Session, asked: Asked, files: list[str]) -> int:
     lines = [str(path) for path in write_reports(session, asked, name, report, encoded(data))]
     data |= {"files": list(lines)}
     lines += ["", *compare_tables(files, outcomes, gates).splitlines()]
-    return finish_judged(session, asked, data, lines, [one for gate in gates for one in gate], outcomes)
+    return finish_gate(session, asked, data, lines, [one for gate in gates for one in gate], outcomes)
 
 
 def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
-    """Replay with every combination of the values, and say which of them are Pareto-optimal."""
+    """Replay with every combination of the values, and find the Pareto-optimal ones."""
     from calib.replay.limits import limits_from
     from calib.replay.outcome import encoded
     from calib.replay.sweep import Point, cheapest, combinations, frontier, without_effect
@@ -69,12 +69,12 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
 
     note_unused(session, session.config)
     everything = combinations(_axes(texts))
-    chosen, left_out = _possible(session, asked, everything)
+    chosen, left_out = _valid(session, asked, everything)
     configs = [session.config.with_flags(values) for values in chosen]
     found = _outcomes(session, configs, asked)
-    lost = _name_lost(session, chosen, found)
+    lost = _report_lost(session, chosen, found)
     left_out += lost
-    chosen, configs, outcomes = _judgeable(chosen, configs, found)
+    chosen, configs, outcomes = _completed(chosen, configs, found)
     limits = [limits_from(config.section("replay")) for config in configs]
     points = [Point.of(*found) for found in zip(chosen, outcomes, limits, strict=True)]
     for setting, why in without_effect(points).items():
@@ -117,15 +117,15 @@ def sweep(session: Session, asked: Asked, texts: list[str]) -> int:
     return session.finish(data, lines, exit_code=int(bool(verdict)), verdict=verdict)
 
 
-def _name_lost(
+def _report_lost(
     session: Session, chosen: list[dict[str, Any]], found: Sequence[dict[str, Any] | ChildLost]
 ) -> list[SkippedPoint]:
-    """Say which combinations have no outcome because their process was killed; the others stand.
+    """Report the combinations without an outcome because their process was killed; the others remain valid.
 
     Raises
     ------
     ChildLost
-        Where no process came to an outcome.
+        If no process returned an outcome.
     """
     from calib.replay.sweep import SkippedPoint
 
@@ -138,16 +138,16 @@ def _name_lost(
     return [SkippedPoint(values, error.what) for values, error in lost]
 
 
-def _judgeable(
+def _completed(
     chosen: list[dict[str, Any]], configs: list[Config], found: Sequence[dict[str, Any] | ChildLost]
 ) -> tuple[list[dict[str, Any]], list[Config], list[dict[str, Any]]]:
-    """The combinations that have an outcome, with their configurations and outcomes."""
+    """Return the combinations that have an outcome, with their configurations and outcomes."""
     whole = [row for row in zip(chosen, configs, found, strict=True) if not isinstance(row[2], ChildLost)]
     return [row[0] for row in whole], [row[1] for row in whole], [row[2] for row in whole]  # type: ignore[misc]
 
 
 def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dict[str, Any] | ChildLost]:
-    """A replay for each configuration, or the error of a process that was killed; every note is said once."""
+    """Run a replay per configuration; a killed process gives its error. Each note is printed once."""
     from calib.replay.job import Job
     from calib.replay.sweep import run_all
 
@@ -161,15 +161,15 @@ def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dic
     return outcomes
 
 
-def _possible(
+def _valid(
     session: Session, asked: Asked, combinations: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[SkippedPoint]]:
-    """The combinations that are configurations, and the others.
+    """Return the combinations that are valid configurations, and the others.
 
     Raises
     ------
     ConfigError
-        Where none is.
+        If none is valid.
     """
     from calib.replay.sweep import SkippedPoint
 
@@ -200,14 +200,16 @@ def _axes(texts: list[str]) -> list[tuple[str, list[Any]]]:
         key = key.strip()
         if key not in SETTINGS or not values.strip():
             raise ConfigError(
-                f"--sweep {text!r} names no setting", hint="Form: KEY=V1,V2; `calib config` lists the keys"
+                f"unknown setting in --sweep {text!r}", hint="Form: KEY=V1,V2; `calib config` lists the keys"
             )
         if not key.startswith(("md_cache.", "replay.")) or key in AS_SWITCHED_ON:
-            raise UsageError(f"--sweep {key} changes no replay", hint="Bounds of md_cache. and keys of replay. do")
+            raise UsageError(
+                f"--sweep {key} does not affect replays", hint="Use limits of md_cache. or keys of replay."
+            )
         if key in axes:
             raise UsageError(f"--sweep {key} was given twice", hint="Give all its values at once, with commas")
         parsed = [SETTINGS[key].parse(value, f"--sweep {key}") for value in values.split(",") if value.strip()]
         if None in parsed:
-            raise UsageError(f"--sweep {key}: null cannot be swept", hint="Leave the key out where it shall follow")
+            raise UsageError(f"--sweep {key}: null cannot be swept", hint="Leave the key out to use its default")
         axes[key] = list(dict.fromkeys(parsed))
     return list(axes.items())

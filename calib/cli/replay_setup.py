@@ -1,4 +1,4 @@
-"""What one replay and many have in common: from the command line to their settings, and from outcomes to files."""
+"""Shared code of single and multiple replays: from the command line to settings, and from outcomes to files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 AS_SWITCHED_ON: Final = {"md_cache.enabled": True, "md_cache.mode": "on"}
-"""What a replay takes these settings for."""
+"""The values that a replay uses for these settings."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks beside the configuration."""
+    """The options of the command line that are not part of the configuration."""
 
     start: float | None
     end: float | None
@@ -42,14 +42,14 @@ class Asked:
 
 
 def settings_of(config: Config, asked: Asked) -> ReplaySettings:
-    """How a replay is set up.
+    """Return the settings of a replay.
 
     Raises
     ------
     calib.errors.ConfigError
-        Where the values of the configuration contradict each other.
+        If the values of the configuration contradict each other.
     calib.errors.UsageError
-        For a latency or fault that is none.
+        For an invalid latency or fault.
     """
     from calib.exchange_sim.faults import Fault
     from calib.market import MDCacheConfig
@@ -75,14 +75,14 @@ def settings_of(config: Config, asked: Asked) -> ReplaySettings:
 
 
 def note_unused(session: Session, config: Config) -> None:
-    """Say it where a configuration switches off what a replay is there to show."""
+    """Print a note if a configuration switches off the cache, which a replay always uses."""
     for key, on in AS_SWITCHED_ON.items():
         if config.origin(key) != "default" and config[key] != on:
-            session.note(f"{key} {str(config[key]).lower()} has no effect: a replay shows the cache switched on")
+            session.note(f"{key} {str(config[key]).lower()} has no effect: a replay always uses the cache")
 
 
 def options_of(config: Config, asked: Asked) -> dict[str, Any]:
-    """The other arguments of `calib.replay.run.run_replay`."""
+    """Return the other arguments of `calib.replay.run.run_replay`."""
     return {
         "start": asked.start,
         "end": asked.end,
@@ -92,32 +92,32 @@ def options_of(config: Config, asked: Asked) -> dict[str, Any]:
     }
 
 
-def judged_by(config: Config, outcome: Mapping[str, Any]) -> list[LimitResult]:
-    """The configuration's limits, judged."""
+def gate_results(config: Config, outcome: Mapping[str, Any]) -> list[LimitResult]:
+    """Return the results of the limits of the configuration."""
     from calib.replay.limits import check_overall, limits_from
 
     return check_overall(outcome["overall"], limits_from(config.section("replay")))
 
 
-def finish_judged(
+def finish_gate(
     session: Session,
     asked: Asked,
     data: Any,
     lines: list[str],
-    judged: list[LimitResult],
+    gate: list[LimitResult],
     outcomes: Sequence[Mapping[str, Any]] = (),
 ) -> int:
-    """Print the result, and write the text file of ``--prom``; the exit code follows the gate.
+    """Print the result, and write the text file of ``--prom``; the exit code depends on the gate.
 
     Parameters
     ----------
     outcomes
-        The replays that the gate judges: with too few reads that could be compared with the truth it is missed.
+        The replays of the gate; it is missed if too few reads could be compared with the actual book.
     """
-    failed = [one.limit.name for one in judged if one.passed is False]
-    unknown = [one.limit.name for one in judged if one.passed is None]
+    failed = [one.limit.name for one in gate if one.passed is False]
+    unknown = [one.limit.name for one in gate if one.passed is None]
     if unknown:
-        session.note(f"the gate cannot judge {', '.join(unknown)}: there is nothing to measure")
+        session.note(f"the gate cannot be evaluated for {', '.join(unknown)}: no data")
     if asked.gate and (few := _too_few(outcomes, asked.strict)):
         return session.finish(data, lines, exit_code=1, verdict=few)
     if failed or (unknown and asked.strict):
@@ -128,20 +128,20 @@ def finish_judged(
 
 
 def _too_few(outcomes: Sequence[Mapping[str, Any]], strict: bool) -> str:
-    """Why the reads that could be judged carry no verdict; empty where they do."""
+    """Return why too few reads were checked for a verdict; empty if there are enough."""
     from calib.reports.replay import judged_of
 
     for outcome in outcomes:
         overall = outcome["overall"]
-        judged, due = overall["staleness"]["judged"], overall["reads"] + overall["reads_in_holes"]
-        if not judged or (strict and judged * 2 < due):
+        judged, expected = overall["staleness"]["judged"], overall["reads"] + overall["reads_in_holes"]
+        if not judged or (strict and judged * 2 < expected):
             least = "half of the reads" if judged else "one read"
-            return f"the gate is missed: judged {judged_of(overall)} reads, and a verdict needs at least {least}"
+            return f"the gate is missed: checked {judged_of(overall)} reads; a verdict needs at least {least}"
     return ""
 
 
 def write_result(session: Session, asked: Asked, outcomes: Sequence[Mapping[str, Any]]) -> None:
-    """The text file of ``--prom``: reads of all replays, and the feeds that each of them read."""
+    """Write the text file of ``--prom``: the reads of all replays, and the feeds that each of them read."""
     from calib.metrics.text_file import JobResult
 
     missing = sum(len(days) for days in outcomes[0]["missing_days"].values())
@@ -151,7 +151,7 @@ def write_result(session: Session, asked: Asked, outcomes: Sequence[Mapping[str,
 
 
 def stamp_of(outcome: Mapping[str, Any]) -> str:
-    """The outcome's range as part of a file name."""
+    """Return the range of the outcome as part of a file name."""
     span = outcome["range"]
     return "_".join(
         span[end].partition(".")[0].rstrip("Z").replace("-", "").replace(":", "").replace("T", "_")
@@ -160,12 +160,12 @@ def stamp_of(outcome: Mapping[str, Any]) -> str:
 
 
 def tail_of(configs: Sequence[Config], asked: Asked, **more: Any) -> str:
-    """What tells the name of a report from one of the same range with other settings; nothing by default.
+    """Return the part of a report's name that depends on the settings; empty for the defaults.
 
     Parameters
     ----------
     more
-        What else was asked, such as the axes of a sweep.
+        Further options, such as the axes of a sweep.
     """
     changed = [config.changed("replay", "md_cache", "symbols", "contracts") for config in configs]
     for one in changed:
@@ -180,9 +180,9 @@ def tail_of(configs: Sequence[Config], asked: Asked, **more: Any) -> str:
 
 
 def write_reports(session: Session, asked: Asked, name: str, report: RenderedReport, data: bytes) -> list[Path]:
-    """Write the forms of a report that were asked for, and its JSON; their paths. Opens the page, where asked.
+    """Write the chosen forms of a report and its JSON, and return their paths. With ``--open``, open the page.
 
-    Pictures that belong to the Markdown are not among the paths, but for one that has the report's own name.
+    The paths contain no pictures of the Markdown, except one with the name of the report itself.
     """
     from calib.reports.files import write_report_files
 

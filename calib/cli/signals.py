@@ -1,9 +1,9 @@
-"""SIGTERM and Ctrl-C as exceptions in the main thread, so that every ``finally`` runs; and none gets lost.
+"""SIGTERM and Ctrl-C as exceptions in the main thread, so that every ``finally`` runs; no signal is lost.
 
-An exception raised by a signal handler is swallowed where it happens to hit a finaliser, a weak reference's callback or
-native code that ignores errors. So the arrival is remembered too: what Python says it had to swallow is raised again a
-moment later, and a long job asks for the rest at its own safe points. Nothing is raised into an import: native modules
-that it strikes while they start up panic, and a module half made stays behind.
+Python ignores an exception of a signal handler that is raised in a finaliser, in the callback of a weak reference or in
+native code that ignores errors. Therefore each signal is also recorded: an exception that Python reports as ignored is
+raised again shortly after, and long jobs check for signals at safe points. No exception is raised during an import:
+native modules could panic while they initialise, and a partly initialised module would remain.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Final
 class Terminated(SystemExit):
     """SIGTERM arrived.
 
-    A `SystemExit`, because that (and Ctrl-C's exception) an event loop lets through wherever it was raised; another
-    would end the callback that it happened to hit, and the run would go on.
+    A `SystemExit`, because event loops propagate it, like the exception of Ctrl-C; any other exception would only end
+    the current callback, and the run would continue.
     """
 
     def __init__(self) -> None:
@@ -39,35 +39,35 @@ class Interrupted(KeyboardInterrupt):
 
 
 _KINDS: dict[int, type[BaseException]] = {signal.SIGTERM: Terminated, signal.SIGINT: Interrupted}
-_AGAIN_S: Final = 0.01
-"""By then the finaliser that swallowed an exception is over."""
+_RETRY_S: Final = 0.01
+"""Delay after which the finaliser that ignored an exception has ended."""
 _IMPORT_S: Final = 3.0
-"""No import of ours takes so long."""
+"""Longest wait for an import, s; no import of calib takes this long."""
 _IMPORTS: Final = "<frozen importlib._bootstrap>"
-"""Where Python's own import lives: its frames have this name."""
+"""File name of the frames of Python's import system."""
 _ALARM: Final = getattr(signal, "SIGALRM", None)
-"""Absent on Windows: what was lost there is raised at the next safe point, see `check`."""
+"""Absent on Windows: there, a lost exception is raised at the next safe point, see `check`."""
 _arrived: list[type[BaseException]] = []
 _lost: list[type[BaseException]] = []
 _deadline = [0.0]
-"""Until when the newest arrival waits for the end of an import, monotonic seconds."""
+"""Time until which the newest signal waits for the end of an import, monotonic seconds."""
 
 
 def check() -> None:
-    """Raise what arrived, where the exception itself was lost on its way."""
+    """Raise the exception of a received signal whose own exception was lost."""
     if _arrived:
         _lost.clear()
         raise _arrived[0]
 
 
 def checked(advance: Callable[[float], None]) -> Callable[[float], None]:
-    """The same progress; each report is a safe point at which a signal that arrived is raised."""
+    """Wrap a progress function so that each call is a safe point, at which a received signal is raised."""
 
-    def tell(amount: float) -> None:
+    def checked_advance(amount: float) -> None:
         check()
         advance(amount)
 
-    return tell
+    return checked_advance
 
 
 @contextlib.contextmanager
@@ -87,23 +87,23 @@ def raising() -> Iterator[None]:
         try:
             yield
         except Exception:
-            check()  # where it was lost, what it broke on its way is no error to speak of
+            check()  # after a lost signal, an error is only its consequence
             raise
 
 
 def _arrive(number: int, frame: FrameType | None) -> None:
     _arrived.append(_KINDS[number])
-    # What the run was about to begin is never begun, which is as it should be.
+    # Coroutines that were not started yet are dropped on purpose.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     _deadline[:] = [time.monotonic() + _IMPORT_S]
     if _ALARM is not None and _importing(frame):
-        _later(_KINDS[number])
+        _raise_later(_KINDS[number])
     else:
         raise _KINDS[number]
 
 
 def _importing(frame: FrameType | None) -> bool:
-    """Whether an import is under way, and not for too long: a program may run all of us from within one."""
+    """Whether an import is running, for at most `_IMPORT_S`: a program may run the whole command within an import."""
     if time.monotonic() >= _deadline[0]:
         return False
     while frame is not None:
@@ -113,10 +113,10 @@ def _importing(frame: FrameType | None) -> bool:
     return False
 
 
-def _later(kind: type[BaseException]) -> None:
+def _raise_later(kind: type[BaseException]) -> None:
     _lost[:] = [kind]
     if _ALARM is not None:
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_S)
 
 
 @contextlib.contextmanager
@@ -130,33 +130,33 @@ def _handled(number: int, handler: Callable[[int, FrameType | None], None]) -> I
 
 @contextlib.contextmanager
 def _raised_again() -> Iterator[None]:
-    """Raise anew, a moment later, what Python says it had to swallow."""
+    """Raise again, after a short delay, the exceptions that Python reports as ignored."""
     if _ALARM is None:
         yield
         return
-    loud, theirs = sys.unraisablehook, signal.getsignal(_ALARM)
+    previous_hook, previous_handler = sys.unraisablehook, signal.getsignal(_ALARM)
 
-    def quiet(lost: sys.UnraisableHookArgs) -> None:
-        """What could not be raised here is raised elsewhere; Python need not complain of it."""
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        """Schedule the exception of a signal to be raised again, instead of reporting it as unraisable."""
         if lost.exc_type in _arrived:
-            _later(lost.exc_type)
+            _raise_later(lost.exc_type)
         else:
-            loud(lost)
+            previous_hook(lost)
 
     def again(number: int, frame: FrameType | None) -> None:
         if _lost and _importing(frame):
-            _later(_lost[0])
+            _raise_later(_lost[0])
         elif _lost:
             raise _lost.pop()
-        if not _arrived and callable(theirs):  # not our alarm
-            theirs(number, frame)
+        if not _arrived and callable(previous_handler):  # an alarm of other code
+            previous_handler(number, frame)
 
     with _handled(_ALARM, again):
-        sys.unraisablehook = quiet
+        sys.unraisablehook = hook
         try:
             yield
         finally:
             if _arrived:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 _lost.clear()
-            sys.unraisablehook = loud
+            sys.unraisablehook = previous_hook

@@ -1,4 +1,4 @@
-"""``calib simulate``: seeded feeds from a market-and-bot model."""
+"""``calib simulate``: seeded feeds from a model of a market and a bot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CacheChoice(enum.StrEnum):
 
 
 class FillChoice(enum.StrEnum):
-    """What fills the simulated bot's cache."""
+    """How the cache of the simulated bot is filled."""
 
     STREAM = "stream"
     CALLBACK = "callback"
@@ -46,11 +46,13 @@ LONGEST_S = 3_660 * DAY_S
 def simulate(
     session: Session,
     out: Annotated[
-        str | None, typer.Option("--out", metavar="DIR", help="The feed directory to write [artifacts/edge/feeds].")
+        str | None, typer.Option("--out", metavar="DIR", help="Directory to write the feeds to [artifacts/edge/feeds].")
     ] = None,
     symbols: Annotated[
         list[str] | None,
-        typer.Option("--symbols", metavar="N|SYM[,SYM]", help="How many, or which; repeat or use commas [12]."),
+        typer.Option(
+            "--symbols", metavar="N|SYM[,SYM]", help="Number of symbols, or their names; repeat or use commas [12]."
+        ),
     ] = None,
     start: Annotated[
         str, typer.Option("--from", "--from-ts", metavar="TIME", help="Start of the range, UTC.")
@@ -58,15 +60,15 @@ def simulate(
     end: options.To = None,
     hours: Annotated[float | None, typer.Option("--hours", metavar="H", help="Length of the range [1].")] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", metavar="M", help="Length of the range.")] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give equal feeds.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds yield equal feeds.")] = 1,
     sample_rate: Annotated[int, typer.Option("--sample-rate", metavar="N", help="Log one tick in N.")] = 10,
     incidents: Annotated[
         bool | None,
         typer.Option("--incidents/--no-incidents", help="Outages, silences, bad deploys [on; with --compare off]."),
     ] = None,
-    hostile: Annotated[bool, typer.Option("--hostile", help="Add a few hostile lines to each feed.")] = False,
+    hostile: Annotated[bool, typer.Option("--hostile", help="Add a few invalid lines to each feed.")] = False,
     days: Annotated[int, typer.Option("--days", metavar="N", help="Simulate the same times on N days in a row.")] = 1,
-    quotes: Annotated[bool, typer.Option("--quotes", help="Write the quotes feed too (large).")] = False,
+    quotes: Annotated[bool, typer.Option("--quotes", help="Also write the quotes feed (large).")] = False,
     quotes_recorded: Annotated[
         bool, typer.Option("--quotes-recorded", help="Write the quotes of recorded symbols while they are recorded.")
     ] = False,
@@ -75,10 +77,12 @@ def simulate(
         typer.Option("--compress", metavar="DAY|all[:gz|zst]", help="Compress that day's files; repeat or use commas."),
     ] = None,
     cache: Annotated[CacheChoice, typer.Option("--cache", help="The bot's market-data cache.")] = CacheChoice.ON,
-    fill: Annotated[FillChoice, typer.Option("--fill", help="What fills the cache.")] = FillChoice.STREAM,
+    fill: Annotated[FillChoice, typer.Option("--fill", help="How the cache is filled.")] = FillChoice.STREAM,
     latency: Annotated[
         str | None,
-        typer.Option("--latency", metavar="MS[,SIGMA]", help="Venue's latency: median ms, sigma of its log [36,0.25]."),
+        typer.Option(
+            "--latency", metavar="MS[,SIGMA]", help="Latency of the venue: median ms, sigma of its log [36,0.25]."
+        ),
     ] = None,
     fault: Annotated[
         list[str] | None,
@@ -87,26 +91,28 @@ def simulate(
     setting: options.Set = None,
     record: Annotated[
         list[str] | None,
-        typer.Option("--record", metavar="SYM[,SYM]", help="Record the book and trades of these from the start."),
+        typer.Option(
+            "--record", metavar="SYM[,SYM]", help="Record the book and trades of these symbols from the start."
+        ),
     ] = None,
     record_minutes: Annotated[
-        float, typer.Option("--record-minutes", metavar="M", help="For how long, up to 60.")
+        float, typer.Option("--record-minutes", metavar="M", help="Duration of the recording, up to 60.")
     ] = 10.0,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Write nothing: run the market with the cache off and on, and compare.")
+        bool, typer.Option("--compare", help="Compare runs with the cache off and on; write nothing.")
     ] = False,
-    gate: Annotated[bool, typer.Option("--gate", help="With --compare: exit 1 when the cache misses a limit.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="With --compare: exit 1 if the cache misses a limit.")] = False,
     serve_metrics: Annotated[
         int | None,
         typer.Option(
             "--serve-metrics",
             metavar="PORT",
-            help="Run in real time and serve the bot's metrics; feeds only with --out.",
+            help="Run in real time and serve the bot's metrics; writes feeds only with --out.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace feeds that no simulation wrote.")] = False,
 ) -> int:
-    """Write feeds of a simulated market and bot, through the loggers that a live bot uses."""
+    """Write feeds of a simulated market and bot, with the loggers that a live bot uses."""
     from calib.market import MDCacheConfig
     from calib.simulation.closed_loop.settings import ClosedLoopSettings
     from calib.simulation.output import simulate as run
@@ -114,7 +120,7 @@ def simulate(
 
     session.set_flags({"feeds": out})
     if gate and not compare:
-        raise UsageError("--gate judges a comparison", hint="Add --compare")
+        raise UsageError("--gate requires --compare", hint="Add --compare")
     if serve_metrics is not None:
         refuse_unused(
             {
@@ -150,13 +156,13 @@ def simulate(
     if serve_metrics is not None:
         return serve_live(session, plan, serve_metrics, None if out is None else Path(out))
     if compare:
-        return _compare(session, plan, judged=gate)
+        return _compare(session, plan, gate=gate)
     with session.progress("simulating", len(plan.symbols) * len(plan.hours())) as advance:
         done = run(plan, Path(session.config["feeds"]), force=force, progress=advance)
     for name in done.removed:
         session.note(f"{name} of an earlier simulation was removed")
     if not done.files:
-        session.note("nothing happened in that range: an outage covers it; try another range, or --no-incidents")
+        session.note("the feeds are empty because an outage covers the range; try another range, or --no-incidents")
     data: dict[str, Any] = {
         "directory": str(done.directory),
         "plan": plan.described(),
@@ -174,7 +180,7 @@ def simulate(
 
 
 def _venue(latency: str | None, faults: list[str] | None) -> dict[str, Any]:
-    """What was chosen of the venue."""
+    """Return the settings of the venue that were given."""
     from calib.exchange_sim.faults import Fault
     from calib.simulation.latency import LogNormal
 
@@ -183,15 +189,15 @@ def _venue(latency: str | None, faults: list[str] | None) -> dict[str, Any]:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?", latency.strip())
         if match is None or not 0 < float(match[1]) <= 2_000 or float(match[2] or 0) > 3:
             raise UsageError(
-                f"--latency {latency!r} is none",
+                f"--latency {latency!r} is not a valid latency",
                 hint="A median of more than 0 and up to 2000 ms, and a sigma from 0 to 3, e.g. 36,0.25",
             )
         chosen["venue_latency"] = LogNormal(round(float(match[1]) * 1000), float(match[2] or 0.0))
     return chosen
 
 
-def _compare(session: Session, plan: SimulationPlan, *, judged: bool) -> int:
-    """Before and after as a table, and the gate's verdict."""
+def _compare(session: Session, plan: SimulationPlan, *, gate: bool) -> int:
+    """Print the figures before and after as a table, and the verdict of the gate."""
     from calib.simulation.closed_loop.compare import compare
 
     with session.progress("simulating", 2 * len(plan.symbols) * len(plan.hours())) as advance:
@@ -212,7 +218,7 @@ def _compare(session: Session, plan: SimulationPlan, *, judged: bool) -> int:
         "gate": [rule.as_data() for rule in done.gate],
         "passed": done.passed,
     }
-    if judged and not done.passed:
+    if gate and not done.passed:
         failed = ", ".join(rule.limit.name for rule in done.gate if not rule.passed)
         return session.finish(data, lines, exit_code=1, verdict=f"the cache fails the gate: {failed}")
     return session.finish(data, lines)
@@ -231,7 +237,7 @@ def _range(start: str, end: str | None, hours: float | None, minutes: float | No
     given = {"--to": end, "--hours": hours, "--minutes": minutes}
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
-        raise BadRange(f"{' and '.join(named)} say different things", hint="Give one of them")
+        raise BadRange(f"{' and '.join(named)} cannot be combined", hint="Give one of them")
     if end is not None:
         asked = parse_range(start=start, end=end, now=now)
         return asked.start or 0.0, asked.end or 0.0
@@ -239,7 +245,7 @@ def _range(start: str, end: str | None, hours: float | None, minutes: float | No
     length_s = minutes * 60 if minutes is not None else (1.0 if hours is None else hours) * 3600
     if not 0 < length_s <= LONGEST_S:
         raise BadRange(
-            f"{named[0]} {hours if minutes is None else minutes:g} is no length",
+            f"{named[0]} {hours if minutes is None else minutes:g} is not a valid length",
             hint=f"Above 0, at most {LONGEST_S // DAY_S} days",
         )
     return begin, begin + length_s
@@ -255,18 +261,18 @@ def _names(symbols: list[str] | None) -> list[str]:
     if len(given) == 1 and re.fullmatch(r"[+-]?\d{1,9}", given[0]):
         count = int(given[0])
         if not 1 <= count <= MAX_SYMBOLS:
-            raise UsageError(f"--symbols {count}: not so many", hint=f"1 to {MAX_SYMBOLS}, or their names")
+            raise UsageError(f"--symbols {count} is out of range", hint=f"1 to {MAX_SYMBOLS}, or their names")
         return first_names(count)
     return given
 
 
 def _forms(compress: list[str] | None) -> dict[str, str]:
-    """``["2025-01-02", "20250103:zst"]`` as form by day; which days there are is the plan's to judge."""
+    """Parse ``["2025-01-02", "20250103:zst"]`` to the form by day; the plan checks the days."""
     forms: dict[str, str] = {}
     for part in options.split_commas(compress) or []:
         day, _, form = part.partition(":")
         stamp = day.replace("-", "")
         if day != "all" and not re.fullmatch(r"\d{8}", stamp):
-            raise UsageError(f"--compress {part!r} names no day", hint="Examples: 2025-01-02, 20250102:zst, all")
+            raise UsageError(f"--compress {part!r} is not a day", hint="Examples: 2025-01-02, 20250102:zst, all")
         forms[day if day == "all" else stamp] = form or "gz"
     return forms

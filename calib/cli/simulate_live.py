@@ -1,4 +1,4 @@
-"""``calib simulate --serve-metrics PORT``: the simulated bot in real time, to be scraped."""
+"""``calib simulate --serve-metrics PORT``: run the simulated bot in real time and serve its metrics."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 
 def refuse_unused(given: dict[str, bool]) -> None:
-    """Refuse options that a run in real time has no use for, by name.
+    """Reject the options, by name, that do not apply to a run in real time.
 
     Raises
     ------
     UsageError
-        Where one is given.
+        If one is given.
     """
-    useless = [name for name, there in given.items() if there]
-    if useless:
+    unused = [name for name, is_given in given.items() if is_given]
+    if unused:
         raise UsageError(
-            f"--serve-metrics and {' and '.join(useless)} do not go together",
-            hint="It runs from now on; --hours or --minutes give its length",
+            f"--serve-metrics and {' and '.join(unused)} cannot be combined",
+            hint="It starts now; --hours or --minutes give its length",
         )
 
 
 def serve_live(session: Session, plan: SimulationPlan, port: int, out: Path | None) -> int:
-    """Run it until its length is over or somebody interrupts it."""
+    """Run the simulation until its end or an interrupt."""
     from calib.simulation.live import run_live
 
     def ready(url: str) -> None:
-        session.note(f"metrics at {url} for {plan.end_s - plan.start_s:g} s; Ctrl-C ends it")
+        session.note(f"metrics at {url} for {plan.end_s - plan.start_s:g} s; stop it with Ctrl-C")
 
     done = run_live(plan, port, directory=out, on_ready=ready)
     data = {"plan": plan.described(), "port": done.port, "seconds": done.seconds, "ticks": done.ticks}

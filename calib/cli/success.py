@@ -1,4 +1,4 @@
-"""What a job leaves for those who watch it: written only when it succeeded."""
+"""Files for the monitoring of a job, written only if it succeeded."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LAST_SUCCESS: Final = "_last_success.json"
 
 
 def write_last_success(root: Path, command: str, now: float, facts: Mapping[str, Any]) -> Path:
-    """Write ``root/_last_success.json``: which command ended well, when (Unix seconds), and what it made.
+    """Write ``root/_last_success.json``: the command that succeeded, when (Unix seconds), and its results.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses.
+        If the file cannot be written.
     """
     path = root / LAST_SUCCESS
     body = {"schema": "calib.last_success/1", "command": command, "ts": round(now, 3), **facts}
@@ -33,38 +33,38 @@ def write_last_success(root: Path, command: str, now: float, facts: Mapping[str,
 
 
 def refuse_absent_directory(path: Path | None) -> Path | None:
-    """The path of a text file; one in a directory that is not there is refused: its collector would never find it.
+    """Return the path of a text file, whose directory must exist, because the collector would not find a new one.
 
     Raises
     ------
     UnwritableOutput
-        Where the directory is missing.
+        If the directory is missing.
     """
     if path is not None and not path.parent.is_dir():
         raise UnwritableOutput(
-            f"the directory {path.parent} is not there",
+            f"the directory {path.parent} does not exist",
             where=f"--prom {path}",
-            hint="Make it, or give the directory that the collector of the node exporter reads",
+            hint="Create it, or give the directory that the collector of the node exporter reads",
         )
     return path
 
 
 def write_prom(path: Path | None, session: Session, result: JobResult) -> None:
-    """Write the text file of ``--prom`` for the node exporter's textfile collector, whole or not at all.
+    """Write the text file of ``--prom`` for the node exporter's textfile collector, atomically.
 
     Parameters
     ----------
     path
-        The target; the exporter reads names that end in ``.prom``. None: the option was not given.
+        The target; the exporter reads names that end in ``.prom``. None if the option was not given.
     session
-        The run: its command and its beginning.
+        The run, with its command and start time.
     result
-        What it did.
+        Its result.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses.
+        If the file cannot be written.
     """
     if path is None:
         return
@@ -76,5 +76,5 @@ def write_prom(path: Path | None, session: Session, result: JobResult) -> None:
         write_atomic(path, text)
     except UnwritableOutput as error:
         raise UnwritableOutput(
-            error.what, where=error.where, hint="Give --prom a file in a directory that can be written"
+            error.what, where=error.where, hint="Give --prom a file in a writable directory"
         ) from error

@@ -1,4 +1,4 @@
-"""``calib summary``: a dataset summed up for people, as Markdown or a page."""
+"""``calib summary``: a readable summary of a dataset, as Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def summary(
         typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
     ] = None,
     against: Annotated[
-        Path | None, typer.Option("--against", metavar="OLD", help="An older dataset: say how each column drifted.")
+        Path | None, typer.Option("--against", metavar="OLD", help="An older dataset: show the drift of each column.")
     ] = None,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
     prom: options.Prom = None,
 ) -> int:
-    """Sum up datasets: verdict, alerts, distributions, missing data, data quality, provenance.
+    """Summarise datasets: verdict, alerts, distributions, missing data, data quality, provenance.
 
-    Writes reports/calib_summary_DATASET.md for each, into the root that holds the dataset, or below --out where that
-    is given. Exit 1 where one of them is not usable.
+    Writes reports/calib_summary_DATASET.md for each, into the root of the dataset, or below --out if it is given.
+    Exit 1 if one of them is not usable.
     """
     from calib.reports.render import render_summary, root_of
 
@@ -72,29 +72,29 @@ def summary(
 
 
 def _newest(directory: Path, session: Session) -> Path:
-    """The dataset that was written last."""
+    """Return the newest dataset."""
     try:
         found = [path for path in directory.iterdir() if path.suffix in _READABLE and not path.name.startswith(".")]
         newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.stem, path.suffix == ".json"))
     except (OSError, ValueError):
         raise UnreadableInput(
-            "holds no dataset",
+            "contains no dataset",
             where=str(directory),
-            hint="Make one with `calib aggregate`, or name a dataset",
+            hint="Build one with `calib aggregate`, or give a dataset",
         ) from None
-    session.note(f"no dataset named: taking the newest, {newest}")
+    session.note(f"no dataset given; using the newest, {newest}")
     return newest
 
 
 def _refuse_clashes(paths: list[tuple[Path, Path]]) -> None:
-    """Refuse two datasets whose reports would be one file; each path comes with its root."""
+    """Reject two datasets whose reports would be the same file; each path is given with its root."""
     seen: dict[tuple[Path, str], Path] = {}
     for path, root in paths:
         other = seen.setdefault((root.absolute(), path.stem), path)
         if other is not path:
             raise UsageError(
-                f"{other} and {path} would be written to one report, calib_summary_{path.stem}.md",
-                hint="Give one of them, or another --out for the second in a run of its own",
+                f"{other} and {path} would be written to the same report, calib_summary_{path.stem}.md",
+                hint="Give one of them, or run the second separately with another --out",
             )
 
 
@@ -102,9 +102,9 @@ def _digest(report: SummaryReport) -> list[str]:
     from calib.reports.sections import alerts_line, money_line, target_line, verdict_line
 
     summary = report.summary
-    said = (line(summary) for line in (verdict_line, alerts_line, target_line, money_line))
+    texts = (line(summary) for line in (verdict_line, alerts_line, target_line, money_line))
     written = [str(path) for path in report.paths if path.suffix != ".svg"]
-    return [*written, *(f"  {text}" for text in said if text)]
+    return [*written, *(f"  {text}" for text in texts if text)]
 
 
 def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
 
 
 def _result(reports: list[SummaryReport]) -> JobResult:
-    """What the text file of ``--prom`` says."""
+    """Return the result for the text file of ``--prom``."""
     from calib.metrics.text_file import JobResult, added, share
 
     summaries = [report.summary for report in reports]

@@ -1,4 +1,4 @@
-"""Times and ranges as people type them: one pure parser that is told what time it is."""
+"""Times and ranges of the command line: a pure parser with the current time as an argument."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _EXAMPLES: Final = "Examples: 2025-01-01T06:00, 20250101, today, yesterday, now-
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """``[start, end)`` in Unix seconds; None where that side is open."""
+    """``[start, end)`` in Unix seconds; None for an open side."""
 
     start: float | None
     end: float | None
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``90s``, ``15m``, ``6h``, ``2d``, ``1d12h``, ``250ms``.
+    """Return the seconds of ``90s``, ``15m``, ``6h``, ``2d``, ``1d12h``, ``250ms``.
 
     Raises
     ------
     BadTime
-        Where the text is none of these.
+        If the text is none of these.
 
     >>> parse_duration("1d12h")
     129600.0
     """
     stripped = text.strip().lower()
     if not stripped or _DURATION.sub("", stripped).strip():
-        raise BadTime(f"{text!r} is no duration", hint="Examples: 250ms, 90s, 15m, 6h, 2d, 1d12h")
+        raise BadTime(f"{text!r} is not a valid duration", hint="Examples: 250ms, 90s, 15m, 6h, 2d, 1d12h")
     return float(sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION.findall(stripped)))
 
 
 def parse_time(text: str, now: float) -> float:
-    """Unix seconds of a time as typed; a time without a zone means UTC.
+    """Return the Unix seconds of a time; a time without a zone means UTC.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def parse_time(text: str, now: float) -> float:
     Raises
     ------
     BadTime
-        Where the text is none of these.
+        If the text is none of these.
 
     >>> parse_time("2025-01-01", 0.0), parse_time("1735689600000", 0.0), parse_time("now-1h", 7200.0)
     (1735689600.0, 1735689600.0, 3600.0)
@@ -80,16 +80,16 @@ def parse_range(
     day: str | None = None,
     now: float,
 ) -> TimeRange:
-    """The range that ``--from``/``--to``, ``--since`` or ``--day`` ask for.
+    """Return the range of ``--from``/``--to``, ``--since`` or ``--day``.
 
     Raises
     ------
     BadRange
-        Where two ways are mixed, or the end is not after the start.
+        If two ways are combined, or the end is not after the start.
     """
     given = [name for name, value in (("--from/--to", start or end), ("--since", since), ("--day", day)) if value]
     if len(given) > 1:
-        raise BadRange(f"{' and '.join(given)} say different things", hint="Give one of them")
+        raise BadRange(f"{' and '.join(given)} cannot be combined", hint="Give one of them")
     if day:
         first = parse_time(day, now) // DAY_S * DAY_S
         return TimeRange(first, first + DAY_S)
@@ -115,7 +115,7 @@ def _iso(word: str, text: str) -> float:
     try:
         moment = datetime.fromisoformat(word)
     except ValueError:
-        raise BadTime(f"{text!r} is no time", hint=_EXAMPLES) from None
+        raise BadTime(f"{text!r} is not a valid time", hint=_EXAMPLES) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)

@@ -1,6 +1,6 @@
-"""Settings: what one is, how a dataclass declares its own, and how values are resolved.
+"""Settings: their type, their declaration in dataclasses, and the resolution of values.
 
-Each room states its ``SETTINGS`` beside the dataclass that they fill; `calib.app_config` knows all of them.
+Each package defines its ``SETTINGS`` next to the dataclass; `calib.app_config` collects all of them.
 """
 
 from calib.config.declare import check_fields, setting, settings_of

@@ -1,4 +1,4 @@
-"""Settings declared beside the fields of the dataclass that they fill, so that each default and range stands once."""
+"""Declaration of settings as dataclass fields, so that each default and range is defined once."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def setting(
     hashed: bool | None = None,
     renamed: Mapping[str, str] | None = None,
 ) -> T:
-    """A field of a dataclass that is a setting too.
+    """Declare a dataclass field that is also a setting.
 
     Parameters
     ----------
     default
-        Default of both. A tuple declares a list, a dict a map.
+        Default of the field and the setting. A tuple declares a list, a dict a map.
     meaning
         One sentence, with the unit.
     low, high, choices, nullable, metavar, renamed
         As in `Setting`.
     kind
-        Kind of the setting; needed only where the default is None.
+        Kind of the setting; required only if the default is None.
     hashed
         ``hash`` of `dataclasses.field`.
 
@@ -56,11 +56,11 @@ def setting(
         made = dataclasses.field(default_factory=dict, metadata=metadata, hash=hashed)
     else:
         made = dataclasses.field(default=default, metadata=metadata, hash=hashed)
-    return made  # type: ignore[no-any-return]  # dataclasses puts the default in its place
+    return made  # type: ignore[no-any-return]  # dataclasses replaces the field by its default
 
 
 def settings_of(owner: type, section: str = "") -> dict[str, Setting]:
-    """The settings that a dataclass declares, by key, in the order of its fields; ``section`` goes before each name."""
+    """Return the settings of a dataclass by key, in the order of its fields; ``section`` prefixes each name."""
     prefix = f"{section}." if section else ""
     return {
         prefix + item.name: dataclasses.replace(item.metadata[_KEY], key=prefix + item.name)
@@ -70,12 +70,12 @@ def settings_of(owner: type, section: str = "") -> dict[str, Setting]:
 
 
 def check_fields(instance: Any, settings: Mapping[str, Setting], section: str = "") -> None:
-    """Check a frozen dataclass's own settings in its ``__post_init__``; a whole number is taken for a float.
+    """Check a frozen dataclass's settings in its ``__post_init__``; an int is converted to a float setting.
 
     Raises
     ------
     calib.errors.ConfigError
-        For the first value out of its range, by its key.
+        For the first value that is out of range; the message names its key.
     """
     prefix = f"{section}." if section else ""
     for item in dataclasses.fields(instance):

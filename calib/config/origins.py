@@ -1,7 +1,7 @@
-"""Where values come from: a YAML file and the environment.
+"""The sources of values: a YAML file and the environment.
 
-A key ``aggregate.interval_sec`` is ``aggregate: {interval_sec: ...}`` in the file and ``CALIB_AGGREGATE_INTERVAL_SEC``
-in the environment.
+The key ``aggregate.interval_sec`` is ``aggregate: {interval_sec: ...}`` in the file and
+``CALIB_AGGREGATE_INTERVAL_SEC`` in the environment.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from calib.system import read_regular
 
 
 def file_values(path: Path, settings: Mapping[str, Setting]) -> dict[str, Any]:
-    """The values of a configuration file by key, unchecked.
+    """Return the values of a configuration file by key, unchecked.
 
     Raises
     ------
     ConfigError
-        Where the file cannot be read, is not valid YAML, or holds an unknown key.
+        If the file cannot be read, is not valid YAML, or has an unknown key.
     """
     try:
         tree = yaml.safe_load(read_regular(path).decode("utf-8"))
@@ -41,13 +41,15 @@ def file_values(path: Path, settings: Mapping[str, Setting]) -> dict[str, Any]:
         raise ConfigError(f"is not valid YAML: {problem}", where=f"{path}{line}", hint=fix) from error
     except RecursionError as error:
         raise ConfigError("is nested too deeply", where=str(path), hint="See `calib config` for the keys") from error
-    except ValueError as error:  # a date such as 2020-13-45, a whole number of thousands of digits
-        what = f"holds a value that cannot be read: {str(error).partition(';')[0]}"
-        raise ConfigError(what, where=str(path), hint="Put texts in quotes; see `calib config` for the keys") from error
+    except ValueError as error:  # a date such as 2020-13-45, an integer with thousands of digits
+        what = f"has a value that cannot be parsed: {str(error).partition(';')[0]}"
+        raise ConfigError(what, where=str(path), hint="Put text in quotes; see `calib config` for the keys") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise ConfigError("must hold keys with values", where=str(path), hint="See `calib config` for the keys")
+        raise ConfigError(
+            "must be a mapping of keys to values", where=str(path), hint="See `calib config` for the keys"
+        )
     return _flatten(tree, "", path, settings)
 
 
@@ -65,7 +67,7 @@ def _flatten(tree: Mapping[Any, Any], prefix: str, path: Path, settings: Mapping
 
 
 def environment_values(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> dict[str, str]:
-    """The texts of ``CALIB_*`` variables by key; `ConfigError` for an unknown one."""
+    """Return the texts of ``CALIB_*`` variables by key; raises `ConfigError` for an unknown variable."""
     by_variable = {setting.variable: key for key, setting in settings.items()}
     found: dict[str, str] = {}
     for variable in sorted(environment):
@@ -77,6 +79,6 @@ def environment_values(environment: Mapping[str, str], settings: Mapping[str, Se
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for a name that is not known: the nearest one that is."""
+    """Return a hint for an unknown name: the most similar known one."""
     near = difflib.get_close_matches(name, list(known), 1, 0.6)
     return f"Did you mean {near[0]}?" if near else "`calib config` lists every key"

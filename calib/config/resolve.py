@@ -1,4 +1,4 @@
-"""Every setting resolved: flags, then ``CALIB_*`` variables, then the configuration file, then the defaults."""
+"""Resolution of settings: flags, then ``CALIB_*`` variables, then the configuration file, then the defaults."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Every setting resolved.
+    """The resolved value of every setting.
 
     Parameters
     ----------
     settings
         The known settings by key.
     values
-        The value of each.
+        The value of each setting.
 
     >>> settings = {"jobs": Setting("jobs", "int", 1, "Processes", 1, 8), "out": Setting("out", "str", "x", "Where")}
     >>> config = Config.resolve(settings, environment={"CALIB_JOBS": "5"})
@@ -46,15 +46,15 @@ class Config:
         return self.values[key].value
 
     def origin(self, key: str) -> str:
-        """Where the value of ``key`` came from."""
+        """Return the origin of the value of ``key``."""
         return self.values[key].origin
 
     def section(self, name: str) -> dict[str, Any]:
-        """The values below ``name.``, by the rest of their keys."""
+        """Return the values of the section ``name``, by the rest of their keys."""
         return {key[len(name) + 1 :]: entry.value for key, entry in self.values.items() if key.startswith(f"{name}.")}
 
     def changed(self, *names: str) -> dict[str, Any]:
-        """The values that are not the defaults, by key: those of the named keys and sections."""
+        """Return the non-default values of the named keys and sections, by key."""
         return {
             key: entry.value
             for key, entry in self.values.items()
@@ -62,7 +62,7 @@ class Config:
         }
 
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
-        """The same with flags on top; a flag that is None was not given."""
+        """Return a copy with flags applied; None means that a flag was not given."""
         values = dict(self.values)
         for key, value in flags.items():
             if value is not None:
@@ -87,9 +87,9 @@ class Config:
         flags
             Values by key; None means not given.
         environment
-            Default: the process's own.
+            The environment; default: that of the process.
         file
-            A configuration file that must exist; None looks for no file (see `find_file`).
+            A configuration file that must exist; None for no file (see `find_file`).
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Config:
 
 
 def find_file(explicit: str | None, environment: Mapping[str, str] | None = None) -> Path | None:
-    """The configuration file: ``explicit``, else ``CALIB_CONFIG``, else ``./calib.yaml`` where it exists."""
+    """Return the configuration file: ``explicit``, else ``CALIB_CONFIG``, else ``./calib.yaml`` if it exists."""
     named = explicit or (os.environ if environment is None else environment).get("CALIB_CONFIG")
     if named:
         return Path(named)

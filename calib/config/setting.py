@@ -1,4 +1,4 @@
-"""One setting: its key, type, range and default, and how a value or a text is checked against them."""
+"""One setting: its key, type, range and default, and the check of values and texts."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Setting:
         Dotted name.
     kind
         ``bool``, ``int``, ``float``, ``str``, ``list`` (of strings), ``map`` (string -> float) or ``table`` (string ->
-        what ``check_table`` says).
+        value checked by ``check_table``).
     default
-        The value where nothing else is said; None for "not set", which only ``nullable`` keys allow elsewhere.
+        The default; None means "not set", which only ``nullable`` keys accept from other sources.
     meaning
         One sentence, with the unit.
     low, high
         Inclusive bounds of a number.
     choices
-        The only values of a string, or of a list's items.
+        The allowed values of a string, or of a list's items.
     nullable
-        Whether null may be set: "off" or "not set".
+        Whether null is allowed: "off" or "not set".
     metavar
-        What stands for its value in the help of its flag, such as ``MS``; empty for that of its kind.
+        Placeholder of its value in the help of its flag, such as ``MS``; empty for that of its kind.
     renamed
-        Choices of older versions, and what they are called now; accepted with a `DeprecationWarning`.
+        Old names of choices with their current names; accepted with a `DeprecationWarning`.
     check_table
-        Of a table: the value in its proper form, or None where it is not allowed.
+        For a table: returns the normalised value, or None if it is not allowed.
     form
-        Of a table: what is allowed, in words.
+        For a table: description of the allowed values.
     """
 
     key: str
@@ -67,12 +67,12 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """The command-line flag of that name."""
+        """Name of the command-line flag."""
         return "--" + self.key.rpartition(".")[2].replace("_", "-")
 
     @property
     def allowed(self) -> str:
-        """The allowed range in words, as errors and the reference page give it."""
+        """The allowed range as text, for errors and the reference page."""
         if self.form:
             words = self.form
         elif self.choices:
@@ -88,12 +88,12 @@ class Setting:
         return f"{words}, or null" if self.nullable else words
 
     def check(self, value: Any, where: str) -> Any:
-        """The value in its proper type.
+        """Return the value in its proper type.
 
         Raises
         ------
         ConfigError
-            Where it is of another type or out of range; the message names the key and the allowed range.
+            If its type is wrong or it is out of range; the message names the key and the allowed range.
         """
         if value is None and self.nullable:
             return None
@@ -101,22 +101,22 @@ class Setting:
         checked = _CHECKS[self.kind](value) if self.check_table is None else self.check_table(value)
         if checked is None or not self._within(checked):
             raise ConfigError(
-                f"{self.key}: {_spelled(value)} is not allowed",
+                f"{self.key}: {_short(value)} is not allowed",
                 where=where,
                 hint=f"Allowed: {self.allowed}",
             )
         return checked
 
     def _current(self, value: Any) -> Any:
-        """Today's name of a choice."""
+        """Return the current name of a choice."""
         if not isinstance(value, str) or value not in self.renamed:
             return value
-        today = self.renamed[value]
-        warnings.warn(f"{self.key}: {value!r} is now called {today!r}", DeprecationWarning, stacklevel=5)
-        return today
+        current = self.renamed[value]
+        warnings.warn(f"{self.key}: {value!r} is now called {current!r}", DeprecationWarning, stacklevel=5)
+        return current
 
     def parse(self, text: str, where: str) -> Any:
-        """The value of a text from the environment or a flag; see `check`."""
+        """Return the value of a text from the environment or a flag; see `check`."""
         text = text.strip()
         if self.nullable and text.lower() in ("", "null", "none", "off"):
             return None
@@ -130,12 +130,12 @@ class Setting:
         return True
 
 
-def _spelled(value: Any) -> str:
-    """A value for people: short, and also where Python spells none, as a whole number of thousands of digits."""
+def _short(value: Any) -> str:
+    """Return a short text of a value, also if `repr` fails, as for an integer with thousands of digits."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
-        return "a value too long to spell"
+        return "a value that is too long to show"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
@@ -156,7 +156,7 @@ def _check_float(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except OverflowError:  # a whole number beyond every double
+    except OverflowError:  # an integer beyond the range of doubles
         return None
     return number if math.isfinite(number) else None
 
@@ -191,7 +191,7 @@ _CHECKS: Final = {
 
 
 def _read(kind: str, text: str) -> Any:
-    """A text as the value it spells, or the text itself, which `Setting.check` then refuses."""
+    """Parse a text as a value, or return the text itself, which `Setting.check` then refuses."""
     try:
         match kind:
             case "bool":

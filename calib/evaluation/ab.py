@@ -1,4 +1,4 @@
-"""An AB experiment evaluated afterwards, from its feeds."""
+"""Evaluation of an AB experiment from its feeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from calib.errors import UsageError
 from calib.evaluation.ab_feeds import ABFeeds, Survey, assigned_router, choose_files, recorded_router
 from calib.experiments.ab_state import SCHEMA, STATE_SHAPE
-from calib.experiments.harness import by_hand
+from calib.experiments.harness import manual_rollback
 from calib.experiments.latch import Store
 from calib.experiments.recorded import RecordedRun
 from calib.experiments.rollback import current, reset_by_hand, roll_back_by_hand
@@ -25,22 +25,22 @@ from calib.words import counted
 
 @dataclass(frozen=True, slots=True)
 class ABOptions:
-    """How recorded lines become records of an experiment.
+    """The options for converting recorded lines to records of an experiment.
 
     Parameters
     ----------
     assign
-        ``SALT`` or ``SALT/SPLIT``: assign the symbols afterwards; None takes the arms as recorded.
+        ``SALT`` or ``SALT/SPLIT``: assign the symbols afterwards; None uses the recorded arms.
     assignment
-        ``hash``, ``rank`` or ``switchback``; None: that of the settings, or, for recorded arms, the one they look like.
+        ``hash``, ``rank`` or ``switchback``; None uses that of the settings or, for recorded arms, detects it.
     split, whitelist, blacklist
         For ``assign`` without a split: share of the symbols in B; symbols always in B, or always in A.
     maker_fee_bps, taker_fee_bps
         Fee of a fill without ``fee_bps``, bps.
     tick_sample_rate
-        Ticks that a tick line without ``sample_rate`` stands for.
+        Number of ticks that a tick line without ``sample_rate`` represents.
     contracts
-        Symbol -> its contract, of symbols whose quantities are contracts.
+        The contract of each symbol whose quantities are in contracts.
     """
 
     assign: str | None = None
@@ -75,23 +75,23 @@ def evaluate_ab(
     feeds
         Directory of the feed files.
     settings
-        What the experiment holds to; default `ABSettings`.
+        The settings of the experiment; default `ABSettings`.
     start, end
         The range [start, end), Unix seconds; None where that side is open.
     symbols
-        Only these; empty for all.
+        The symbols to evaluate; empty for all.
     buckets
-        ``A=FILES`` and ``B=FILES``: take these files for an arm, in place of ``feeds``.
+        ``A=FILES`` and ``B=FILES``: use these files for an arm instead of ``feeds``.
     options
-        How the arms are found, fees, sample rate; default `ABOptions`.
+        Assignment of arms, fees, sample rate; default `ABOptions`.
     max_reject_ratio
-        Share of bad lines per file that is tolerated.
+        Tolerated share of bad lines per file.
     out
-        Root below which ``rejects/`` is written; None: bad lines are counted only.
+        Root below which ``rejects/`` is written; None only counts bad lines.
     note
-        Gets what the user should know, one sentence at a time.
+        Receives notes for the user, one sentence per call.
     progress
-        Gets the lines done since the last call, and the number of all lines.
+        Receives the number of lines processed since the last call, and the total number of lines.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def evaluate_ab(
     run = RecordedRun(fixed, router)
     _feed(run, data, chosen, lambda amount: progress(amount, survey.lines))
     if math.isinf(run.last_ts):
-        raise UsageError("no line of the range could be used", hint="Check the buckets and the records")
+        raise UsageError("no usable line in the range", hint="Check the buckets and the records")
     if data.without_bucket:
         note(f"left out: {counted(data.without_bucket, 'line', thousands=True)} without a bucket")
     return _report(run, data, fixed, span, recorded=chosen.assign is None)
@@ -130,8 +130,8 @@ def _router(settings: ABSettings, survey: Survey, options: ABOptions) -> Router:
             "block_s": settings.block_s,
         }
         return assigned_router(options.assign, rule, sorted(survey.arms), section)
-    said = Assignment(options.assignment) if options.assignment else None
-    return recorded_router(survey, settings.block_s, said)
+    rule_or_none = Assignment(options.assignment) if options.assignment else None
+    return recorded_router(survey, settings.block_s, rule_or_none)
 
 
 def _feed(run: RecordedRun, data: ABFeeds, options: ABOptions, advance: Callable[[float], None]) -> None:
@@ -180,12 +180,12 @@ def _report(
 
 
 def ab_status(directory: Path | str) -> dict[str, Any]:
-    """Where a running experiment stands, from its files.
+    """Return the status of a running experiment from its files.
 
     Raises
     ------
     BadState
-        Where nothing has run there, or its state is damaged.
+        If no experiment has run there, or its state is damaged.
     """
     store = Store(Path(directory), SCHEMA, STATE_SHAPE)
     latch = current(store)
@@ -205,27 +205,29 @@ def ab_status(directory: Path | str) -> dict[str, Any]:
 
 
 def roll_back_ab(directory: Path | str, reason: str) -> dict[str, Any]:
-    """Roll back a running experiment at once, whatever runs beside; the rollback in force.
+    """Roll back a running experiment at once, also while other processes use it; returns the rollback in force.
 
     Raises
     ------
     BadState
-        Where nothing has run there.
+        If no experiment has run there.
     UnwritableOutput
-        Where neither the flag file nor the audit could be written.
+        If neither the flag file nor the audit could be written.
     """
-    return roll_back_by_hand(Store(Path(directory), SCHEMA, STATE_SHAPE), by_hand(reason, time.time()))
+    return roll_back_by_hand(Store(Path(directory), SCHEMA, STATE_SHAPE), manual_rollback(reason, time.time()))
 
 
 def reset_ab(directory: Path | str, reason: str) -> dict[str, Any] | None:
-    """Clear a rollback, whatever runs beside: new tests begin. Returns what was cleared, None where nothing was.
+    """Clear a rollback, also while other processes use the experiment, and start new tests.
+
+    Returns the cleared rollback, or None if there was none.
 
     Raises
     ------
     BadState
-        Where nothing has run there.
+        If no experiment has run there.
     UnwritableOutput
-        Where the audit cannot take it: the rollback then stays in force.
+        If the audit cannot be written: the rollback then stays in force.
     """
     store = Store(Path(directory), SCHEMA, STATE_SHAPE)
     cleared = reset_by_hand(store, reason, time.time(), lambda _latch: {"progress": None})

@@ -1,4 +1,4 @@
-"""Feeds with arms, as an experiment evaluated afterwards wants them: which arm each line is in, in time order."""
+"""Feeds of an AB experiment: lines in time order, each with its arm."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from calib.feeds.settings import MAX_REJECT_RATIO
 
 COLUMNS: Final = {"fills": FILL_FIELDS, "pipeline_ticks": TICK_FIELDS}
 SWITCHES: Final = 3
-"""Changes of arm per symbol, on average, from which on a recording is taken for a switchback."""
+"""Average number of arm changes per symbol from which a recording counts as a switchback."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmFile:
-    """A feed file; ``arm`` where the file's name says the arm of all its lines, else None."""
+    """A feed file, and the arm of all its lines if ``--bucket`` names one, else None."""
 
     file: DayFile
     arm: str | None
@@ -37,16 +37,16 @@ class ArmFile:
 
 @dataclass(slots=True)
 class ABFeeds:
-    """The files of one evaluation and what is asked of them.
+    """The files of one evaluation, with its range and symbols.
 
     Parameters
     ----------
     files
-        Of the kinds ``fills`` and ``pipeline_ticks``.
+        Files of the kinds ``fills`` and ``pipeline_ticks``.
     start, end
         The range [start, end) in Unix seconds; None where that side is open.
     symbols
-        Only these; empty for all.
+        The symbols to read; empty for all.
     out
         The root below which rejects are written; None writes none.
     max_reject_ratio
@@ -61,10 +61,10 @@ class ABFeeds:
     max_reject_ratio: float = MAX_REJECT_RATIO
     stats: list[FileStats] = field(default_factory=list)
     without_bucket: int = 0
-    """Lines of the range that name no arm; they are left out."""
+    """Number of lines in the range without an arm; they are left out."""
 
     def frame(self, entry: ArmFile, *, first_time: bool) -> pl.DataFrame:
-        """One file's lines of the range, in time order; the first time its rejects are written and judged."""
+        """Return one file's lines of the range in time order; the first read writes and checks its rejects."""
         name = entry.file.name if entry.arm is None else f"{entry.arm}.{entry.file.name}"
         columns = COLUMNS[entry.file.kind]
         newest = entry.file in newest_days(known.file for known in self.files)
@@ -81,16 +81,16 @@ class ABFeeds:
         return frame.sort("ts", maintain_order=True) if frame.height else frame
 
     def survey(self) -> Survey:
-        """One look at all files: who is in which arm, how often that changes, which symbols there are.
+        """Read all files once for the symbols, their arms and the number of arm changes.
 
         Raises
         ------
         NoLines, NoSuchSymbol, TooManyRejects
-            Where there is nothing to evaluate.
+            If there is nothing to evaluate.
         """
         survey = Survey()
         for _, entries in groupby(self.files, key=lambda entry: (entry.file.kind, entry.file.day)):
-            # The files of both arms together: an arm that is said by file changes from file to file.
+            # Both arms' files of a day together: with --bucket the arm changes only between files.
             frames = [frame for entry in entries if (frame := self.frame(entry, first_time=True)).height]
             if frames:
                 survey.add(pl.concat(frames).sort("ts", maintain_order=True))
@@ -99,11 +99,11 @@ class ABFeeds:
                 raise NoSuchSymbol(
                     f"no line of {', '.join(self.symbols[:5])} in the range", hint="Check --symbols and the range"
                 )
-            raise NoLines("the feeds hold no usable line in the range", hint="Check --from and --to, or --feeds")
+            raise NoLines("the feeds have no usable line in the range", hint="Check --from and --to, or --feeds")
         return survey
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """``(kind, line)`` in time order, day by day; lines of one time in the order of their files."""
+        """Yield ``(kind, line)`` in time order, day by day; lines with equal times in the order of their files."""
         days = sorted({entry.file.day for entry in self.files})
         for day in days:
             frames = [
@@ -121,18 +121,18 @@ def _rows(kind: str, frame: pl.DataFrame) -> Iterator[tuple[float, str, dict[str
 
 @dataclass(slots=True)
 class Survey:
-    """What the arms of a recording look like."""
+    """The symbols, arms and arm changes of a recording."""
 
     lines: int = 0
     bucketed: int = 0
     changes: int = 0
     arms: dict[str, dict[str, int]] = field(default_factory=dict)
-    """By symbol: lines in each arm."""
+    """Number of lines per arm, by symbol."""
     first: dict[str, tuple[float, str]] = field(default_factory=dict)
-    """By symbol: time and arm of its first line."""
+    """Time and arm of the first line, by symbol."""
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take one file's lines, in time order."""
+        """Add lines in time order."""
         self.lines += frame.height
         for symbol in frame["symbol"].unique().sort():
             self.arms.setdefault(symbol, {})
@@ -149,19 +149,19 @@ class Survey:
 
     @property
     def looks_like_switchback(self) -> bool:
-        """Whether symbols change their arm again and again; a ramp or a rollback moves each but once."""
+        """Whether symbols change their arm repeatedly; a ramp or a rollback moves each symbol only once."""
         return self.changes >= SWITCHES * max(1, len(self.arms))
 
 
 def choose_files(directory: Path, buckets: list[str], start: float | None, end: float | None) -> list[ArmFile]:
-    """The files to read: those of the directory, or those that ``A=GLOB`` and ``B=GLOB`` name.
+    """Return the files to read: those of the directory, or those of ``A=GLOB`` and ``B=GLOB``.
 
     Raises
     ------
     UsageError
-        Where a text is no ``A=GLOB`` or only one arm is named.
+        If a text is not ``A=GLOB`` or ``B=GLOB``, or only one arm is named.
     NoFeeds
-        Where a glob matches nothing.
+        If a glob matches nothing.
     """
     if not buckets:
         return [ArmFile(file, None) for file in find_days(directory, COLUMNS) if file.touches(start, end)]
@@ -179,23 +179,23 @@ def choose_files(directory: Path, buckets: list[str], start: float | None, end: 
         found += [ArmFile(file, arm) for file in files if file.kind in COLUMNS and file.touches(start, end)]
     if arms != {"A", "B"}:
         raise UsageError(
-            f"--bucket names {' and '.join(sorted(arms))} only", hint="Name both: --bucket A=... --bucket B=..."
+            f"--bucket names only {' and '.join(sorted(arms))}", hint="Give both: --bucket A=... --bucket B=..."
         )
     return sorted(found, key=lambda entry: (entry.file.kind, entry.file.day, entry.arm or "", str(entry.file.path)))
 
 
 def recorded_router(survey: Survey, block_s: float, rule: Assignment | None) -> RecordedRouter:
-    """The arms as recorded; ``rule`` None decides between persistent arms and a switchback by looking.
+    """Return a router of the recorded arms; ``rule`` None detects whether they are persistent or a switchback.
 
     Raises
     ------
     NoBuckets
-        Where no line names an arm.
+        If no line has an arm.
     """
     if not survey.bucketed:
         raise NoBuckets(
-            "no line of the range names its bucket",
-            hint="Log `bucket` with each line, or say who was in B with --assign SALT/SPLIT or --bucket ARM=FILES",
+            "no line in the range has a bucket",
+            hint="Log `bucket` with each line, or name the arms with --assign SALT/SPLIT or --bucket ARM=FILES",
         )
     if rule is None:
         rule = Assignment.SWITCHBACK if survey.looks_like_switchback else Assignment.HASH
@@ -203,7 +203,7 @@ def recorded_router(survey: Survey, block_s: float, rule: Assignment | None) -> 
 
 
 def assigned_router(text: str, rule: Assignment, symbols: list[str], section: Mapping[str, Any]) -> Router:
-    """The router of ``--assign SALT[/SPLIT]``: the split a fraction (0.5) or percent (50%), else ``ab.split``.
+    """Return the router of ``--assign SALT[/SPLIT]``: the split is a fraction (0.5), percent (50%) or ``ab.split``.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def assigned_router(text: str, rule: Assignment, symbols: list[str], section: Ma
     Raises
     ------
     UsageError
-        Where the text is neither.
+        If the text is not ``SALT`` or ``SALT/SPLIT``.
     """
     salt, _, share = text.rpartition("/") if "/" in text else (text, "", str(section["split"]))
     number = share.removesuffix("%")
@@ -223,7 +223,8 @@ def assigned_router(text: str, rule: Assignment, symbols: list[str], section: Ma
         split = -1.0
     if not salt or not 0 <= split <= 1:
         raise UsageError(
-            f"--assign {text!r} is not SALT/SPLIT", hint="The split is a fraction or percent: demo/0.5 or demo/50%"
+            f"--assign {text!r} is not SALT/SPLIT",
+            hint="Give the split as a fraction or in percent: demo/0.5 or demo/50%",
         )
     lists = {name: section[name] for name in ("whitelist", "blacklist")}
     router = Router(rule, salt, split, block_s=section["block_s"], **lists)

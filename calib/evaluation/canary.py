@@ -1,4 +1,4 @@
-"""A canary checked from its feeds, and what an operator does to one: what the commands of ``calib canary`` do."""
+"""Check of a canary from its feeds, and an operator's actions: the functions behind ``calib canary``."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def check_canary(
     Parameters
     ----------
     feeds
-        Directory of the feed files; without any tick the check says NODATA.
+        Directory of the feed files; without ticks the check returns NODATA.
     directory
-        Where the canary's state is kept.
+        Directory of the canary's state.
     settings
         Schedule, gates and criteria; default `CanarySettings`.
     now
-        Check as of this time, Unix s; default: the present.
+        Check as of this time, Unix s; default: now.
     symbols
-        Only these; empty for all.
+        The symbols to check; empty for all.
     advance
-        Take the next step where the present one is served and fine.
+        Advance to the next step if the check passes and its minimum time is covered.
     max_reject_ratio
-        Share of bad lines per file that is tolerated.
+        Tolerated share of bad lines per file.
     report_writer
         Writes a report at a rollback; see `CanaryController`.
 
     Raises
     ------
     calib.errors.CalibError
-        LockHeld where another check runs, BadState, TooManyRejects; UnwritableOutput where the result could not be
-        kept: a rollback that is on no disk is not in force for others.
+        LockHeld if another check is running, BadState, TooManyRejects; UnwritableOutput if the result could not be
+        written: other processes do not see a rollback that is not on disk.
     """
     moment = time.time() if now is None else now
     home = Path(directory)
@@ -70,17 +70,17 @@ def check_canary(
         found = controller.check(moment)
         if advance and found.ready and controller.progress.step + 1 < len(controller.settings.schedule):
             found = controller.advance(moment)
-    _must_be_kept(controller)
+    _raise_store_error(controller)
     return found
 
 
-def _must_be_kept(controller: CanaryController) -> None:
+def _raise_store_error(controller: CanaryController) -> None:
     error = controller.status()["store_error"]
     if error:
         raise UnwritableOutput(
-            f"the result of the check could not be kept: {error}",
+            f"the result of the check could not be written: {error}",
             where=str(controller.directory),
-            hint="Free some space or check permissions, then check again",
+            hint="Free space or check permissions, then run the check again",
         )
 
 
@@ -95,12 +95,12 @@ def accept_baseline(
     min_ticks: int = 100,
     max_reject_ratio: float = 0.01,
 ) -> Baseline:
-    """Measure ``fetch_md`` over [start, end), Unix s, and make that the baseline; nothing else ever changes it.
+    """Measure ``fetch_md`` over [start, end), Unix s, and write it as the baseline. Nothing else changes the baseline.
 
     Raises
     ------
     NoLines
-        Where the range holds fewer than ``min_ticks`` ticks with a ``fetch_md`` time.
+        If the range has fewer than ``min_ticks`` ticks with a ``fetch_md`` time.
     """
     now = time.time()
     span = (start or 0.0, now if end is None else end)
@@ -108,9 +108,9 @@ def accept_baseline(
     found = measure(ticks, None)
     if found.fetch_md_p95_ms is None or found.ticks < min_ticks:
         raise NoLines(
-            f"{found.ticks} ticks with a fetch_md time are too few for a baseline",
+            f"too few ticks with a fetch_md time for a baseline: {found.ticks}, at least {min_ticks}",
             where=str(feeds),
-            hint=f"Give a range with at least {min_ticks}",
+            hint="Give a longer range",
         )
     home = Path(directory)
     with locked(home):
@@ -135,17 +135,19 @@ def existing_canary(
     *,
     report_writer: ReportWriter | None = None,
 ) -> CanaryController:
-    """The canary that runs in a directory.
+    """Return the canary of a directory.
 
     Raises
     ------
     BadState
-        Where none has begun there, or its state is damaged.
+        If no canary was started there, or its state is damaged.
     """
     controller = CanaryController(directory, settings, report_writer=report_writer)
     if not controller.store.state_path.exists():
         raise BadState(
-            "does not exist", where=str(controller.store.state_path), hint="Check --state; `calib canary check` begins"
+            "does not exist",
+            where=str(controller.store.state_path),
+            hint="Check --state; `calib canary check` starts a canary",
         )
     return controller
 
@@ -158,14 +160,14 @@ def roll_back_canary(
     report_writer: ReportWriter | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Take the cache back from every symbol at once, whatever check runs beside; the rollback in force.
+    """Disable the cache for every symbol at once, even while a check is running; returns the rollback in force.
 
     Raises
     ------
     BadState
-        Where no canary has begun there.
+        If no canary was started there.
     UnwritableOutput
-        Where neither the flag file nor the audit could be written.
+        If neither the flag file nor the audit could be written.
     """
     store = Store(Path(directory), SCHEMA, STATE_SHAPE)
     now = time.time()
@@ -173,20 +175,20 @@ def roll_back_canary(
     found = roll_back_by_hand(store, record | {"reason": reason} | operator())
     try:
         existing_canary(directory, settings, report_writer=report_writer).write_report()
-    except CalibError as error:  # the rollback is in force; its report is not worth more than a note
+    except CalibError as error:  # the rollback is in force: a missing report is not an error
         note(f"no report was written: {error}")
     return found
 
 
 def reset_canary(directory: Path | str, reason: str) -> dict[str, Any] | None:
-    """Clear a rollback, whatever runs beside: the canary begins again in shadow. Returns what was cleared.
+    """Clear a rollback, even while a check is running, and restart in shadow. Returns the cleared rollback, or None.
 
     Raises
     ------
     BadState
-        Where no canary has begun there.
+        If no canary was started there.
     UnwritableOutput
-        Where the audit cannot take it: the rollback then stays in force.
+        If the audit cannot be written: the rollback then stays in force.
     """
     store = Store(Path(directory), SCHEMA, STATE_SHAPE)
     now = time.time()

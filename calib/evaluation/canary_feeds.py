@@ -1,4 +1,4 @@
-"""A canary's ticks from the feeds."""
+"""Reads the ticks of a canary from the feeds."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _COLUMNS: Final = (
 def read_ticks(
     directory: Path, start: float, end: float, symbols: tuple[str, ...], max_reject_ratio: float
 ) -> Iterator[CanaryTick]:
-    """The ticks of [start, end] from the feeds; nothing where no file touches that time.
+    """Yield the ticks of [start, end] from the feeds; none if no file overlaps that range.
 
     Raises
     ------
     NoFeeds, TooManyRejects
-        Where the directory holds no ticks at all, or a file is bad past tolerance.
+        If the directory has no ticks, or a file has more rejects than tolerated.
     """
     days = find_days(directory, ["pipeline_ticks"])
     newest = newest_days(days)
@@ -53,7 +53,7 @@ def read_ticks(
 def ticks_or_nothing(
     directory: Path, start: float, end: float, symbols: tuple[str, ...], max_reject_ratio: float
 ) -> list[CanaryTick]:
-    """As `read_ticks`; without any feeds the list is empty, and a check says NODATA."""
+    """Return the ticks of `read_ticks`; an empty list without feeds, for which a check returns NODATA."""
     try:
         return list(read_ticks(directory, start, end, symbols, max_reject_ratio))
     except NoFeeds:

@@ -1,4 +1,4 @@
-"""Two datasets compared: what is only in one, what has another value, and how far the columns shifted."""
+"""Comparison of two datasets: intervals in only one, changed values, and shifts of the columns."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from calib.evaluation.bootstrap import MedianEstimate, resampled
 
 SCHEMA: Final = "calib.dataset-diff/1"
 LISTED: Final = 40
-"""Intervals only in one dataset that are listed by name."""
+"""Maximum number of listed intervals that are in only one dataset."""
 _KEY: Final = ["symbol", "start_ts"]
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnShift:
-    """What became of one column from A to B.
+    """The difference of one column between A and B.
 
     Parameters
     ----------
     shift
-        Median of B less median of A, with an interval by block bootstrap.
+        Median of B less median of A, with a block-bootstrap confidence interval.
     missing_a, missing_b
         Share of the kept intervals without a value, 0..1; None without intervals.
     changed, largest
-        Intervals of both with another value (or a value in one only), and the largest absolute difference.
+        Number of common intervals with different values (or a value in only one), and the largest absolute difference.
     """
 
     name: str
@@ -43,7 +43,7 @@ class ColumnShift:
 
     @property
     def relative(self) -> float:
-        """The larger of the relative shift of the median and the change of the share missing, 0..1 and above."""
+        """The larger of the relative shift of the median and the change of the missing share; >= 0, may exceed 1."""
         moved = abs((self.missing_b or 0.0) - (self.missing_a or 0.0))
         if self.shift.value is None:
             return max(moved, float((self.median_a is None) != (self.median_b is None)))
@@ -53,18 +53,18 @@ class ColumnShift:
 
 @dataclass(frozen=True, slots=True)
 class DatasetDiff:
-    """Everything that differs; A is the earlier, B the later dataset.
+    """All differences; A is the earlier, B the later dataset.
 
     Parameters
     ----------
     settings
-        ``(name, in A, in B)`` of what differs: range, filters, parameters, version.
+        ``(name, in A, in B)`` of differing settings: range, filters, parameters, version.
     counts
-        ``(name, in A, in B)`` of intervals, kept and dropped by reason.
+        ``(name, in A, in B)`` of intervals: total, kept and dropped by reason.
     only_a, only_b
-        Kept intervals that the other does not have, ``(symbol, start)``: the first 40.
+        Kept intervals that are missing in the other dataset, ``(symbol, start)``: the first 40.
     symbols_a, symbols_b
-        Symbols that the other does not have.
+        Symbols that are missing in the other dataset.
     """
 
     settings: list[tuple[str, Any, Any]]
@@ -81,17 +81,17 @@ class DatasetDiff:
 
     @property
     def largest(self) -> float:
-        """The largest relative difference: share of intervals only in one, shift of a median, share missing."""
+        """The largest relative difference: share of intervals in only one, median shift, change of missing share."""
         union = self.both + self.only_a_count + self.only_b_count
         alone = (self.only_a_count + self.only_b_count) / union if union else 0.0
         return max([alone, *(column.relative for column in self.columns)])
 
     def past(self, tolerance: float) -> bool:
-        """Whether the datasets differ by more than that; with a tolerance of 0: whether they differ at all."""
+        """Return whether the datasets differ by more than ``tolerance``; with 0, whether they differ at all."""
         return not self.same and (tolerance == 0 or self.largest > tolerance)
 
     def as_data(self) -> dict[str, Any]:
-        """Plain values, ``calib.dataset-diff/1``."""
+        """Return the differences as plain values, ``calib.dataset-diff/1``."""
         columns = [asdict(column) | {"relative": column.relative} for column in self.columns]
         return {
             "schema": SCHEMA,
@@ -111,7 +111,7 @@ class DatasetDiff:
 
 
 def diff_datasets(a: Dataset, b: Dataset) -> DatasetDiff:
-    """Compare two datasets; A is the earlier or the reference."""
+    """Compare two datasets; A is the earlier one or the reference."""
     joined = a.intervals.join(b.intervals, on=_KEY, how="inner", suffix="_b")
     only_a = a.intervals.join(b.intervals, on=_KEY, how="anti").select(_KEY)
     only_b = b.intervals.join(a.intervals, on=_KEY, how="anti").select(_KEY)
@@ -131,7 +131,10 @@ def diff_datasets(a: Dataset, b: Dataset) -> DatasetDiff:
 
 
 def column_shifts(a: Dataset, b: Dataset, joined: pl.DataFrame | None = None) -> list[ColumnShift]:
-    """How every target and feature shifted from A to B; `joined`: the intervals of both, B's columns with ``_b``."""
+    """Return the shift of every target and feature from A to B.
+
+    ``joined`` holds the common intervals; B's columns have the suffix ``_b``.
+    """
     return [_shift(a, b, joined, place, column.name, column.unit) for place, column in enumerate(NUMBERS)]
 
 

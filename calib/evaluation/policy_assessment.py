@@ -1,7 +1,7 @@
-"""What stale market data did: the reads that used it, the fills that came of it, and what they cost against the rest.
+"""The cost of stale market data: reads that used it, fills quoted from it, and their cost compared with other fills.
 
-An association, not a cause: stale books are served in busy moments, and those cost more anyway. The causal test is an
-experiment (`calib ab`).
+This is an association, not a cause: stale books are served at busy times, which cost more in any case. The causal test
+is an experiment (`calib ab`).
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ STALE: Final = "stale"
 FRESH: Final = "fresh"
 UNKNOWN: Final = "unknown"
 GROUPS: Final = (STALE, FRESH, UNKNOWN)
-"""How a fill's quote was made: with a stale book, without one, or not known."""
+"""Whether a fill's quote used a stale book, a fresh one, or is unknown."""
 SOURCES: Final = ("fill", "quote", "tick")
-"""What said so, the first that does: the fill itself, its quote, the tick that quoted."""
+"""Where ``used_stale`` was found, in order of precedence: the fill, its quote, the tick that quoted."""
 UNJOINED: Final = ("no_quote_time", "no_tick", "tick_unknown")
-"""Why it is not known: the fill has no time of its quote, no logged tick covers it, or that tick does not say."""
+"""Why it is unknown: the fill has no quote time, no logged tick covers it, or that tick lacks ``used_stale``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFigures:
-    """Reads of the market over the range, each tick one.
+    """Market-data reads over the range, one per tick.
 
     Parameters
     ----------
     lines
-        Tick lines.
+        Number of tick lines.
     ticks
-        Ticks that they stand for (``sample_rate``).
+        Number of ticks that the lines represent (``sample_rate``).
     stale_lines, stale_ticks
         Those with ``used_stale`` true.
     unknown_lines
-        Lines that do not say.
+        Lines without ``used_stale``.
     sampled_lines
-        Lines that stand for more than one tick.
+        Lines that represent more than one tick.
     """
 
     lines: int = 0
@@ -51,30 +51,30 @@ class ReadFigures:
     sampled_lines: int = 0
 
     def plus(self, other: ReadFigures) -> ReadFigures:
-        """Both together."""
+        """Return the sum of both."""
         return ReadFigures(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
 class StaleFillFigures:
-    """Fills of one group.
+    """Figures of the fills of one group.
 
     Parameters
     ----------
     fills
-        Their number.
+        Number of fills.
     notional
         Sum of price x qty, quote currency.
     net_notional
-        Signed by side (buy positive), by symbol, sorted.
+        Notional signed by side (buy positive), by symbol, sorted.
     slippage_bps
-        Mean of ``s (p - quote_price) / quote_price x 1e4`` (else the logged figure), weighted by notional; None where
-        no fill has one.
+        Mean of ``s (p - quote_price) / quote_price x 1e4`` (else the logged figure), weighted by notional; None if no
+        fill has one.
     net_bps
-        Mean of ``s (mid_now - p) / mid_at_quote x 1e4 - fee_bps``, weighted by notional; None where no fill has one.
+        Mean of ``s (mid_now - p) / mid_at_quote x 1e4 - fee_bps``, weighted by notional; None if no fill has one.
     markouts
         By name (``markout_1s_bps`` ...) the mean of ``s (mid h later - mid_now) / mid_at_quote x 1e4`` of maker fills,
-        weighted by notional; None where no fill has one, as without a book feed.
+        weighted by notional; None if no fill has one, for example without a book feed.
     """
 
     fills: int
@@ -86,24 +86,24 @@ class StaleFillFigures:
 
     @property
     def exposure(self) -> float:
-        """Sum over symbols of |signed notional|: the position that these fills alone built, quote currency."""
+        """Sum over symbols of |signed notional|: the position built by these fills, quote currency."""
         return math.fsum(abs(value) for value in self.net_notional.values())
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyAssessment:
-    """The whole of it.
+    """The result of an assessment.
 
     Parameters
     ----------
     reads
-        By symbol, sorted.
+        Reads by symbol, sorted.
     groups
         Figures of the fills by group: ``stale``, ``fresh``, ``unknown``.
     sources
-        Fills by what said how they were quoted: ``fill``, ``quote``, ``tick``.
+        Number of fills by the source of ``used_stale``: ``fill``, ``quote``, ``tick``.
     unjoined
-        Fills of the group ``unknown`` by reason.
+        Number of fills of the group ``unknown`` by reason.
     stale_by_symbol
         Figures of the stale fills by symbol, sorted.
     """
@@ -124,11 +124,11 @@ class PolicyAssessment:
 
     @property
     def sampled(self) -> bool:
-        """Whether any tick line stands for more than one tick, so that most quoting ticks were not logged."""
+        """Whether a tick line represents more than one tick, so that most quoting ticks were not logged."""
         return self.reads_total.sampled_lines > 0
 
     def difference(self, name: str) -> float | None:
-        """Stale minus fresh of ``slippage_bps``, ``net_bps`` or a markout, bps; None where either is missing."""
+        """Return stale minus fresh of ``slippage_bps``, ``net_bps`` or a markout, bps; None if either is missing."""
         stale, fresh = (
             one.markouts.get(name) if name in HORIZONS_S else getattr(one, name)
             for one in (self.groups[STALE], self.groups[FRESH])
@@ -138,7 +138,7 @@ class PolicyAssessment:
 
 @dataclass(slots=True)
 class _Sums:
-    """Terms of one group's figures; added exactly, so that their order does not matter."""
+    """Terms of one group's figures, summed with `math.fsum` so that their order does not matter."""
 
     fills: int = 0
     notional: list[float] = field(default_factory=list)
@@ -189,19 +189,19 @@ def assess(
     taker_fee_bps: float = 0.0,
     contracts: Contracts | None = None,
 ) -> PolicyAssessment:
-    """Put the figures together.
+    """Compute the assessment from reads and fills.
 
     Parameters
     ----------
     reads
         Reads by symbol.
     fills
-        ``(line, used_stale, source or reason)``: the source of `SOURCES` where ``used_stale`` is known, else the reason
-        of `UNJOINED`.
+        ``(line, used_stale, source or reason)``: a source of `SOURCES` if ``used_stale`` is known, else a reason of
+        `UNJOINED`.
     maker_fee_bps, taker_fee_bps
-        Fee of a fill that names none, bps.
+        Fee of a fill without ``fee_bps``, bps.
     contracts
-        Symbol -> its contract, of symbols whose quantities are contracts.
+        The contract of each symbol whose quantities are in contracts.
 
     >>> fill = {"symbol": "X", "side": "buy", "price": 100.0, "qty": 2.0, "liquidity": "maker", "quote_price": 100.0,
     ...         "mid_at_quote": 100.0, "mid_now": 99.9, "slip_bps": None, "fee_bps": None}

@@ -1,4 +1,4 @@
-"""The feeds of an assessment: reads counted, and each fill with what its quote was made from."""
+"""The feeds of an assessment: counts of reads, and for each fill whether its quote used a stale book."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from calib.feeds.settings import MAX_REJECT_RATIO
 
 DAY_S: Final = 86_400
 TICK_SLACK_S: Final = 0.002
-"""A quote is stamped up to so long after its tick's own total: 2 ms."""
+"""Tolerance for a quote stamped after the end of its tick, s."""
 _FILLS: Final = (
     "ts",
     "symbol",
@@ -47,20 +47,20 @@ _COLUMNS: Final = {"fills": _FILLS, "pipeline_ticks": _TICKS, "quotes": _QUOTES}
 
 @dataclass(frozen=True, slots=True)
 class AssessmentFeeds:
-    """What is to be assessed.
+    """The feeds of an assessment.
 
     Parameters
     ----------
     directory
-        Of the feeds.
+        Directory of the feeds.
     start, end
         The range [start, end) in Unix seconds; None where that side is open.
     symbols
-        Only these; empty for all.
+        The symbols to read; empty for all.
     out
         The root below which rejects are written; None writes none.
     tick_sample_rate
-        Ticks that a line without ``sample_rate`` stands for.
+        Number of ticks that a line without ``sample_rate`` represents.
     max_reject_ratio
         See `calib.feeds.reading.rejects.check_ratio`.
     """
@@ -81,7 +81,7 @@ class AssessmentFeeds:
         Raises
         ------
         NoFeeds, NoLines, NoSuchSymbol, TooManyRejects
-            Where there is nothing to assess, or a file is bad past tolerance.
+            If there is nothing to assess, or a file has more rejects than tolerated.
         """
         days = find_days(self.directory, list(_COLUMNS))
         stats: list[FileStats] = []
@@ -92,12 +92,12 @@ class AssessmentFeeds:
         reads, joined = self._ticks(days, asked, stats)
         if not fills.height and not reads:
             raise self._nothing(stats)
-        rows = _judged(fills, joined)
+        rows = _classified(fills, joined)
         fees = {"maker_fee_bps": maker_fee_bps, "taker_fee_bps": taker_fee_bps}
         return assess(reads, rows, **fees, contracts=contracts), stats
 
     def span(self) -> tuple[float, float]:
-        """The range, an open side replaced by the first or last day of fills and ticks that is there."""
+        """Return the range; an open side is replaced by the first or last existing day of fills and ticks."""
         days = find_days(self.directory, ["fills", "pipeline_ticks"])
         firsts = [file.first_ts for file in days]
         start = min(firsts) if self.start is None else self.start
@@ -106,13 +106,13 @@ class AssessmentFeeds:
     def _ticks(
         self, days: Sequence[DayFile], asked: pl.DataFrame, stats: list[FileStats]
     ) -> tuple[dict[str, ReadFigures], dict[int, bool | None]]:
-        """Reads of the range by symbol; and ``used_stale`` of the quoting tick by row of the fills that ask for it.
+        """Return reads by symbol, and ``used_stale`` of the quoting tick by row of the fills in ``asked``.
 
-        One day of ticks is in memory at a time.
+        Only one day of ticks is in memory at a time.
         """
         reads: dict[str, ReadFigures] = {}
         joined: dict[int, bool | None] = {}
-        # A quote may be older than the range: the day of its tick is read too.
+        # A quote may be older than the range, so the day of its tick is read too.
         quoted = {int(ts // DAY_S) for ts in asked["quoted"]} if asked.height else set()
         for file in days:
             quotes_here = int(file.first_ts // DAY_S) in quoted
@@ -130,7 +130,7 @@ class AssessmentFeeds:
     def _frame(
         self, days: Sequence[DayFile], kind: str, stats: list[FileStats], start: float | None, end: float | None
     ) -> pl.DataFrame:
-        """All lines of a kind within a range, in the order of files and lines; fills with their markouts."""
+        """Return all lines of a kind within a range, in the order of files and lines; fills with their markouts."""
         frames, markouts = [], self._books(stats)
         for file in days:
             if file.kind != kind or not file.touches(start, end):
@@ -143,7 +143,7 @@ class AssessmentFeeds:
         return pl.concat(frames) if frames else pl.DataFrame()
 
     def _books(self, stats: list[FileStats]) -> BookMarkouts:
-        """What tells the fills' markouts; without a book feed they are null."""
+        """Return the source of the fills' markouts; without a book feed they are null."""
 
         @contextlib.contextmanager
         def read(file: DayFile) -> Iterator[Iterator[Any]]:
@@ -170,7 +170,7 @@ class AssessmentFeeds:
         return frame
 
     def _around(self) -> tuple[float | None, float | None]:
-        """The range with a day on either side: a quote is filed by another time than its fills."""
+        """Return the range extended by a day on either side: a quote may be in another day's file than its fills."""
         return None if self.start is None else self.start - DAY_S, None if self.end is None else self.end + DAY_S
 
     def _nothing(self, stats: Sequence[FileStats]) -> NoLines | NoSuchSymbol:
@@ -178,15 +178,15 @@ class AssessmentFeeds:
             return NoSuchSymbol(
                 f"no line of {', '.join(self.symbols[:5])} in the range", hint="Check --symbols and the range"
             )
-        return NoLines("the feeds hold no usable line in the range", hint="Check --from and --to, or --feeds")
+        return NoLines("the feeds have no usable line in the range", hint="Check --from and --to, or --feeds")
 
 
 def _with_quotes(fills: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFrame:
-    """The fills with ``stale`` and ``source`` (the fill, else its quote) and ``quoted``, the time of the quote."""
+    """Return the fills with ``stale``, its ``source`` (the fill, else its quote) and ``quoted``, the quote's time."""
     if not fills.height:
         return fills
     if quotes.height:
-        # A quote_id is unique within a symbol only.
+        # A quote_id is unique only within a symbol.
         known = quotes.filter(pl.col("quote_id").is_not_null()).unique(["symbol", "quote_id"], keep="first")
         known = known.select("symbol", "quote_id", "ts_open", pl.col("used_stale").alias("quote_stale"))
         fills = fills.join(known, on=["symbol", "quote_id"], how="left", maintain_order="left")
@@ -215,7 +215,7 @@ def _reads(ticks: pl.DataFrame, sample_rate: int) -> dict[str, ReadFigures]:
 
 
 def _quoting_ticks(asked: pl.DataFrame, ticks: pl.DataFrame) -> dict[int, bool | None]:
-    """``used_stale`` of the tick that quoted: the symbol's last at or before the quote, if it had not ended yet."""
+    """Return ``used_stale`` of each quoting tick: the symbol's last tick before the quote, if it was still running."""
     left = asked.select("row", "symbol", "quoted").sort("quoted", maintain_order=True)
     right = ticks.select("symbol", "ts", "tick_total_ms", pl.col("used_stale").alias("tick_stale"))
     right = right.sort("ts", maintain_order=True)
@@ -225,7 +225,7 @@ def _quoting_ticks(asked: pl.DataFrame, ticks: pl.DataFrame) -> dict[int, bool |
     return dict(found.select("row", "tick_stale").iter_rows())
 
 
-def _judged(
+def _classified(
     fills: pl.DataFrame, joined: Mapping[int, bool | None]
 ) -> Iterator[tuple[Mapping[str, Any], bool | None, str]]:
     for line in fills.iter_rows(named=True) if fills.height else ():

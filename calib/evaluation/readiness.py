@@ -1,4 +1,4 @@
-"""Whether feeds are ready for a first calibration: each figure with its limit and what to do."""
+"""Readiness of feeds for a first calibration: each figure with its limit and advice."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _FILL_COLUMNS: Final = ("ts", "ts_exchange")
 
 ADVICE: Final[dict[str, str]] = {
     "hours_covered": "keep the bot logging; read only hours in which it ran",
-    "kept_ratio": "`calib summary` names the filter that drops most: fix its cause before loosening it",
-    "fills_per_symbol": "collect longer, or leave the thin symbols out with --symbols",
-    "hit_ratio": "raise md_cache.ttl_ms, or fill the cache from the stream; `calib replay --sweep` weighs both",
+    "kept_ratio": "`calib summary` shows which filter drops most: fix its cause before changing its limit",
+    "fills_per_symbol": "collect longer, or exclude symbols with few fills with --symbols",
+    "hit_ratio": "raise md_cache.ttl_ms, or fill the cache from the stream; `calib replay --sweep` compares both",
     "fetch_md_p95_ms": "look for slow refreshes: the venue's latency, md_cache.refresh_backoff_ms, shared requests",
-    "fetch_md_p95_gain_ms": "the cache gains too little here: check that reads go through it, and its TTL",
+    "fetch_md_p95_gain_ms": "the cache saves too little time: check its TTL, and that reads go through it",
     "tick_total_p95_ms": "`pipeline_ticks` has the time of each stage: shorten the longest",
-    "deadline_miss_rate": "shorten the slowest stage, or give the bot a deadline that it can meet",
-    "gap_ratio": "check the stream's connection and its resyncs: `calib check` lists the longest silences",
-    "clock_behind_ratio": "synchronise the bot's clock (NTP, chrony): fills are stamped before the exchange made them",
+    "deadline_miss_rate": "shorten the slowest stage, or set a deadline that the bot can meet",
+    "gap_ratio": "check the stream's connection and its resyncs: `calib check` lists the longest gaps",
+    "clock_behind_ratio": "synchronise the bot's clock (NTP, chrony): fills are stamped before the exchange's own time",
 }
-"""What to do where a figure misses its limit, by name, in the order of the report."""
+"""Advice for a figure that misses its limit, by name, in the order of the report."""
 OPTIONAL: Final[dict[str, str]] = {
     "fetch_md_p95_gain_ms": "give --baseline, or log fetch_md_cache_ms in shadow mode",
     "clock_behind_ratio": "log ts_exchange with the fills",
@@ -62,14 +62,14 @@ def advice(result: LimitResult) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TickFigures:
-    """What the ticks say of the cache; None where there is nothing to measure.
+    """Figures of the cache from ticks; None where there is nothing to measure.
 
     Parameters
     ----------
     shadow
-        Whether the cache ran beside the bot's own fetch: the figures are then those with the cache in its place.
+        Whether the cache ran in shadow: the figures then use the cache's time instead of the direct fetch's.
     direct_fetch_p95_ms
-        The bot's own fetch in shadow.
+        p95 of the direct fetch in shadow, ms.
     """
 
     ticks: int
@@ -83,14 +83,14 @@ class TickFigures:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The checklist.
+    """The readiness checklist.
 
     Parameters
     ----------
     results
-        Every figure with its limit; ``passed`` is None where it is not judged.
+        Every figure with its limit; ``passed`` is None if it is not judged.
     notes
-        What the reader should know of how the figures came about.
+        Notes on the origin of the figures.
     """
 
     results: tuple[LimitResult, ...]
@@ -108,7 +108,7 @@ class Readiness:
         return not self.missed
 
     def as_data(self) -> dict[str, Any]:
-        """Plain values, ``calib.ready/1``."""
+        """Return the checklist as plain values, ``calib.ready/1``."""
         checks = [result.as_data() | {"advice": advice(result)} for result in self.results]
         return {
             "schema": SCHEMA,
@@ -130,18 +130,18 @@ def check_readiness(
     baseline_p95_ms: float | None = None,
     symbols: Sequence[str] = (),
 ) -> Readiness:
-    """Judge feeds and the dataset made of them.
+    """Check feeds, and the dataset made from them, for a first calibration.
 
     Parameters
     ----------
     feeds
         The directory of the feeds.
     dataset
-        What `calib.dataset.build.build_dataset` makes of them; None where it finds nothing.
+        The result of `calib.dataset.build.build_dataset`; None if it fails.
     canary
-        Its limits of the shadow phase are those of the ticks.
+        Its limits of the shadow phase apply to the ticks.
     baseline_p95_ms
-        ``fetch_md`` p95 without the cache, see `baseline_p95`; None: the shadow ticks' own direct fetch.
+        ``fetch_md`` p95 without the cache, see `baseline_p95`; None uses the direct fetch of the shadow ticks.
     """
     ticks = tick_figures(_frame(feeds, "pipeline_ticks", _TICK_COLUMNS, symbols), canary.deadline_ms)
     before = ticks.direct_fetch_p95_ms if baseline_p95_ms is None else baseline_p95_ms
@@ -161,7 +161,7 @@ def check_readiness(
 
 
 def limits(settings: ReadinessSettings, canary: CanarySettings) -> list[Limit]:
-    """Every limit, in the order of the report."""
+    """Return every limit in the order of the report."""
     return [
         Limit("hours_covered", ">=", settings.min_hours),
         Limit("kept_ratio", ">=", settings.min_kept_ratio),
@@ -177,9 +177,9 @@ def limits(settings: ReadinessSettings, canary: CanarySettings) -> list[Limit]:
 
 
 def tick_figures(ticks: pl.DataFrame, deadline_ms: float | None = None) -> TickFigures:
-    """The figures of the ticks; in shadow the cache's own time stands in place of the direct fetch's.
+    """Return the figures of the ticks; in shadow the cache's time replaces the direct fetch's.
 
-    Where any tick says ``fetch_md_cache_ms``, those that say it are in shadow, and only they count.
+    If any tick has ``fetch_md_cache_ms``, the ticks with it are in shadow, and only they count.
     """
     shadow = ticks.filter(pl.col("fetch_md_cache_ms").is_not_null() & pl.col("stage_latencies.fetch_md").is_not_null())
     in_shadow = shadow.height > 0
@@ -204,12 +204,12 @@ def tick_figures(ticks: pl.DataFrame, deadline_ms: float | None = None) -> TickF
 
 
 def baseline_p95(path: Path) -> float:
-    """``fetch_md`` p95 without the cache, ms, from a canary's ``baseline.json`` or a feed file of ticks.
+    """Return the ``fetch_md`` p95 without the cache, ms, from a canary's ``baseline.json`` or a feed file of ticks.
 
     Raises
     ------
     UnreadableInput
-        Where the file is neither, or holds no such time.
+        If the file is neither, or has no such time.
     """
     if DayFile.of(path) is not None:
         file = named_file(path)
@@ -227,7 +227,7 @@ def baseline_p95(path: Path) -> float:
     except OSError as error:
         raise UnreadableInput(f"cannot be read: {error.strerror}", where=str(path), hint=_BASELINES) from error
     except (ValueError, TypeError, KeyError) as error:
-        raise UnreadableInput("is not a baseline", where=str(path), hint=_BASELINES) from error
+        raise UnreadableInput("is not a valid baseline", where=str(path), hint=_BASELINES) from error
 
 
 _BASELINES: Final = (
@@ -236,7 +236,7 @@ _BASELINES: Final = (
 
 
 def _frame(feeds: Path, kind: str, columns: Sequence[str], symbols: Sequence[str]) -> pl.DataFrame:
-    """The columns of all of a kind's files."""
+    """Return the columns of all files of a kind."""
     try:
         days = find_days(feeds, [kind])
     except NoFeeds:
@@ -284,7 +284,7 @@ def _clock_behind(fills: pl.DataFrame) -> float | None:
 
 def _notes(ticks: TickFigures, gain: float | None, values: Mapping[str, float | None]) -> Iterator[str]:
     if ticks.shadow:
-        yield "The cache ran in shadow: the times are those with the cache in place of the bot's own fetch."
+        yield "The cache ran in shadow: the figures use the cache's time instead of the direct fetch's."
     if gain is None:
         yield f"fetch_md_p95_gain_ms is not judged: {OPTIONAL['fetch_md_p95_gain_ms']}."
     if values["clock_behind_ratio"] is None:
@@ -292,7 +292,7 @@ def _notes(ticks: TickFigures, gain: float | None, values: Mapping[str, float | 
 
 
 def built(build: Callable[[], Dataset]) -> tuple[Dataset | None, str]:
-    """The dataset, or why there is none: feeds that cannot be cut are not ready, and the rest is still judged."""
+    """Return the dataset, or None and the error: the other figures are checked even if the dataset cannot be built."""
     try:
         return build(), ""
     except CalibError as error:

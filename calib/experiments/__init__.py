@@ -1,4 +1,4 @@
-"""Experiments: who runs what, what it did, and whether it must be taken back.
+"""Experiments: routing of symbols to arms, comparison of the arms, and rollback.
 
 The names below are loaded on first use: the command line needs only the settings.
 """

@@ -90,12 +90,12 @@ STATE_SHAPE: Final = record(
 
 
 def load_progress(engine: ExperimentEngine, progress: dict[str, Any], where: str) -> None:
-    """Give an engine the tests and timers of a state of the same fingerprint.
+    """Load the tests and timers of a state with the same fingerprint into an engine.
 
     Raises
     ------
     BadState
-        Where its parts do not fit together.
+        If its parts are inconsistent.
     """
     named = {RENAMED.get(name, name): part for name, part in progress.items()}
     try:

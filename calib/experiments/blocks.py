@@ -1,7 +1,7 @@
-"""Blocks of time: for every symbol the sums that the sequential tests compare.
+"""Blocks of time: per symbol, the sums that the sequential tests compare.
 
-A fill counts to the block of its quote; a tick to its own. A block closes one grace time after its end; what comes
-later is counted as late and left out, in both arms alike.
+A fill belongs to the block of its quote, a tick to the block of its own time. A block closes one grace time after its
+end. Later records are counted as late and left out, in both arms.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from calib.experiments.records import Fill, TickRecord
 
 MIN_TICKS_P95: Final = 20
-"""Ticks that a symbol needs in a block for a p95 of its own."""
+"""Minimum number of ticks of a symbol in a block for its own p95."""
 MAX_TICKS_P95: Final = 8192
-"""Ticks per symbol and block that a p95 is taken of; later ones of the block are counted in the other figures only."""
+"""Maximum number of ticks per symbol and block in the p95; later ticks count in the other figures only."""
 
 
 @dataclass(slots=True)
 class SymbolSums:
-    """What one symbol did in one block."""
+    """The sums of one symbol over one block."""
 
     bucket: str
     mixed: bool = False
-    """Seen in both arms within the block: it counts for neither."""
+    """Whether the symbol was in both arms within the block; it then counts for neither."""
     fills: int = 0
     takers: int = 0
     slippage: float = 0.0
@@ -76,7 +76,7 @@ CHANNELS: Final[dict[str, Callable[[SymbolSums], Pair]]] = {
     "log_p95": _log_p95,
     "deadline_miss_rate": lambda s: (float(s.misses), float(s.ticks)),
 }
-"""Block statistics by name. Fills count alike, whatever their notional: one large fill must not rule a block."""
+"""Block statistics by name. Fills have equal weight: with notional weights one large fill would dominate a block."""
 
 SCALE_FLOOR: Final = {
     "net_bps": 0.05,
@@ -86,7 +86,7 @@ SCALE_FLOOR: Final = {
     "log_p95": 0.005,
     "deadline_miss_rate": 0.0005,
 }
-"""The least spread of a block difference that a test is tuned for, by channel."""
+"""Smallest standard deviation of a block difference that a test is tuned for, by channel."""
 
 CHANNEL_OF: Final = {
     "net_bps": "net_bps",
@@ -96,7 +96,7 @@ CHANNEL_OF: Final = {
     "tick_total_p95": "log_p95",
     "deadline_miss_rate": "deadline_miss_rate",
 }
-"""The channel that belongs to each of the six metrics."""
+"""The block statistic of each of the six metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,14 @@ def observe(block: Block, symbols: Sequence[str], channel: str) -> Observations:
 
 
 class OpenBlocks:
-    """The blocks that still take records.
+    """The blocks that still accept records.
 
     Parameters
     ----------
     block_s
         Length of a block, s.
     grace_s
-        How long after its end a block still takes fills of its quotes, s.
+        How long after its end a block still accepts fills of its quotes, s.
     """
 
     __slots__ = ("_open", "block_s", "closed", "grace_s", "late")
@@ -137,9 +137,9 @@ class OpenBlocks:
         self.block_s, self.grace_s = block_s, grace_s
         self._open: dict[int, dict[str, SymbolSums]] = {}
         self.closed: int | None = None
-        """The newest block that was closed."""
+        """Index of the newest closed block."""
         self.late = 0
-        """Records that came after their block had closed."""
+        """Number of records that arrived after their block had closed."""
 
     def _sums(self, ts: float, symbol: str, bucket: str) -> SymbolSums | None:
         index = block_of(ts, self.block_s)
@@ -184,7 +184,7 @@ class OpenBlocks:
             sums.totals.append(tick.tick_total_ms)
 
     def close(self, now: float) -> list[Block]:
-        """The blocks that end, grace included, at or before ``now``, oldest first; they take nothing more."""
+        """Close and return the blocks that end, grace included, at or before ``now``, oldest first."""
         limit = block_of(now - self.grace_s, self.block_s) - 1
         due = sorted(index for index in self._open if index <= limit)
         if self.closed is None or limit > self.closed:
@@ -192,7 +192,7 @@ class OpenBlocks:
         return [Block(index, self._open.pop(index)) for index in due]
 
     def drop(self, until: int) -> None:
-        """Take nothing for blocks up to ``until``: they were seen in part only."""
+        """Discard the blocks up to index ``until``, of which only a part was recorded, and refuse records for them."""
         for index in [index for index in self._open if index <= until]:
             del self._open[index]
         self.closed = until if self.closed is None else max(self.closed, until)

@@ -1,6 +1,6 @@
-"""The evaluation itself: records in, verdicts on an event-time grid out; no clock, no file, no lock.
+"""The evaluation: takes records, returns verdicts on an event-time grid; no clock, no file, no lock.
 
-The live harness and the evaluation of recorded feeds both run this code, so they cannot disagree.
+The live harness and the evaluation of recorded feeds both run this code, so their verdicts agree.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class EvaluationStep:
     threshold: Verdict
     sequential: Verdict
     forced: GateVerdict | None
-    """Set where the nodata policy calls for a rollback."""
+    """Set if the nodata policy requires a rollback."""
 
     def verdict(self, decision: str) -> Verdict:
-        """The verdict of ``threshold`` or ``sequential``."""
+        """Return the verdict of ``threshold`` or ``sequential``."""
         return self.threshold if decision == "threshold" else self.sequential
 
     def acting(self, decision: str) -> GateVerdict | None:
-        """The gate that calls for a rollback under ``decision``."""
+        """Return the gate that requires a rollback under ``decision``, or None."""
         return self.verdict(decision).acting or self.forced
 
 
@@ -55,9 +55,9 @@ class ExperimentEngine:
     Parameters
     ----------
     settings
-        What the experiment holds to.
+        The rules, thresholds and windows of the experiment.
     router
-        Who is in which arm; asked for the lists and the expected split.
+        The arm of each symbol, the lists and the expected split.
     """
 
     def __init__(self, settings: ABSettings, router: Router) -> None:
@@ -68,7 +68,7 @@ class ExperimentEngine:
         self.sequential = SequentialDecision(settings, switchback=router.rule is Assignment.SWITCHBACK)
         self.absent_b = Hold(settings.hold_s, settings.max_gap_ticks_s, settings.min_coverage)
         self.grid: float | None = None
-        """The newest grid point that was evaluated."""
+        """The newest evaluated grid point, Unix s."""
         self.first = math.inf
         """Time of the first record."""
         self.newest = -math.inf
@@ -82,7 +82,7 @@ class ExperimentEngine:
         self._resumed = False
 
     def take(self, records: list[Fill | TickRecord]) -> None:
-        """Hand over records, in any order; those before the newest grid point are late, counted and left out."""
+        """Add records in any order; those before the newest grid point are counted as late and left out."""
         grid = self.grid
         if grid is not None:
             timely = [record for record in records if record.ts >= grid]
@@ -111,13 +111,13 @@ class ExperimentEngine:
 
     @property
     def _past_max_gap(self) -> bool:
-        """Whether the silence has lasted so long that no gate can change before the next record."""
+        """Whether the gap since the newest record is so long that no gate can change before the next record."""
         settings = self.settings
         longest = max(settings.max_gap_fills_s, settings.max_gap_ticks_s)
         return (self.grid or 0.0) - self.newest > longest + settings.grace_s + 2 * settings.block_s
 
     def _next(self, position: int, step: float, due: float) -> float:
-        """The next grid point; long silences are passed over in one step."""
+        """Return the next grid point; a long gap without records is skipped in one step."""
         grid = self.grid or 0.0
         if not self._past_max_gap:
             return _on_grid(grid + step, step)
@@ -125,7 +125,7 @@ class ExperimentEngine:
         return _on_grid(max(grid + step, min(math.floor(upcoming / step) * step, due)), step)
 
     def _resume(self) -> None:
-        """After a restart the block under way was seen in part only: it counts for neither arm."""
+        """Drop the current block after a restart: only a part of it was recorded."""
         if self._resumed and self.pending:
             self.blocks.drop(block_of(self.pending[0].ts, self.settings.block_s))
             self._resumed = False
@@ -150,7 +150,7 @@ class ExperimentEngine:
     def _judge(self, now: float) -> EvaluationStep:
         closed = self.blocks.close(now)
         for block in closed:
-            self.sequential.take(block, self.router.due())
+            self.sequential.take(block, self.router.expected_counts())
         a, b = self.arms[A].metrics(now), self.arms[B].metrics(now)
         self.metrics = {A: a, B: b}
         step = EvaluationStep(
@@ -184,7 +184,7 @@ class ExperimentEngine:
         return None
 
     def rebase(self, now: float) -> None:
-        """Event time went back by more than any gap allows: begin the grid again, with no time held."""
+        """Restart the grid and reset the hold timers after event time went back by more than the largest gap."""
         self.grid = None
         self.newest = -math.inf
         self.threshold.restart()
@@ -197,7 +197,10 @@ class ExperimentEngine:
         self.counts["rebased"] += 1
 
     def to_state(self) -> dict[str, Any]:
-        """What a restart must not lose: grid, timers and tests. Windows fill again; until then a gate has no data."""
+        """Return the state that a restart needs: grid, timers and tests.
+
+        Windows are not included: after a restart a gate has no data until they fill again.
+        """
         return {
             "grid": self.grid,
             "threshold": self.threshold.to_state(),
@@ -214,5 +217,5 @@ class ExperimentEngine:
 
 
 def _on_grid(ts: float, step: float) -> float:
-    """The nearest multiple of the step: repeated sums of a step such as 0.1 drift."""
+    """Return the nearest multiple of the step: repeated addition of a step such as 0.1 accumulates rounding errors."""
     return round(ts / step) * step

@@ -1,4 +1,4 @@
-"""Who was shown which arm, and since when: a line whenever a symbol's arm changes."""
+"""The exposure log: one line whenever a symbol is routed to another arm."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ _KEPT: Final = 10_000
 
 
 class ExposureLog:
-    """Collects exposures in memory and appends them to a file when asked to.
+    """Collects exposures in memory; `flush` appends them to a file.
 
     Parameters
     ----------
     directory
-        Where ``exposure.jsonl`` is kept; None keeps the newest 10,000 in memory only.
+        The directory of ``exposure.jsonl``; None keeps the newest 10,000 in memory only.
     """
 
     def __init__(self, directory: Path | None) -> None:
         self._path = None if directory is None else directory / EXPOSURE_NAME
         self._arms: dict[str, str] = {}
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._unflushed: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.count = 0
         self.lost = 0
-        """Exposures that no longer fitted because no one flushed, or that the disk refused."""
+        """Number of exposures lost because the buffer was full or the file could not be written."""
 
-    def see(self, symbol: str, arm: str, ts: float, mode: str) -> None:
-        """Note that a symbol was routed to an arm; only a change is kept."""
+    def record(self, symbol: str, arm: str, ts: float, mode: str) -> None:
+        """Record that a symbol was routed to an arm; only changes are kept."""
         if self._arms.get(symbol) == arm:
             return
         self._arms[symbol] = arm
         self.count += 1
-        if self._path is not None and len(self._waiting) == _KEPT:
+        if self._path is not None and len(self._unflushed) == _KEPT:
             self.lost += 1
-        self._waiting.append({"ts": ts, "symbol": symbol, "bucket": arm, "mode": mode})
+        self._unflushed.append({"ts": ts, "symbol": symbol, "bucket": arm, "mode": mode})
 
     def flush(self) -> None:
-        """Append what waits to the file."""
-        if self._path is None or not self._waiting:
+        """Append the buffered exposures to the file."""
+        if self._path is None or not self._unflushed:
             return
         lines = []
-        while self._waiting:  # one by one: other threads go on adding
-            lines.append(json.dumps(self._waiting.popleft(), allow_nan=False) + "\n")
+        while self._unflushed:  # popped one at a time: other threads may append meanwhile
+            lines.append(json.dumps(self._unflushed.popleft(), allow_nan=False) + "\n")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as handle:
                 handle.write("".join(lines))
-        except OSError:  # the log is evidence, not control: it must not stop a rollback
+        except OSError:  # an unwritable exposure log must not stop a rollback
             self.lost += len(lines)
 
     def recent(self) -> list[dict[str, Any]]:
-        """What waits, or, without a file, the newest exposures."""
-        return list(self._waiting)
+        """Return the exposures not yet flushed; without a file, the newest ones."""
+        return list(self._unflushed)

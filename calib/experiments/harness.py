@@ -1,4 +1,4 @@
-"""The harness a bot embeds: routes symbols, records what they did, evaluates, and rolls back."""
+"""The AB harness that a bot embeds: routes symbols, records fills and ticks, evaluates, and rolls back."""
 
 from __future__ import annotations
 
@@ -25,39 +25,40 @@ from calib.experiments.settings import ABSettings
 from calib.experiments.states import Mode, State
 
 MAX_PENDING: Final = 50_000
-"""Records that wait for an evaluation; with more, recording itself evaluates, so that memory stays bounded."""
+"""Maximum number of records before an evaluation; recording beyond it evaluates, to bound memory."""
 
 Hook = Callable[[dict[str, Any]], None]
 ReportWriter = Callable[[dict[str, Any]], Path]
-"""Takes the record of `ABHarness.report`, writes it and returns the path."""
+"""Writes the record of `ABHarness.report` and returns the path."""
 
 
 class ABHarness:
-    """An experiment with safety gates: B against A, rolled back for good where a gate is violated.
+    """An experiment with safety gates: B against A; a violated gate rolls back until an operator's reset.
 
     Parameters
     ----------
     mode
-        ``dry`` (all routed to A), ``shadow`` (routed and judged) or ``online`` (also rolled back).
+        ``dry`` (all routed to A), ``shadow`` (routed and evaluated) or ``online`` (also rolled back).
     split_pct
-        Share of the symbols in B, a fraction in [0, 1]; switchback takes 0.5 only.
+        Share of the symbols in B, a fraction in [0, 1]; switchback requires 0.5.
     symbols
         The symbols of the experiment; see `assign_symbols`.
     settings
         Rules, thresholds and windows.
     whitelist, blacklist
-        Symbols that are always in B, or always in A. The sequential tests leave them out.
+        Symbols that are always in B, or always in A. The sequential tests exclude them.
     directory
-        Where ``state.json``, ``audit.jsonl`` and ``exposure.jsonl`` are kept; None keeps nothing.
+        The directory of ``state.json``, ``audit.jsonl`` and ``exposure.jsonl``; None keeps no files.
     on_rollback
-        Called with the rollback's record once everything runs A; its failure is audited and changes nothing.
+        Called with the rollback's record once every symbol is routed to A; if it raises, the error is audited and the
+        rollback stands.
     clock
-        For calls without ``now``.
+        The clock of calls without ``now``.
     router
-        Another router, for an evaluation of what was recorded.
+        Another router, for the evaluation of recorded feeds.
     report_writer
         Writes a report and returns its path, at a rollback and for `export_report`; see
-        `calib.reports.ab.report_writer`. None: reports are written as JSON into ``directory``.
+        `calib.reports.ab.report_writer`. None writes reports as JSON into ``directory``.
 
     Every method may be called from any thread.
 
@@ -66,7 +67,7 @@ class ABHarness:
     ConfigError
         For values out of range.
     BadState
-        Where the directory holds a damaged state: a latch might be lost.
+        If the state in the directory is damaged: starting without it could lose a rollback.
 
     >>> harness = ABHarness("online", 0.5, symbols=["BTCUSDT", "ETHUSDT"], settings=ABSettings(assignment="rank"))
     >>> sorted(harness.assign_symbols(["BTCUSDT", "ETHUSDT"]).values())
@@ -110,7 +111,7 @@ class ABHarness:
         self._recording = threading.Lock()
         self._evaluating = threading.RLock()
         self._errors: dict[str, str] = {}
-        """Rollbacks whose report was written and whose hook was called."""
+        """Errors of reading and writing the state, by operation (``read``, ``state``)."""
         self._cleared: frozenset[str] = frozenset()
         self._saved: dict[str, Any] = {}
         self.engine = ExperimentEngine(self.settings, self.router)
@@ -126,18 +127,18 @@ class ABHarness:
     # -- routing -------------------------------------------------------------------------------------------------------
 
     def assign_symbols(self, symbols: Iterable[str], now: float | None = None) -> dict[str, str]:
-        """Let symbols join and give the arm that each is routed to now; who is in B stays there."""
+        """Add symbols and return the arm that each symbol is routed to now; symbols in B stay in B."""
         with self._evaluating:
             if self.router.add(symbols):
-                self._save()  # who is in B must still be so after a restart
+                self._save()  # otherwise symbols could leave B at a restart
         moment = self.clock.time() if now is None else now
         return {symbol: self.bucket(symbol, moment) for symbol in self.router.symbols}
 
     def bucket(self, symbol: str, now: float | None = None) -> str:
-        """The arm that a symbol runs at ``now`` (Unix s): A for all when dry or rolled back."""
+        """Return the arm of a symbol at ``now`` (Unix s): A for all symbols when dry or rolled back."""
         moment = self.clock.time() if now is None else now
         arm = A if self.rollback is not None or self.mode is Mode.DRY else self._assigned(symbol, moment)
-        self.exposure.see(symbol, arm, moment, str(self.mode))
+        self.exposure.record(symbol, arm, moment, str(self.mode))
         return arm
 
     def _assigned(self, symbol: str, ts: float) -> str:
@@ -149,12 +150,12 @@ class ABHarness:
         return A if start is not None and ts < start else router.arm(symbol, ts)
 
     def set_split(self, split: float) -> None:
-        """Ramp to another share of symbols in B (a fraction); growing it only ever adds symbols.
+        """Change the share of symbols in B (a fraction); increasing it only adds symbols to B.
 
-        With persistent arms this begins new tests: a symbol that moved has been in both arms.
+        With persistent arms this starts new tests, because a moved symbol has been in both arms.
         """
         with self._evaluating:
-            before = {symbol: self.router.arm(symbol, 0.0) for symbol in self.router.dealt()}
+            before = {symbol: self.router.arm(symbol, 0.0) for symbol in self.router.unlisted()}
             self.router.set_split(split)
             if any(self.router.arm(symbol, 0.0) != arm for symbol, arm in before.items()):
                 self.engine = ExperimentEngine(self.settings, self.router)
@@ -182,8 +183,8 @@ class ABHarness:
     ) -> None:
         """Record one fill; the fields are those of the feed ``fills``.
 
-        It belongs to ``bucket``, else to the arm its quote (``ts_quote``, else ``ts``) was routed by. A fill that
-        cannot be used is counted by reason, never raised: see ``counts`` of `status`.
+        It belongs to ``bucket``, else to the arm of its symbol at the time of its quote (``ts_quote``, else ``ts``). An
+        invalid fill is counted by reason and does not raise: see ``counts`` of `status`.
         """
         if self.rollback is not None:
             self._count("after_rollback")
@@ -253,10 +254,10 @@ class ABHarness:
     # -- evaluating ----------------------------------------------------------------------------------------------------
 
     def evaluate(self, now: float | None = None) -> State:
-        """Evaluate every grid point up to ``now`` (Unix s), act where the deciding rules call for it; the state.
+        """Evaluate every grid point up to ``now`` (Unix s), roll back if the decision requires it; returns the state.
 
-        What another process or an operator did meanwhile is taken over first: a rollback latches here too, a reset
-        begins new tests. What the disk refused before is written again.
+        Changes of other processes and operators are loaded first: their rollback takes effect here too, their reset
+        starts new tests. Writes that failed before are retried.
         """
         moment = self.clock.time() if now is None else now
         with self._evaluating:
@@ -271,10 +272,10 @@ class ABHarness:
         return self.state
 
     def roll_back(self, reason: str, now: float | None = None) -> None:
-        """Roll back at once, by hand: every symbol runs A until a reset."""
+        """Roll back manually and at once: every symbol is routed to A until a reset."""
         moment = self.clock.time() if now is None else now
         if self.rollback is None:
-            self.latch.set(by_hand(reason, moment))
+            self.latch.set(manual_rollback(reason, moment))
         with self._evaluating:
             self._save()
         self.latch.announce(self._write_report, self.on_rollback)
@@ -300,7 +301,7 @@ class ABHarness:
     def _roll_back(self, step: EvaluationStep) -> None:
         gate = step.acting(self.settings.decision)
         name = gate.gate if gate else ""
-        # From this call on every thread is routed to A; what follows may fail without undoing it.
+        # From this call on every thread is routed to A; a later failure does not undo it.
         self.latch.set(
             {
                 "event": "rollback",
@@ -315,11 +316,11 @@ class ABHarness:
         )
         self._save()
 
-    # -- looking -------------------------------------------------------------------------------------------------------
+    # -- status and reports --------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
-        """ROLLED_BACK, or what the deciding rules said last; NODATA before the first evaluation."""
+        """ROLLED_BACK, or the last state of the deciding rules; NODATA before the first evaluation."""
         if self.rollback is not None:
             return State.ROLLED_BACK
         last = self.engine.last
@@ -331,11 +332,11 @@ class ABHarness:
 
     @property
     def rollbacks(self) -> dict[str, int]:
-        """Rollbacks so far by gate, those that an operator cleared included."""
+        """Number of rollbacks by gate, including those an operator cleared."""
         return self.latch.by_gate
 
     def status(self) -> dict[str, Any]:
-        """Where the experiment stands, as plain data: state, latch, both verdicts, counts of what was left out."""
+        """Return the status as plain data: state, rollback, both verdicts, counts of excluded records."""
         with self._evaluating:
             return {
                 "mode": str(self.mode),
@@ -351,13 +352,13 @@ class ABHarness:
             }
 
     def _on_disk(self) -> bool | None:
-        """Whether the rollback in force is on disk in every place; None where none is, or nothing is kept."""
+        """Whether every file records the rollback in force; None without a rollback or without a directory."""
         if self.rollback is None or self.store.directory is None:
             return None
         return not self.latch.pending and "state" not in self._errors
 
     def report(self) -> dict[str, Any]:
-        """Everything a report shows, as plain JSON data: metrics by arm, deltas, gates, ratio check, timelines."""
+        """Return a report as plain JSON data: metrics by arm, deltas, gates, sample-ratio check, timelines."""
         with self._evaluating:
             moment = self.engine.grid if self.engine.grid is not None else 0.0
             return self.status() | build_report(self.engine, self.router, moment)
@@ -368,13 +369,13 @@ class ABHarness:
         Raises
         ------
         UsageError
-            Where there is neither.
+            If there is neither.
         UnwritableOutput
-            Where the disk refuses.
+            If the file cannot be written.
         """
         path = self._write_report()
         if path is None:
-            raise UsageError("there is nowhere to write the report", hint="Give a directory or a report_writer")
+            raise UsageError("no place to write the report", hint="Give a directory or a report_writer")
         return path
 
     def _write_report(self) -> Path | None:
@@ -388,19 +389,19 @@ class ABHarness:
         write_whole(path, json.dumps(record, allow_nan=False, indent=1).encode() + b"\n")
         return path
 
-    # -- keeping -------------------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
         state = self.store.load()
         self.latch.merge(state)
         self.latch.refresh()
-        self.latch.saw_state()
+        self.latch.mark_state_read()
         self._cleared = self.latch.cleared
         if state is not None:
             self._resume(state)
         if self.rollback is not None:
-            self.latch.is_known()
-            self.latch.persist()  # killed between two writes: what the audit lacks is added
+            self.latch.mark_announced()
+            self.latch.persist()  # adds what the audit lacks if the process was killed between two writes
 
     def _resume(self, state: dict[str, Any]) -> None:
         fingerprint = self.settings.fingerprint()
@@ -412,7 +413,7 @@ class ABHarness:
             self.latch.audit({"event": "new_settings", "ts": self.clock.time(), "was": state["fingerprint"]})
 
     def _knows_newest_reset(self, state: dict[str, Any]) -> bool:
-        """Whether a state was written after the newest reset: timers and tests from before it do not count."""
+        """Whether the state was written after the newest reset; timers and tests from before it are discarded."""
         resets = self.latch.resets
         return not resets or any(reset["ts"] == resets[-1]["ts"] for reset in state["resets"])
 
@@ -424,32 +425,32 @@ class ABHarness:
             "router": self.router.to_state(),
             "progress": self.engine.to_state(),
         }
-        # The grid alone moves every few seconds and is found again from the records: not worth a write to disk.
+        # The grid point changes every few seconds and is recovered from the records: not worth a write to disk.
         lasting = {**body, **self.latch.to_state(), "progress": {**body["progress"], "grid": None}}
         if lasting == self._saved and "state" not in self._errors:
             return
 
         def change(current: dict[str, Any] | None) -> dict[str, Any]:
-            self.latch.merge(current)  # the latched one wins
+            self.latch.merge(current)  # a rollback in force, here or on disk, takes precedence
             mine = body if self.latch.cleared == self._cleared else {**body, "progress": None}
             return {**mine, **self.latch.to_state()}
 
         try:
             self.store.update(change)
-        except CalibError as error:  # the disk must not stop a rollback; status() says it, evaluate() tries again
+        except CalibError as error:  # a full disk must not block a rollback: status() reports it, evaluate() retries
             self._errors["state"] = brief(error)
         else:
             self._saved = copy.deepcopy(lasting)
             self._errors.pop("state", None)
-            self.latch.saw_state()
+            self.latch.mark_state_read()
 
     def _follow(self) -> None:
-        """Take over rollbacks and resets of other processes; after a reset a new experiment begins."""
+        """Load rollbacks and resets of other processes; a reset starts a new experiment."""
         try:
             self.latch.refresh()
-            self.latch.look_at_state()
+            self.latch.refresh_from_state()
             self._errors.pop("read", None)
-        except CalibError as error:  # what is in memory stays in force
+        except CalibError as error:  # a rollback in memory stays in force
             self._errors["read"] = brief(error)
         cleared = self.latch.cleared
         if cleared != self._cleared:
@@ -460,8 +461,8 @@ class ABHarness:
             self._save()
 
 
-def by_hand(reason: str, now: float) -> dict[str, Any]:
-    """The record of an operator's rollback."""
+def manual_rollback(reason: str, now: float) -> dict[str, Any]:
+    """Return the record of an operator's rollback."""
     return {
         "event": "rollback",
         "id": new_id(now, OPERATOR),

@@ -1,4 +1,4 @@
-"""The threshold timer: how long a gate has been violating, in event time that data really covers."""
+"""The timer of the threshold decision: how long a gate has been violated, in event time covered by data."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from calib.experiments.states import State
 
 @dataclass(slots=True)
 class Hold:
-    """Counts the seconds for which a gate has been violating without one good evaluation between.
+    """Counts the seconds for which a gate has been violated without a passing evaluation.
 
-    Time counts only from one evaluation with new data to the next, and only over gaps of at most ``max_gap_s``: a clock
-    that jumps and a process that was frozen add nothing. Without data the timer pauses. Where the covered part of the
-    time since the violation began falls below ``min_coverage``, the timer starts over.
+    Time counts only from one evaluation with new data to the next, and only over gaps of at most ``max_gap_s``: clock
+    jumps and a suspended process add nothing. Without data the timer pauses. If the covered share of the time since the
+    violation began falls below ``min_coverage``, the timer restarts.
 
     Parameters
     ----------
     hold_s
-        Violating for so long is a violation to act on.
+        Duration of a violation that causes a rollback, s.
     max_gap_s
-        A longer gap between data is not counted.
+        Longest gap between data that counts, s.
     min_coverage
-        Least share of the time since the beginning that must be covered, in [0, 1].
+        Minimum covered share of the time since the violation began, in [0, 1].
     """
 
     hold_s: float = 600.0
     max_gap_s: float = 60.0
     min_coverage: float = 0.5
     held_s: float = 0.0
-    """Seconds that count."""
+    """Seconds counted so far."""
     since: float | None = None
-    """When the violation began."""
+    """When the violation began, Unix s."""
     last: float | None = None
-    """The newest data of the last evaluation that counted."""
+    """Time of the newest data at the last evaluation that counted, Unix s."""
     violations: int = 0
-    """Violations that began, a running count."""
+    """Number of violations that began."""
 
     def update(self, breached: bool | None, newest: float) -> State:
-        """Take one evaluation.
+        """Add one evaluation and return the state.
 
         Parameters
         ----------
         breached
             The reading; None for no data.
         newest
-            Time of the newest record that *each* arm involved has: the earlier of the two.
+            Time (Unix s) up to which *each* arm involved has data: the earlier of the arms' newest records.
         """
         if breached is None:
             return State.NODATA
@@ -67,11 +67,11 @@ class Hold:
 
     @property
     def expired(self) -> bool:
-        """Whether the violation was held long enough to act."""
+        """Whether the violation has lasted for ``hold_s``."""
         return self.since is not None and self.held_s >= self.hold_s
 
     def restart(self) -> None:
-        """Forget the time held so far: event time went backwards."""
+        """Reset the timer after event time went backwards."""
         self.held_s, self.since, self.last = 0.0, None, None
 
     def to_state(self) -> dict[str, Any]:

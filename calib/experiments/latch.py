@@ -1,7 +1,7 @@
-"""What must outlive the process: the state file and the audit log of one experiment.
+"""The persistent files of one experiment: the state file and the audit log.
 
-The state file is replaced whole, under a lock that is held for milliseconds; the audit is appended to and fsynced line
-by line. Which rollbacks are in force is decided by `calib.experiments.rollback`, from both.
+The state file is replaced atomically, under a lock that is held for milliseconds; the audit log is appended to and
+fsynced line by line. `calib.experiments.rollback` decides from both which rollbacks are in force.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ STATE_NAME: Final = "state.json"
 AUDIT_NAME: Final = "audit.jsonl"
 LOCK_NAME: Final = ".state.lock"
 LOCK_WAIT_S: Final = 2.0
-"""The state's lock is held for milliseconds; a longer wait means that its holder is stopped."""
+"""Longest wait for the lock of the state file, s. It is held for milliseconds: a longer wait means a stopped holder."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is either the old one or the new one; see `calib.files.write_atomic`."""
+    """Replace a file atomically; see `calib.files.write_atomic`."""
     write_atomic(path, content)
 
 
 def append_fsynced(path: Path, record: dict[str, Any]) -> None:
-    """Append one JSON line and wait until the disk has it; a torn last line of a killed writer is ended first.
+    """Append one JSON line and fsync; a partial last line of a killed writer is terminated first.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses; the part of a line that was written is left out by `read_audit`.
+        If the write fails; `read_audit` skips a partially written line.
     """
     line = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
     append_line(path, line)
 
 
 def read_audit(path: Path) -> list[dict[str, Any]]:
-    """The records of an audit log, the oldest first; a torn line is left out. Nothing where there is no file."""
+    """Return the records of an audit log, oldest first, without partial lines; empty if there is no file."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def read_audit(path: Path) -> list[dict[str, Any]]:
 
 
 def checksum(state: dict[str, Any]) -> str:
-    """SHA-256 of a state's canonical JSON, its own entry left out."""
+    """Return the SHA-256 of a state's canonical JSON without the checksum itself."""
     body = {name: value for name, value in state.items() if name != "checksum"}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -77,11 +77,11 @@ class Store:
     Parameters
     ----------
     directory
-        None keeps everything in memory: for analysis of what was recorded.
+        None keeps everything in memory: for the evaluation of recorded feeds.
     schema
         The state's schema, ``name/version``.
     shape
-        What a state must look like.
+        Validates the structure of a state.
     """
 
     def __init__(self, directory: Path | None, schema: str, shape: Check = anything) -> None:
@@ -90,7 +90,7 @@ class Store:
         self.shape = shape
         self._lock = threading.Lock()
         self.memory: list[dict[str, Any]] = []
-        """The audit, where there is no directory."""
+        """The audit events if there is no directory."""
 
     @property
     def state_path(self) -> Path:
@@ -101,22 +101,22 @@ class Store:
         return (self.directory or Path()) / AUDIT_NAME
 
     def load(self) -> dict[str, Any] | None:
-        """The state, or None where there is none yet.
+        """Return the state, or None if there is none yet.
 
-        A state whose bytes were changed by hand is accepted only where it holds a rollback: that is in force either
-        way, and an operator must be able to clear it.
+        A state with a wrong checksum is accepted only if it holds a rollback: the rollback is in force in any case, and
+        an operator must be able to clear it.
 
         Raises
         ------
         BadState
-            Where anything in the file is damaged: a latch might be lost, so nothing is assumed.
+            If the file is damaged: ignoring it could lose a rollback.
         NewerSchema
-            Where a later version wrote it.
+            If a later version wrote it.
         """
         if self.directory is None:
             return None
         try:
-            state = json.loads(self.state_path.read_bytes(), parse_constant=_no_number)
+            state = json.loads(self.state_path.read_bytes(), parse_constant=_reject_constant)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -136,13 +136,15 @@ class Store:
         name, _, version = schema.partition("/")
         own, _, known = self.schema.partition("/")
         if name != own or not (version.isascii() and version.isdigit()) or len(version) > 9:
-            raise self._damaged(f"it is a {schema[:60]!r}, not a {self.schema!r}")
+            raise self._damaged(f"its schema is {schema[:60]!r}, not {self.schema!r}")
         if int(version) > int(known):
             raise NewerSchema(
-                f"is of {schema}, this calib knows {self.schema}", where=str(self.state_path), hint="Update calib"
+                f"has schema {schema}, this calib supports {self.schema}",
+                where=str(self.state_path),
+                hint="Update calib",
             )
         if int(version) < 1:
-            raise self._damaged(f"there is no {schema!r}")
+            raise self._damaged(f"unknown schema {schema!r}")
 
     def _damaged(self, why: str) -> BadState:
         return BadState(
@@ -153,14 +155,14 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-        """Hold the lock of the state file, which other processes respect; for the moment of a read and a write.
+        """Hold the inter-process lock of the state file for one read and write.
 
         Raises
         ------
         LockHeld
-            Where another process holds it for longer than ``wait_s``.
+            If another process holds it for longer than ``wait_s``.
         UnwritableOutput
-            Where the lock file cannot be made.
+            If the lock file cannot be created.
         """
         if self.directory is None:
             with self._lock:
@@ -179,17 +181,17 @@ class Store:
             os.close(descriptor)
 
     def update(self, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]) -> dict[str, Any] | None:
-        """Read, change and replace the state as one step, whatever other processes do.
+        """Read, change and replace the state under the inter-process lock.
 
         Parameters
         ----------
         change
-            Takes the state on disk (None where there is none) and returns the one to write; None writes nothing.
+            Takes the state on disk (None if there is none) and returns the state to write; None writes nothing.
 
         Returns
         -------
         dict or None
-            What was written.
+            The written state.
         """
         if self.directory is None:
             return None
@@ -213,11 +215,11 @@ class Store:
                 append_fsynced(self.audit_path, record)
 
     def events(self) -> list[dict[str, Any]]:
-        """Every event so far."""
+        """Return every audit event, oldest first."""
         return list(self.memory) if self.directory is None else read_audit(self.audit_path)
 
 
-def _no_number(text: str) -> float:
+def _reject_constant(text: str) -> float:
     raise ValueError(f"{text} is not a JSON number")
 
 
@@ -230,9 +232,9 @@ def _flock(descriptor: int, path: Path, wait_s: float) -> None:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise LockHeld(
-                    "another process has held this lock for long",
+                    f"another process has held this lock for more than {wait_s:g} s",
                     where=str(path),
-                    hint="Is it stopped? It is tried again",
+                    hint="Check whether that process is stopped; the write is retried",
                 ) from None
             time.sleep(0.005)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The sequential decision where symbols keep their arm: difference in differences, or an honest "inconclusive"."""
+"""The sequential decision if symbols keep their arm: difference in differences, or "inconclusive"."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class PersistentArms:
-    """One paired-block test per gate, and the reasons why they may not be used.
+    """One paired-block test per gate, and the conditions for using it.
 
-    Symbols that join after the pre-period have no mean of their own to be compared with: they are left out.
+    Symbols that join after the pre-period are left out: they have no pre-period mean to be compared with.
     """
 
     def __init__(self, settings: ABSettings, alpha: float, horizon: int) -> None:
@@ -36,7 +36,7 @@ class PersistentArms:
         self.newest_block = -1
 
     def take(self, block: Block, symbols: list[str]) -> None:
-        """Take one closed block."""
+        """Add one closed block."""
         for symbol in symbols:
             if symbol in block.symbols:
                 self.arm_of.setdefault(symbol, block.symbols[symbol].bucket)
@@ -58,23 +58,23 @@ class PersistentArms:
                 baseline.update(seen.sums, seen.counts)
 
     def obstacle(self) -> str:
-        """Why no verdict can be had; empty where one can."""
+        """Return the reason why no verdict is possible; empty if one is."""
         in_b = sum(arm == B for arm in self.arm_of.values())
         in_a = sum(arm == A for arm in self.arm_of.values())
         start = self.settings.treatment_from
         if start is None:
-            return "persistent arms without a pre-period: say when B began (ab.treatment_from), or use switchback"
+            return "persistent arms without a pre-period: set ab.treatment_from (when B began), or use switchback"
         if in_a + in_b < MIN_SYMBOLS:
-            return f"persistent arms need {MIN_SYMBOLS} symbols, here are {in_a + in_b}"
+            return f"persistent arms need at least {MIN_SYMBOLS} symbols, got {in_a + in_b}"
         if min(in_a, in_b) < MIN_ARM:
-            return f"each arm needs {MIN_ARM} symbols, here are {in_a} in A and {in_b} in B"
+            return f"each arm needs at least {MIN_ARM} symbols, got {in_a} in A and {in_b} in B"
         first = start if self.first_block is None else self.first_block * self.settings.block_s
         if start - first < MIN_PRE_S:
-            return f"the pre-period must be 24 h, here are {max(0.0, start - first) / 3600:.1f} h"
+            return f"the pre-period must be at least 24 h, got {max(0.0, start - first) / 3600:.1f} h"
         return ""
 
     def judge(self, gate: Gate) -> GateVerdict:
-        """The verdict of one gate."""
+        """Return the verdict of one gate."""
         test = self.tests[gate.name]
         evidence: dict[str, Any] = {
             "p": test.p_value,
@@ -92,8 +92,8 @@ class PersistentArms:
             evidence["why"] = f"the pre-period has {len(test.pre)} complete blocks, {need} are needed"
         if not evidence["why"] and not test.period.stationary:
             evidence["why"] = (
-                f"the difference of the arms wandered in the pre-period (KPSS {test.period.kpss:.2f} > {KPSS_LIMIT}): "
-                "the symbols cannot be compared over days; use switchback"
+                f"the difference of the arms is not stationary in the pre-period (KPSS {test.period.kpss:.2f} > "
+                f"{KPSS_LIMIT}): the symbols cannot be compared over days; use switchback"
             )
         if evidence["why"]:
             return GateVerdict(gate.name, State.INCONCLUSIVE, False, evidence)

@@ -1,4 +1,4 @@
-"""An experiment evaluated afterwards: recorded lines through the very harness that a bot embeds."""
+"""Evaluation of a recorded experiment by the same harness that a bot embeds."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class RecordedRun(ABHarness):
     Parameters
     ----------
     settings
-        As the experiment ran, or as one wishes it had.
+        The settings of the experiment, or others to compare.
     router
-        Who was in which arm: `calib.experiments.RecordedRouter`, or a rule applied afterwards.
+        The arm of each symbol: `calib.experiments.RecordedRouter`, or a rule applied afterwards.
     """
 
     def __init__(self, settings: ABSettings, router: Router) -> None:
@@ -37,7 +37,7 @@ class RecordedRun(ABHarness):
     def _record(self, record: Fill | TickRecord) -> None:
         self.first_ts = min(self.first_ts, record.ts)
         self.last_ts = max(self.last_ts, record.ts)
-        both = (self.arms[record.bucket], self._of(record.symbol, record.bucket))
+        both = (self.arms[record.bucket], self._symbol_window(record.symbol, record.bucket))
         for window in both:
             if isinstance(record, TickRecord):
                 window.add_tick(record)
@@ -45,7 +45,7 @@ class RecordedRun(ABHarness):
                 window.add_fill(record)
         super()._record(record)
 
-    def _of(self, symbol: str, arm: str) -> ArmWindow:
+    def _symbol_window(self, symbol: str, arm: str) -> ArmWindow:
         key = (symbol, arm)
         window = self.by_symbol.get(key)
         if window is None:
@@ -53,9 +53,9 @@ class RecordedRun(ABHarness):
         return window
 
     def finish(self) -> dict[str, Any]:
-        """Evaluate to the last record and give the report: that of the harness, with the run's totals.
+        """Evaluate up to the last record and return the harness's report with the totals of the run.
 
-        The last block or two, whose fills might still have come, are in the totals but not in the sequential tests.
+        The last one or two blocks are still open for late fills: they are in the totals, not in the sequential tests.
         """
         self.evaluate(self.last_ts + self.settings.lateness_s + self.settings.eval_s)
         now = self.last_ts

@@ -1,4 +1,4 @@
-"""The facts that an experiment keeps of a fill and of a tick, and their formulas."""
+"""The fill and tick records of an experiment, and their formulas."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from calib.feeds.schema.table import EARLIEST_TS, LATEST_TS
 
 NAN = float("nan")
 LARGEST = 1e15
-"""No price, quantity, notional or number of quotes is larger: sums of them stay exact enough."""
+"""Maximum price, quantity, notional and number of quotes: sums stay within double precision."""
 SMALLEST = 1e-15
-"""No price or quantity is smaller."""
+"""Minimum price and quantity."""
 LARGEST_BPS = 1e6
-"""A fill that costs a hundred times its price is a broken record."""
+"""Maximum cost of a fill, bps: a hundred times its price; a larger one is an invalid record."""
 LARGEST_MS = 86_400_000.0
-"""A tick that lasts longer than a day is a broken record."""
+"""Maximum duration of a tick, ms: one day; a longer one is an invalid record."""
 
 
 class Fill(NamedTuple):
-    """One execution, as the windows and the blocks need it. NaN where a figure cannot be had."""
+    """The fields of one execution that windows and blocks use; NaN where a figure cannot be computed."""
 
     ts: float
     ts_block: float
-    """The time of its quote (else of itself): the block it counts to."""
+    """Time of its quote, else of the fill: it determines the block."""
     symbol: str
     bucket: str
     notional: float
@@ -42,11 +42,11 @@ class TickRecord(NamedTuple):
     tick_total_ms: float
     deadline_miss: bool
     quotes: float
-    """Quotes that this line stands for: ``n_quotes`` (else 1) x ``sample_rate``."""
+    """Number of quotes that this line represents: ``n_quotes`` (else 1) x ``sample_rate``."""
 
 
 def net_bps(sign: int, price: float, mid_at_quote: float | None, mid_now: float | None, fee_bps: float) -> float:
-    """``s (mid_now - p) / mid_at_quote x 1e4 - fee``; NaN where ``mid_now`` is missing.
+    """Return ``s (mid_now - p) / mid_at_quote x 1e4 - fee``; NaN if ``mid_now`` is missing.
 
     >>> round(net_bps(+1, 100.0, 100.0, 100.05, 1.0), 9)
     4.0
@@ -57,7 +57,7 @@ def net_bps(sign: int, price: float, mid_at_quote: float | None, mid_now: float 
 
 
 def slippage_bps(sign: int, price: float, quote_price: float | None, logged: float | None) -> float:
-    """``s (p - quote_price) / quote_price x 1e4``, else the logged figure, else NaN; positive is bad for us.
+    """Return ``s (p - quote_price) / quote_price x 1e4``, else the logged figure, else NaN; positive is bad for us.
 
     >>> round(slippage_bps(-1, 99.99, 100.0, None), 9)
     1.0
@@ -73,12 +73,12 @@ def usable_ts(ts: Any) -> bool:
 
 
 def as_number(value: Any, low: float = -LARGEST, high: float = LARGEST) -> float | None:
-    """The value as a float where it is a number in [low, high], else None; an integer may be of any size.
+    """Return the value as a float if it is a number in [low, high], else None; integers may have any size.
 
     >>> as_number(10**400), as_number(True), as_number(3)
     (None, None, 3.0)
     """
-    if type(value) is float:  # the usual case, on the path of every record
+    if type(value) is float:  # fast path: runs for every record
         return value if low <= value <= high else None
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
         return None
@@ -91,7 +91,7 @@ def missing_or_number(value: Any, low: float = -LARGEST) -> bool:
 
 
 def fill_arguments(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a feed line of kind ``fills`` that `ABHarness.record_fill` takes."""
+    """Return the arguments of `ABHarness.record_fill` from a line of the feed ``fills``."""
     return {name: row.get(name) for name in FILL_FIELDS}
 
 
@@ -131,7 +131,7 @@ def make_fill(
     quote_id: str | None = None,
     ts_block: float,
 ) -> Fill | None:
-    """A fill from the fields of the feed ``fills``; None where one of them cannot be used."""
+    """Return a fill from the fields of the feed ``fills``; None if a field is invalid."""
     known = side in ("buy", "sell") and liquidity in ("maker", "taker")
     price_, qty_ = as_number(price, SMALLEST), as_number(qty, SMALLEST)
     if not isinstance(symbol, str) or not known or not usable_ts(ts) or price_ is None or qty_ is None:
@@ -161,7 +161,7 @@ def make_tick(
     n_quotes: int | None = None,
     sample_rate: int | None = None,
 ) -> TickRecord | None:
-    """A tick from the fields of the feed ``pipeline_ticks``; None where one of them cannot be used."""
+    """Return a tick from the fields of the feed ``pipeline_ticks``; None if a field is invalid."""
     total = as_number(tick_total_ms, 0.0, LARGEST_MS)
     quotes = 1.0 if n_quotes is None else as_number(n_quotes, 0.0)
     rate = 1.0 if sample_rate is None else as_number(sample_rate, 1.0)

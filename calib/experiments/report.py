@@ -1,4 +1,4 @@
-"""What an experiment says of itself, as plain data: for `ABHarness.export_report` and for the written report."""
+"""The report of an experiment as plain data: for `ABHarness.export_report` and for the written report."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ REPORT_SCHEMA = "calib.ab-report/1"
 
 
 def verdicts(engine: ExperimentEngine) -> dict[str, Any]:
-    """Both decisions as they stand, by name; None before the first evaluation."""
+    """Return the current verdicts of both decisions by name; None before the first evaluation."""
     last = engine.last
     return {name: None if last is None else last.verdict(name).to_json() for name in ("threshold", "sequential")}
 
 
 def build_report(engine: ExperimentEngine, router: Router, now: float) -> dict[str, Any]:
-    """The report's data at ``now``: windows, effects with their intervals, ratio check, timelines, assignment."""
+    """Return the report's data at ``now``: windows, effects with intervals, ratio check, timelines, assignment."""
     return {
         "schema": REPORT_SCHEMA,
         "range": {"from": _start(engine, now), "to": now},
@@ -55,7 +55,7 @@ def _start(engine: ExperimentEngine, now: float) -> float:
 
 
 def compare(a: ArmMetrics, b: ArmMetrics) -> dict[str, dict[str, Any]]:
-    """The six metrics of both arms with the delta B - A."""
+    """Return the six metrics of both arms with the delta B - A."""
     return {name: _compare(name, a, b) for name in METRICS}
 
 
@@ -76,9 +76,9 @@ def _compare(name: str, a: ArmMetrics, b: ArmMetrics) -> dict[str, Any]:
 
 
 def effects(engine: ExperimentEngine) -> dict[str, dict[str, Any] | None]:
-    """Per metric the mean block difference B - A with its anytime-valid interval; None without a switchback.
+    """Return, per metric, the mean block difference B - A with its anytime-valid interval; None without a switchback.
 
-    The effect on ``tick_total_p95`` is a ratio: of each symbol's own p95, B over A less 1.
+    The effect on ``tick_total_p95`` is a ratio: each symbol's own p95 of B divided by that of A, less 1.
     """
     if engine.router.rule is not Assignment.SWITCHBACK:
         return dict.fromkeys(METRICS)
@@ -104,7 +104,7 @@ def effects(engine: ExperimentEngine) -> dict[str, dict[str, Any] | None]:
 
 
 def sample_ratio(engine: ExperimentEngine) -> dict[str, Any]:
-    """The sample-ratio check over (symbol, block) units."""
+    """Return the sample-ratio check over (symbol, block) units."""
     ratio = engine.sequential.sample_ratio
     return {
         "units_a": ratio.a,
@@ -117,7 +117,7 @@ def sample_ratio(engine: ExperimentEngine) -> dict[str, Any]:
 
 
 def timelines(engine: ExperimentEngine) -> dict[str, Any]:
-    """Per gate: both decisions' spans and counts, and one point per block (time, excess over the bound, p)."""
+    """Return, per gate, both decisions' spans and counts, and one point per block (time, excess over the bound, p)."""
     return {
         gate.name: {
             "threshold": engine.timelines["threshold", gate.name].to_json(),
@@ -129,7 +129,7 @@ def timelines(engine: ExperimentEngine) -> dict[str, Any]:
 
 
 def first_act(engine: ExperimentEngine, decision: str) -> dict[str, Any] | None:
-    """When a decision first called for a rollback, and which gate; None where it never did."""
+    """Return when a decision first required a rollback, and which gate; None if it never did."""
     acts = [
         (line.first_act, name)
         for (owner, name), line in engine.timelines.items()

@@ -1,8 +1,8 @@
-"""The latch of a rollback: set in memory first, kept on disk in three places, cleared by an operator alone.
+"""The rollback latch: set in memory first, written to three files, cleared only by an operator.
 
-Two sets decide: the rollbacks ever seen, and the resets ever seen, each naming the rollbacks that it clears. Both only
-grow, from whatever source: this process, the flag file, the state file, the audit log. A rollback without a reset is in
-force. So the order in which processes write, an older state file, a failed write or a lost file cannot clear a latch.
+Two sets decide: all rollbacks seen, and all resets seen, each with the ids of the rollbacks that it clears. Both sets
+only grow, from every source: this process, the flag file, the state file, the audit log. A rollback without a reset is
+in force. So no write order of processes, older state file, failed write or lost file can clear a rollback.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ RESETS: Final = items(
 )
 _FLAG: Final = record({"schema": text(FLAG_SCHEMA), "rollback": ROLLBACK})
 STATE_PART: Final = {"rollback": optional(ROLLBACK), "resets": RESETS}
-"""What a state file must say of its latch."""
+"""The fields of the latch in a state file."""
 
 
 def operator() -> dict[str, str]:
-    """Who acts: the number of the user as ``by``, and LOGNAME beside it; a container may know no names.
+    """Return the operator: the user id as ``by``, and LOGNAME; a container may have no user names.
 
     >>> operator()["by"] == system.user_id()
     True
@@ -48,17 +48,17 @@ def operator() -> dict[str, str]:
 
 
 def brief(error: CalibError) -> str:
-    """An error without its advice: where, and what."""
+    """Return an error as text without its hint: where, and what."""
     return f"{error.where}: {error.what}" if error.where else error.what
 
 
 def new_id(ts: float, gate: str) -> str:
-    """A name for a rollback that no other has, also at the same time of the same gate."""
+    """Return a unique id of a rollback, even for the same time and gate."""
     return f"{ts:.3f}-{gate}-{os.urandom(4).hex()}"
 
 
 def id_of(rollback: Mapping[str, Any]) -> str:
-    """The rollback's own name; those of older versions without one are named by their content."""
+    """Return the rollback's id; a rollback of an older version without one gets the hash of its content."""
     known = rollback.get("id")
     if isinstance(known, str) and known:
         return known
@@ -67,14 +67,14 @@ def id_of(rollback: Mapping[str, Any]) -> str:
 
 
 class RollbackLatch:
-    """Whether an experiment is rolled back, and everything that keeps it so.
+    """The rollback state of an experiment, in memory and on disk.
 
-    Every method may be called from any thread; `set` waits for no lock but that of this object's own two mappings.
+    Every method may be called from any thread; `set` takes only the lock of this object, so it does not wait for files.
 
     Parameters
     ----------
     store
-        Where the state and the audit are kept.
+        The directory of the state and the audit.
     """
 
     def __init__(self, store: Store) -> None:
@@ -82,15 +82,15 @@ class RollbackLatch:
         self.record: dict[str, Any] | None = None
         """The rollback in force, or None."""
         self.errors: dict[str, str] = {}
-        """By place (``flag``, ``audit``): why the last write there failed."""
+        """The error of the last failed write, by place (``flag``, ``audit``)."""
         self._lock = threading.Lock()
         self._rollbacks: dict[str, dict[str, Any]] = {}
         self._cleared: dict[str, dict[str, Any]] = {}
-        """By rollback id: the reset that cleared it."""
+        """The reset that cleared each rollback, by rollback id."""
         self._unwritten: dict[str, set[str]] = {}
-        """By rollback id: the places that do not have it yet."""
+        """The places still to be written, by rollback id."""
         self._waiting: list[dict[str, Any]] = []
-        """Other events that the audit refused, the newest `MAX_WAITING`."""
+        """Other events that could not be written to the audit, the newest `MAX_WAITING`."""
         self._seen: dict[Path, tuple[int, int, int]] = {}
         self._announced: set[str] = set()
 
@@ -108,46 +108,46 @@ class RollbackLatch:
 
     @property
     def resets(self) -> list[dict[str, Any]]:
-        """The resets so far, each once, the oldest first."""
+        """All resets without duplicates, oldest first."""
         with self._lock:
             found = {json.dumps(reset, sort_keys=True): reset for reset in self._cleared.values()}
         return sorted(found.values(), key=lambda reset: float(reset["ts"]))
 
     @property
     def cleared(self) -> frozenset[str]:
-        """The ids of the rollbacks that were cleared."""
+        """The ids of the cleared rollbacks."""
         with self._lock:
             return frozenset(self._cleared)
 
     @property
     def by_gate(self) -> dict[str, int]:
-        """Rollbacks so far by gate, those that were cleared included."""
+        """Number of rollbacks by gate, including cleared ones."""
         with self._lock:
             return dict(Counter(str(one.get("gate", "")) for one in self._rollbacks.values()))
 
     @property
     def pending(self) -> bool:
-        """Whether a rollback in force is not yet on disk in every place."""
+        """Whether a rollback in force is still missing from one of its files."""
         with self._lock:
             return any(self._unwritten.values())
 
-    # -- acting --------------------------------------------------------------------------------------------------------
+    # -- set, persist, reset -------------------------------------------------------------------------------------------
 
     def set(self, rollback: dict[str, Any]) -> None:
-        """Latch: in memory at once, then on disk; what cannot be written now is tried again by `persist`."""
+        """Roll back in memory at once, then write the files; `persist` retries failed writes."""
         with self._lock:
             self._unwritten[id_of(rollback)] = {"flag", "audit"} if self.store.directory is not None else {"audit"}
         self._add([rollback])
         self.persist()
 
-    def is_known(self) -> None:
-        """Take the rollback in force as announced: it was, before this process began."""
+    def mark_announced(self) -> None:
+        """Mark the rollback in force as announced: an earlier process announced it."""
         with self._lock:
             if self.record is not None:
                 self._announced.add(self.record["id"])
 
     def announce(self, write_report: Callable[[], object], hook: Callable[[dict[str, Any]], object] | None) -> None:
-        """Once for each rollback: write the report, call the owner's hook. A failure is audited and undoes nothing."""
+        """Write the report and call the hook, once per rollback; a failure is audited and the rollback stands."""
         with self._lock:
             record = self.record
             if record is None or record["id"] in self._announced:
@@ -155,20 +155,20 @@ class RollbackLatch:
             self._announced.add(record["id"])
         try:
             write_report()
-        except Exception as error:  # whatever the writer does, the rollback stands
+        except Exception as error:  # a failing report writer must not undo the rollback
             self._audit_failure("report_failed", record, error)
         if hook is None:
             return
         try:
             hook(record)
-        except Exception as error:  # whatever the owner's hook does, the rollback stands
+        except Exception as error:  # a failing hook must not undo the rollback
             self._audit_failure("hook_failed", record, error)
 
     def _audit_failure(self, event: str, record: dict[str, Any], error: Exception) -> None:
         self.audit({"event": event, "ts": record["ts"], "error": f"{type(error).__name__}: {error}"})
 
     def audit(self, event: dict[str, Any]) -> None:
-        """Write an event to the audit, now or, where the disk refuses, with a later `persist`."""
+        """Write an event to the audit; if that fails, a later `persist` retries."""
         with self._lock:
             self._waiting = [*self._waiting, event][-MAX_WAITING:]
         self._write_waiting()
@@ -189,7 +189,7 @@ class RollbackLatch:
                 self._waiting = [one for one in self._waiting if one is not event]
 
     def persist(self) -> None:
-        """Write what the flag file and the audit still lack."""
+        """Write the rollbacks and events that are missing from the flag file and the audit."""
         with self._lock:
             todo = [(identity, set(places)) for identity, places in self._unwritten.items() if places]
         for identity, places in todo:
@@ -197,7 +197,7 @@ class RollbackLatch:
             for place in sorted(places):
                 try:
                     self._write(place, identity, rollback)
-                except CalibError as error:  # the disk must not stop a rollback; status() says it
+                except CalibError as error:  # a full disk must not block a rollback; status() reports it
                     self.errors[place] = brief(error)
                 else:
                     self.errors.pop(place, None)
@@ -214,12 +214,12 @@ class RollbackLatch:
             write_whole(self.store.directory / FLAG_NAME, body)
 
     def reset(self, reason: str, now: float, **more: str) -> list[dict[str, Any]]:
-        """Clear what is in force, for an operator; returns the rollbacks that were cleared.
+        """Clear the rollbacks in force on behalf of an operator; returns the cleared rollbacks.
 
         Raises
         ------
         UnwritableOutput
-            Where the audit cannot take the reset: the rollback then stays in force.
+            If the reset cannot be written to the audit: the rollbacks then stay in force.
         """
         with self._lock:
             force = {identity: one for identity, one in self._rollbacks.items() if identity not in self._cleared}
@@ -240,26 +240,26 @@ class RollbackLatch:
             for identity in ids:
                 self._unwritten.pop(identity, None)
         if self.store.directory is not None:
-            with contextlib.suppress(OSError):  # a flag that stays names a cleared rollback: it says nothing
+            with contextlib.suppress(OSError):  # a remaining flag file is harmless: its rollback is already cleared
                 (self.store.directory / FLAG_NAME).unlink(missing_ok=True)
         return list(force.values())
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def merge(self, state: Mapping[str, Any] | None) -> None:
-        """Take over what a state file says."""
+        """Add the rollback and resets of a state file."""
         if state is None:
             return
         rollback = state.get("rollback")
         self._add([dict(rollback)] if rollback is not None else [], state.get("resets") or [])
 
     def refresh(self) -> None:
-        """Take over what the flag file and the audit say, where they changed since the last look.
+        """Add the rollbacks and resets of the flag file and the audit if they changed since the last read.
 
         Raises
         ------
         BadState
-            Where one of them cannot be read or the flag is damaged.
+            If one of them cannot be read or the flag file is damaged.
         """
         if self.store.directory is None:
             return
@@ -268,7 +268,7 @@ class RollbackLatch:
         flag = self.store.directory / FLAG_NAME
         if self._changed(flag) and (found := read_flag(flag)) is not None:
             self._add([found])
-        self._note_missing()
+        self._mark_missing_from_audit()
 
     def _changed(self, path: Path) -> bool:
         try:
@@ -280,31 +280,31 @@ class RollbackLatch:
         self._seen[path] = mark
         return changed
 
-    def look_at_state(self) -> None:
-        """Take over what the state file says, where another process wrote it since the last look.
+    def refresh_from_state(self) -> None:
+        """Add the rollback and resets of the state file if another process wrote it since the last read.
 
         Raises
         ------
         BadState, NewerSchema
-            Where it is damaged or of a later version.
+            If it is damaged or was written by a later version.
         """
         if self.store.directory is not None and self._changed(self.store.state_path):
             self.merge(self.store.load())
 
-    def saw_state(self) -> None:
-        """The state file is as this process has just written it: there is nothing to take over."""
+    def mark_state_read(self) -> None:
+        """Mark the state file as read: this process has just written it."""
         if self.store.directory is not None:
             self._changed(self.store.state_path)
 
-    def _note_missing(self) -> None:
-        """Note that a rollback read from another place is not in the audit yet, so that it is written there too."""
+    def _mark_missing_from_audit(self) -> None:
+        """Mark a rollback that was read from another file as missing from the audit, so that it is written there."""
         force = self.record
         if force is not None:
             with self._lock:
                 self._unwritten.setdefault(id_of(force), {"audit"})
 
     def to_state(self) -> dict[str, Any]:
-        """The part of the state file that the latch owns."""
+        """Return the latch's fields of the state file."""
         return {"rollback": self.record, "resets": self.resets[-100:]}
 
 
@@ -315,7 +315,7 @@ def _ids_of(reset: Mapping[str, Any]) -> list[str]:
 
 
 def _of_audit(events: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The rollbacks and resets of an audit log; a reset of an older version clears what stands before it."""
+    """Return the rollbacks and resets of an audit log; a reset of an older version clears all rollbacks before it."""
     rollbacks: list[dict[str, Any]] = []
     resets: list[dict[str, Any]] = []
     for event in events:
@@ -328,7 +328,7 @@ def _of_audit(events: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], l
 
 
 def _usable(event: dict[str, Any]) -> dict[str, Any]:
-    """A rollback of the audit; a damaged one still is a rollback, of which little else is known."""
+    """Return a rollback of the audit; a damaged record is replaced by a minimal one, so that it stays in force."""
     named = {**event, "id": id_of(event)}
     try:
         ROLLBACK(named, "")
@@ -338,12 +338,12 @@ def _usable(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_flag(path: Path) -> dict[str, Any] | None:
-    """The rollback of a flag file; None without one.
+    """Return the rollback of a flag file, or None if there is no file.
 
     Raises
     ------
     BadState
-        Where it is damaged.
+        If it is damaged.
     """
     try:
         body = json.loads(path.read_bytes())
@@ -354,25 +354,27 @@ def read_flag(path: Path) -> dict[str, Any] | None:
         raise BadState(
             f"is not a usable rollback: {error}",
             where=str(path),
-            hint="Somebody rolled back: see audit.jsonl beside it, clear it with `reset`, or move this file away",
+            hint="A rollback was made: see audit.jsonl beside it, clear it with `reset`, or move this file away",
         ) from error
     return dict(body["rollback"])
 
 
 def current(store: Store) -> RollbackLatch:
-    """The latch of a directory as it stands on disk, without the experiment itself.
+    """Return the latch of a directory from its files, without the experiment itself.
 
-    An unusable state file is passed over: the flag and the audit say what is in force.
+    An unusable state file is ignored: the flag file and the audit hold the rollbacks in force.
 
     Raises
     ------
     BadState
-        Where nothing has ever run there, or the flag is damaged.
+        If no experiment has run there, or the flag file is damaged.
     """
     found = RollbackLatch(store)
     places = (store.state_path, store.audit_path, store.state_path.with_name(FLAG_NAME))
     if not any(path.exists() for path in places):
-        raise BadState("does not exist", where=str(store.state_path), hint="Check --state: nothing has run there")
+        raise BadState(
+            "does not exist", where=str(store.state_path), hint="Check --state: no experiment has run in that directory"
+        )
     with contextlib.suppress(BadState):
         found.merge(store.load())
     found.refresh()
@@ -380,16 +382,16 @@ def current(store: Store) -> RollbackLatch:
 
 
 def roll_back_by_hand(store: Store, rollback: dict[str, Any]) -> dict[str, Any]:
-    """Roll back an experiment of another process, at once: no lock is waited for before the rollback is in force.
+    """Roll back an experiment of another process at once, without waiting for a lock.
 
     Returns the rollback in force, which may be an older one.
 
     Raises
     ------
     BadState
-        Where nothing has ever run there.
+        If no experiment has run there.
     UnwritableOutput
-        Where neither the flag nor the audit could be written.
+        If neither the flag file nor the audit could be written.
     """
     found = current(store)
     if found.record is None:
@@ -398,40 +400,40 @@ def roll_back_by_hand(store: Store, rollback: dict[str, Any]) -> dict[str, Any]:
             raise UnwritableOutput(
                 f"the rollback could not be written: {'; '.join(found.errors.values())}",
                 where=str(store.directory),
-                hint="Free some space or check permissions; until then switch the experiment off in the bot itself",
+                hint="Free space or check permissions; until then switch the experiment off in the bot",
             )
-    _into_state(store, found, {})
+    _update_state(store, found, {})
     return found.record or rollback
 
 
 def reset_by_hand(
     store: Store, reason: str, now: float, fresh: Callable[[RollbackLatch], Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Clear the rollbacks in force, for an operator: the only way out; returns what was cleared.
+    """Clear the rollbacks in force on behalf of an operator; returns the cleared rollbacks.
 
-    A running process sees it at its next evaluation.
+    A running process loads the reset at its next evaluation.
 
     Parameters
     ----------
     fresh
-        What the state file's own entries become, given the latch after the reset: new tests, a new beginning.
+        Returns the new entries of the state file, given the latch after the reset.
 
     Raises
     ------
     BadState
-        Where nothing has ever run there.
+        If no experiment has run there.
     UnwritableOutput
-        Where the audit cannot take it: the rollback then stays in force.
+        If the audit cannot be written: the rollbacks then stay in force.
     """
     found = current(store)
     cleared = found.reset(reason, now)
     if cleared:
-        _into_state(store, found, fresh(found))
+        _update_state(store, found, fresh(found))
     return cleared
 
 
-def _into_state(store: Store, found: RollbackLatch, fresh: Mapping[str, Any]) -> None:
-    """Let the state file say the same; where it cannot now, the next process to write it does."""
+def _update_state(store: Store, found: RollbackLatch, fresh: Mapping[str, Any]) -> None:
+    """Write the latch to the state file; if that fails, the next process that writes the file includes it."""
 
     def change(state: dict[str, Any] | None) -> dict[str, Any] | None:
         if state is None:

@@ -1,7 +1,7 @@
-"""Which arm a symbol is in: salted, deterministic, the same in every process.
+"""Assignment of symbols to arms: salted, deterministic, the same in every process.
 
-Three rules. ``hash`` looks at each symbol alone. ``rank`` is balanced: a fixed number of symbols, those
-of the lowest hash. ``switchback`` deals the symbols again in every block of time, half to each arm.
+Three rules. ``hash`` assigns each symbol independently. ``rank`` is balanced: B has a fixed number of symbols, those
+with the lowest hash. ``switchback`` assigns the symbols again in every block of time, half to each arm.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ B: Final = "B"
 
 
 class Assignment(enum.StrEnum):
-    """The rule by which symbols are dealt."""
+    """The rule that assigns symbols to arms."""
 
     HASH = "hash"
     RANK = "rank"
@@ -27,7 +27,7 @@ class Assignment(enum.StrEnum):
 
 
 def hash_unit(salt: str, symbol: str) -> float:
-    """``int(sha256(salt \\0 symbol)[:8]) / 2^64``: uniform in [0, 1), the same in every process and on every machine.
+    """Return ``int(sha256(salt \\0 symbol)[:8]) / 2^64``: uniform in [0, 1), the same on every machine.
 
     >>> hash_unit("demo", "BTCUSDT")
     0.38823478057884536
@@ -40,30 +40,30 @@ def _number(text: str) -> int:
 
 
 def check_split(split: float) -> float:
-    """The share of symbols in B.
+    """Return the share of symbols in B as a float.
 
     Raises
     ------
     ConfigError
-        Where it is no fraction in [0, 1].
+        If it is not a fraction in [0, 1].
     """
     if isinstance(split, bool) or not 0 <= split <= 1:
         raise ConfigError(
-            f"a split of {split!r} is not allowed", where="split", hint="Give a fraction in [0, 1]; 50 % is 0.5"
+            f"{split!r} is not a valid split", where="split", hint="Give a fraction in [0, 1]; 50 % is 0.5"
         )
     return float(split)
 
 
 def hash_rule(salt: str, symbol: str, split: float) -> bool:
-    """The rule ``hash``: B if the symbol's hash is below the split."""
+    """Return whether the rule ``hash`` puts a symbol in B: its hash is below the split."""
     return hash_unit(salt, symbol) < split
 
 
 def rank_rule(salt: str, symbols: Iterable[str], split: float, kept: Iterable[str] = ()) -> set[str]:
-    """The symbols of B under the balanced rule.
+    """Return the symbols of B under the balanced rule.
 
-    ``round(split n)`` symbols (halves up), those of the lowest hash. Symbols in ``kept`` were in B before and stay
-    while there is room, so that a symbol that joins moves no one.
+    ``round(split n)`` symbols (halves up) with the lowest hashes. Symbols in ``kept`` were in B before and come first,
+    so that a new symbol does not move another out of B.
     """
     everyone = sorted(symbols, key=lambda symbol: (_number(f"{salt}\0{symbol}"), symbol))
     room = math.floor(split * len(everyone) + 0.5)
@@ -73,10 +73,10 @@ def rank_rule(salt: str, symbols: Iterable[str], split: float, kept: Iterable[st
 
 
 def switchback_rule(salt: str, symbols: Iterable[str], block: int) -> set[str]:
-    """The symbols of B in one block: the lowest-ranked half by ``sha256(salt \\0 block \\0 symbol)``.
+    """Return the symbols of B in one block: the lowest-ranked half by ``sha256(salt \\0 block \\0 symbol)``.
 
-    One bit of ``sha256(salt \\0 block)`` says whether the lower or the upper half is B: so an assignment and its
-    complement are equally likely, for an odd number of symbols too.
+    One bit of ``sha256(salt \\0 block)`` decides whether the lower or the upper half is B, so that an assignment and
+    its complement are equally likely, also for an odd number of symbols.
     """
     ordered = sorted(symbols, key=lambda symbol: (_number(f"{salt}\0{block}\0{symbol}"), symbol))
     half = len(ordered) // 2
@@ -85,25 +85,25 @@ def switchback_rule(salt: str, symbols: Iterable[str], block: int) -> set[str]:
 
 
 def block_of(ts: float, block_s: float) -> int:
-    """The block of time that ``ts`` is in."""
+    """Return the index of the block of time that contains ``ts``."""
     return math.floor(ts / block_s)
 
 
 class Router:
-    """Assigns symbols to arms: sticky, and monotone while the split grows.
+    """Assigns symbols to arms: a symbol in B stays in B while the split does not shrink.
 
     Parameters
     ----------
     rule
         See `Assignment`.
     salt
-        Names the experiment; another salt deals again.
+        Name of the experiment; another salt gives another assignment.
     split
-        Share of symbols in B, a fraction in [0, 1]; switchback takes 0.5 only.
+        Share of symbols in B, a fraction in [0, 1]; switchback requires 0.5.
     block_s
         Length of a switchback block, s.
     whitelist, blacklist
-        Symbols that are always in B, or always in A; they stay out of the deal and out of the sequential tests.
+        Symbols that are always in B, or always in A; the rule and the sequential tests exclude them.
     """
 
     def __init__(
@@ -120,10 +120,12 @@ class Router:
         self.whitelist, self.blacklist = frozenset(whitelist), frozenset(blacklist)
         both = sorted(self.whitelist & self.blacklist)
         if both:
-            raise ConfigError(f"{both[0]!r} is on both lists", where="whitelist, blacklist", hint="Choose one")
+            raise ConfigError(
+                f"{both[0]!r} is on both lists", where="whitelist, blacklist", hint="Remove it from one of them"
+            )
         self.split = self._checked(split)
         self.symbols: dict[str, None] = {}
-        """The symbols that were assigned, in the order in which they came."""
+        """The assigned symbols, in the order of their addition."""
         self._ranked: set[str] = set()
         self._arms: dict[str, str] = {}
         self._block: tuple[int, set[str]] = (-1, set())
@@ -132,40 +134,40 @@ class Router:
         fraction = check_split(split)
         if self.rule is Assignment.SWITCHBACK and fraction != 0.5:
             raise ConfigError(
-                f"switchback cannot split {fraction}", where="split", hint="It takes 0.5 only: half of the symbols"
+                f"{fraction:g} is not a valid split for switchback", where="split", hint="Use 0.5: half of the symbols"
             )
         return fraction
 
     def add(self, symbols: Iterable[str]) -> bool:
-        """Let symbols join; True where one was new. No one who is in B leaves it."""
+        """Add symbols and return whether one was new. Symbols in B stay in B."""
         fresh = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.symbols]
         if fresh:
-            # A new mapping, not a changed one: another thread may be going through the old.
+            # Replaced, not updated in place: another thread may be iterating over it.
             self.symbols = {**self.symbols, **dict.fromkeys(fresh)}
-            self._deal()
+            self._assign()
         return bool(fresh)
 
     def set_split(self, split: float) -> None:
-        """Ramp: a larger split only ever adds symbols to B; a smaller one only takes some out."""
+        """Change the split: a larger one only adds symbols to B, a smaller one only removes some."""
         self.split = self._checked(split)
-        self._deal()
+        self._assign()
 
-    def _deal(self) -> None:
+    def _assign(self) -> None:
         if self.rule is Assignment.RANK:
-            self._ranked = rank_rule(self.salt, self.dealt(), self.split, self._ranked)
+            self._ranked = rank_rule(self.salt, self.unlisted(), self.split, self._ranked)
         self._block = (-1, set())
         self._arms = {}
 
-    def dealt(self) -> list[str]:
-        """The symbols that the rule deals: those on no list."""
+    def unlisted(self) -> list[str]:
+        """Return the symbols that the rule assigns: those on neither list."""
         return [symbol for symbol in self.symbols if not self.listed(symbol)]
 
     def listed(self, symbol: str) -> bool:
-        """Whether a list fixes the symbol's arm."""
+        """Return whether the symbol is on the whitelist or the blacklist."""
         return symbol in self.whitelist or symbol in self.blacklist
 
     def arm(self, symbol: str, ts: float) -> str:
-        """``A`` or ``B``; a symbol that never joined and is on no list is in A."""
+        """Return ``A`` or ``B``; an unknown symbol that is on neither list is in A."""
         if self.rule is Assignment.SWITCHBACK and symbol in self.symbols and not self.listed(symbol):
             return B if symbol in self.in_b(block_of(ts, self.block_s)) else A
         known = self._arms.get(symbol)
@@ -182,38 +184,38 @@ class Router:
             return hash_rule(self.salt, symbol, self.split)
         return symbol in self._ranked
 
-    def due(self) -> tuple[float, float]:
-        """How many dealt symbols each arm should hold in a block: expected, for the sample-ratio check."""
-        dealt = self.dealt()
+    def expected_counts(self) -> tuple[float, float]:
+        """Return the expected number of unlisted symbols in A and in B per block, for the sample-ratio check."""
+        symbols = self.unlisted()
         if self.rule is Assignment.SWITCHBACK:
-            return len(dealt) / 2, len(dealt) / 2
-        in_b = sum(self.arm(symbol, 0.0) == B for symbol in dealt)
-        return len(dealt) - in_b, in_b
+            return len(symbols) / 2, len(symbols) / 2
+        in_b = sum(self.arm(symbol, 0.0) == B for symbol in symbols)
+        return len(symbols) - in_b, in_b
 
     def in_b(self, block: int) -> set[str]:
-        """The dealt symbols of B in one switchback block."""
+        """Return the unlisted symbols of B in one switchback block."""
         cached = self._block
         if cached[0] != block:
-            cached = self._block = (block, switchback_rule(self.salt, self.dealt(), block))
+            cached = self._block = (block, switchback_rule(self.salt, self.unlisted(), block))
         return cached[1]
 
     def to_state(self) -> dict[str, object]:
-        """What must survive a restart so that the assignment is sticky."""
+        """Return the state that keeps symbols in their arms over a restart."""
         return {"symbols": list(self.symbols), "ranked": sorted(self._ranked), "split": self.split}
 
     def load_state(self, symbols: Iterable[str], ranked: Iterable[str]) -> None:
-        """Symbols that had joined and those that were in B, from `to_state`."""
+        """Load the known symbols and those in B from `to_state`."""
         self._ranked = set(ranked)
         self.add(symbols)
 
 
 class RecordedRouter(Router):
-    """The arms as they were recorded, for an evaluation afterwards.
+    """Returns recorded arms, for the evaluation of recorded feeds.
 
     Parameters
     ----------
     arms
-        The arm of each symbol that kept one; with ``rule=switchback`` only the names are used.
+        The arm of each symbol with a persistent arm; with ``rule=switchback`` only the names are used.
     """
 
     def __init__(self, rule: Assignment, arms: dict[str, str], *, block_s: float = 60.0) -> None:

@@ -1,4 +1,4 @@
-"""The sequential decision: anytime-valid tests on blocks, the error rate split over the gates."""
+"""The sequential decision: anytime-valid tests on blocks; the error rate is split over the gates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from calib.experiments.settings import ABSettings
 
 SAMPLE_RATIO = "sample_ratio"
-"""Name of the sample-ratio check where it acts like a gate."""
+"""Name of the sample-ratio check when it acts as a gate."""
 MIN_DEADLINE_BLOCK_S = 60.0
-"""On shorter blocks a burst of late ticks breaks the conditional mean that the bounded-mean test rests on."""
+"""Shortest block for the bounded-mean test, s: in shorter ones a burst of late ticks violates its assumption."""
 
 
 def plan_of(gate: Gate, settings: ABSettings) -> SwitchbackPlan:
-    """What is fixed of a gate's switchback test before its first block."""
+    """Return the parameters of a gate's switchback test."""
     return _plan(gate.block_margin, gate.channel, settings)
 
 
@@ -32,14 +32,14 @@ def _plan(margin: float, channel: str, settings: ABSettings) -> SwitchbackPlan:
 
 
 class SequentialDecision:
-    """The tests of every gate, fed block by block.
+    """The tests of every gate, updated block by block.
 
     Parameters
     ----------
     settings
         Thresholds, alpha and the tuning.
     switchback
-        Whether symbols change their arm from block to block; else the arms are persistent.
+        Whether symbols change their arm from block to block; otherwise the arms are persistent.
     """
 
     def __init__(self, settings: ABSettings, *, switchback: bool) -> None:
@@ -50,7 +50,7 @@ class SequentialDecision:
         horizon = max(1, round(settings.horizon_s / settings.block_s))
         self.tests = {gate.name: Switchback(plan_of(gate, settings), (0,)) for gate in self.gates}
         self.effects = {name: Switchback(_plan(0.0, name, settings), (0,)) for name in CHANNEL_OF.values()}
-        """The same process for each of the six metrics, for the intervals of a report."""
+        """The same test for each of the six metrics, for the intervals of a report."""
         self.limits = {
             gate.name: BoundedMean(self.alpha, gate.limit, settings.warmup_blocks)
             for gate in self.gates
@@ -58,14 +58,14 @@ class SequentialDecision:
         }
         self.persistent = PersistentArms(settings, self.alpha, horizon)
         self.units_a = self.units_b = 0
-        self.due_a = self.due_b = 0.0
+        self.expected_a = self.expected_b = 0.0
         self.last_block: dict[str, int] = {}
-        """By gate: the newest block with data in both arms."""
+        """The newest block with data in both arms, by gate."""
         self.newest_block = -1
         self.last_difference: dict[str, float] = {}
 
-    def take(self, block: Block, due: tuple[float, float]) -> None:
-        """Take one closed block; ``due`` is how many symbols the assignment put into each arm, for the ratio check."""
+    def take(self, block: Block, expected: tuple[float, float]) -> None:
+        """Add one closed block; ``expected`` is the number of symbols assigned to A and B, for the ratio check."""
         self.newest_block = max(self.newest_block, block.index)
         known = set(self.symbols)
         self.symbols += sorted(s for s in block.symbols if s not in known)
@@ -73,8 +73,8 @@ class SequentialDecision:
         in_b = sum(sums.bucket == "B" for sums in counted)
         self.units_a += len(counted) - in_b
         self.units_b += in_b
-        self.due_a += due[0]
-        self.due_b += due[1]
+        self.expected_a += expected[0]
+        self.expected_b += expected[1]
         if self.switchback:
             self._switchback(block)
         else:
@@ -100,20 +100,20 @@ class SequentialDecision:
 
     @property
     def sample_ratio(self) -> SampleRatio:
-        """Units with data in each arm against what the assignment expects."""
-        due = self.due_a + self.due_b
-        return SampleRatio(self.units_a, self.units_b, self.due_b / due if due else 0.5)
+        """The units with data in each arm, and the share of B that the assignment expects."""
+        expected = self.expected_a + self.expected_b
+        return SampleRatio(self.units_a, self.units_b, self.expected_b / expected if expected else 0.5)
 
     def judge(self, now: float) -> Verdict:
-        """The verdict after the blocks taken so far."""
+        """Return the verdict after the blocks so far."""
         if not self.switchback:
             return Verdict("sequential", tuple(self.persistent.judge(gate) for gate in self.gates))
         return Verdict("sequential", tuple(self._judge(gate, now) for gate in self.gates), self._judge_ratio())
 
     def _judge_ratio(self) -> GateVerdict | None:
-        """The sample-ratio check as a gate of its own, once it is shown that B lacks data; None before."""
+        """Return the sample-ratio check as a gate if B has significantly too few units, else None."""
         ratio = self.sample_ratio
-        if self.settings.srm_policy != "rollback" or not (ratio.shown and ratio.b_lacks):
+        if self.settings.srm_policy != "rollback" or not (ratio.significant and ratio.b_underrepresented):
             return None
         evidence = {
             "units_a": ratio.a,
@@ -149,7 +149,7 @@ class SequentialDecision:
         if self.sample_ratio.mismatch:
             return State.INCONCLUSIVE, mismatch
         if gate.limit is not None and self.settings.block_s < MIN_DEADLINE_BLOCK_S:
-            return State.INCONCLUSIVE, "blocks shorter than 60 s: bursts would break the test of the limit"
+            return State.INCONCLUSIVE, "blocks are shorter than 60 s: bursts of late ticks would invalidate the test"
         last = self.last_block.get(gate.name)
         stale_s = self.settings.max_gap_s(gate.kind) + self.settings.grace_s + self.settings.block_s
         if last is None or now - (last + 1) * self.settings.block_s > stale_s:
@@ -166,7 +166,7 @@ class SequentialDecision:
             "effects": {name: test.to_state() for name, test in self.effects.items()},
             "limits": {name: test.to_state() for name, test in self.limits.items()},
             "persistent": self.persistent.to_state(),
-            "units": [self.units_a, self.units_b, self.due_a, self.due_b],
+            "units": [self.units_a, self.units_b, self.expected_a, self.expected_b],
             "last_block": self.last_block,
             "newest_block": self.newest_block,
         }
@@ -174,16 +174,16 @@ class SequentialDecision:
     def load_state(self, state: dict[str, Any]) -> None:
         self.symbols = list(state["symbols"])
         if len(set(self.symbols)) != len(self.symbols):
-            raise ValueError("a symbol stands there twice")
+            raise ValueError("a symbol is listed twice")
         for part, tests in (("tests", self.tests), ("effects", self.effects)):
             for name, test in tests.items():
                 test.load_state(state[part][name])
                 if test.baseline.total.shape[-1] > len(self.symbols):
-                    raise ValueError(f"{part}.{name} has figures of more symbols than there are")
+                    raise ValueError(f"{part}.{name} has figures for more symbols than the state lists")
         for name, limit in self.limits.items():
             limit.load_state(state["limits"][name])
         self.persistent.load_state(state["persistent"])
         self.units_a, self.units_b = (int(n) for n in state["units"][:2])
-        self.due_a, self.due_b = (float(n) for n in state["units"][2:])
+        self.expected_a, self.expected_b = (float(n) for n in state["units"][2:])
         self.last_block = {name: int(index) for name, index in state["last_block"].items()}
         self.newest_block = int(state["newest_block"])

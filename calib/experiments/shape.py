@@ -1,4 +1,4 @@
-"""Checks of plain JSON data, field by field: what a state file must look like, so that damage is found by name."""
+"""Validation of plain JSON data, field by field, so that an error names the damaged field of a state file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[Any, str], None]
-"""Takes a value and its path; raises ValueError where the value is not what it should be."""
+"""Takes a value and its path; raises ValueError if the value is invalid."""
 
 
 def number(low: float = -math.inf, high: float = math.inf, *, whole: bool = False) -> Check:
-    """A finite number (a whole one) in [low, high].
+    """Return a check for a finite number (or integer) in [low, high].
 
     >>> number(0)(-1, "held_s")
     Traceback (most recent call last):
@@ -36,27 +36,27 @@ def _finite(value: float) -> bool:
 
 
 def text(*choices: str, empty: bool = False) -> Check:
-    """A string; one of ``choices`` where there are any."""
+    """Return a check for a string, or for one of ``choices``."""
 
     def check(value: Any, path: str) -> None:
         if not isinstance(value, str) or not (value or empty) or (choices and value not in choices):
-            raise ValueError(f"{path} is {_short(value)}, not {' or '.join(choices) if choices else 'a text'}")
+            raise ValueError(f"{path} is {_short(value)}, not {' or '.join(choices) if choices else 'a string'}")
 
     return check
 
 
 def boolean(value: Any, path: str) -> None:
-    """True or false."""
+    """Check for true or false."""
     if not isinstance(value, bool):
         raise ValueError(f"{path} is {_short(value)}, not true or false")
 
 
 def anything(value: Any, path: str) -> None:
-    """Any value: evidence that is shown, never computed with."""
+    """Accept any value: data that is shown and not computed with."""
 
 
 def optional(check: Check) -> Check:
-    """Null, or what ``check`` accepts."""
+    """Return a check for null or a value that ``check`` accepts."""
 
     def either(value: Any, path: str) -> None:
         if value is not None:
@@ -66,7 +66,7 @@ def optional(check: Check) -> Check:
 
 
 def items(check: Check, length: int | None = None) -> Check:
-    """A list of such values (of exactly ``length``)."""
+    """Return a check for a list (of exactly ``length``) whose items all pass ``check``."""
 
     def each(value: Any, path: str) -> None:
         if not isinstance(value, list) or (length is not None and len(value) != length):
@@ -78,7 +78,7 @@ def items(check: Check, length: int | None = None) -> Check:
 
 
 def mapping(check: Check) -> Check:
-    """An object whose values are all such."""
+    """Return a check for an object whose values all pass ``check``."""
 
     def each(value: Any, path: str) -> None:
         if not isinstance(value, dict):
@@ -90,7 +90,7 @@ def mapping(check: Check) -> Check:
 
 
 def record(required: Mapping[str, Check], more: Mapping[str, Check] | None = None) -> Check:
-    """An object with these fields; further ones are left alone."""
+    """Return a check for an object with these fields; other fields are accepted."""
 
     def each(value: Any, path: str) -> None:
         if not isinstance(value, dict):
@@ -113,5 +113,5 @@ def _short(value: Any) -> str:
 TS = number(0, 4_102_444_800)
 """Unix seconds up to 2100."""
 COUNT = number(0, 1e15)
-"""A number of things, also as a float."""
+"""A count, stored as an integer or a float."""
 TEXTS = items(text())

@@ -1,4 +1,4 @@
-"""The words of the verdicts."""
+"""The modes of an experiment and the states of its verdicts."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import enum
 
 
 class Mode(enum.StrEnum):
-    """How far an experiment may go."""
+    """The mode of an experiment."""
 
     DRY = "dry"
-    """Recorded under the arms that would be; everything is routed to A."""
+    """Records are assigned to arms; every symbol is routed to A."""
     SHADOW = "shadow"
-    """Routed and judged; never rolled back."""
+    """Symbols are routed and gates evaluated; no rollback."""
     ONLINE = "online"
-    """Routed, judged, and rolled back on a violation."""
+    """Symbols are routed and gates evaluated; a violation rolls back."""
 
 
 class State(enum.StrEnum):
-    """What a gate, or the whole experiment, says."""
+    """The state of a gate or of the whole experiment."""
 
     OK = "OK"
     VIOLATING = "VIOLATING"
-    """A gate's rule is broken (and, for the experiment, has not yet led to a rollback)."""
+    """A gate is violated (and, for the experiment, has not yet caused a rollback)."""
     NODATA = "NODATA"
-    """Too little or too old data in an arm: neither good nor bad, and no time passes for a rollback."""
+    """Too few or too old records in an arm: no verdict, and the hold timer pauses."""
     INCONCLUSIVE = "INCONCLUSIVE"
-    """The data cannot carry a verdict: warm-up, a sample-ratio mismatch, arms that cannot be compared."""
+    """The data does not allow a verdict: warm-up, a sample-ratio mismatch, arms that cannot be compared."""
     ROLLED_BACK = "ROLLED_BACK"
     """Latched: every symbol runs A until an operator resets it with a reason."""
 
@@ -34,7 +34,7 @@ _RANK = (State.ROLLED_BACK, State.VIOLATING, State.INCONCLUSIVE, State.NODATA, S
 
 
 def worst(states: list[State]) -> State:
-    """The state that speaks for all: a violation before doubt, doubt before missing data, both before OK.
+    """Return the most severe state, in the order ROLLED_BACK, VIOLATING, INCONCLUSIVE, NODATA, OK.
 
     >>> worst([State.OK, State.NODATA]), worst([])
     (<State.NODATA: 'NODATA'>, <State.NODATA: 'NODATA'>)

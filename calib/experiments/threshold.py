@@ -1,7 +1,7 @@
-"""The threshold decision: the first design's rules, each held for 600 s.
+"""The threshold decision: each gate compares rolling windows and must be violated for 600 s.
 
-Its error rates are in ``docs/explanation/ab-decisions.md``: with nothing wrong it rolls back most experiments within a
-day. It is here because people run it; read the sequential decision beside it.
+Its error rates are in ``docs/explanation/ab-decisions.md``: without any effect it rolls back most experiments within a
+day. It is kept for users of the first design; compare it with the sequential decision.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ThresholdDecision:
         }
 
     def judge(self, now: float, a: ArmMetrics, b: ArmMetrics) -> Verdict:
-        """The verdict of one grid point."""
+        """Return the verdict of one grid point."""
         return Verdict("threshold", tuple(self._judge(gate, now, a, b) for gate in self.gates))
 
     def _judge(self, gate: Gate, now: float, a: ArmMetrics, b: ArmMetrics) -> GateVerdict:
@@ -43,7 +43,7 @@ class ThresholdDecision:
         return GateVerdict(gate.name, state, act, _evidence(reading, hold))
 
     def restart(self) -> None:
-        """Forget the times held: event time went backwards."""
+        """Reset the hold timers after event time went backwards."""
         for hold in self.holds.values():
             hold.restart()
 

@@ -1,4 +1,4 @@
-"""What each gate said over time, in bounded memory."""
+"""The states of each gate over time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ MAX_POINTS: Final = 2_048
 
 
 class Timeline:
-    """The states of one gate under one decision: spans of equal state, counts, and the first call for a rollback."""
+    """The states of one gate under one decision: spans of equal state, counts, and the first required rollback."""
 
     __slots__ = ("counts", "first_act", "first_violation", "spans", "spans_lost")
 
     def __init__(self) -> None:
         self.spans: list[tuple[float, State]] = []
-        """When each state began."""
+        """Start (Unix s) and state of each span."""
         self.spans_lost = 0
         self.counts: Counter[State] = Counter()
-        """Evaluations by state."""
+        """Number of evaluations by state."""
         self.first_violation: float | None = None
         self.first_act: float | None = None
 
     def add(self, ts: float, state: State, act: bool, *, counted: bool = True) -> None:
-        """Take one evaluation; one within a long silence is not counted."""
+        """Add one evaluation; evaluations in a long gap without data are not counted."""
         self.counts[state] += counted
         if not self.spans or self.spans[-1][1] is not state:
             self.spans.append((ts, state))
@@ -49,7 +49,7 @@ class Timeline:
 
 
 class GateSeries:
-    """Points over time; when there are too many every second one goes, evenly over the whole time."""
+    """Points over time; beyond `MAX_POINTS` every second point is dropped, so that the density stays even."""
 
     __slots__ = ("_skip", "_stride", "points")
 
@@ -59,7 +59,7 @@ class GateSeries:
         self._skip = 0
 
     def add(self, point: tuple[float, ...]) -> None:
-        """Take one point, or leave it out where the series has been thinned."""
+        """Add one point; after thinning, only every n-th point is kept."""
         self._skip += 1
         if self._skip < self._stride:
             return

@@ -1,4 +1,4 @@
-"""What a decision says at one moment, gate by gate."""
+"""The verdict of a decision at one evaluation, gate by gate."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from calib.experiments.states import State, worst
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """One gate under one decision.
+    """The verdict of one gate under one decision.
 
     Parameters
     ----------
     gate
-        Its name.
+        Name of the gate.
     state
         OK, VIOLATING, NODATA or INCONCLUSIVE.
     act
-        Whether this alone calls for a rollback now.
+        Whether this gate requires a rollback now.
     evidence
-        The numbers behind it, in words that an audit keeps; missing ones are None.
+        The figures behind the verdict, as written to the audit; missing ones are None.
     """
 
     gate: str
@@ -36,21 +36,21 @@ class GateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One decision over all its gates."""
+    """The verdict of one decision over all its gates."""
 
     decision: str
     gates: tuple[GateVerdict, ...]
     ratio: GateVerdict | None = None
-    """The sample-ratio check, where it calls for a rollback."""
+    """The sample-ratio check if it requires a rollback."""
 
     @property
     def state(self) -> State:
-        """The state that speaks for all gates."""
+        """The most severe state of all gates."""
         return worst([gate.state for gate in self.gates] + ([self.ratio.state] if self.ratio else []))
 
     @property
     def acting(self) -> GateVerdict | None:
-        """The first gate that calls for a rollback."""
+        """The first gate that requires a rollback, or None."""
         return next((gate for gate in self.gates if gate.act), self.ratio)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,5 +63,5 @@ class Verdict:
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None where it is NaN or infinite: JSON has no such numbers."""
+    """Return the value, or None if it is NaN or infinite, which JSON cannot represent."""
     return None if value is None or not math.isfinite(value) else float(value)

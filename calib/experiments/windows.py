@@ -1,6 +1,6 @@
 """Bounded rolling windows, and the six metrics of an arm over them.
 
-By default the windows are the last 1000 records of a bucket and kind; they may be bounded by time as well.
+By default a window holds the last 1000 records of an arm and kind; it may also be bounded by time.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Columns:
-    """The newest rows of a table of floats: at most ``limit`` of them, the oldest dropped (None keeps all).
+    """The newest ``limit`` rows of a table of floats; older rows are dropped (None keeps all).
 
-    Rows lie in one array of twice the limit; when it is full, the live half moves to the front. So the live part is
-    always one slice, oldest first, and adding a row costs O(1) on average.
+    Rows are stored in one array of twice the limit; when it is full, the live half is copied to the front. The live
+    rows are always one slice, oldest first, and adding a row costs amortized O(1).
     """
 
     __slots__ = ("_begin", "_end", "_limit", "_table")
@@ -51,21 +51,21 @@ class Columns:
         self._table, self._begin, self._end = table, 0, len(live)
 
     def drop_before(self, ts: float) -> None:
-        """Forget rows whose first column is before ``ts``; rows are in time order."""
+        """Drop the rows whose first column is before ``ts``; rows are in time order."""
         live = self._table[self._begin : self._end, 0]
         self._begin += int(np.searchsorted(live, ts, side="left"))
 
     def rows(self) -> NDArray[np.float64]:
-        """The live rows, oldest first; valid until the next `add`."""
+        """Return the live rows, oldest first; valid until the next `add`."""
         return self._table[self._begin : self._end]
 
 
 @dataclass(frozen=True, slots=True)
 class ArmMetrics:
-    """The six metrics of one arm, each with its number of observations; NaN where there is none.
+    """The six metrics of one arm, each with its number of observations; NaN without observations.
 
     ``net_bps`` and ``slippage_bps`` are notional-weighted, as in a dataset; ``taker_share`` is over fills;
-    ``fill_rate`` is over the time that both windows cover; ``tick_total_p95`` is the linear quantile, ms.
+    ``fill_rate`` is over the time that both windows cover; ``tick_total_p95`` uses linear interpolation, ms.
     """
 
     net_bps: float
@@ -83,7 +83,7 @@ class ArmMetrics:
     newest_tick: float
 
     def n(self, metric: str) -> float:
-        """The number of observations behind a metric."""
+        """Return the number of observations of a metric."""
         return float(getattr(self, _N_OF[metric]))
 
 
@@ -96,7 +96,7 @@ _N_OF = {
     "deadline_miss_rate": "n_ticks",
 }
 METRICS = tuple(_N_OF)
-"""The names of the six, in the order of every table."""
+"""The names of the six metrics, in the order of tables and reports."""
 UNITS = {
     "net_bps": "bps",
     "slippage_bps": "bps",
@@ -109,14 +109,14 @@ HIGHER_IS_BETTER = {name: name in ("net_bps", "fill_rate") for name in METRICS}
 
 
 class ArmWindow:
-    """What one arm did lately.
+    """The rolling window of one arm.
 
     Parameters
     ----------
     limit
-        Records kept per kind; None for all.
+        Number of records kept per kind; None for all.
     max_age_s
-        Records older than this at the time of asking are left out; None for no such bound.
+        Maximum age of a record at evaluation, s; None for no limit.
     """
 
     __slots__ = ("_fills", "_ids", "_next_id", "_ticks", "max_age_s")
@@ -136,7 +136,7 @@ class ArmWindow:
         self._ticks.add((tick.ts, tick.tick_total_ms, float(tick.deadline_miss), tick.quotes))
 
     def _quote(self, fill: Fill) -> float:
-        """A number that equal (symbol, quote_id) share; each fill without one counts for itself."""
+        """Return a number that fills with the same (symbol, quote_id) share; unique for a fill without a quote_id."""
         self._next_id += 1
         if fill.quote_id is None:
             return self._next_id
@@ -146,7 +146,7 @@ class ArmWindow:
         return self._ids.setdefault((fill.symbol, fill.quote_id), self._next_id)
 
     def metrics(self, now: float) -> ArmMetrics:
-        """The six metrics at ``now``."""
+        """Return the six metrics at ``now``."""
         if self.max_age_s is not None:
             self._fills.drop_before(now - self.max_age_s)
             self._ticks.drop_before(now - self.max_age_s)
@@ -179,12 +179,12 @@ def _weighted(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tupl
         return math.nan, 0
     if n < len(values):
         values, weights = values[valid], weights[valid]
-    # Not a dot product: a threaded BLAS would sum in an order that depends on the number of cores.
+    # Not a dot product: the summation order of a threaded BLAS depends on the number of cores.
     return float((values * weights).sum()) / float(weights.sum()), n
 
 
 def _fill_rate(fills: NDArray[np.float64], ticks: NDArray[np.float64]) -> tuple[float, float]:
-    """Filled quotes over quotes, from the later of the two windows' beginnings on, so that both cover the same time."""
+    """Return filled quotes over quotes, counted from the later start of the two windows so that both cover one time."""
     if len(ticks) == 0:
         return math.nan, 0.0
     begin = max(ticks[0, 0], fills[0, 0]) if len(fills) else ticks[0, 0]
@@ -195,7 +195,7 @@ def _fill_rate(fills: NDArray[np.float64], ticks: NDArray[np.float64]) -> tuple[
 
 
 def p95(values: NDArray[np.float64]) -> float:
-    """The 95th percentile, linear interpolation; NaN of nothing.
+    """Return the 95th percentile with linear interpolation; NaN for no values.
 
     >>> p95(np.arange(21.0))
     19.0
@@ -211,6 +211,6 @@ def p95(values: NDArray[np.float64]) -> float:
 
 
 def as_dict(metrics: ArmMetrics) -> dict[str, float | None]:
-    """The JSON form: NaN and infinities as null."""
+    """Return the metrics as JSON data; NaN and infinite values become None."""
     values = {field.name: float(getattr(metrics, field.name)) for field in fields(metrics)}
     return {name: value if math.isfinite(value) else None for name, value in values.items()}

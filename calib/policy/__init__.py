@@ -1,4 +1,4 @@
-"""The caching policy: what may be cached, who watches, and what happens when it is violated.
+"""The caching policy: which data may be cached, monitoring of caches, and the response to violations.
 
 The names below are loaded on first use: the command line needs only the settings.
 """

@@ -1,4 +1,4 @@
-"""The audit of the policy: what was violated, switched off and resumed, as bounded, fsynced JSON lines."""
+"""The audit of the policy: violations, stops and resumptions, as fsynced JSON lines in files of bounded size."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES: Final = 8 << 20
-"""Size past which the file becomes ``NAME.1`` (the one before is replaced) and a new one begins."""
+"""Size beyond which the file is renamed to ``NAME.1`` (replacing an older one) and a new file is started."""
 _LOG: Final = logging.getLogger("calib.policy")
 
 
 class PolicyAudit:
-    """The latest records in memory and, where a path is given, every record on disk.
+    """The latest records in memory and, if a path is given, every record on disk.
 
-    Thread-safe. A record is on the disk when `append` returns. A disk that refuses is logged and counted in
-    ``failures``: the emergency that is being recorded must go on.
+    Thread-safe. A record is on disk when `append` returns. A failed write is logged and counted in ``failures`` and
+    does not raise: it must not stop the emergency response that is being recorded.
 
     Parameters
     ----------
     path
         File of JSON lines; None keeps the records in memory only.
     keep
-        Records kept in memory, at least 1.
+        Number of records kept in memory, at least 1.
     max_bytes
-        Size at which the file is rotated; at most twice as much is kept.
+        Size at which the file is rotated, bytes; at most twice as much is kept on disk.
     """
 
     def __init__(self, path: Path | None = None, *, keep: int = 1000, max_bytes: int = MAX_BYTES) -> None:
@@ -45,12 +45,12 @@ class PolicyAudit:
 
     @property
     def recent(self) -> list[dict[str, Any]]:
-        """The latest records, the oldest first."""
+        """The latest records, oldest first."""
         with self._lock:
             return list(self._recent)
 
     def append(self, record: dict[str, Any]) -> bool:
-        """Keep a record; False where the disk refused it."""
+        """Add a record; returns False if it could not be written to disk."""
         with self._lock:
             self._recent.append(record)
             if self.path is None:
@@ -65,12 +65,12 @@ class PolicyAudit:
 
 
 def append_line(path: Path, record: dict[str, Any], max_bytes: int = MAX_BYTES) -> None:
-    """Append one JSON line and wait until the disk has it; a torn last line of a killed process is ended first.
+    """Append one JSON line and fsync; a partial last line of a killed process is terminated first.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses.
+        If the write fails.
     """
     line = json.dumps(record, ensure_ascii=True, allow_nan=False, default=str).encode("ascii") + b"\n"
     try:
@@ -82,12 +82,12 @@ def append_line(path: Path, record: dict[str, Any], max_bytes: int = MAX_BYTES) 
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of an audit with those of the file before it, the oldest first; a torn line is left out.
+    """Return the records of an audit and its rotated file, oldest first, without partial lines.
 
     Raises
     ------
     UnwritableOutput
-        Where a file is there and cannot be read.
+        If a file exists and cannot be read.
     """
     records: list[dict[str, Any]] = []
     for part in (path.with_name(path.name + ".1"), path):

@@ -1,4 +1,4 @@
-"""The health of a connection: one object that caches, readers and metrics share."""
+"""The health of a connection, shared by caches, readers and metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class ConnectionState(enum.StrEnum):
-    """What a connection's frames say of it."""
+    """The state of a connection."""
 
     NEW = "new"
     """No frame yet."""
@@ -19,28 +19,28 @@ class ConnectionState(enum.StrEnum):
 
 
 class ConnectionHealth:
-    """When a connection last said anything, and what it has been through.
+    """The time of a connection's last frame, and counts of silences, gaps and reconnects.
 
-    Any frame counts, pings and those of other symbols too: a quiet market on a live connection is not stale. The
-    caller says what time it is.
+    Every frame counts, including pings and frames of other symbols: a quiet market on a live connection is not stale.
+    The caller passes the time.
 
     Parameters
     ----------
     name
-        Of the connection.
+        Name of the connection.
     silence_ns
-        A longer silence makes what the connection carries suspect, nanoseconds.
+        Longest allowed time without a frame, ns; after it the connection's data is suspect.
 
     Attributes
     ----------
     alive_ns
         Time of the last frame, monotonic ns; None before the first.
     silence_ended_ns, silences
-        When the last silence ended, monotonic ns, and how many there were.
+        End of the last silence, monotonic ns, and the number of silences.
     gaps
-        Losses of continuity in the streams that it carries.
+        Number of losses of continuity in its streams.
     reconnects
-        Times that it was connected again.
+        Number of reconnects.
 
     >>> health = ConnectionHealth("spot", silence_ns=300)
     >>> health.state(0).value
@@ -70,39 +70,39 @@ class ConnectionHealth:
         self._down = False
 
     def alive(self, now_ns: int) -> None:
-        """A frame arrived; O(1) however many streams the connection carries."""
+        """Record a frame; O(1) for any number of streams."""
         if self.alive_ns is not None and now_ns - self.alive_ns > self.silence_ns:
-            # Remembered, not only measured: else the first ping after a silence would make a book fresh whose deltas
-            # may have been lost in it.
+            # Recorded, because otherwise the first ping after a silence would make a book fresh although its deltas
+            # may have been lost during the silence.
             self.silence_ended_ns = now_ns
             self.silences += 1
         self.alive_ns = now_ns
 
     def connected(self, now_ns: int) -> None:
-        """It was connected, for the first time or again."""
+        """Record a connect or reconnect."""
         if self._down or self.alive_ns is not None:
             self.reconnects += 1
         self._down = False
         self.alive(now_ns)
 
     def disconnected(self) -> None:
-        """It is gone until `connected`."""
+        """Record a disconnect; the connection is down until `connected`."""
         self._down = True
 
     def lost_continuity(self) -> None:
-        """A stream that it carries has lost messages."""
+        """Record a loss of messages in one of its streams."""
         self.gaps += 1
 
     def age_ns(self, now_ns: int) -> int | None:
-        """Time since the last frame; None before the first."""
+        """Return the time since the last frame, ns; None before the first."""
         return None if self.alive_ns is None else now_ns - self.alive_ns
 
     def silent(self, now_ns: int) -> bool:
-        """Whether it has been silent for longer than allowed, or has never said anything."""
+        """Return whether it had no frame for longer than ``silence_ns``, or never."""
         return self.alive_ns is None or now_ns - self.alive_ns > self.silence_ns
 
     def state(self, now_ns: int) -> ConnectionState:
-        """What its frames say of it now."""
+        """Return the state at ``now_ns``."""
         if self._down:
             return ConnectionState.DOWN
         if self.alive_ns is None:

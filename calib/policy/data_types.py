@@ -1,7 +1,7 @@
-"""The data types of the caching policy: one table of what may be cached, for how long, and why.
+"""The data types of the caching policy: the table of what may be cached, for how long, and why.
 
-Default deny: a type that stands in no row has a limit of 0 s and is refused. Every other part of calib asks here; no
-limit of the policy stands anywhere else.
+Default deny: a type that is not in the table has a limit of 0 s and is refused. The policy's limits are defined only
+here; every other part of calib looks them up.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class CacheClass(enum.StrEnum):
-    """How the policy treats a data type."""
+    """The policy's class of a data type."""
 
     PROHIBITED = "prohibited"
-    """Never cached: an old value loses money."""
+    """Never cached: an old value can cause losses."""
     STATIC = "static"
     """May be cached up to the limit and must be refreshed by then."""
     STREAMING = "streaming"
@@ -38,15 +38,15 @@ class DataType:
     Parameters
     ----------
     name
-        Stable name, as `CacheComplianceMonitor.register` takes it.
+        Stable name, for `CacheComplianceMonitor.register`.
     cache_class
-        How the policy treats it.
+        Its class.
     limit_s
-        Greatest age of a cached value in seconds, >= 0; 0: never cached; None: no age limit.
+        Maximum age of a cached value, s, >= 0; 0: never cached; None: no age limit.
     reason
-        Why, one sentence without a full stop.
+        The reason, one sentence without a full stop.
     examples
-        What belongs to it, in the words of exchanges.
+        Examples in the terms of exchanges.
 
     >>> lookup("orderbook").limit_ms, lookup("balance").permitted, lookup("analytics").for_trading
     (5000, False, False)
@@ -60,7 +60,7 @@ class DataType:
 
     @property
     def permitted(self) -> bool:
-        """Whether a cache of it is allowed at all."""
+        """Whether a cache of it is allowed."""
         return self.cache_class not in (CacheClass.PROHIBITED, CacheClass.UNKNOWN)
 
     @property
@@ -74,7 +74,7 @@ class DataType:
         return None if self.limit_s is None else round(self.limit_s * 1000)
 
     def allows_age(self, age_s: float) -> bool:
-        """Whether a value of that age may be served: permitted, and at most the limit; exactly the limit is allowed.
+        """Return whether a value of that age may be served: permitted, and not older than the limit.
 
         >>> lookup("orderbook").allows_age(5.0), lookup("orderbook").allows_age(5.001), lookup("order").allows_age(0.0)
         (True, False, False)
@@ -172,15 +172,15 @@ DATA_TYPES: Final[Mapping[str, DataType]] = MappingProxyType(
         )
     }
 )
-"""The table, by name. Its entries win over everything else, also over the answers given to `may_cache`."""
+"""The table, by name. Its entries take precedence over the answers given to `may_cache`."""
 
 ORDER_BOOK: Final = "orderbook"
 ORDER_BOOK_LIMIT_MS: Final = DATA_TYPES[ORDER_BOOK].limit_ms or 0
-"""Nothing older is served to anyone; from the table's row ``orderbook``."""
+"""Maximum age of a served order book, ms; from the table's row ``orderbook``."""
 
 
 def lookup(name: str) -> DataType:
-    """The row of that name; for a name that stands in none, a row of class ``unknown`` with limit 0.
+    """Return the row of that name; for an unlisted name a row of class ``unknown`` with limit 0.
 
     >>> lookup("funding_rate").cache_class.value, lookup("funding_rate").limit_s
     ('unknown', 0.0)
@@ -188,11 +188,11 @@ def lookup(name: str) -> DataType:
     row = DATA_TYPES.get(name)
     if row is not None:
         return row
-    return DataType(name, CacheClass.UNKNOWN, 0.0, "It is not in the policy's table; what is not listed is refused")
+    return DataType(name, CacheClass.UNKNOWN, 0.0, "It is not in the policy's table; unlisted types are refused")
 
 
 def nearest(name: str) -> str:
-    """The known name that is spelled most like ``name``, or an empty text.
+    """Return the known name that is most similar to ``name``, or an empty text.
 
     >>> nearest("order_book")
     'orderbook'

@@ -1,4 +1,4 @@
-"""The monitor of the process, and the one way around it."""
+"""The default monitor of the process, and `Unmonitored` to exempt a cache from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _monitor: CacheComplianceMonitor | None = None
 
 
 def default_monitor() -> CacheComplianceMonitor:
-    """The monitor that caches register with unless another is given; made at its first use."""
+    """Return the monitor that caches register with by default; created at the first use."""
     global _monitor
     with _lock:
         if _monitor is None:
@@ -24,20 +24,20 @@ def default_monitor() -> CacheComplianceMonitor:
 
 
 def set_default_monitor(monitor: CacheComplianceMonitor) -> CacheComplianceMonitor:
-    """Replace the process's monitor, before any cache is made; returns the one before.
+    """Replace the process's monitor; returns the previous one. Call it before caches are created.
 
-    A bot gives one with an audit file and its emergency procedure.
+    A bot sets one with an audit file and its emergency procedure.
 
     Raises
     ------
     calib.errors.ConfigError
-        For anything but a `CacheComplianceMonitor`: switching the policy off takes `Unmonitored`, cache by cache.
+        If it is not a `CacheComplianceMonitor`: the policy can only be disabled per cache, with `Unmonitored`.
     """
     global _monitor
     if not isinstance(monitor, CacheComplianceMonitor):
         raise ConfigError(
             f"{monitor!r} is not a CacheComplianceMonitor",
-            hint='To make one cache without the policy give it policy=calib.policy.Unmonitored(reason="...")',
+            hint='To exempt a cache from the policy, give it policy=calib.policy.Unmonitored(reason="...")',
         )
     before = default_monitor()
     with _lock:
@@ -47,22 +47,23 @@ def set_default_monitor(monitor: CacheComplianceMonitor) -> CacheComplianceMonit
 
 
 class Unmonitored:
-    """A policy that allows everything: for one cache, with a reason that is logged, counted and audited.
+    """A policy that allows everything, for one cache, with a reason that is logged, counted and audited.
 
     Parameters
     ----------
     reason
-        Why this cache is outside of the policy; not blank.
+        Why this cache is exempt from the policy; not blank.
 
     Raises
     ------
     calib.errors.ConfigError
-        For a blank reason.
+        If the reason is blank.
 
     >>> Unmonitored(reason=" ")
     Traceback (most recent call last):
         ...
-    calib.errors.ConfigError: the reason of Unmonitored is blank. Say why this cache is outside of the caching policy
+    calib.errors.ConfigError: the reason of Unmonitored is blank. Give the reason why this cache is exempt from the \
+caching policy
     """
 
     __slots__ = ("reason",)
@@ -71,10 +72,11 @@ class Unmonitored:
         text = str(reason or "").strip()
         if not text:
             raise ConfigError(
-                "the reason of Unmonitored is blank", hint="Say why this cache is outside of the caching policy"
+                "the reason of Unmonitored is blank",
+                hint="Give the reason why this cache is exempt from the caching policy",
             )
         self.reason = text
 
     def register(self, data_type: str, *, max_age_s: float | None = None, owner: str = "cache") -> None:
-        """Allow it, and record it with the process's monitor."""
+        """Allow the cache, and record it in the process's monitor."""
         default_monitor().unmonitored(data_type, owner, self.reason)

@@ -1,4 +1,4 @@
-"""The interface of an exchange through which no prohibited value is ever kept."""
+"""The interface of an exchange that never caches prohibited data."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ if TYPE_CHECKING:
     from calib.policy.static import StaticDataCache
 
 FRESH_METHODS = ("get_balances", "get_orders", "get_order", "get_positions")
-"""The methods of `FreshExchange` of which every call is a request."""
+"""The methods of `FreshExchange` whose every call makes a request."""
 
 
 @runtime_checkable
 class FreshExchange(Protocol):
-    """An exchange as a bot may use it: what is prohibited is asked for at each call.
+    """An exchange client for a bot: prohibited data is requested at each call.
 
-    `calib.policy.testkit.prove_fresh` shows of an adapter whether it keeps to that.
+    `calib.policy.testkit.prove_fresh` tests an adapter for that.
     """
 
     async def get_balances(self) -> Any:
-        """Balances of the account; a request at each call, its error is raised."""
+        """Return the account's balances; makes a request at each call and raises its error."""
         ...
 
     async def get_orders(self, symbol: str | None = None) -> Any:
-        """Open orders, of one symbol or of all; a request at each call, its error is raised."""
+        """Return open orders of one symbol or of all; makes a request at each call and raises its error."""
         ...
 
     async def get_order(self, order_id: str, symbol: str) -> Any:
-        """One order with its status; a request at each call, its error is raised."""
+        """Return one order with its status; makes a request at each call and raises its error."""
         ...
 
     async def get_positions(self) -> Any:
-        """Positions; a request at each call, its error is raised."""
+        """Return positions; makes a request at each call and raises its error."""
         ...
 
     def get_orderbook(self, symbol: str) -> Any:
-        """The book of a live stream, at most 5 s old; None where there is none."""
+        """Return the book of a live stream, at most 5 s old, or None."""
         ...
 
     async def get_symbol_info(self, symbol: str) -> Any:
-        """Static data of an instrument, at most 3600 s old."""
+        """Return static data of an instrument, at most 3600 s old."""
         ...
 
 
 class FreshExchangeClient:
-    """A `FreshExchange` made of the bot's own client; it has no place to keep an answer in.
+    """A `FreshExchange` built from the bot's own client; it stores no responses.
 
     Parameters
     ----------
     balances
-        ``async () -> balances`` of the bot's client; likewise the next three.
+        ``async () -> balances`` of the bot's client.
     orders
         ``async (symbol or None) -> orders``.
     order
@@ -61,9 +61,9 @@ class FreshExchangeClient:
     book
         ``(symbol) -> book or None``: `calib.OrderbookManager.get_orderbook`.
     symbol_info
-        A cache of type ``symbol_info``, which refuses what is past its limit.
+        A cache of type ``symbol_info``, which refuses values past its limit.
 
-    Errors of the client are raised as they are: an old answer never stands in for a failed request.
+    Errors of the client are raised unchanged: a failed request never returns an old response.
     """
 
     __slots__ = ("_balances", "_book", "_order", "_orders", "_positions", "_symbol_info")
@@ -86,25 +86,25 @@ class FreshExchangeClient:
         self._symbol_info = symbol_info
 
     async def get_balances(self) -> Any:
-        """Balances, from a request of this call."""
+        """Return balances from a new request."""
         return await self._balances()
 
     async def get_orders(self, symbol: str | None = None) -> Any:
-        """Open orders, from a request of this call."""
+        """Return open orders from a new request."""
         return await self._orders(symbol)
 
     async def get_order(self, order_id: str, symbol: str) -> Any:
-        """One order, from a request of this call."""
+        """Return one order from a new request."""
         return await self._order(order_id, symbol)
 
     async def get_positions(self) -> Any:
-        """Positions, from a request of this call."""
+        """Return positions from a new request."""
         return await self._positions()
 
     def get_orderbook(self, symbol: str) -> Any:
-        """The stream's book, or None."""
+        """Return the stream's book, or None."""
         return self._book(symbol)
 
     async def get_symbol_info(self, symbol: str) -> Any:
-        """Static data, at most 3600 s old."""
+        """Return static data, at most 3600 s old."""
         return (await self._symbol_info.get(symbol)).value

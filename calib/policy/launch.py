@@ -1,4 +1,4 @@
-"""Starting an awaitable from code that does not await: on the running loop, or on a thread of its own."""
+"""Starts an awaitable from synchronous code: on the running event loop, or in a new thread."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("calib.policy")
 _TASKS: Final[set[asyncio.Task[None]]] = set()
-"""A loop keeps tasks weakly: without this one could be collected half way."""
+"""References to running tasks: the event loop holds only weak ones, so a task could be garbage-collected."""
 
 
 def launch(make: Callable[[], object], done: Callable[[], None]) -> None:
-    """Run what ``make`` returns to its end, whether or not an event loop runs here; then call ``done``.
+    """Run the awaitable from ``make``, with or without a running event loop, then call ``done``.
 
-    An error is logged as critical and goes no further: the caller is a cache's reader.
+    An error is logged as critical and not raised: the caller is a reader of a cache.
     """
     try:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The monitor of the caching policy: every cache registers here, and every violation is recorded here."""
+"""The monitor of the caching policy: caches register with it, and it records violations."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from calib.policy.protocols import CacheCounts, MonitoredCache, ViolationHandler
 SEVERITY: Final = "TRADING_SAFETY_VIOLATION"
 _LOG: Final = logging.getLogger("calib.policy")
 _RECORDED_EACH: Final = 100
-"""Accesses of one cache and type that are all recorded; later ones are recorded whenever their count doubles."""
+"""Accesses of one cache and type that are all recorded; later ones only if their count is a power of two."""
 _PAIRS: Final = 10_000
-"""Names of caches and types that are counted apart; further ones are counted together."""
+"""Number of (cache, type) pairs with their own count; further pairs share one count."""
 _UNATTACHED: Final = 100
-"""Registrations of one name kept although no cache was attached: nothing can be read of them or switched off."""
+"""Number of registrations kept per name without an attached cache, which cannot be read or disabled."""
 _OTHER: Final = "(other)"
 
 
@@ -39,12 +39,12 @@ class Registration:
         self._cache: weakref.ref[MonitoredCache] | None = None
 
     def attach(self, cache: MonitoredCache) -> None:
-        """Let the monitor read the cache's counters and switch it off; the cache is referenced weakly."""
+        """Let the monitor read the cache's counters and disable it; the reference is weak."""
         self._cache = weakref.ref(cache)
 
     @property
     def cache(self) -> MonitoredCache | None:
-        """The cache, where one was attached and is still in use."""
+        """The attached cache if it still exists, else None."""
         return None if self._cache is None else self._cache()
 
     @property
@@ -55,20 +55,20 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class CacheReport:
-    """What the monitor knows of the caches of one name and data type.
+    """The figures of the caches with one name and data type.
 
     Parameters
     ----------
     owner, data_type
-        Their name and what they hold.
+        Their name and data type.
     caches
-        How many registered that still exist.
+        Number of registered caches that still exist.
     max_age_s
-        Greatest age that one of them may serve, seconds; None: no limit.
+        Maximum age that one of them may serve, s; None: no limit.
     counts
-        Their own counters, summed.
+        The sum of their counters.
     accesses
-        Calls of `CacheComplianceMonitor.monitor_cache_access` that named them.
+        Number of calls of `CacheComplianceMonitor.monitor_cache_access` for them.
     """
 
     owner: str
@@ -80,20 +80,19 @@ class CacheReport:
 
 
 class CacheComplianceMonitor:
-    """Where caches declare what they hold, and where a prohibited one is stopped.
+    """Registers caches with their data types, and refuses prohibited ones.
 
-    Thread-safe. A read of a registered cache costs nothing here: hits and misses are taken from the caches' own
-    counters when `report` is called.
+    Thread-safe. It adds no cost to reads of a registered cache: `report` reads the caches' own counters.
 
     Parameters
     ----------
     emergency
         Started at each violation; its ``handle_cache_violation(violation_type, affected_component)`` is awaited on the
-        running event loop, or on a thread of its own where none runs. None: violations are logged and counted only.
+        running event loop, or in a new thread if none is running. None: violations are only logged and counted.
     audit_path
-        File of JSON lines that every violation is written to, fsynced; None: only the latest 1000 are kept, in memory.
+        File of JSON lines to which every violation is written with fsync; None keeps only the latest 1000 in memory.
     clock
-        For the time stamps of the audit.
+        The clock for the time stamps of the audit.
 
     >>> monitor = CacheComplianceMonitor()
     >>> registration = monitor.register("orderbook", max_age_s=5, owner="books")
@@ -101,7 +100,7 @@ class CacheComplianceMonitor:
     Traceback (most recent call last):
         ...
     calib.errors.ProhibitedCacheError: wallet: balance may not be cached: An old balance sends orders that the \
-account cannot pay for. Ask the exchange at each use; `calib policy limits` prints what may be cached
+account cannot pay for. Request it from the exchange at each use; `calib policy limits` prints what may be cached
     """
 
     def __init__(
@@ -125,16 +124,16 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
     # --- caches
 
     def register(self, data_type: str, *, max_age_s: float | None = None, owner: str = "cache") -> Registration:
-        """Declare a cache before it holds anything.
+        """Register a cache before it stores values.
 
         Parameters
         ----------
         data_type
             A permitted name of the policy's table (`calib.policy.DATA_TYPES`).
         max_age_s
-            Greatest age that the cache serves, seconds, >= 0; None: the policy's limit.
+            Maximum age that the cache serves, s, >= 0; None: the policy's limit.
         owner
-            Name of the cache; several may share one.
+            Name of the cache; several caches may share it.
 
         Raises
         ------
@@ -156,7 +155,7 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
         return registration
 
     def disable_component(self, name: str, reason: str) -> int:
-        """Switch off every cache of that name; how many there were."""
+        """Disable every cache of that name; returns their number."""
         caches = [one.cache for one in self._registrations(name)]
         live = [cache for cache in caches if cache is not None]
         for cache in live:
@@ -164,17 +163,17 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
         return len(live)
 
     def enabled_caches(self, name: str) -> int:
-        """Caches of that name that still serve cached values."""
+        """Return the number of caches of that name that still serve cached values."""
         caches = [one.cache for one in self._registrations(name)]
         return sum(cache is not None and cache.enabled for cache in caches)
 
     # --- accesses
 
     def monitor_cache_access(self, cache_name: str, data_type: str) -> bool:
-        """Report a read of a cache that does not register its counters; whether the policy permits it.
+        """Report a read of a cache without registered counters; returns whether the policy permits it.
 
-        A prohibited or unknown type is a violation: logged as critical, counted, audited, and the emergency procedure
-        is started. It is not raised: the reader already has the value.
+        A prohibited or unknown type is a violation: it is logged as critical, counted and audited, and starts the
+        emergency procedure. It does not raise, as the reader already has the value.
         """
         if lookup(data_type).permitted:
             with self._lock:
@@ -184,17 +183,17 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
         return False
 
     def unmonitored(self, data_type: str, owner: str, reason: str) -> None:
-        """Record that a cache was made outside of the policy; see `calib.policy.Unmonitored`."""
+        """Record that a cache is exempt from the policy; see `calib.policy.Unmonitored`."""
         with self._lock:
             _count(self._unmonitored, (owner, data_type))
         _LOG.warning("cache %s of %s is not monitored: %s", owner, data_type, reason)
         self._record("unmonitored", owner, data_type, reason=reason)
 
-    # --- what it knows
+    # --- figures
 
     @property
     def violations(self) -> dict[str, int]:
-        """Refused registrations and prohibited accesses by data type; those of no known type under ``unknown``."""
+        """Refused registrations and prohibited accesses by data type; unknown types are under ``unknown``."""
         found: dict[str, int] = {}
         with self._lock:
             items = [*self._refused.items(), *self._prohibited.items()]
@@ -211,16 +210,16 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
 
     @property
     def unmonitored_caches(self) -> dict[tuple[str, str], int]:
-        """Caches made with `calib.policy.Unmonitored`, by (cache, data type)."""
+        """Number of caches with `calib.policy.Unmonitored`, by (cache, data type)."""
         with self._lock:
             return dict(self._unmonitored)
 
     def prohibited_unmonitored(self) -> list[tuple[str, str]]:
-        """Those of `unmonitored_caches` that hold what the policy forbids, sorted."""
+        """Return the pairs of `unmonitored_caches` whose data type is prohibited, sorted."""
         return sorted(pair for pair in self.unmonitored_caches if not lookup(pair[1]).permitted)
 
     def report(self) -> list[CacheReport]:
-        """The registered caches with their own counters, and the accesses reported, by name and data type."""
+        """Return the registered caches with their counters and reported accesses, by name and data type."""
         with self._lock:
             accesses = dict(self._accesses)
             groups: dict[tuple[str, str], list[Registration]] = {pair: [] for pair in accesses}
@@ -231,7 +230,7 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
             for (owner, data_type), group in sorted(groups.items())
         ]
 
-    # --- inside
+    # --- helpers
 
     def _registrations(self, name: str) -> list[Registration]:
         with self._lock:
@@ -242,7 +241,7 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
         with self._lock:
             count = _count(self._prohibited if start else self._refused, pair)
         if start:
-            self._start_emergency(pair)  # before the disk is waited for
+            self._start_emergency(pair)  # before the audit is written, which may block
         if count > _RECORDED_EACH and count & (count - 1):
             return
         _LOG.critical(
@@ -278,15 +277,17 @@ account cannot pay for. Ask the exchange at each use; `calib policy limits` prin
 
 
 def refuse(row: DataType, max_age_s: float | None, owner: str) -> ProhibitedCacheError | None:
-    """The error with which the policy refuses such a cache; None where it is allowed."""
+    """Return the error for a cache that the policy refuses; None if it is allowed."""
     see = "`calib policy limits` prints what may be cached"
     if row.cache_class is CacheClass.UNKNOWN:
         like = nearest(row.name)
-        hint = f"Did you mean {like!r}? {see}" if like else f"{see}; `calib policy classify` asks about a new type"
+        hint = f"Did you mean {like!r}? {see}" if like else f"{see}; `calib policy classify` classifies a new type"
         return ProhibitedCacheError(f"data type {row.name!r} is unknown, so its limit is 0 s", where=owner, hint=hint)
     if not row.permitted:
         return ProhibitedCacheError(
-            f"{row.name} may not be cached: {row.reason}", where=owner, hint=f"Ask the exchange at each use; {see}"
+            f"{row.name} may not be cached: {row.reason}",
+            where=owner,
+            hint=f"Request it from the exchange at each use; {see}",
         )
     if max_age_s is not None and not (max_age_s >= 0 and row.allows_age(max_age_s)):
         allowed = "a number >= 0" if row.limit_s is None else f"0 to {row.limit_s:g} s"
@@ -297,7 +298,7 @@ def refuse(row: DataType, max_age_s: float | None, owner: str) -> ProhibitedCach
 
 
 def _count(counts: dict[tuple[str, str], int], pair: tuple[str, str]) -> int:
-    """Add one; past the bound of names under (other), so that generated names cannot fill the memory."""
+    """Increment and return a count; beyond `_PAIRS` names under (other), so that generated names use bounded memory."""
     if pair not in counts and len(counts) >= _PAIRS:
         pair = (_OTHER, pair[1] if lookup(pair[1]).cache_class is not CacheClass.UNKNOWN else CacheClass.UNKNOWN.value)
     counts[pair] = counts.get(pair, 0) + 1

@@ -1,4 +1,4 @@
-"""What the policy needs from outside, and what others need from it, each behind one small protocol."""
+"""The protocols between the policy, caches and the emergency procedure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class CacheCounts(NamedTuple):
-    """A cache's own counters since it was made."""
+    """A cache's counters since its creation."""
 
     hits: int
     misses: int
@@ -27,7 +27,7 @@ class CacheCounts(NamedTuple):
 
 @runtime_checkable
 class MonitoredCache(Protocol):
-    """A cache that the monitor can read and switch off. It is referenced weakly: registering keeps nothing alive."""
+    """A cache that the monitor can read and disable. The monitor holds only a weak reference."""
 
     @property
     def enabled(self) -> bool:
@@ -35,32 +35,32 @@ class MonitoredCache(Protocol):
         ...
 
     def cache_counts(self) -> CacheCounts:
-        """Its counters; called when a report is made, never on a read."""
+        """Return its counters; called for reports, never on a read."""
         ...
 
     def disable_cache(self, reason: str) -> None:
-        """Drop everything and serve nothing from the cache from now on; callable from any thread."""
+        """Drop all values and stop serving from the cache; callable from any thread."""
         ...
 
 
 class CacheRegistration(Protocol):
-    """What `CachePolicy.register` returns."""
+    """The result of `CachePolicy.register`."""
 
     def attach(self, cache: MonitoredCache) -> None:
-        """Let the policy read the cache's counters and switch it off."""
+        """Let the policy read the cache's counters and disable it."""
         ...
 
 
 class CachePolicy(Protocol):
-    """What a cache declares itself to before it holds anything."""
+    """The policy that a cache registers with before it stores values."""
 
     def register(self, data_type: str, *, max_age_s: float | None = None, owner: str) -> CacheRegistration | None:
-        """Declare a cache of ``data_type`` that serves up to ``max_age_s``; raises where the policy forbids it."""
+        """Register a cache of ``data_type`` that serves up to ``max_age_s``; raises if the policy forbids it."""
         ...
 
 
 class ViolationHandler(Protocol):
-    """What the monitor starts at a violation; `calib.policy.EmergencyResponse` is one."""
+    """The handler that the monitor starts at a violation, such as `calib.policy.EmergencyResponse`."""
 
     def handle_cache_violation(self, violation_type: str, affected_component: str) -> Awaitable[object]:
         """Run the emergency procedure."""

@@ -1,4 +1,4 @@
-"""The five questions that decide about a data type which the policy's table lacks."""
+"""The five questions that classify a data type that is not in the policy's table."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ TABLE: Final = "table"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question, and what an answer means.
+    """One question, and the answer that forbids a cache.
 
     Parameters
     ----------
     key
-        Name of the answer's argument of `may_cache`.
+        Name of the argument of `may_cache`.
     text
-        The question as it is put to people.
+        The question.
     denies
         The answer that forbids a cache.
     why
-        Why it does, one sentence without a full stop.
+        The reason, one sentence without a full stop.
     """
 
     key: str
@@ -33,20 +33,23 @@ class Question:
 
 
 QUESTIONS: Final = (
-    Question("affects_trading", "Does it affect trading decisions?", True, "An old value would decide about orders"),
+    Question("affects_trading", "Does it affect trading decisions?", True, "An old value would affect orders"),
     Question(
         "changes_with_market",
         "Does it change with trades or with the market?",
         True,
-        "It is old as soon as the market has moved",
+        "It is outdated as soon as the market has moved",
     ),
-    Question("real_time", "Is it needed in real time?", True, "What is needed in real time must be fresh"),
-    Question("staleness_costs", "Could an old value lose money?", True, "An old value could lose money"),
+    Question("real_time", "Is it needed in real time?", True, "Data needed in real time must be fresh"),
+    Question("staleness_costs", "Could an old value cause losses?", True, "An old value could cause losses"),
     Question(
-        "static", "Is it static: changed seldom, and announced?", False, "What is not static may be old at any time"
+        "static",
+        "Is it static: changed rarely, and announced?",
+        False,
+        "Data that is not static may be old at any time",
     ),
 )
-"""In the order in which they are asked; the first that denies decides."""
+"""The questions in order; the first answer that forbids a cache decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +59,17 @@ class CacheAnswer:
     Parameters
     ----------
     data_type
-        The type that was asked about.
+        Name of the type.
     allowed
-        The answer.
+        Whether it may be cached.
     decided_by
         ``table``, or the key of the question that decided.
     cache_class
-        Of the table's row; for a type that the table lacks ``static`` or ``prohibited``.
+        The class in the table; for an unlisted type ``static`` or ``prohibited``.
     limit_s
-        Greatest age, seconds; 0 where it is not allowed, None without an age limit.
+        Maximum age, s; 0 if it is not allowed, None without an age limit.
     reason
-        Why, one sentence without a full stop.
+        The reason, one sentence without a full stop.
     """
 
     data_type: str
@@ -86,19 +89,19 @@ def may_cache(
     staleness_costs: bool | None = None,
     static: bool | None = None,
 ) -> CacheAnswer:
-    """Whether the policy lets a data type be cached, and what decided it.
+    """Return whether the policy allows a data type to be cached, and what decided it.
 
-    The table's entries win: for a name that it lists the answers are not looked at. For another name the questions are
-    gone through in order and the first that denies decides; a question without an answer denies. A type that passes all
-    five is allowed as static data, up to the strictest limit of static data (1800 s). That is advice about what to
-    build: a monitor refuses names that the table lacks, whatever was answered here.
+    For a name in the table the answers are ignored. For another name the first answer that forbids a cache decides; a
+    missing answer forbids it. A type that passes all five questions is allowed as static data, up to the strictest
+    limit of static data (1800 s). That is advice for design: a monitor refuses names that are not in the table,
+    regardless of the answers.
 
     Parameters
     ----------
     data_type
-        The name to ask about.
+        Name of the data type.
     affects_trading, changes_with_market, real_time, staleness_costs, static
-        The answers; None for not answered.
+        The answers; None if not answered.
 
     >>> may_cache("balance", static=True).decided_by
     'table'
@@ -122,7 +125,7 @@ def may_cache(
     for question in QUESTIONS:
         answer = answers[question.key]
         if answer is None:
-            why = f"Not answered: {question.text} What is not known is refused"
+            why = f"Not answered: {question.text} A missing answer forbids a cache"
             return CacheAnswer(data_type, False, question.key, CacheClass.PROHIBITED, 0.0, why)
         if bool(answer) is question.denies:
             return CacheAnswer(data_type, False, question.key, CacheClass.PROHIBITED, 0.0, question.why)

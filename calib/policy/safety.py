@@ -1,4 +1,4 @@
-"""What a check of safety found."""
+"""The result of a safety check."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SafetyCheck:
-    """Whether a check passed, and what stands against it.
+    """Whether a check passed, with its findings.
 
     Parameters
     ----------
     passed
-        True exactly where there are no findings.
+        True exactly if there are no findings.
     findings
         One sentence each, without a full stop.
 
@@ -29,6 +29,6 @@ class SafetyCheck:
 
     @classmethod
     def of(cls, findings: Iterable[str]) -> Self:
-        """Passed where there are no findings."""
+        """Return a check that passes if there are no findings."""
         found = tuple(findings)
         return cls(not found, found)

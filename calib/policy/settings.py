@@ -1,4 +1,4 @@
-"""The settings of the policy's operator: where the emergency's state lies, and what a resume needs."""
+"""The settings of the policy: directory of the emergency state, requirements of a resume, timeouts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class PolicySettings:
         metavar="DIR",
     )
     min_paper_trading_s: float = setting(
-        0.0, "Shortest paper trading between the last validation and a resume, s", 0, 31_536_000
+        0.0, "Minimum duration of paper trading between the last validation and a resume, s", 0, 31_536_000
     )
     residual_monitoring_s: float = setting(3600.0, "Time of residual monitoring after a resume, s", 0, 31_536_000)
-    step_timeout_s: float = setting(5.0, "Longest duration of one step of the emergency procedure, s", 0.01, 3600)
-    future_tolerance_s: float = setting(1.0, "How far in the future a time may lie and still count as now, s", 0, 60)
+    step_timeout_s: float = setting(5.0, "Timeout of one step of the emergency procedure, s", 0.01, 3600)
+    future_tolerance_s: float = setting(1.0, "Tolerance for time stamps in the future, s", 0, 60)
 
     def __post_init__(self) -> None:
         check_fields(self, SETTINGS, "policy")

@@ -1,4 +1,4 @@
-"""A test kit for adapters of exchanges: two calls must make two requests.
+"""A test kit for exchange adapters: two calls must make two requests.
 
 For the tests of a bot, not for its live code.
 """
@@ -21,13 +21,13 @@ _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {"get_order": ("1", "BTC/USDT
 
 
 class CountingTransport:
-    """Stands where the adapter's network is: counts requests, gives each another answer, fails when told to.
+    """Replaces the adapter's network: counts requests, returns a different response to each, and fails on demand.
 
     Parameters
     ----------
     answer
-        ``(number, arguments) -> answer`` of the request with that number, counted from 1; default: a dict with the
-        number. Give one where the adapter parses what it gets.
+        ``(number, arguments) -> response`` of the request with that number, counted from 1; default: a dict with the
+        number. Needed if the adapter parses responses.
 
     >>> transport = CountingTransport()
     >>> asyncio.run(transport.request("GET", "/balance")), transport.requests
@@ -40,17 +40,17 @@ class CountingTransport:
         self._failing = False
 
     async def request(self, *arguments: Any, **_: Any) -> Any:
-        """One request over the network."""
+        """Make one request."""
         self.requests += 1
         number = self.requests
-        await asyncio.sleep(0)  # as a network would: concurrent calls are both on their way
+        await asyncio.sleep(0)  # lets concurrent calls overlap, as on a network
         if self._failing:
-            raise ConnectionError("the test kit lets this request fail")
+            raise ConnectionError("the test kit made this request fail")
         return {"number": number} if self._answer is None else self._answer(number, arguments)
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
-        """While the block runs, every request fails."""
+        """Make every request fail inside the block."""
         self._failing = True
         try:
             yield
@@ -65,26 +65,26 @@ async def prove_fresh(
     arguments: Mapping[str, tuple[Any, ...]] | None = None,
     methods: tuple[str, ...] = FRESH_METHODS,
 ) -> SafetyCheck:
-    """Show whether every call of an adapter's fresh methods makes a request of its own.
+    """Check whether every call of an adapter's fresh methods makes its own request.
 
-    Each method is called twice in turn, twice at once, and once while requests fail.
+    Each method is called twice in turn, twice concurrently, and once while requests fail.
 
     Parameters
     ----------
     adapter
         The adapter, built on ``transport``.
     transport
-        What counts its requests.
+        The transport that counts its requests.
     arguments
-        Arguments by method, where the defaults (``get_order("1", "BTC/USDT")``, others none) do not do.
+        Arguments by method, to replace the defaults (``get_order("1", "BTC/USDT")``, others none).
     methods
-        Those to try; default: all of `FRESH_METHODS`.
+        The methods to check; default: all of `FRESH_METHODS`.
 
     Returns
     -------
     SafetyCheck
-        Passed where two calls made two requests, both when in turn and at once, a failed request was raised, and no two
-        calls returned the same object. Else a finding for each that did not.
+        Passed if two calls made two requests, in turn and concurrently, a failed request raised, and no two calls
+        returned the same object. Otherwise it has a finding for each failure.
 
     >>> transport = CountingTransport()
     >>> class Adapter:
@@ -123,4 +123,4 @@ async def _try(name: str, method: Any, arguments: tuple[Any, ...], transport: Co
             await method(*arguments)
     except Exception:
         return findings
-    return [*findings, f"{name}: a failed request was not raised, so an old or invented answer was returned"]
+    return [*findings, f"{name}: a failed request did not raise, so an old or invented response was returned"]

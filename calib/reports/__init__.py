@@ -1,1 +1,1 @@
-"""Reports: view models (pure), their tables and pictures, and the Markdown they are rendered to."""
+"""Reports: pure view models, their tables and pictures, and rendering as Markdown and HTML."""

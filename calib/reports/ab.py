@@ -1,4 +1,4 @@
-"""The AB report: the plain data of an evaluation as Markdown, verdict first."""
+"""The AB report: renders the data of an evaluation as Markdown, verdict first."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from calib.reports.render import environment
 from calib.words import moment_text
 
 BINS: Final = 60
-"""Characters of a timeline."""
+"""Number of characters of a timeline."""
 MARKS: Final = {"OK": "·", "VIOLATING": "▲", "INCONCLUSIVE": "?", "NODATA": " ", "ROLLED_BACK": "✕"}
 _WORST: Final = ("ROLLED_BACK", "VIOLATING", "INCONCLUSIVE", "OK", "NODATA")
 MAX_ROWS: Final = 200
-"""Symbols that a table shows; the JSON holds them all."""
+"""Maximum number of symbols in a table; the JSON has all of them."""
 
 
 def write_report(report: dict[str, Any], out: Path, settings: Mapping[str, Any] | None = None) -> Path:
-    """Write ``out/reports/ab_run_<range>.md`` and give its path; ``settings`` are those that are not the defaults."""
+    """Write ``out/reports/ab_run_<range>.md`` and return its path; ``settings`` are the non-default ones."""
     stamps = "_".join(
         datetime.fromtimestamp(report["range"][end], UTC).strftime("%Y%m%d_%H%M%S") for end in ("from", "to")
     )
@@ -34,7 +34,7 @@ def write_report(report: dict[str, Any], out: Path, settings: Mapping[str, Any] 
 
 
 def report_writer(out: Path | str) -> Callable[[dict[str, Any]], Path]:
-    """For `calib.ABHarness`: writes ``OUT/reports/ab_run_<range>.md`` at a rollback and for ``export_report``."""
+    """Return a writer for `calib.ABHarness`, which writes ``OUT/reports/ab_run_<range>.md``."""
 
     def write(record: dict[str, Any]) -> Path:
         return write_report(live(record), Path(out))
@@ -43,7 +43,7 @@ def report_writer(out: Path | str) -> Callable[[dict[str, Any]], Path]:
 
 
 def live(record: dict[str, Any]) -> dict[str, Any]:
-    """The record of a running harness as `report_text` takes it: its windows stand for the totals of a run."""
+    """Return a running harness's record in the form of `report_text`, with its windows as the totals."""
     end = max(record["range"]["to"], record["range"]["from"] + 1)
     return record | {
         "range": {**record["range"], "to": end},
@@ -56,7 +56,7 @@ def live(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def report_text(report: dict[str, Any]) -> str:
-    """The report as Markdown; the same evaluation gives the same bytes."""
+    """Return the report as Markdown; equal evaluations yield equal bytes."""
     return (
         environment()
         .get_template("ab.md.j2")
@@ -84,29 +84,31 @@ def report_text(report: dict[str, Any]) -> str:
 
 
 def moment(ts: float | None) -> str:
-    """Unix seconds for reading, to the second."""
+    """Format Unix seconds to the second."""
     return NONE if ts is None else moment_text(ts)
 
 
 def verdict_line(report: dict[str, Any]) -> str:
-    """The deciding decision in one sentence."""
+    """Return the verdict of the deciding decision in one sentence."""
     name = report["decision"]
     act = report["first_act"][name]
     if act is not None:
         when = duration(round(act["ts"] - report["range"]["from"]))
-        return f"VIOLATED: the {name} decision calls for a rollback at {moment(act['ts'])} ({when} in): `{act['gate']}`"
+        return (
+            f"VIOLATED: the {name} decision requires a rollback at {moment(act['ts'])} (after {when}): `{act['gate']}`"
+        )
     states = {gate["gate"]: gate["state"] for gate in report["verdicts"][name]["gates"]}
     said = "; ".join(f"`{gate}` {state}" for gate, state in states.items())
     if report["state"] == "OK":
-        enough = " long enough to act" if name == "threshold" else ""
+        enough = " long enough for a rollback" if name == "threshold" else ""
         return f"OK: the {name} decision found no gate violated{enough} ({said})"
     if report["state"] == "VIOLATING":
-        return f"VIOLATING at the end, not long enough to act, by the {name} decision: {said}"
+        return f"VIOLATING at the end, not long enough for a rollback, by the {name} decision: {said}"
     return f"NO VERDICT ({report['state']}) by the {name} decision: {said}"
 
 
 def other_line(report: dict[str, Any]) -> str:
-    """What the other decision says."""
+    """Return the verdict of the other decision."""
     name = "sequential" if report["decision"] == "threshold" else "threshold"
     act = report["first_act"][name]
     if act is not None:
@@ -116,7 +118,7 @@ def other_line(report: dict[str, Any]) -> str:
 
 
 def metrics_table(report: dict[str, Any]) -> str:
-    """The six metrics over the whole run."""
+    """Return the table of the six metrics over the whole run."""
     rows = []
     for name, entry in report["totals"].items():
         effect = report["effects"][name]
@@ -139,7 +141,7 @@ def metrics_table(report: dict[str, Any]) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A number with its sign.
+    """Format a number with its sign.
 
     >>> signed(0.25), signed(-1.0), signed(None)
     ('+0.25', '-1', '-')
@@ -148,7 +150,7 @@ def signed(value: float | None) -> str:
 
 
 def interval(effect: dict[str, Any] | None) -> str:
-    """An effect's interval; a ratio in percent."""
+    """Format an effect's interval; a ratio in percent."""
     if effect is None:
         return NONE
     if effect["unit"] == "ratio":
@@ -161,7 +163,7 @@ def interval(effect: dict[str, Any] | None) -> str:
 
 
 def pass_fail(report: dict[str, Any], gate: str) -> str:
-    """Whether a gate passes under the deciding decision."""
+    """Return the result of a gate under the deciding decision."""
     line = report["timelines"][gate][report["decision"]]
     if line["first_act"] is not None:
         return "FAIL"
@@ -170,7 +172,7 @@ def pass_fail(report: dict[str, Any], gate: str) -> str:
 
 
 def threshold_table(report: dict[str, Any]) -> str:
-    """The gates under the threshold decision: thresholds, times and counts."""
+    """Return the table of the gates under the threshold decision: thresholds, times and counts."""
     rows = []
     passes = {gate["gate"]: gate["threshold"] for gate in report["gates"]}
     for gate in report["verdicts"]["threshold"]["gates"]:
@@ -195,7 +197,7 @@ def threshold_table(report: dict[str, Any]) -> str:
 
 
 def sequential_table(report: dict[str, Any]) -> str:
-    """The gates under the sequential decision: p-values against their share of alpha."""
+    """Return the table of the gates under the sequential decision: p-values and their share of alpha."""
     rows = []
     for gate in report["verdicts"]["sequential"]["gates"]:
         line, evidence = report["timelines"][gate["gate"]]["sequential"], gate["evidence"]
@@ -220,19 +222,19 @@ def sequential_table(report: dict[str, Any]) -> str:
 
 
 def srm_line(report: dict[str, Any]) -> str:
-    """The sample-ratio check in one sentence."""
+    """Return the sample-ratio check in one sentence."""
     srm = report["srm"]
     if srm["p"] is None:
         return "Not checked: no complete block."
-    verdict = "MISMATCH: the comparison cannot be trusted" if srm["mismatch"] else "as assigned"
+    verdict = "MISMATCH: the comparison is not valid" if srm["mismatch"] else "as assigned"
     units = f"{count(srm['units_a'])} units with data in A, {count(srm['units_b'])} in B"
-    due = f"expected in B {100 * srm['expected_b']:.1f} %"
+    expected = f"expected in B {100 * srm['expected_b']:.1f} %"
     test = f"chi-square {number(srm['chi_square'])}, p {number(srm['p'])} (mismatch below 0.001)"
-    return f"{units}, {due}; {test}: {verdict}."
+    return f"{units}, {expected}; {test}: {verdict}."
 
 
 def symbol_table(report: dict[str, Any]) -> str:
-    """Each symbol's own B - A, where it was in both arms, else its level."""
+    """Return the table of each symbol's B - A, or its level if it was in one arm only."""
     rows = []
     for symbol, entry in list(report["by_symbol"].items())[:MAX_ROWS]:
         cells = [f"{count(entry['fills'].get(arm, 0))} / {count(entry['ticks'].get(arm, 0))}" for arm in "AB"]
@@ -251,7 +253,7 @@ def _symbol_cell(values: dict[str, Any]) -> str:
 
 
 def timelines(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Per gate: the two strips, and the spans in which it was violating."""
+    """Return, per gate, the state strips of both decisions and the spans in which it was violated."""
     return [
         {
             "gate": gate,
@@ -266,7 +268,7 @@ def timelines(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def strip(found: list[list[Any]], begin: float, end: float, bins: int = BINS) -> str:
-    """States over time, one character per bin: the worst that held within it.
+    """Return the states over time, one character per bin: the most severe state in the bin.
 
     >>> strip([[0, "OK"], [50, "VIOLATING"], [60, "OK"]], 0, 100, bins=10)
     '·····▲▲···'
@@ -282,7 +284,7 @@ def strip(found: list[list[Any]], begin: float, end: float, bins: int = BINS) ->
 
 
 def spans(lines: dict[str, Any], end: float, limit: int = 12) -> str:
-    """The longest violating spans of both decisions, in time order."""
+    """Return a table of the longest violating spans of both decisions, in time order."""
     rows = []
     for decision in ("threshold", "sequential"):
         found = lines[decision]["spans"]
@@ -298,7 +300,7 @@ def spans(lines: dict[str, Any], end: float, limit: int = 12) -> str:
 
 
 def assignment_table(report: dict[str, Any]) -> str:
-    """Which symbol is in which arm at the end."""
+    """Return the table of each symbol's arm at the end."""
     from calib.experiments.routing import hash_unit
 
     assignment = report["assignment"]
@@ -310,7 +312,7 @@ def assignment_table(report: dict[str, Any]) -> str:
 
 
 def rule_line(report: dict[str, Any]) -> str:
-    """How the symbols were dealt."""
+    """Return the assignment rule in one sentence."""
     assignment = report["assignment"]
     block = f", blocks of {duration(round(assignment['block_s']))}" if assignment["rule"] == "switchback" else ""
     if assignment["recorded"]:
@@ -321,12 +323,12 @@ def rule_line(report: dict[str, Any]) -> str:
 
 
 def settings_table(report: dict[str, Any]) -> str:
-    """The settings that the evaluation held to."""
+    """Return the table of the evaluation's settings."""
     rows = [[f"`ab.{name}`", NONE if value is None else str(value)] for name, value in report["settings"].items()]
     return table(["setting", "value"], rows, "ll")
 
 
 def left_out(report: dict[str, Any]) -> str:
-    """What was read but not judged."""
+    """Return the table of lines that were read but not evaluated."""
     rows = [[name, count(n)] for name, n in report["counts"].items() if n]
     return table(["left out", "lines"], rows, "lr") if rows else ""

@@ -1,4 +1,4 @@
-"""The AB report with its pictures, as Markdown or one page."""
+"""The AB report with its pictures, as Markdown or an HTML page."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from calib.reports.pictures.dots import Dot, dots_svg
 from calib.reports.pictures.steps import StepChart, Steps, steps_svg
 
 BINS: Final = 240
-"""Steps that a gate's timeline is drawn with at most."""
+"""Maximum number of steps of a gate's timeline."""
 _SYMBOL_METRIC: Final = "net_bps"
 
 
 def write_ab_report(
     report: Mapping[str, Any], out: Path, settings: Mapping[str, Any], form: ReportForm = "md"
 ) -> list[Path]:
-    """Write ``out/reports/ab_run_<range>`` in the forms asked for; ``settings`` are those that are not the defaults."""
+    """Write ``out/reports/ab_run_<range>`` in the requested formats; ``settings`` are the non-default ones."""
     stamps = (datetime.fromtimestamp(report["range"][end], UTC).strftime("%Y%m%d_%H%M%S") for end in ("from", "to"))
     name = f"ab_run_{'_'.join(stamps)}{settings_tail(settings)}"
     return write_report_files(out / "reports", name, ab_report(report), form)
 
 
 def ab_report(report: Mapping[str, Any]) -> RenderedReport:
-    """The report's Markdown with a picture below the headings that have one."""
+    """Return the report's Markdown with its pictures."""
     pictures, text = {}, report_text(dict(report))
     for gate in report["timelines"]:
         name = f"gate_{re.sub(r'[^a-z0-9_]', '', gate)}.svg"
@@ -46,11 +46,11 @@ def ab_report(report: Mapping[str, Any]) -> RenderedReport:
 
 
 _EFFECTS_TITLE: Final = "B less A over the whole run, with the interval of the effect"
-_SYMBOLS_TITLE: Final = "net_bps by symbol: B less A, else its level in the arm it was in"
+_SYMBOLS_TITLE: Final = "net_bps by symbol: B less A, or the level of its only arm"
 
 
 def gate_timeline(report: Mapping[str, Any], gate: str) -> StepChart | None:
-    """How far B was past a gate's bound, and the spans in which the deciding decision was violating."""
+    """Return a chart of B's excess over a gate's bound, with the violating spans of the deciding decision shaded."""
     line = report["timelines"][gate]
     begin, end = report["range"]["from"], max(report["evaluated_to"] or 0.0, report["range"]["from"] + 1)
     sums: dict[int, list[float]] = {}
@@ -81,7 +81,7 @@ def gate_timeline(report: Mapping[str, Any], gate: str) -> StepChart | None:
 
 
 def effects(report: Mapping[str, Any]) -> list[Dot]:
-    """Each metric's B less A in percent of A; its interval where the experiment gives one."""
+    """Return each metric's B less A in percent of A, with its interval if the experiment has one."""
     dots = []
     for name, entry in report["totals"].items():
         if not entry["a"] or entry["delta"] is None:
@@ -97,7 +97,7 @@ def effects(report: Mapping[str, Any]) -> list[Dot]:
 
 
 def by_symbol(report: Mapping[str, Any]) -> list[Dot]:
-    """Each symbol's net_bps, the lowest first: B less A, else its level with the arm in brackets."""
+    """Return each symbol's net_bps, lowest first: B less A, or its level with the arm in brackets."""
     dots = []
     for symbol, entry in report["by_symbol"].items():
         values = entry[_SYMBOL_METRIC]
@@ -111,6 +111,6 @@ def by_symbol(report: Mapping[str, Any]) -> list[Dot]:
 
 
 def _below(text: str, heading: str, addition: str) -> str:
-    """The text with an addition below a heading."""
+    """Return the text with an addition below a heading."""
     before, found, after = text.partition(f"\n{heading}\n")
     return f"{before}{found}\n{addition}\n{after}" if found else text

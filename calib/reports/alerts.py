@@ -1,6 +1,6 @@
-"""What a reader must know first: each rule with its limit, and the alerts that a dataset raises.
+"""The alert rules with their limits, and the alerts of a dataset.
 
-A rule is a small function in `RULES`; `MEANINGS` says the same in words, for the reference page.
+A rule is a function in `RULES`; `MEANINGS` describes each rule for the reference page.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ CRITICAL: Final = "critical"
 WARNING: Final = "warning"
 
 NOT_HELD_AGAINST: Final = ("duplicate", "partial_tail")
-"""Rejects that say nothing about the writer's health; duplicates have a rule of their own."""
+"""Reject reasons that do not indicate a faulty writer; duplicates have their own rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that is wrong.
+    """One alert.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ class Alert:
     severity
         ``critical``: figures are wrong or missing. ``warning``: read them with care.
     symbol, start
-        Where it is, empty where it concerns more than one; ``start`` is ISO 8601 UTC.
+        Symbol and interval; empty if it concerns more than one. ``start`` is ISO 8601 UTC.
     value, limit
-        The figure, and the limit it crossed.
+        The figure, and the limit that it exceeds.
     excess
-        How bad, for the order within a severity: the distance to the limit, in limits.
+        Distance to the limit in multiples of the limit, to sort alerts of one severity.
     subject
-        What else it concerns: a file, a column, a kind of feed.
+        The file, column or kind of feed that it concerns.
     """
 
     rule: str
@@ -83,18 +83,18 @@ INTERVAL_RULES: Final = (
         True,
         1.0,
         CRITICAL,
-        "more fills than quotes: the ticks' sampling rate is wrong",
+        "more fills than quotes: the sample rate of the ticks is wrong",
     ),
     IntervalRule("adverse_net", "net_bps", False, -10.0, WARNING, "fills lost more than 10 bps on average"),
     IntervalRule("high_slippage", "slippage_bps", True, 10.0, WARNING, "fills cost more than 10 bps against the quote"),
-    IntervalRule("high_taker_share", "taker_share", True, 0.5, WARNING, "most fills were taken, not made"),
+    IntervalRule("high_taker_share", "taker_share", True, 0.5, WARNING, "more than half of the fills were taker fills"),
     IntervalRule("high_stale_rate", "stale_rate", True, 0.05, WARNING, "more than 5 % of the ticks used a stale book"),
     IntervalRule(
         "late_ticks", "deadline_miss_rate", True, 0.05, WARNING, "more than 5 % of the ticks missed their deadline"
     ),
-    IntervalRule("long_gap", "max_gap_s", True, 60.0, WARNING, "silence of more than 60 s"),
+    IntervalRule("long_gap", "max_gap_s", True, 60.0, WARNING, "a gap of more than 60 s"),
 )
-"""The last two are raised only where the filter of the same limit was off or wider."""
+"""The last two can only be raised if the filter with the same limit was off or had a wider limit."""
 
 KEPT_WARNING: Final = 0.8
 KEPT_CRITICAL: Final = 0.5
@@ -107,7 +107,7 @@ THIN_FILLS: Final = 30
 
 
 def few_kept(dataset: Dataset) -> Iterator[Alert]:
-    """Too many intervals were dropped."""
+    """Alert if too many intervals were dropped."""
     counts = dataset.counts
     if not counts.intervals:
         return
@@ -119,7 +119,7 @@ def few_kept(dataset: Dataset) -> Iterator[Alert]:
 
 
 def low_coverage(dataset: Dataset) -> Iterator[Alert]:
-    """Much of the range without data: of the whole, else of single symbols."""
+    """Alert if much of the range has no data, over all symbols or for single symbols."""
     found = Coverage.of(dataset)
     if found.ratio is not None and found.ratio < LOW:
         yield Alert("low_coverage", CRITICAL, found.ratio, LOW, subject="all symbols")
@@ -130,7 +130,7 @@ def low_coverage(dataset: Dataset) -> Iterator[Alert]:
 
 
 def thin_symbols(dataset: Dataset) -> Iterator[Alert]:
-    """Symbols with few intervals, or few fills under their targets."""
+    """Alert for symbols with few intervals or few fills."""
     sums = {
         symbol: (kept, fills)
         for symbol, kept, fills in dataset.intervals.select("symbol", "fills")
@@ -149,19 +149,19 @@ def thin_symbols(dataset: Dataset) -> Iterator[Alert]:
 
 
 def missing_values(dataset: Dataset) -> Iterator[Alert]:
-    """Columns that are mostly null."""
+    """Alert for columns that are mostly null."""
     height = dataset.intervals.height
     for column in NUMBERS:
         share = dataset.intervals[column.name].null_count() / height if height else 0
         if column.needs:
-            continue  # the book is often recorded for a part of the time alone
-        if share > NULL_LIMIT and not (column.later and share == 1):  # an older dataset does not know the column
+            continue  # the book is often recorded only part of the time
+        if share > NULL_LIMIT and not (column.later and share == 1):  # an older dataset lacks the column
             main = column.name == "net_bps" and share == 1
             yield Alert("mostly_null", CRITICAL if main else WARNING, share, NULL_LIMIT, subject=column.name)
 
 
 def missing_days(dataset: Dataset) -> Iterator[Alert]:
-    """Days of the range without a file."""
+    """Alert for days of the range without a file."""
     for kind in dataset.missing_days.__struct_fields__:
         days = getattr(dataset.missing_days, kind)
         if days:
@@ -170,7 +170,7 @@ def missing_days(dataset: Dataset) -> Iterator[Alert]:
 
 
 def rejects(dataset: Dataset) -> Iterator[Alert]:
-    """Files with many bad lines, or many duplicates."""
+    """Alert for files with many bad lines or duplicates."""
     for entry in dataset.inputs:
         ratio = reject_ratio(entry)
         limit = REJECT_CRITICAL if ratio > REJECT_CRITICAL else REJECT_WARNING
@@ -185,7 +185,7 @@ def rejects(dataset: Dataset) -> Iterator[Alert]:
 
 
 def reject_ratio(entry: Input) -> float:
-    """Share of a file's lines that were rejected, without duplicates and an unfinished last line."""
+    """Return the share of a file's rejected lines, without duplicates and a partial last line."""
     bad = sum(number for reason, number in entry.rejected.items() if reason not in NOT_HELD_AGAINST)
     return bad / entry.lines if entry.lines else 0.0
 
@@ -210,7 +210,7 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
         "low_coverage": (
             CRITICAL,
             f"intervals with data / intervals of the range < {LOW:g}",
-            "the bot, or a symbol, was not logged for most of the range",
+            "the bot or a symbol was not logged for most of the range",
         ),
         "few_kept": (
             f"{WARNING}, {CRITICAL} below {KEPT_CRITICAL:g}",
@@ -231,18 +231,18 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
         "trade_id_conflicts": (
             WARNING,
             "fills of a file with the trade id of another fill > 0",
-            "they differ in side, price, quantity or order: each counts as a fill of its own",
+            "they differ in side, price, quantity or order, so each counts as a separate fill",
         ),
         "symbol_without_intervals": (WARNING, "kept intervals of a symbol < 1", "every row of the symbol was dropped"),
         "mostly_null": (
-            f"{WARNING}, {CRITICAL} where `net_bps` has no value at all",
+            f"{WARNING}, {CRITICAL} if `net_bps` has no value",
             f"null share of a column > {NULL_LIMIT:g}",
-            "the column is mostly unknown",
+            "the column is mostly null",
         ),
         "thin_symbol": (
             WARNING,
             f"kept intervals of a symbol < {THIN_INTERVALS}, or its fills in them < {THIN_FILLS}",
-            "too little to calibrate the symbol on",
+            "too little data to calibrate the symbol",
         ),
     }
     both = interval | rest
@@ -264,16 +264,16 @@ def _meanings() -> dict[str, tuple[str, str, str]]:
 
 
 MEANINGS: Final = _meanings()
-"""Severity, condition and meaning of each rule, in the order in which alerts stand: by what they put at risk, whether
-the figures are right, then what the fills cost, then how many there are."""
+"""Severity, condition and meaning of each rule, in the order of alerts: correctness of the figures, then costs of the
+fills, then amount of data."""
 
 _RANK: Final = {name: rank for rank, name in enumerate(MEANINGS)}
 
 
 def alerts(dataset: Dataset) -> list[Alert]:
-    """Every alert, the worst first: critical before warning, then as in `MEANINGS`, then by how far past the limit.
+    """Return every alert, worst first: by severity, then in the order of `MEANINGS`, then by `Alert.excess`.
 
-    What is equal stays as its rule found it: columns in the order of the dataset, targets before features.
+    Equal alerts keep the order of their rule: columns in the order of the dataset, targets before features.
     """
     found = [alert for rule in RULES for alert in rule(dataset)]
     return sorted(

@@ -1,4 +1,4 @@
-"""What a check of a canary says to people."""
+"""The texts and reports of canary checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from calib.words import counted
 
 
 def check_lines(check: Check) -> list[str]:
-    """A check in three lines."""
+    """Return a check in three lines."""
     found = check.measures
     figures = [
         f"{counted(found.ticks, 'tick', thousands=True)}",
@@ -28,17 +28,17 @@ def check_lines(check: Check) -> list[str]:
     if found.fetch_ratio is not None:
         figures.append(f"fetch_md {100 * (found.fetch_ratio - 1):+.1f} % of the baseline")
     served = (
-        f"{duration(round(check.covered_s))} of {duration(round(check.needed_s))} served" if check.needed_s else NONE
+        f"{duration(round(check.covered_s))} of {duration(round(check.needed_s))} covered" if check.needed_s else NONE
     )
     ready = "; ready to advance" if check.ready else ""
     if check.test is not None and check.test["blocks"]:
-        effect = f"{100 * check.test['effect_ratio']:+.1f} % against the symbols without it"
+        effect = f"{100 * check.test['effect_ratio']:+.1f} % against the symbols without the cache"
         figures.append(f"{effect} (p {number(check.test['p'])}, {check.test['blocks']} blocks)")
     return [f"{check.state}: {check.phase}: {check.why}", f"  {', '.join(figures)}", f"  {served}{ready}"]
 
 
 def report_writer(out: Path | str) -> Callable[[dict[str, Any]], Path]:
-    """For `calib.CanaryController`: writes ``OUT/reports/canary_rollback_<time>.md`` at a rollback."""
+    """Return a writer for `calib.CanaryController`, which writes ``OUT/reports/canary_rollback_<time>.md``."""
 
     def write(record: dict[str, Any]) -> Path:
         rollback = record["rollback"] or {}
@@ -51,7 +51,7 @@ def report_writer(out: Path | str) -> Callable[[dict[str, Any]], Path]:
 
 
 def report_text(record: dict[str, Any]) -> str:
-    """The report of a rollback as Markdown."""
+    """Return the report of a rollback as Markdown."""
     rollback = record["rollback"] or {}
     measures = rollback.get("measures") or {}
     test = rollback.get("test") or {}
@@ -77,7 +77,7 @@ def report_text(record: dict[str, Any]) -> str:
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:
-    """A status in one line, and a second with the first symbols that use the cache."""
+    """Return a status in one line, with a second line for the first symbols that use the cache."""
     base = status["baseline"]
     baseline = "no baseline" if base is None else f"baseline {base['name']!r} version {base['version']}"
     enabled = f"{len(status['enabled'])} of {counted(len(status['symbols']), 'symbol')} with the cache on"

@@ -1,4 +1,4 @@
-"""How much of its range a dataset covers: intervals with data of the intervals that there are."""
+"""The coverage of a dataset: the share of the intervals of its range that have data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 from calib.dataset.model import Dataset
 
 LOW: Final = 0.5
-"""Below this share a symbol, or the whole, was not running most of the time."""
+"""Share below which a symbol, or the bot, was not running for most of the range."""
 UNUSABLE: Final = 1 / 24
-"""Below this share, an hour of each day, the whole says nothing of its range: the bot was down."""
+"""Share below which a dataset is not usable, an hour per day: the bot was down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Coverage:
     Parameters
     ----------
     with_data, of_range
-        Intervals with data, and intervals of the range times the symbols.
+        Number of intervals with data, and of intervals of the range times the symbols.
     by_symbol
         Share of each symbol, 0..1.
     """
@@ -31,12 +31,12 @@ class Coverage:
 
     @property
     def ratio(self) -> float | None:
-        """Share of the range that has data; None without symbols."""
+        """Share of the range with data, 0..1; None without symbols."""
         return self.with_data / self.of_range if self.of_range else None
 
     @classmethod
     def of(cls, dataset: Dataset) -> Coverage:
-        """The coverage of a dataset."""
+        """Return the coverage of a dataset."""
         span = dataset.range
         slots = (span.to_ts - span.from_ts) // span.interval_sec
         counts = dict.fromkeys(span.symbols, 0)

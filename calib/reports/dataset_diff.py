@@ -1,4 +1,4 @@
-"""The report of two datasets compared, and the part of a summary that sets a dataset against an older one."""
+"""The report of a comparison of two datasets, and the drift section of a summary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CAP: Final = 40
 
 
 def diff_report(name_a: str, name_b: str, found: DatasetDiff, tolerance: float) -> RenderedReport:
-    """Two datasets compared, as a report."""
+    """Return the report of a comparison of two datasets."""
     parts = [
         f"# Datasets compared: {code(name_a)} and {code(name_b)}",
         f"**{diff_verdict(found, tolerance)}.**",
@@ -29,46 +29,47 @@ def diff_report(name_a: str, name_b: str, found: DatasetDiff, tolerance: float) 
         *shift_section(found.columns),
         "## Values of the same interval",
         _changed(found),
-        "## Symbols only in one",
+        "## Symbols in only one",
         "\n".join(_symbol_lines(found)) or "None.",
-        "## Intervals only in one",
+        "## Intervals in only one",
         *_alone(found),
     ]
     return RenderedReport("\n\n".join(part for part in parts if part) + "\n", shift_pictures(found.columns))
 
 
 def drift_report(new: Dataset, old: Dataset, old_name: str) -> tuple[str, dict[str, str]]:
-    """How a dataset drifted from an older one: Markdown below a heading, and its pictures."""
+    """Return the drift of a dataset from an older one: Markdown for below a heading, and its pictures."""
     found = diff_datasets(old, new)
     lines = _symbol_lines(found, ("gone", "new"))
     against = (
-        f"Against {code(old_name)}, {moment(old.range.from_)} to {moment(old.range.to)} UTC: A is that one, B this one."
+        f"Compared with {code(old_name)}, {moment(old.range.from_)} to {moment(old.range.to)} UTC, which is A; this "
+        "dataset is B."
     )
     text = "\n\n".join([against, *shift_section(found.columns), "\n".join(lines) or "The symbols are the same."])
     return text, shift_pictures(found.columns)
 
 
 def diff_verdict(found: DatasetDiff, tolerance: float) -> str:
-    """The same or not, in a sentence."""
+    """Return whether the datasets differ, in a sentence."""
     if found.same:
-        return "THE SAME: every part and every row are equal"
+        return "THE SAME: all parts and rows are equal"
     largest = f"the largest relative difference is {number(found.largest)}"
     if not found.past(tolerance):
         return f"WITHIN THE TOLERANCE of {number(tolerance)}: {largest}"
-    return f"DIFFERENT: {largest}, tolerated is {number(tolerance)}"
+    return f"DIFFERENT: {largest}, the tolerance is {number(tolerance)}"
 
 
 def diff_counts_line(found: DatasetDiff) -> str:
-    """Intervals of both and of one alone, in a sentence."""
+    """Return the numbers of common and single intervals in a sentence."""
     alone = f"{count(found.only_a_count)} only in A, {count(found.only_b_count)} only in B"
     return f"{count(found.both)} kept intervals in both, {alone}."
 
 
 def shift_section(columns: Sequence[ColumnShift]) -> list[str]:
-    """What the shifts mean, their picture, and the table."""
+    """Return an explanation of the shifts, their picture and their table."""
     said = (
-        "The median over the kept intervals, B less A; the 95 % interval is a bootstrap over blocks of time, each with "
-        "all of its symbols. `missing` is the share of the kept intervals without a value."
+        "The median over the kept intervals, B less A. The 95 % confidence interval is a bootstrap over blocks of "
+        "time, each with all of its symbols. `missing` is the share of the kept intervals without a value."
     )
     rows = [
         [
@@ -89,14 +90,14 @@ def shift_section(columns: Sequence[ColumnShift]) -> list[str]:
 
 
 def shift_pictures(columns: Sequence[ColumnShift]) -> dict[str, str]:
-    """The shifts in percent of the larger median."""
+    """Return the picture of the shifts in percent of the larger median."""
     dots = _dots(columns)
     title = "Shift of each median, in percent of the larger of the two"
     return {"shift.svg": dots_svg(title, "percent, with the 95 % interval by block bootstrap", dots)} if dots else {}
 
 
 def signed(value: float | None) -> str:
-    """A number with its sign."""
+    """Format a number with its sign."""
     return number(value) if value is None or value <= 0 else f"+{number(value)}"
 
 
@@ -142,7 +143,7 @@ def _changed(found: DatasetDiff) -> str:
         if column.changed
     ]
     if not rows:
-        return "Every interval of both has the same values." if found.both else "No interval is in both."
+        return "All common intervals have equal values." if found.both else "The datasets have no common interval."
     return table(("column", "intervals that differ", "share", "largest difference"), rows, "lrrr")
 
 

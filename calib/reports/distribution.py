@@ -19,19 +19,19 @@ QUANTILES: Final = (("p05", 0.05), ("p25", 0.25), ("median", 0.5), ("p75", 0.75)
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What is known of one target or feature over the kept intervals; None where there is no value.
+    """The distribution of one target or feature over the kept intervals; figures are None without values.
 
     Parameters
     ----------
     n, nulls
-        Intervals with and without a value.
+        Number of intervals with and without a value.
     minimum, maximum, mean, sd
-        In the column's unit; ``sd`` is the sample's (n - 1), None below two values.
+        In the column's unit; ``sd`` is the sample standard deviation (n - 1), None with fewer than two values.
     quantiles
-        ``p05``, ``p25``, ``median``, ``p75``, ``p95``: linear interpolation between the order statistics (the
-        definition 7 of Hyndman and Fan, 1996).
+        ``p05``, ``p25``, ``median``, ``p75``, ``p95``: linear interpolation between order statistics (definition 7 of
+        Hyndman and Fan, 1996).
     bars
-        The histogram in 16 equal bins from the least to the largest value.
+        The histogram in 16 equal bins from the minimum to the maximum.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Distribution:
 
 
 def distribution(name: str, unit: str, column: pl.Series) -> Distribution:
-    """The distribution of a column of finite numbers and nulls."""
+    """Return the distribution of a column of finite numbers and nulls."""
     values = column.drop_nulls().to_numpy()
     n = int(values.size)
     if n == 0:
@@ -68,14 +68,14 @@ def distribution(name: str, unit: str, column: pl.Series) -> Distribution:
 
 
 def _quantiles(values: npt.NDArray[np.float64]) -> dict[str, float | None]:
-    # Halved where the span would overflow a double; halving alone is exact there.
+    # Scaled by 1/2 if the range would overflow a double; halving is exact.
     scale = 1.0 if math.isfinite(float(values.max()) - float(values.min())) else 2.0
     levels = np.quantile(values / scale, [share for _, share in QUANTILES], method="linear") * scale
     return {key: float(level) for (key, _), level in zip(QUANTILES, levels, strict=True)}
 
 
 def _moments(values: npt.NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """Mean and sample standard deviation by exact sums; None where they overflow a double."""
+    """Return the mean and sample standard deviation by exact sums; None if they overflow a double."""
     try:
         mean = math.fsum(values.tolist()) / len(values)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""A report's files: its Markdown with the pictures beside it, and one HTML page that holds everything."""
+"""A report's files: Markdown with separate pictures, and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class RenderedReport:
     Parameters
     ----------
     text
-        The Markdown. A picture stands on a line of its own: ``![title](name.svg)``.
+        The Markdown. A picture is on its own line: ``![title](name.svg)``.
     pictures
-        SVG by name, as ``name.svg``; one named ``.svg`` alone takes the report's own name.
+        SVG by file name; the name ``.svg`` alone means the report's own name.
     """
 
     text: str
     pictures: Mapping[str, str] = field(default_factory=dict)
 
     def markdown(self, stem: str) -> str:
-        """The Markdown for a file of that stem, beside which its pictures lie."""
+        """Return the Markdown for a file with that stem, with its pictures in the same directory."""
         return _PICTURE.sub(lambda found: f"{found[1]}{quote(_beside(stem, found[2]), safe='')})", self.text)
 
     def page(self) -> str:
-        """The report as one HTML page that loads nothing; the same report gives the same bytes."""
+        """Return the report as one self-contained HTML page; equal reports yield equal bytes."""
         title, _, rest = self.text.partition("\n")
         links = "".join(f'<a href="#{anchor}">{escaped(name)}</a>\n' for anchor, name in headings(rest))
         nav = f'<nav aria-label="Sections">\n{links}</nav>' if links else ""
@@ -50,12 +50,12 @@ class RenderedReport:
 
 
 def write_report_files(directory: Path, stem: str, report: RenderedReport, form: ReportForm = "md") -> list[Path]:
-    """Write ``stem.md`` with ``stem_<picture>.svg``, or ``stem.html``, or both; the paths, the page last.
+    """Write ``stem.md`` with ``stem_<picture>.svg``, or ``stem.html``, or both; returns the paths, the page last.
 
     Raises
     ------
     UnwritableOutput
-        Where the system refuses.
+        If a file cannot be written.
     """
     contents: dict[str, str] = {}
     if form != "html":
@@ -73,14 +73,14 @@ def _beside(stem: str, name: str) -> str:
 
 
 def _with_contents(body: str, nav: str) -> str:
-    """The body with the list of sections before the first of them, so that the verdict stays on top."""
+    """Insert the list of sections before the first section, so that the verdict stays at the top."""
     before, found, after = body.partition("<h2")
     return f"{before}{nav}\n{found}{after}"
 
 
 @functools.cache
 def page_environment() -> Environment:
-    """The templates of pages: every value is escaped."""
+    """Return the environment of HTML templates, which escapes every value."""
     return Environment(
         loader=PackageLoader("calib.reports"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=True
     )

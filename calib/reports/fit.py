@@ -1,4 +1,4 @@
-"""The report of a fit: verdicts first, then each symbol's curve over its bins, drift and quotes."""
+"""The report of a fit: verdicts, then each symbol's fitted curve, drift and quotes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from calib.reports.svg import Chart, Series, svg
 
 MAX_ROWS: Final = 200
 MAX_CHARTS: Final = 20
-"""Symbols that get charts."""
+"""Maximum number of symbols with charts."""
 _CURVE_POINTS: Final = 40
 
 
 def write_fit_report(document: Mapping[str, Any], name: str, out: Path, form: ReportForm = "md") -> list[Path]:
-    """Write ``out/reports/NAME`` in the forms asked for, its charts beside the Markdown; the report first."""
+    """Write ``out/reports/NAME`` in the requested formats, with its charts; returns the paths, the report first."""
     return write_report_files(out / "reports", name, fit_report(document), form)
 
 
 def fit_report(document: Mapping[str, Any]) -> RenderedReport:
-    """The report with its pictures."""
+    """Return the report with its pictures."""
     pictures: dict[str, str] = {}
     charts: dict[tuple[str, str], list[tuple[str, str]]] = {}
     rows = [row for row in document["fits"] if row["side"] == "both" and row["intensity"] is not None]
@@ -41,11 +41,11 @@ def fit_report(document: Mapping[str, Any]) -> RenderedReport:
 
 
 def fit_text(document: Mapping[str, Any], charts: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> str:
-    """The report; ``charts`` gives title and file of each row's charts."""
+    """Return the Markdown; ``charts`` has the title and file of each row's charts."""
     span = document["range"]
     explained = (
-        "Fill rate: lambda(delta) = A exp(-k delta), delta the distance from the mid in bps. gamma is a choice: "
-        "without one only 1/k is given, the half-spread as gamma goes to 0."
+        "Fill rate: lambda(delta) = A exp(-k delta), delta the distance from the mid in bps. gamma must be chosen: "
+        "without it only 1/k is shown, the half-spread as gamma goes to 0."
     )
     parts = [
         f"# Fit, {moment(span['from'])} to {moment(span['to'])} UTC",
@@ -65,13 +65,13 @@ def fit_text(document: Mapping[str, Any], charts: Mapping[tuple[str, str], Seque
 
 
 def headline(document: Mapping[str, Any]) -> str:
-    """How many rows may be used."""
+    """Return the number of rows by verdict."""
     verdicts = [row["verdict"] for row in document["fits"]]
     return ", ".join(f"{verdicts.count(name)} {name}" for name in ("USE", "DO_NOT_USE", "NOT_ENOUGH_DATA"))
 
 
 def row_line(row: Mapping[str, Any]) -> str:
-    """One row of a fit in one line, for the terminal."""
+    """Return one row of a fit in one line, for the terminal."""
     head = f"{row['symbol']} {row['side']}: {row['verdict']}"
     if row["intensity"] is None:
         return f"{head} ({', '.join(row['reasons'])})"
@@ -82,7 +82,7 @@ def row_line(row: Mapping[str, Any]) -> str:
 
 
 def bins_chart(row: Mapping[str, Any]) -> Chart | None:
-    """Rates of the bins with their exact intervals, and the fitted curve; logarithmic."""
+    """Return a logarithmic chart of the bins' rates with exact intervals, and the fitted curve."""
     intensity = row["intensity"]
     found = [one for one in intensity["bins"] if "delta_bps" in one and one["rate_per_s"]["est"] > 0]
     if len(found) < 2:
@@ -109,7 +109,7 @@ def bins_chart(row: Mapping[str, Any]) -> Chart | None:
 
 
 def drift_chart(row: Mapping[str, Any]) -> Chart | None:
-    """k of each day with its interval; None with fewer than two days."""
+    """Return a chart of k by day with its interval; None with fewer than two days."""
     walk = row["walk_forward"]
     daily = [] if walk is None else walk["daily"]
     if len(daily) < 2:
@@ -117,7 +117,7 @@ def drift_chart(row: Mapping[str, Any]) -> Chart | None:
     known = [(place, one["k_per_bps"]) for place, one in enumerate(daily, 1)]
     return Chart(
         "k by day",
-        "day of the range with a fit of its own",
+        "number of the day with its own fit",
         "k, 1/bps",
         tuple(
             Series(name, tuple((float(place), k[key]) for place, k in known if k[key] is not None), joined=key == "est")
@@ -127,7 +127,7 @@ def drift_chart(row: Mapping[str, Any]) -> Chart | None:
 
 
 def quotes_chart(row: Mapping[str, Any]) -> Chart | None:
-    """Bid and ask distance by inventory for the first gamma; None without quotes."""
+    """Return a chart of bid and ask distance by inventory for the first gamma; None without quotes."""
     if not row["quotes"]:
         return None
     one = row["quotes"][0]
@@ -173,7 +173,7 @@ def _estimate(value: Mapping[str, Any] | None) -> str:
 def _reasons(document: Mapping[str, Any]) -> str:
     used = {reason for row in document["fits"] for reason in row["reasons"]}
     if not used:
-        return "None: every row may be used."
+        return "None: all rows may be used."
     rows = [
         [code(reason), meaning, str(sum(reason in row["reasons"] for row in document["fits"]))]
         for reason, meaning in REASONS.items()
@@ -203,7 +203,7 @@ def _row_parts(row: Mapping[str, Any], charts: Sequence[tuple[str, str]]) -> lis
     parts += [f"![{title}]({file})" for title, file in charts]
     intensity = row["intensity"]
     if intensity["source"] == "trades":
-        parts.append("From public trades: an upper bound, since the tape has no queue.")
+        parts.append("From public trades: an upper bound, because public trades have no queue position.")
         return parts
     bins = [
         [
@@ -258,5 +258,5 @@ def _walk(row: Mapping[str, Any]) -> str:
         ]
         for one in walk["days"]
     ]
-    header = ["day", "fills", "foretold", "hit", "gain over constant", "over yesterday", "over the file in use"]
+    header = ["day", "fills", "forecast", "hit", "gain over constant", "over yesterday", "over the file in use"]
     return table(header, rows, "lrrlrrr")

@@ -1,4 +1,4 @@
-"""The feed files behind a report."""
+"""The table of the feed files of a report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calib.reports.numbers import NONE, count
 
 
 def inputs_table(inputs: Sequence[Mapping[str, Any]]) -> str:
-    """Each file with its hash, its lines, and what was rejected of them."""
+    """Return a table of the files with hash, lines and rejects."""
     rows = [
         [
             cell(entry["file"]),
@@ -25,6 +25,6 @@ def inputs_table(inputs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def used_inputs_table(inputs: Sequence[Mapping[str, Any]], most: int) -> str:
-    """The first ``most`` files with their lines and their hash; rejects stand elsewhere."""
+    """Return a table of the first ``most`` files with lines and hash, without rejects."""
     rows = [[cell(one["file"]), count(one["lines"]), count(one["used"]), code(one["sha256"][:12])] for one in inputs]
     return table(["input", "lines", "used", "sha256"], rows[:most], "lrrl")

@@ -1,4 +1,4 @@
-"""The figures that a desk acts on, and the alerts that matter first: the top of a summary."""
+"""The key figures and first alerts at the top of a summary."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from calib.reports.summary import Summary, SymbolRow
 
 FIRST: Final = 3
-"""Alerts that stand on top, each of another rule."""
+"""Maximum number of first alerts, each of a different rule."""
 
 
 def key_figures(summary: Summary) -> str:
-    """net_bps with its interval, notional, PnL and the worst symbol, as a table."""
+    """Return a table of net_bps with its interval, notional, PnL and the worst symbol."""
     rows = [_net(summary), _notional(summary), _gain(summary), _worst(summary)]
     return table(("figure", "value", ""), rows, "lrl")
 
@@ -32,7 +32,7 @@ def _net(summary: Summary) -> list[str]:
     if found.value is None:
         said = "no interval has a value"
     elif found.low is None:
-        said = "no interval: fewer than 8 blocks of time hold a value"
+        said = "no interval: fewer than 8 blocks of time have a value"
     else:
         ends = f"{number(found.low)} .. {number(found.high)}"
         said = f"95 %: {ends} (bootstrap over blocks of about {length})"
@@ -51,7 +51,7 @@ def _gain(summary: Summary) -> list[str]:
     notional = math.fsum(row.notional for row in summary.symbols if row.pnl_mid is not None and row.notional)
     if not gains:
         known = any(row.net_median_bps is not None for row in summary.symbols)
-        why = "the dataset does not say" if known else "no fill tells the mid at which it happened"
+        why = "not in the dataset" if known else "no fill has mid_now"
         return ["PnL at the mid, quote currency", NONE, why]
     total = math.fsum(gains)
     share = f"{number(1e4 * total / notional)} bps of the notional, after fees" if notional else "after fees"
@@ -67,7 +67,7 @@ def _worst(summary: Summary) -> list[str]:
 
 
 def worst_symbol(rows: list[SymbolRow]) -> SymbolRow | None:
-    """That with the lowest PnL at the mid; where no symbol has one, with the lowest median net_bps."""
+    """Return the symbol with the lowest PnL at the mid; if none has one, with the lowest median net_bps."""
     money = [row for row in rows if row.pnl_mid is not None]
     if money:
         return min(money, key=lambda row: (row.pnl_mid or 0.0, row.symbol))
@@ -76,7 +76,7 @@ def worst_symbol(rows: list[SymbolRow]) -> SymbolRow | None:
 
 
 def first_alerts(alerts: list[Alert], meanings: dict[str, tuple[str, str, str]]) -> str:
-    """The worst alert of each of the first rules, as a list; empty without any."""
+    """Return the worst alert of each of the first rules as a list; empty without alerts."""
     by_rule: dict[str, Alert] = {}
     for alert in alerts:
         by_rule.setdefault(alert.rule, alert)

@@ -1,4 +1,4 @@
-"""Short labels beside the points of a chart, none over another or over a point."""
+"""Placement of labels beside the points of a chart without overlaps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 _CHAR, _HEIGHT = 7.0, 12.0
-"""Pixels that a character of the charts' font takes at most, about."""
+"""Approximate maximum width and height of a character, pixels."""
 _POINT: Final = 5.0
 _GAP: Final = 9.0
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A text whose baseline begins at ``(x, y)``, pixels."""
+    """A text whose baseline starts at ``(x, y)``, pixels."""
 
     x: float
     y: float
@@ -47,16 +47,16 @@ def placed(
     points: Sequence[tuple[float, float]],
     frame: tuple[float, float, float, float],
 ) -> list[Label]:
-    """Where the labels stand; one that finds no room is left out: its point is told elsewhere too.
+    """Return the placed labels; a label without room is left out, as the description also lists its point.
 
     Parameters
     ----------
     wanted
-        ``(x, y, text)`` of the points that have a label; the first ones choose first.
+        ``(x, y, text)`` of the points with a label, in order of priority.
     points
-        Every point, pixels: no label covers one.
+        Every point, pixels; no label covers one.
     frame
-        Left, top, right and bottom that labels keep within.
+        Left, top, right and bottom edge of the area for labels.
 
     >>> placed([(50.0, 50.0, "1")], [(50.0, 50.0)], (0.0, 0.0, 100.0, 100.0))
     [Label(x=59.0, y=46.0, text='1')]

@@ -1,7 +1,7 @@
-"""Markdown that no text from a feed can break, and tables that read well unrendered.
+"""Markdown that is safe against texts from feeds, with tables aligned in the source.
 
-Text that calib did not write itself (symbols, file names) goes through `code` or `cell`: a code span, in which Markdown
-and HTML mean nothing. What a span cannot hold safely is spelled out.
+Text from outside (symbols, file names) is wrapped by `code` or `cell` in a code span, where Markdown and HTML have no
+effect. Characters that are unsafe in a span are escaped.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-_SPELLED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Letters and marks that show nothing, and so could make two symbols look alike.
+_ESCAPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and marks that are invisible, so that two different symbols could look equal.
 _INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
 
 
 def visible(text: str) -> str:
-    """The text with everything invisible, and the backslash, spelled out as Python would.
+    """Return the text with invisible characters and the backslash as Python escapes.
 
-    The backslash is spelled because Markdown readers disagree on what ``\\\\|`` in a table means.
+    The backslash is escaped because Markdown renderers interpret ``\\\\|`` in a table differently.
 
     >>> print(visible("A\\u202eB"), visible("a\\\\b"), visible("a\\nb"))
     A\\u202eB a\\x5cb a\\nb
     """
-    return "".join(_spell(char) for char in text)
+    return "".join(_escape(char) for char in text)
 
 
-def _spell(char: str) -> str:
+def _escape(char: str) -> str:
     if char == "\\":
         return "\\x5c"
     category = unicodedata.category(char)
-    if category in _SPELLED or (category == "Zs" and char != " ") or _INVISIBLE.match(char):
+    if category in _ESCAPED or (category == "Zs" and char != " ") or _INVISIBLE.match(char):
         return char.encode("unicode_escape").decode("ascii")
     return char
 
 
 def code(text: str) -> str:
-    """The text as a code span; in a table use `cell`.
+    """Return the text as a code span; in a table use `cell`.
 
     >>> print(code("BTC-USDT"), code("tick`ed"))
     `BTC-USDT` ``tick`ed``
@@ -51,7 +51,7 @@ def code(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """The text as a code span within a table, where even there a bar would end the cell.
+    """Return the text as a code span for a table, where a bar would end the cell even inside a span.
 
     >>> print(cell("a|b"))
     `a\\|b`
@@ -60,25 +60,25 @@ def cell(text: str) -> str:
 
 
 def block(text: str) -> str:
-    """Lines as a fenced block that no line in it can close."""
+    """Return lines as a fenced block with a fence longer than any in the text."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence}sh\n{text}\n{fence}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
-    """A table whose columns line up unrendered too.
+    """Return a table with columns aligned in the source.
 
     Parameters
     ----------
     header, rows
-        Cells; what came from outside went through `cell`.
+        Cells; wrap text from outside in `cell`.
     align
         ``l`` or ``r`` for each column.
 
     Raises
     ------
     ValueError
-        Where a row has another number of cells.
+        If a row has a different number of cells.
     """
     widths = [max(3, *(width(text) for text in column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * (wide - 1) + ":" if side == "r" else "-" * wide for side, wide in zip(align, widths, strict=True)]
@@ -89,7 +89,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> s
 
 
 def width(text: str) -> int:
-    """Columns that the text takes in a terminal.
+    """Return the width of the text in terminal columns.
 
     >>> width("ab"), width("漢")
     (2, 2)

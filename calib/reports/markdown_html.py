@@ -1,8 +1,8 @@
-"""The reports' own Markdown as HTML.
+"""Conversion of the reports' Markdown to HTML.
 
-A report is written once, as Markdown; its HTML form is made of that text. Only what the reports write is understood:
-headings, paragraphs, tables, lists, fenced blocks, pictures on a line of their own, code spans, bold text and escaped
-punctuation. Everything else is text. Every text goes through `escaped`, so nothing in it is ever markup.
+A report is written as Markdown, and its HTML is generated from it. Only the syntax that reports use is supported:
+headings, paragraphs, tables, lists, fenced blocks, pictures on their own line, code spans, bold text and escaped
+punctuation. Everything else is text. All text is passed through `escaped`, so that it never contains markup.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PICTURE: Final = re.compile(r"!\[([^\]]*)\]\(([\w.%-]+)\)")
 
 
 def escaped(text: str) -> str:
-    """The text for HTML, as content or attribute; what cannot be seen is spelled out.
+    """Return the text escaped for HTML content or attributes, with invisible characters as escapes.
 
     >>> print(escaped('<a "b">&\\u202e'))
     &lt;a &quot;b&quot;&gt;&amp;\\u202e
@@ -31,12 +31,12 @@ def escaped(text: str) -> str:
 
 
 def html(text: str, pictures: Mapping[str, str] | None = None) -> str:
-    """A report's Markdown as HTML, without the page around it.
+    """Return a report's Markdown as an HTML fragment.
 
     Parameters
     ----------
     pictures
-        SVG by the file name that the Markdown gives it; one that is not here is left out.
+        SVG by file name in the Markdown; pictures that are missing here are left out.
 
     >>> print(html("# Of `a<b`"))
     <h1 id="of-a-b">Of <code>a&lt;b</code></h1>
@@ -45,7 +45,7 @@ def html(text: str, pictures: Mapping[str, str] | None = None) -> str:
 
 
 def headings(text: str) -> list[tuple[str, str]]:
-    """Anchor and text of each heading of the second level, in order."""
+    """Return anchor and text of each second-level heading, in order."""
     found, fence = [], ""
     for line in text.split("\n"):
         if fence:
@@ -138,7 +138,7 @@ def _unpadded(code: str) -> str:
 
 
 def _anchor(text: str) -> str:
-    """A heading's id: letters, digits and dashes.
+    """Return a heading's id: letters, digits and dashes.
 
     >>> _anchor("Why intervals were dropped")
     'why-intervals-were-dropped'

@@ -1,4 +1,4 @@
-"""The markout report: what fills were worth after they happened, as Markdown with its curve."""
+"""The markout report: the value of fills after execution, as Markdown with a chart."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from calib.reports.numbers import NONE, count, moment, number
 from calib.reports.svg import Chart, Series, svg
 
 MAX_ROWS: Final = 200
-"""Rows of a table; the JSON holds them all."""
+"""Maximum number of rows in a table; the JSON has all of them."""
 
 
 def write_markout_report(document: Mapping[str, Any], name: str, out: Path, form: ReportForm = "md") -> list[Path]:
-    """Write ``out/reports/NAME`` in the forms asked for, one SVG a group beside the Markdown; the report first."""
+    """Write ``out/reports/NAME`` in the requested formats, with one SVG per group; returns the paths, report first."""
     return write_report_files(out / "reports", name, markout_report(document), form)
 
 
 def markout_report(document: Mapping[str, Any]) -> RenderedReport:
-    """The report with its pictures."""
+    """Return the report with its pictures."""
     charts, pictures = {}, {}
     for group in _groups(document):
         chart = markout_curve(document, group)
@@ -35,13 +35,13 @@ def markout_report(document: Mapping[str, Any]) -> RenderedReport:
 
 
 def markout_text(document: Mapping[str, Any], charts: Mapping[str, str]) -> str:
-    """The report; ``charts`` gives each group's SVG beside it."""
+    """Return the Markdown; ``charts`` has the SVG file of each group."""
     span = document["range"]
     explained = (
-        "Markout: s (mid h later - mid at the fill) / mid at the quote, bps; positive is good for us. Net: against the "
-        "fill's price, less its fee. Effective spread = realised spread + 2 x impact, over the same fills. Intervals "
-        f"({100 * document['params']['level']:g} %) resample calendar blocks of max(60 s, 4 h); none with fewer than "
-        "20 blocks."
+        "Markout: s (mid h later - mid at the fill) / mid at the quote, bps; positive is good for us. Net: relative to "
+        "the fill's price, less its fee. Effective spread = realised spread + 2 x impact, over the same fills. "
+        f"Intervals ({100 * document['params']['level']:g} %) resample calendar blocks of max(60 s, 4 h); none with "
+        "fewer than 20 blocks."
     )
     parts = [f"# Markouts, {moment(span['from'])} to {moment(span['to'])} UTC"]
     said = headline(document)
@@ -57,7 +57,7 @@ def markout_text(document: Mapping[str, Any], charts: Mapping[str, str]) -> str:
 
 
 def markout_curve(document: Mapping[str, Any], group: str) -> Chart | None:
-    """The markout over the horizon with its interval; None without a figure."""
+    """Return a chart of the markout over the horizon with its interval; None without figures."""
     rows = [row for row in _rows(document, group, "all", "notional") if row["est"] is not None]
     if not rows:
         return None
@@ -77,7 +77,7 @@ def markout_curve(document: Mapping[str, Any], group: str) -> Chart | None:
 
 
 def headline(document: Mapping[str, Any]) -> list[str]:
-    """One line a group: the markout at 10 s, or at the nearest horizon with a figure."""
+    """Return one line per group: the markout at 10 s, or at the nearest horizon with a figure."""
     lines = []
     for group in _groups(document):
         rows = [row for row in _rows(document, group, "all", "notional") if row["est"] is not None]
@@ -137,7 +137,7 @@ def _curve_table(document: Mapping[str, Any], group: str) -> str:
 
 
 def _bucket_parts(document: Mapping[str, Any], group: str) -> list[str]:
-    """Buckets at the horizon nearest to 10 s, and the comparisons of staleness."""
+    """Return the tables of buckets at the horizon nearest to 10 s, and of the staleness comparisons."""
     mine = [row for row in document["rows"] if row["group"] == group]
     horizons = sorted({row["horizon_s"] for row in mine if row["est"] is not None})
     if not horizons:
@@ -163,7 +163,7 @@ def _bucket_parts(document: Mapping[str, Any], group: str) -> list[str]:
     ]
     parts = [
         f"### By bucket, {horizon:g} s",
-        "q: the bucket against the rest of its kind, adjusted for the number of buckets.",
+        "q: the p-value of the bucket against the others of its kind, adjusted for the number of buckets.",
         table(["bucket", "fills", "blocks", "markout", "interval", "q"], rows[:MAX_ROWS], "lrrrrr"),
     ]
     compared = chosen("staleness")
@@ -171,7 +171,7 @@ def _bucket_parts(document: Mapping[str, Any], group: str) -> list[str]:
     if within:
         parts += [
             "### Staleness, within symbol and hour",
-            "An association: `calib ab` with a switchback is the test of the cause.",
+            "This is an association; the causal test is `calib ab` with a switchback.",
             table(["comparison", "difference", "interval", "q"], within, "lrrr"),
         ]
     return parts

@@ -1,17 +1,17 @@
-"""Numbers as people read them; every report writes them alike."""
+"""Formatting of numbers for all reports."""
 
 from __future__ import annotations
 
 from typing import Final
 
 NONE: Final = "-"
-"""What stands where there is no number."""
+"""Placeholder for a missing number."""
 
 DIGITS: Final = 4
 
 
 def number(value: float | None, digits: int = DIGITS) -> str:
-    """Significant digits (four), without trailing zeros; scientific below 0.0001 and from ten million on.
+    """Format with significant digits (four), without trailing zeros; scientific below 0.0001 and from ten million on.
 
     >>> [number(x) for x in (12.3456, 0.1, -1234.56, 1e-7, 0.0, None)]
     ['12.35', '0.1', '-1235', '1e-7', '0', '-']
@@ -20,7 +20,7 @@ def number(value: float | None, digits: int = DIGITS) -> str:
         return NONE
     if value == 0:
         return "0"
-    # Rounded before it is judged: 0.000099999 is 0.0001, not 1e-4.
+    # Rounded before choosing the format: 0.000099999 becomes 0.0001, not 1e-4.
     mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
     exponent = int(power)
     if -4 <= exponent < 7:
@@ -30,7 +30,7 @@ def number(value: float | None, digits: int = DIGITS) -> str:
 
 
 def count(value: int) -> str:
-    """A whole number with its thousands apart.
+    """Format an integer with thousands separators.
 
     >>> count(1234567)
     '1,234,567'
@@ -39,7 +39,7 @@ def count(value: int) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """A share in percent, to a tenth; never rounded to 0 or 100 where it is neither.
+    """Format a share in percent with one decimal; never rounded to 0 or 100 if it is neither.
 
     >>> percent(1, 3), percent(1, 100000), percent(99999, 100000), percent(0, 0)
     ('33.3 %', '<0.1 %', '>99.9 %', '-')
@@ -55,7 +55,7 @@ def percent(part: float, whole: float) -> str:
 
 
 def duration(seconds: int) -> str:
-    """A length of time in whole units, exactly.
+    """Format a duration in whole units, exactly.
 
     >>> duration(5400), duration(90001), duration(45)
     ('1 h 30 min', '1 d 1 h 1 s', '45 s')
@@ -69,7 +69,7 @@ def duration(seconds: int) -> str:
 
 
 def moment(iso: str) -> str:
-    """An envelope's time for reading.
+    """Format an ISO 8601 time for reading.
 
     >>> moment("2025-01-01T06:05:00Z")
     '2025-01-01 06:05:00'

@@ -16,20 +16,20 @@ from calib.reports.numbers import NONE, count, number, percent
 from calib.words import moment_text
 
 SCHEMA: Final = "calib.policy_assessment/1"
-_WORDS: Final = {STALE: "quoted from a stale book", FRESH: "the rest", UNKNOWN: "not known"}
+_WORDS: Final = {STALE: "quoted from a stale book", FRESH: "the rest", UNKNOWN: "unknown"}
 _CAUTION: Final = (
-    "Stale books are served in busy moments, which cost more anyway: the differences below are associations. "
+    "Stale books are served at busy times, which cost more in any case, so the differences below are associations. "
     "The causal test is `calib ab`."
 )
 _WHY: Final = {
     "no_quote_time": "the fill has neither `ts_quote` nor a quote in the quotes feed",
     "no_tick": "no logged tick covers the time of the quote",
-    "tick_unknown": "the tick does not say whether it used a stale book",
+    "tick_unknown": "the tick has no `used_stale`",
 }
 
 
 def assessment_data(found: PolicyAssessment, start: float, end: float, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The assessment as plain values; missing is null."""
+    """Return the assessment as plain values; missing figures are null."""
     groups = {name: _group(figures) for name, figures in found.groups.items()}
     total = found.reads_total
     return {
@@ -58,41 +58,41 @@ def _group(figures: StaleFillFigures) -> dict[str, Any]:
 
 
 def digest(found: PolicyAssessment) -> list[str]:
-    """Three lines for a terminal."""
+    """Return three lines for a terminal."""
     total, stale, unknown = found.reads_total, found.groups[STALE], found.groups[UNKNOWN]
     fills = sum(one.fills for one in found.groups.values())
     reads = f"{count(total.stale_lines)} of {count(total.lines)} tick lines used a stale book"
     if found.sampled:
-        reads += f" (they stand for {count(total.stale_ticks)} of {count(total.ticks)} ticks)"
+        reads += f" (they represent {count(total.stale_ticks)} of {count(total.ticks)} ticks)"
     quoted = f"{count(stale.fills)} of {count(fills)} fills quoted from one: notional {number(stale.notional)}"
     cost = f"net {_signed(found.difference('net_bps'))} bps, slippage {_signed(found.difference('slippage_bps'))} bps"
     return [
         reads,
         f"{quoted}, against the rest {cost}",
-        f"{count(unknown.fills)} fills could not be judged" + (" (ticks are sampled)" if found.sampled else ""),
+        f"{count(unknown.fills)} fills could not be classified" + (" (ticks are sampled)" if found.sampled else ""),
     ]
 
 
 def assessment_text(found: PolicyAssessment, start: float, end: float) -> str:
-    """The report as Markdown; the same assessment gives the same bytes."""
+    """Return the report as Markdown; equal assessments yield equal bytes."""
     total = found.reads_total
     cost = f"net {_signed(found.difference('net_bps'))} bps, slippage {_signed(found.difference('slippage_bps'))} bps"
     parts = [
-        "# Stale market data: what it touched",
+        "# Stale market data: reads and fills",
         f"Range: {moment_text(start)} to {moment_text(end)} UTC.",
         "\n".join(f"- {line}" for line in digest(found)),
         _CAUTION,
         "## Fills",
         _fills_table({_WORDS[name]: found.groups[name] for name in GROUPS}, code=False),
         f"Stale minus the rest: {cost} (more slippage is worse, less net is worse).",
-        "## How it is known",
+        "## Sources of used_stale",
         _sources(found),
     ]
     if found.stale_by_symbol:
         parts += ["## Fills quoted from a stale book, by symbol", _fills_table(found.stale_by_symbol, code=True)]
     parts += ["## Reads", _reads_table(found)]
     if total.unknown_lines:
-        parts.append(f"{count(total.unknown_lines)} tick lines do not say whether they used a stale book.")
+        parts.append(f"{count(total.unknown_lines)} tick lines have no `used_stale`.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -103,7 +103,7 @@ def write_assessment(
     end: float,
     settings: Mapping[str, Any],
 ) -> Path:
-    """Write ``out/reports/policy_assessment_FROM_TO.md``; ``settings`` other than the defaults add their hash."""
+    """Write ``out/reports/policy_assessment_FROM_TO.md``; non-default ``settings`` add their hash to the name."""
     tail = settings_tail(settings)
     path = out / "reports" / f"policy_assessment_{_stamp(start)}_{_stamp(end)}{tail}.md"
     write_atomic(path, assessment_text(found, start, end).encode())
@@ -131,9 +131,7 @@ def _fills_table(groups: Mapping[str, StaleFillFigures], *, code: bool) -> str:
 def _sources(found: PolicyAssessment) -> str:
     said = {"fill": "the fill's own `used_stale`", "quote": "its quote's `used_stale`", "tick": "the tick that quoted"}
     lines = [f"- {count(number_)} fills: {said[name]}" for name, number_ in found.sources.items()]
-    lines += [
-        f"- {count(number_)} fills not known: {_WHY[name]}" for name, number_ in found.unjoined.items() if number_
-    ]
+    lines += [f"- {count(number_)} fills unknown: {_WHY[name]}" for name, number_ in found.unjoined.items() if number_]
     if found.sampled and found.unjoined["no_tick"]:
         lines.append(
             "- Ticks are sampled: most quoting ticks were not logged. Log `used_stale` with each fill, or every tick."

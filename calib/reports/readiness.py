@@ -1,4 +1,4 @@
-"""The checklist before a first calibration, as a report."""
+"""The report of the readiness checklist for a first calibration."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ _VERDICTS = {True: "pass", False: "MISSED", None: "not judged"}
 
 
 def readiness_report(feeds: str, found: Readiness) -> RenderedReport:
-    """The checklist as Markdown."""
+    """Return the checklist as Markdown."""
     parts = [
         f"# Ready for a first calibration: {cell(feeds)}",
         f"**{readiness_verdict(found)}.**",
         readiness_table(found),
         "## Notes",
         "\n".join(f"- {note}" for note in found.notes) or "None.",
-        f"Ticks judged: {count(found.ticks.ticks)}. The limits are the settings `ready.*` and `canary.shadow_*`.",
+        f"Ticks checked: {count(found.ticks.ticks)}. The limits are the settings `ready.*` and `canary.shadow_*`.",
     ]
     return RenderedReport("\n\n".join(parts) + "\n")
 
 
 def readiness_verdict(found: Readiness) -> str:
-    """Ready or not, in a sentence."""
+    """Return whether the feeds are ready, in a sentence."""
     unknown = [result.limit.name for result in found.results if result.passed is None]
     said = f" ({', '.join(unknown)} not judged)" if unknown else ""
     if found.ready:
-        return f"READY: every limit holds{said}"
+        return f"READY: all limits are met{said}"
     return f"NOT READY: {', '.join(found.missed)}{said}"
 
 
 def readiness_table(found: Readiness) -> str:
-    """Each figure with value, limit, verdict and what to do."""
+    """Return a table of each figure with value, limit, verdict and advice."""
     rows = [_row(result) for result in found.results]
     return table(("figure", "value", "limit", "verdict", "what to do"), rows, "lrrll")
 

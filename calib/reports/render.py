@@ -1,4 +1,4 @@
-"""Summaries as files: a dataset or its path in; Markdown, or one HTML page, out."""
+"""Renders the summary of a dataset as Markdown or an HTML page."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class SummaryReport:
     Parameters
     ----------
     path
-        Where it lies: the Markdown, or the page where only that was written.
+        Path of the Markdown, or of the page if only that was written.
     text
-        Its Markdown; its pictures lie beside it where it was written.
+        The Markdown; its pictures are separate files in the same directory.
     summary
-        The values it was made of.
+        The values of the summary.
     paths
-        Every file that was written.
+        Every written file.
     """
 
     path: Path
@@ -50,25 +50,25 @@ def render_summary(
     form: ReportForm = "md",
     against: Dataset | Path | str | None = None,
 ) -> SummaryReport:
-    """Sum up a dataset and write ``out/reports/calib_summary_<dataset>.md``, as ``calib summary`` does.
+    """Summarise a dataset and write ``out/reports/calib_summary_<dataset>.md``, as ``calib summary`` does.
 
     Parameters
     ----------
     dataset
-        A dataset, or the path of one in json, parquet or arrow. The three forms of one dataset give the same report.
+        A dataset, or the path of one in json, parquet or arrow. All three formats yield the same report.
     out
-        The root that holds ``reports/``; None: the root in whose ``datasets/`` the path lies, else ``artifacts/edge``.
+        The root of ``reports/``; None uses the parent of the dataset's ``datasets/``, else ``artifacts/edge``.
     form
-        ``md`` (with its pictures as SVG beside it), ``html`` (one page that loads nothing), or ``both``.
+        ``md`` (with separate SVG pictures), ``html`` (one self-contained page), or ``both``.
     against
-        An older dataset: the report says how each column drifted since.
+        An older dataset; the report then shows the drift of each column.
 
     Raises
     ------
     UnreadableInput, NotADataset, NewerSchema
-        Where the path is no dataset that this version reads.
+        If the path is not a dataset that this version can read.
     UnwritableOutput
-        Where the report cannot be written.
+        If the report cannot be written.
     """
     if out is not None:
         root = Path(out)
@@ -84,7 +84,7 @@ def render_summary(
 
 
 def summary_report(summary: Summary, against: Dataset | None = None, against_name: str = "") -> RenderedReport:
-    """The report with its pictures; the same summary gives the same bytes."""
+    """Return the report with its pictures; equal summaries yield equal bytes."""
     pictures = summary_pictures(summary)
     drift = ""
     if against is not None:
@@ -96,7 +96,7 @@ def summary_report(summary: Summary, against: Dataset | None = None, against_nam
 
 
 def root_of(dataset: Path, otherwise: Path | str = DEFAULT_ROOT) -> Path:
-    """The root that holds a dataset: its directory's parent where that is a ``datasets/``.
+    """Return the root of a dataset: the parent of its directory if that is named ``datasets``, else ``otherwise``.
 
     >>> root_of(Path("out/datasets/x.json")).as_posix(), root_of(Path("x.json")).as_posix()
     ('out', 'artifacts/edge')
@@ -106,7 +106,7 @@ def root_of(dataset: Path, otherwise: Path | str = DEFAULT_ROOT) -> Path:
 
 
 def summary_text(summary: Summary) -> str:
-    """The report as Markdown; the same summary gives the same bytes."""
+    """Return the report as Markdown; equal summaries yield equal bytes."""
     return summary_report(summary).text
 
 
@@ -118,8 +118,8 @@ def _named(dataset: Dataset | Path | str) -> tuple[str, Dataset]:
 
 @functools.cache
 def environment() -> Environment:
-    """The templates of this room."""
-    # Autoescaping is for HTML. Here every text from outside is a code span already (`calib.reports.markdown`).
+    """Return the environment of the Markdown templates."""
+    # Autoescaping is for HTML. Text from outside is already in code spans (`calib.reports.markdown`).
     return Environment(
         loader=PackageLoader("calib.reports"),
         undefined=StrictUndefined,

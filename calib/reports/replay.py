@@ -13,7 +13,7 @@ from calib.reports.replay_cells import STATUSES, flat, gate_table, notes_list, s
 
 
 def replay_text(outcome: Mapping[str, Any], gate: Sequence[LimitResult] = ()) -> str:
-    """One replay as Markdown; the same outcome gives the same bytes."""
+    """Return one replay as Markdown; equal outcomes yield equal bytes."""
     overall = outcome["overall"]
     parts = [
         "# Replay",
@@ -27,8 +27,8 @@ def replay_text(outcome: Mapping[str, Any], gate: Sequence[LimitResult] = ()) ->
         notes_list(outcome["notes"]),
         "## Reads",
         _reads_table(outcome),
-        "## What staleness cost",
-        "The error is |served mid - true mid| over the true mid, at the moment at which the reader had the book.",
+        "## Cost of staleness",
+        "The error is |served mid - true mid| / true mid, at the time at which the reader received the book.",
         _staleness_table(outcome),
         "## Times",
         _times_table(outcome),
@@ -54,7 +54,7 @@ def _headline_of(outcome: Mapping[str, Any]) -> str:
 
 
 def digest(overall: Mapping[str, Any]) -> str:
-    """The result in one sentence."""
+    """Return the result in one sentence."""
     times, errors = overall["fetch_md_ms"], overall["staleness"]["error_bps"]
     return (
         f"Judged {judged_of(overall)} reads. "
@@ -67,13 +67,13 @@ def digest(overall: Mapping[str, Any]) -> str:
 
 
 def judged_of(overall: Mapping[str, Any]) -> str:
-    """How many reads could be compared with the truth, of all that were due: ``20 of 399``."""
-    due = overall["reads"] + overall["reads_in_holes"]
-    return f"{count(overall['staleness']['judged'])} of {count(due)}"
+    """Return the number of reads compared with the true book, and of all reads: ``20 of 399``."""
+    reads = overall["reads"] + overall["reads_in_holes"]
+    return f"{count(overall['staleness']['judged'])} of {count(reads)}"
 
 
 def answers(overall: Mapping[str, Any]) -> str:
-    """Shares of the reads that were answered fresh, stale, and not from the cache: a hit may well be a stale one."""
+    """Return the shares of fresh, stale and missed reads; the hit ratio includes stale ones."""
     statuses, reads = overall["statuses"], overall["reads"]
     if not reads:
         return "no reads"
@@ -173,6 +173,6 @@ def _recording_table(outcome: Mapping[str, Any]) -> str:
 
 
 def _each(outcome: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """All symbols together, then each; of a single symbol only that."""
+    """Return the figures of all symbols together, then of each; only the latter for a single symbol."""
     symbols = [(cell(symbol), figures) for symbol, figures in outcome["symbols"].items()]
     return symbols if len(symbols) == 1 else [("all", outcome["overall"]), *symbols]

@@ -1,4 +1,4 @@
-"""What the reports of replays share: values, shares, notes and settings as cells of a table."""
+"""Table cells shared by the reports of replays: values, shares, notes and settings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from calib.reports.markdown import cell, table
 from calib.reports.numbers import NONE, count, number, percent
 
 STATUSES: Final = ("fresh", "stale", "coalesced", "miss", "withheld", "unavailable")
-"""How a read can be answered, in the order of the reports."""
+"""The statuses of a read, in the order of the reports."""
 _VERDICTS: Final = {True: "pass", False: "FAIL", None: "no data"}
 
 
 def shown(value: Any) -> str:
-    """A setting's value.
+    """Format a setting's value.
 
     >>> shown(None), shown(True), shown(60), shown(0.5), shown(["gap@2+1"])
     ('-', 'yes', '60', '0.5', 'gap@2+1')
@@ -30,17 +30,17 @@ def shown(value: Any) -> str:
 
 
 def share(ratio: float | None) -> str:
-    """A ratio in percent; `NONE` where there is none."""
+    """Format a ratio in percent; `NONE` if it is None."""
     return NONE if ratio is None else percent(ratio, 1.0)
 
 
 def verdict(passed: bool | None) -> str:
-    """What a gate says."""
+    """Return the text of a gate's verdict."""
     return _VERDICTS[passed]
 
 
 def gate_table(gate: Sequence[LimitResult]) -> str:
-    """The conditions with their verdicts."""
+    """Return the table of the limits with their verdicts."""
     rows = [
         [
             judged.limit.name,
@@ -54,7 +54,7 @@ def gate_table(gate: Sequence[LimitResult]) -> str:
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """An outcome's settings by their keys, those of the cache too.
+    """Return an outcome's settings by key, including those of the cache.
 
     >>> flat({"fill": "stream", "md_cache": {"ttl_ms": 60}})
     {'fill': 'stream', 'md_cache.ttl_ms': 60}
@@ -66,17 +66,17 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_table(settings: Mapping[str, Any]) -> str:
-    """The settings, as `flat` has them."""
+    """Return the table of settings in the form of `flat`."""
     return table(["setting", "value"], [[f"`{key}`", cell(shown(value))] for key, value in settings.items()], "ll")
 
 
 def notes_list(notes: Sequence[str]) -> str:
-    """Notes as a list. They may carry names from a feed: nothing in them is Markdown."""
+    """Return notes as a list, with Markdown escaped: they may contain names from a feed."""
     return "\n".join(f"- {_plain(note)}" for note in notes)
 
 
 def notes_of_all(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The notes of several replays, every one once; with the names of its replays, where it is not a note of all.
+    """Return the notes of several replays without duplicates, prefixed with their replays unless all have the note.
 
     >>> notes_of_all(["a", "b"], [{"notes": ["Late.", "Silent."]}, {"notes": ["Silent."]}])
     ['a: Late.', 'Silent.']
@@ -91,7 +91,7 @@ def notes_of_all(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]]) ->
 
 
 def headline(overall: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The figures of a replay that are set beside those of another."""
+    """Return the figures of a replay for comparison with others."""
     staleness, times = overall["staleness"], overall["fetch_md_ms"]
     rows = [("reads", count(overall["reads"])), ("hit ratio", number(overall["hit_ratio"]))]
     rows += [(status, count(overall["statuses"][status])) for status in STATUSES]

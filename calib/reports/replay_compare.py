@@ -1,4 +1,4 @@
-"""The report of replays side by side."""
+"""The report of a comparison of replays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from calib.reports.replay_cells import flat, headline, notes_list, notes_of_all,
 def compare_text(
     names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], gates: Sequence[Sequence[LimitResult]] = ()
 ) -> str:
-    """Configurations side by side as Markdown; ``gates``: of each, where they were judged."""
+    """Return a comparison of configurations as Markdown; ``gates`` are the results of each, if evaluated."""
     settings = [flat(outcome["settings"]) for outcome in outcomes]
     differing = _differing(settings)
     span = outcomes[0]["range"]
@@ -33,7 +33,7 @@ def compare_text(
 def compare_tables(
     names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], gates: Sequence[Sequence[LimitResult]] = ()
 ) -> str:
-    """The settings that differ, the figures and the gates."""
+    """Return the tables of the differing settings, the figures and the gates."""
     settings = [flat(outcome["settings"]) for outcome in outcomes]
     header, align = ["", *(cell(name) for name in names)], "l" + "r" * len(names)
     differ = [[cell(key), *(shown(each[key]) for each in settings)] for key in _differing(settings)]
@@ -51,7 +51,7 @@ def compare_tables(
 
 
 def _gate_rows(gates: Sequence[Sequence[LimitResult]]) -> list[list[str]]:
-    """Each configuration has its own limits: value, limit and verdict of each."""
+    """Return value, limit and verdict of each gate; each configuration has its own limits."""
     names = dict.fromkeys(judged.limit.name for gate in gates for judged in gate)
     found = [{judged.limit.name: judged for judged in gate} for gate in gates]
     return [[name, *(NONE if name not in gate else _judged(gate[name]) for gate in found)] for name in names]

@@ -1,4 +1,4 @@
-"""The report of a replay with its pictures, as Markdown or one page."""
+"""The report of a replay with its pictures, as Markdown or an HTML page."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from calib.reports.pictures.steps import StepChart, Steps, steps_svg
 from calib.reports.replay import replay_text
 
 _NAMED: Final = 24
-"""Symbols that the verdict names."""
+"""Maximum number of symbols in the verdict."""
 _ERRORS: Final = "Error of the served mid: p95, with p50 and the largest"
 _TIMES: Final = "fetch_md with and without the cache: p95, with p50 and p99"
 
 
 def replay_report(outcome: Mapping[str, Any], gate: Sequence[LimitResult] = ()) -> RenderedReport:
-    """One replay with its pictures; the same outcome gives the same bytes."""
+    """Return one replay with its pictures; equal outcomes yield equal bytes."""
     title, _, rest = replay_text(outcome, gate).partition("\n\n")
     text, pictures = f"{title}\n\n**{_verdict(outcome, gate)}.**\n\n{rest}", {}
     if (chart := error_over_time(outcome)) is not None:
@@ -36,7 +36,7 @@ def replay_report(outcome: Mapping[str, Any], gate: Sequence[LimitResult] = ()) 
 
 
 def _verdict(outcome: Mapping[str, Any], gate: Sequence[LimitResult]) -> str:
-    """What the gate says, of which symbols, over how many reads."""
+    """Return the gate's verdict with the symbols and the number of reads."""
     symbols = list(outcome["symbols"])
     named = ", ".join(map(code, symbols[:_NAMED]))
     more = f" and {count(len(symbols) - _NAMED)} more" if len(symbols) > _NAMED else ""
@@ -46,12 +46,12 @@ def _verdict(outcome: Mapping[str, Any], gate: Sequence[LimitResult]) -> str:
     if failed:
         return f"GATE MISSED: {', '.join(failed)}; {judged}"
     if unknown:
-        return f"GATE NOT JUDGED: nothing to measure for {', '.join(unknown)}; {judged}"
-    return f"{'GATE PASSED' if gate else 'NO GATE ASKED FOR'}; {judged}"
+        return f"GATE NOT EVALUATED: no data for {', '.join(unknown)}; {judged}"
+    return f"{'GATE PASSED' if gate else 'NO GATE'}; {judged}"
 
 
 def error_over_time(outcome: Mapping[str, Any]) -> StepChart | None:
-    """The mean and the largest error of the reads in each step of time, and when a stream was out of sync."""
+    """Return a chart of the mean and largest error of the reads over time, with out-of-sync times shaded."""
     line = outcome.get("timeline")
     if not line or not any(step["judged"] for step in line["steps"]):
         return None
@@ -72,7 +72,7 @@ def error_over_time(outcome: Mapping[str, Any]) -> StepChart | None:
 
 
 def errors(outcome: Mapping[str, Any]) -> list[Dot]:
-    """By symbol, the largest p95 first."""
+    """Return the errors by symbol, largest p95 first."""
     dots = []
     for symbol, figures in outcome["symbols"].items():
         found = figures["staleness"]["error_bps"]
@@ -82,7 +82,7 @@ def errors(outcome: Mapping[str, Any]) -> list[Dot]:
 
 
 def times(outcome: Mapping[str, Any]) -> list[Dot]:
-    """By symbol, with the cache and without."""
+    """Return the fetch_md times by symbol, with and without the cache."""
     dots = []
     for symbol, figures in outcome["symbols"].items():
         for name, key in (("with", "with_cache"), ("without", "without_cache")):
@@ -93,7 +93,7 @@ def times(outcome: Mapping[str, Any]) -> list[Dot]:
 
 
 def _joined(spans: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Spans that touch, as one."""
+    """Merge adjacent spans."""
     found: list[tuple[float, float]] = []
     for begin, end in spans:
         if found and abs(found[-1][1] - begin) < 1e-9:

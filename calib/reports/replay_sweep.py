@@ -1,4 +1,4 @@
-"""The report of a sweep: what each configuration came to, and which of them are Pareto-optimal."""
+"""The report of a sweep: the figures of each configuration, and which are Pareto-optimal."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def sweep_text(
     strict: bool = False,
     cost: str = "error",
 ) -> str:
-    """A sweep as Markdown.
+    """Return a sweep as Markdown.
 
     Parameters
     ----------
     points
-        At least one.
+        The configurations, at least one.
     picture
-        The file name of `sweep_svg`, beside the report; None where there is none.
+        File name of `sweep_svg` in the report's directory, or None.
     left_out
-        The combinations that are no configuration.
+        The combinations that are not valid configurations.
     strict
-        Whether a limit that cannot be judged counts as missed.
+        Whether a limit without data counts as missed.
     cost
-        What the cheapest is chosen by, see `calib.replay.sweep.COSTS`.
+        The cost by which the cheapest is chosen, see `calib.replay.sweep.COSTS`.
     """
     span = points[0].outcome["range"]
     combinations = counted(len(points), "configuration") + (f", {len(left_out)} left out" if left_out else "")
@@ -60,7 +60,7 @@ def sweep_text(
 
 
 def sweep_verdict(points: Sequence[Point], *, strict: bool = False, cost: str = "error") -> str:
-    """Which configuration is the cheapest that meets the gate, in a sentence."""
+    """Return the cheapest configuration that meets the gate, in a sentence."""
     chosen = cheapest(points, strict=strict, cost=cost)
     if chosen is None:
         return "No configuration meets the gate."
@@ -72,12 +72,12 @@ _LEAST: Final = {"error": "least staleness", "requests": "fewest requests"}
 
 
 def no_effect(points: Sequence[Point]) -> str:
-    """The swept settings that changed nothing, with the reason; empty where each had an effect."""
+    """Return the swept settings without effect, with the reason; empty if each had one."""
     return "\n\n".join(f"{code(name)} had no effect: {why}." for name, why in without_effect(points).items())
 
 
 def sweep_table(points: Sequence[Point]) -> str:
-    """A line for each configuration."""
+    """Return the table of the configurations."""
     best, names = frontier(points), list(points[0].chosen)
     rows = []
     for row, point in enumerate(points, 1):
@@ -101,9 +101,9 @@ def sweep_table(points: Sequence[Point]) -> str:
 
 
 def sweep_svg(points: Sequence[Point], *, strict: bool = False, cost: str = "error") -> str | None:
-    """Requests against the cost of staleness, the Pareto-optimal ones joined; None where nothing was measured.
+    """Return a chart of requests over the cost of staleness, with the Pareto-optimal points joined; None without data.
 
-    Beside each place stand the numbers of its configurations, as the table has them.
+    The labels are the numbers of the configurations in the table.
     """
     best, chosen = frontier(points), cheapest(points, strict=strict, cost=cost)
     if not best:
@@ -112,14 +112,12 @@ def sweep_svg(points: Sequence[Point], *, strict: bool = False, cost: str = "err
     for row, point in enumerate(points, 1):
         if point.measured:
             places.setdefault(_place(point), []).append(row)
-    not_beaten = [_place(point) for point in best]
-    beaten = [place for place in places if place not in not_beaten]
-    series = [
-        Series("Pareto-optimal", tuple(not_beaten), labels=tuple(_numbers(places[place]) for place in not_beaten))
-    ]
-    if beaten:
-        labels = tuple(_numbers(places[place]) for place in beaten)
-        series.append(Series("others", tuple(beaten), joined=False, labels=labels))
+    optimal = [_place(point) for point in best]
+    dominated = [place for place in places if place not in optimal]
+    series = [Series("Pareto-optimal", tuple(optimal), labels=tuple(_numbers(places[place]) for place in optimal))]
+    if dominated:
+        labels = tuple(_numbers(places[place]) for place in dominated)
+        series.append(Series("others", tuple(dominated), joined=False, labels=labels))
     if chosen is not None:
         series.append(Series("cheapest passing", (_place(chosen),), joined=False, ring=True))
     title = "Requests against the cost of staleness"
@@ -127,22 +125,22 @@ def sweep_svg(points: Sequence[Point], *, strict: bool = False, cost: str = "err
 
 
 def common_settings(points: Sequence[Point]) -> dict[str, Any]:
-    """The settings that are the same in every configuration, by key."""
+    """Return the settings that are equal in all configurations, by key."""
     settings = [flat(point.outcome["settings"]) for point in points]
     return {key: value for key, value in settings[0].items() if all(each[key] == value for each in settings)}
 
 
 def _gate(point: Point) -> str:
-    """The verdict, and the limits that it comes from."""
+    """Return the verdict with its limits."""
     named = [judged.limit.name for judged in point.gate if judged.passed is point.passed]
     return verdict(point.passed) + (f": {', '.join(named)}" if not point.passed else "")
 
 
 def _limits(points: Sequence[Point]) -> str:
-    """The limits of the gate, where all configurations have the same."""
+    """Return the limits of the gate in a sentence."""
     limits = {tuple(judged.limit for judged in point.gate) for point in points}
     if len(limits) > 1:
-        return "Each configuration is judged by its own limits."
+        return "Each configuration has its own limits."
     named = [code(f"{limit.name} {limit.sign} {number(limit.limit)}") for limit in limits.pop()]
     return f"The gate: {', '.join(named)}." if named else "The gate has no limit."
 
@@ -160,7 +158,7 @@ def _place(point: Point) -> _Place:
 
 
 def _numbers(numbers: Sequence[int]) -> str:
-    """Rising numbers in few characters.
+    """Format increasing numbers as ranges.
 
     >>> _numbers([1, 2, 3, 5, 7, 8])
     '1-3, 5, 7-8'

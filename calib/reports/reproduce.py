@@ -1,4 +1,4 @@
-"""The command that makes a dataset again."""
+"""The command that reproduces a dataset."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from calib.dataset.model import Dataset
 
 SYMBOLS: Final = 24
-"""Most symbols that are spelled out; with more, the command takes all of the feeds."""
+"""Maximum number of symbols in the command; with more, it uses all symbols of the feeds."""
 
 _FLAGS: Final = {rule.reason: rule.setting.flag for rule in FILTERS if rule.setting}
 
 
 def command(dataset: Dataset) -> str:
-    """The shell command that makes the dataset again from the same feeds, an option to a line.
+    """Return the shell command that reproduces the dataset from the same feeds, with one option per line.
 
-    ``--symbols`` is left out past 24 symbols, and where the option could not take one: it splits at commas and strips
-    spaces.
+    ``--symbols`` is left out for more than 24 symbols, and for symbols with commas or outer spaces, which the option
+    cannot express.
     """
     span, params = dataset.range, dataset.params
     options = [("--from", span.from_), ("--to", span.to), ("--interval-sec", str(span.interval_sec))]
-    sayable = not any("," in symbol or symbol != symbol.strip() for symbol in span.symbols)
-    if sayable and 0 < len(span.symbols) <= SYMBOLS:
+    expressible = not any("," in symbol or symbol != symbol.strip() for symbol in span.symbols)
+    if expressible and 0 < len(span.symbols) <= SYMBOLS:
         options.append(("--symbols", ",".join(span.symbols)))
     for name, limit in dataset.filters.items():
         if limit is None:
@@ -40,7 +40,7 @@ def command(dataset: Dataset) -> str:
     options.append(("--taker-fee-bps", _plain(params.taker_fee_bps)))
     worst = max((reject_ratio(entry) for entry in dataset.inputs), default=0.0)
     if worst > REJECT_CRITICAL:
-        # Past the default tolerance: the same run was allowed more, and a new one must be too.
+        # Above the default tolerance: the original run had a higher one, and the new run needs it too.
         options.append(("--max-reject-ratio", _plain(min(1.0, math.ceil(worst * 1000) / 1000))))
     return " \\\n  ".join(["calib aggregate", *(f"{flag} {_quoted(value)}" for flag, value in options)])
 
@@ -50,13 +50,13 @@ def _plain(value: float) -> str:
 
 
 def _quoted(word: str) -> str:
-    """The word for a shell; what cannot be seen is spelled in bash's own way (``$'...'``)."""
+    """Return the word quoted for a shell; invisible characters are escaped in bash syntax (``$'...'``)."""
     if visible(word) == word:
         return shlex.quote(word)
-    return "$'" + "".join(_spelled(char) for char in word) + "'"
+    return "$'" + "".join(_escaped(char) for char in word) + "'"
 
 
-def _spelled(char: str) -> str:
+def _escaped(char: str) -> str:
     if char in "\\'":
         return f"\\{char}"
     return char if visible(char) == char else f"\\U{ord(char):08x}"

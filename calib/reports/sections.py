@@ -1,4 +1,4 @@
-"""The summary's tables and sentences: every section of the report as Markdown, ready for the template."""
+"""The sections of a summary as Markdown, for the template."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from calib.reports.summary import Summary
 
 CAP: Final = 40
-"""Rows of a long table; the rest is counted, and the dataset holds it."""
+"""Maximum number of rows in a table; the remaining rows are counted, and are in the dataset."""
 
 _PICTURES: Final = {
     "map": ("map.svg", "Intervals by symbol and time"),
@@ -34,11 +34,11 @@ _PICTURES: Final = {
 """File name and title of each picture, by the template's name."""
 
 ALERTS_PER_RULE: Final = 10
-"""So that a thousand alerts of one kind cannot push the others out of sight."""
+"""Maximum number of listed alerts per rule, so that one rule cannot crowd out the others."""
 
 
 def verdict_line(summary: Summary) -> str:
-    """Usable or not, kept of total, symbols, range: in one line, without markup."""
+    """Return verdict, kept intervals, symbols and range in one line, without markup."""
     counts, span = summary.dataset.counts, summary.dataset.range
     word = "USABLE" if summary.verdict.usable else "NOT USABLE"
     targets = zip(TARGETS, summary.distributions, strict=False)
@@ -55,7 +55,7 @@ def verdict_line(summary: Summary) -> str:
 
 
 def alerts_line(summary: Summary) -> str:
-    """How many alerts, and the rules that raised them: in one line, without markup."""
+    """Return the numbers of alerts by rule in one line, without markup."""
     if not summary.alerts:
         return "no alerts"
     rules = Counter(alert.rule for alert in summary.alerts)
@@ -64,16 +64,16 @@ def alerts_line(summary: Summary) -> str:
 
 
 def target_line(summary: Summary) -> str:
-    """The main target in one line, without markup."""
+    """Return the main target in one line, without markup."""
     net = summary.distributions[0]
     if not net.n:
-        return "net_bps has no value: no fill tells the mid at which it happened"
+        return "net_bps has no value: no fill has mid_now"
     middle, low, high = (number(net.quantiles[key]) for key in ("median", "p05", "p95"))
     return f"net_bps median {middle}, p05 {low}, p95 {high}, over {count(net.n)} {_plural('interval', net.n)}"
 
 
 def money_line(summary: Summary) -> str:
-    """Notional and gain of all symbols, and how many lose: in one line, without markup; empty without any."""
+    """Return notional, PnL and the number of losing symbols in one line, without markup; empty without figures."""
     parts = []
     notional = [row.notional for row in summary.symbols if row.notional is not None]
     gains = [row.pnl_mid for row in summary.symbols if row.pnl_mid is not None]
@@ -87,14 +87,14 @@ def money_line(summary: Summary) -> str:
 
 
 def sections(summary: Summary, pictures: Collection[str] = (), drift: str = "") -> dict[str, str]:
-    """Every section by the name under which the template knows it; empty where it has nothing to say.
+    """Return every section by its name in the template; a section may be empty.
 
     Parameters
     ----------
     pictures
-        File names of the pictures that there are.
+        File names of the existing pictures.
     drift
-        What `calib.reports.dataset_diff.drift_report` says, if anything.
+        The text of `calib.reports.dataset_diff.drift_report`, or empty.
     """
     return {
         "key_figures": key_figures(summary),
@@ -183,11 +183,11 @@ def _distribution_row(entry: Distribution) -> list[str]:
 
 def _sampled(summary: Summary) -> str:
     kept = summary.dataset.counts.kept
-    return f" (of {count(kept)}, taken at equal distances)" if kept > CORRELATION_ROWS else ""
+    return f" (of {count(kept)}, evenly sampled)" if kept > CORRELATION_ROWS else ""
 
 
 def _missing(summary: Summary, columns: tuple[Column, ...]) -> str:
-    """Symbols by columns, only those that lack something; the symbol that lacks most first."""
+    """Return a table of symbols and columns with missing values, the symbol with the most first."""
     shares = summary.null_shares
     names = [column.name for column in columns if any(row[column.name] > 0 for row in shares.values())]
     lacking = [symbol for symbol, row in shares.items() if any(row[name] > 0 for name in names)]
@@ -220,7 +220,7 @@ def _symbols(summary: Summary) -> str:
         ]
         for row in summary.symbols
     ]
-    where = "the symbols with the smallest kept share stand above; the dataset's rows hold the rest"
+    where = "the symbols with the smallest kept share are shown; the others are in the dataset's rows"
     return (
         _capped(rows, [*header, *map(cell, reasons)], "l" + "r" * (len(header) - 1 + len(reasons)), where)
         if rows
@@ -256,7 +256,7 @@ def _overlaps(summary: Summary) -> str:
         [" + ".join(cell(reason) for reason in reasons), count(amount), percent(amount, total)]
         for reasons, amount in summary.overlaps
     ]
-    where = "`dropped` in the dataset holds every row with its reasons"
+    where = "`dropped` in the dataset has every row with its reasons"
     return _capped(rows, ("reasons together", "rows", "of the dropped"), "lrr", where) if rows else ""
 
 
@@ -330,6 +330,6 @@ def _inputs(summary: Summary) -> str:
 
 
 def _contract(contract: ContractParams) -> str:
-    """What a contract is worth, in words."""
+    """Return a contract's multiplier and notional formula as text."""
     kind = "inverse: notional qty x multiplier / price" if contract.inverse else "notional price x qty x multiplier"
     return f"multiplier {number(contract.multiplier)}, {kind}"

@@ -14,10 +14,10 @@ _TITLE = "fetch_md before and after: p95, with p50 and p99"
 
 
 def simulation_report(data: Mapping[str, Any]) -> RenderedReport:
-    """A comparison as a report; ``data`` is that of ``calib simulate --compare --output json``."""
+    """Return the report of a comparison; ``data`` is that of ``calib simulate --compare --output json``."""
     plan, before, after = data["plan"], data["before"], data["after"]
     failed = [rule["name"] for rule in data["gate"] if not rule["passed"]]
-    verdict = f"GATE MISSED: {', '.join(failed)}" if failed else "GATE PASSED: every limit holds"
+    verdict = f"GATE MISSED: {', '.join(failed)}" if failed else "GATE PASSED: all limits are met"
     gate = [
         [rule["name"], f"{rule['sign']} {number(rule['limit'])}", number(rule["value"]), _verdict(rule["passed"])]
         for rule in data["gate"]
@@ -28,7 +28,7 @@ def simulation_report(data: Mapping[str, Any]) -> RenderedReport:
     parts = [
         "# A simulated market with the cache off and on",
         f"**{verdict}.**",
-        f"{plan['from']} to {plan['to']}, seed {plan['seed']}, symbols: {symbols}. Both runs see the same market.",
+        f"{plan['from']} to {plan['to']}, seed {plan['seed']}, symbols: {symbols}. Both runs use the same market.",
         "## Before and after",
         f"![{_TITLE}](times.svg)",
         table(("figure", "cache off", f"cache {plan['cache']}"), figures, "lrr"),

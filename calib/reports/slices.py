@@ -1,4 +1,4 @@
-"""A frame that is sorted by symbol, one symbol at a time: without a copy, however many rows there are."""
+"""Iterates over the symbols of a sorted frame without copying rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def by_symbol(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each symbol with its rows; the frame is sorted by ``symbol``, as a dataset's are."""
+    """Yield each symbol with its rows; the frame must be sorted by ``symbol``, as a dataset's is."""
     at = 0
     for run in frame["symbol"].rle().to_list():
         yield run["value"], frame.slice(at, run["len"])

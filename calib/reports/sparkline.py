@@ -1,4 +1,4 @@
-"""Histograms of one line: ``▂▄█▅▁▂``."""
+"""Histograms in one line of text: ``▂▄█▅▁▂``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BINS: Final = 16
 
 
 def sparkline(amounts: Sequence[int]) -> str:
-    """One bar for each amount, the largest full; ``▁`` only where there is nothing.
+    """Return one bar per amount, relative to the largest; ``▁`` only for 0.
 
     >>> sparkline([0, 1, 50, 100])
     '▁▂▅█'
@@ -26,7 +26,7 @@ def sparkline(amounts: Sequence[int]) -> str:
 
 
 def histogram(values: npt.NDArray[np.float64], bins: int = BINS) -> str:
-    """The values' distribution in ``bins`` equal bins from the least to the largest; one bar where all are equal.
+    """Return a sparkline of the values in equal bins from minimum to maximum; one bar if all are equal.
 
     >>> histogram(np.array([1.0, 1.0, 2.0, 4.0]), bins=3)
     '█▅▅'
@@ -38,13 +38,13 @@ def histogram(values: npt.NDArray[np.float64], bins: int = BINS) -> str:
 
 
 def binned(values: npt.NDArray[np.float64], bins: int = BINS) -> tuple[int, ...]:
-    """The values in each of ``bins`` equal bins from the least to the largest; one bin where all are equal.
+    """Return the number of values in each of ``bins`` equal bins from minimum to maximum; one bin if all are equal.
 
     >>> binned(np.array([1.0, 1.0, 2.0, 4.0]), bins=3)
     (2, 1, 1)
     """
     low, high = float(values.min()), float(values.max())
-    # Halved before the difference is taken: that of the two largest doubles would overflow.
+    # Halved before subtracting: the difference of two large doubles could overflow.
     half = high / 2 - low / 2
     if half <= 0:
         return (values.size,)

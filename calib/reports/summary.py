@@ -1,4 +1,4 @@
-"""The summary of a dataset as values; `calib.reports.sections` puts them into words."""
+"""The summary of a dataset as values; `calib.reports.sections` renders them as text."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from calib.reports.distribution import Distribution, distribution
 from calib.reports.slices import by_symbol
 
 WORST: Final = 10
-WORST_CRITERION: Final = "the lowest `net_bps`; among equals the one with more fills"
+WORST_CRITERION: Final = "the lowest `net_bps`, then with more fills"
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryVerdict:
-    """Whether a calibration can rest on the dataset.
+    """Whether the dataset is usable for a calibration.
 
     Parameters
     ----------
     usable
-        False where no interval was kept, those kept hold no fill, or hardly any of the range has data.
+        False if no interval was kept, the kept ones have no fill, or hardly any of the range has data.
     reason
-        Why not; empty where it is usable.
+        The reason if it is not usable, else empty.
     """
 
     usable: bool
@@ -38,16 +38,16 @@ class SummaryVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SymbolRow:
-    """What became of one symbol's intervals.
+    """The figures of one symbol's intervals.
 
     Parameters
     ----------
     absent, coverage
-        Intervals of the range in which it had neither tick nor fill, and the share of those in which it had.
+        Number of intervals of the range without tick and fill, and the share of the others.
     notional, pnl_mid
-        Of its kept intervals, quote currency; None where the dataset does not say.
+        Sums over its kept intervals, quote currency; None if the dataset lacks them.
     dropped_by
-        Dropped rows by reason; a row may have several.
+        Number of dropped rows by reason; a row may have several reasons.
     """
 
     symbol: str
@@ -66,7 +66,7 @@ class SymbolRow:
 
 @dataclass(frozen=True, slots=True)
 class ReasonRow:
-    """What one filter dropped: ``alone`` counts the rows that no other filter would have dropped."""
+    """The number of rows that one filter dropped; ``alone`` counts those that no other filter drops."""
 
     reason: str
     rows: int
@@ -75,16 +75,16 @@ class ReasonRow:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything that the report says.
+    """The values of the report.
 
     Parameters
     ----------
     null_shares
-        By symbol and column, the share of the symbol's kept intervals without a value.
+        Share of a symbol's kept intervals without a value, by symbol and column.
     overlaps
-        Sets of reasons as they occurred together, with their number of rows, the most frequent first.
+        Combinations of reasons with their numbers of rows, most frequent first.
     widest_gaps
-        Kept intervals with the longest silences, (symbol, start_ts, seconds), the longest first.
+        Kept intervals with the longest gaps, (symbol, start_ts, seconds), longest first.
     """
 
     name: str
@@ -112,17 +112,17 @@ class Summary:
 
     @property
     def warnings(self) -> int:
-        """Number of the other alerts."""
+        """Number of warnings."""
         return len(self.alerts) - self.critical
 
 
 def summarise(name: str, dataset: Dataset) -> Summary:
-    """Sum up a dataset.
+    """Summarise a dataset.
 
     Parameters
     ----------
     name
-        How the report calls it: the file's name without its suffix.
+        Name of the dataset in the report: the file name without suffix.
     """
     kept, coverage = dataset.intervals, Coverage.of(dataset)
     return Summary(
@@ -146,7 +146,7 @@ def _verdict(dataset: Dataset, coverage: Coverage) -> SummaryVerdict:
         dropped = dataset.counts.intervals
         return SummaryVerdict(False, f"all {dropped} intervals were dropped" if dropped else "there is no interval")
     if not dataset.intervals["fills"].sum():
-        return SummaryVerdict(False, "no kept interval holds a fill")
+        return SummaryVerdict(False, "no kept interval has a fill")
     if coverage.ratio is not None and coverage.ratio < UNUSABLE:
         return SummaryVerdict(False, f"only {coverage.ratio:.1%} of the range has data: the bot was not running")
     return SummaryVerdict(True)
@@ -197,7 +197,7 @@ def _symbols(dataset: Dataset) -> list[SymbolRow]:
 
 
 def _sums(rows: pl.DataFrame) -> dict[str, Any]:
-    """Of one symbol's kept intervals."""
+    """Return the sums of one symbol's kept intervals."""
     counts = {name: rows[name].sum() for name in ("ticks", "fills", "quotes")}
     money = {name: rows[name].drop_nulls().to_list() for name in ("notional", "pnl_mid")}
     return {
@@ -209,7 +209,7 @@ def _sums(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _sum(values: list[float]) -> float | None:
-    """Exact, whatever the order; None of nothing."""
+    """Return the exact sum, independent of the order; None without values."""
     return math.fsum(values) if values else None
 
 
@@ -241,7 +241,7 @@ def _widest_gaps(kept: pl.DataFrame) -> list[tuple[str, int, float]]:
 
 
 def _at_most(rows: pl.DataFrame, column: str, amount: int, *, largest: bool) -> pl.DataFrame:
-    """The rows that can be among the first ``amount`` by a column, ties included: so that only they are sorted."""
+    """Return the first ``amount`` rows by a column with ties, so that only they need sorting."""
     known = rows[column].drop_nulls()
     if not known.len():
         return rows.clear()

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from calib.reports.summary import Summary
 
 TIME_BINS: Final = 96
-"""Cells that the range is cut into at most."""
+"""Maximum number of time bins of the range."""
 CORRELATED: Final = ("net_bps", "slippage_bps", "fill_rate", "taker_share", "pnl_mid")
 CORRELATION_ROWS: Final = 100_000
-"""Rows that a correlation is taken over; of more, as many at equal distances."""
+"""Maximum number of rows of a correlation; more rows are sampled evenly."""
 _MIN_PAIRS: Final = 3
 _FILTERS: Final = 4
 OTHER: Final = "other filters"
 
 
 def summary_pictures(summary: Summary) -> dict[str, str]:
-    """SVG by the file name that the template gives it; a picture without anything to show is left out."""
+    """Return the SVG pictures by file name; pictures without data are left out."""
     dataset = summary.dataset
     if not dataset.counts.intervals:
         return {}
@@ -50,7 +50,7 @@ def summary_pictures(summary: Summary) -> dict[str, str]:
 
 
 def interval_map(dataset: Dataset) -> StateMap:
-    """Symbol x time: the share of each cell's intervals that were kept, or dropped by which filter first."""
+    """Return the map of symbol x time: the shares of each cell's intervals kept, or dropped by their first filter."""
     span = dataset.range
     slots = (span.to_ts - span.from_ts) // span.interval_sec
     bins = min(TIME_BINS, slots)
@@ -78,7 +78,7 @@ def interval_map(dataset: Dataset) -> StateMap:
 
 
 def net_over_time(dataset: Dataset) -> StepChart:
-    """The mean of net_bps over the symbols' intervals of each bin, and the same weighted by notional."""
+    """Return a chart of the mean of net_bps by time bin, unweighted and weighted by notional."""
     span = dataset.range
     slots = (span.to_ts - span.from_ts) // span.interval_sec
     bins = min(TIME_BINS, slots)
@@ -86,7 +86,7 @@ def net_over_time(dataset: Dataset) -> StepChart:
     rows = dataset.intervals.select(slot.alias("bin"), "net_bps", "notional").drop_nulls("net_bps")
     place, net = rows["bin"].to_numpy(), rows["net_bps"].to_numpy()
     weight = rows["notional"].fill_null(0.0).to_numpy()
-    with np.errstate(all="ignore"):  # a bin without a row, or with numbers past a double, has no value
+    with np.errstate(all="ignore"):  # an empty bin, or one whose sums overflow, has no value
         means = np.bincount(place, net, bins) / np.bincount(place, minlength=bins)
         weighted = np.bincount(place, net * weight, bins) / np.bincount(place, weight, bins)
     lines = [Steps("mean of the intervals", tuple(map(_finite, means.tolist())))]
@@ -101,7 +101,7 @@ def _finite(value: float) -> float | None:
 
 
 def filter_waterfall(dataset: Dataset) -> str:
-    """Each dropped row under the first of its reasons, in the filters' order."""
+    """Return a waterfall chart of the dropped rows by the first of their reasons."""
     first = Counter(reasons[0] if reasons else "?" for reasons in dataset.dropped["reasons"].to_list())
     order = dict.fromkeys([*dataset.counts.dropped, *sorted(first)])
     steps = [(name, first[name]) for name in order]
@@ -109,7 +109,7 @@ def filter_waterfall(dataset: Dataset) -> str:
 
 
 def histograms(summary: Summary) -> list[ColumnHistogram]:
-    """Of every column that has a value."""
+    """Return the histogram of every column with values."""
     found = []
     for column, entry in zip(NUMBERS, summary.distributions, strict=True):
         if entry.n and entry.minimum is not None and entry.maximum is not None:
@@ -120,7 +120,7 @@ def histograms(summary: Summary) -> list[ColumnHistogram]:
 
 
 def correlations(intervals: pl.DataFrame) -> dict[tuple[str, str], tuple[float | None, int]]:
-    """Spearman's rank correlation over the rows that have both values, with the number of these."""
+    """Return Spearman's rank correlations over the rows with both values, with the number of rows."""
     intervals = intervals.select(*CORRELATED, *(column.name for column in FEATURES))
     if intervals.height > CORRELATION_ROWS:
         intervals = intervals.gather_every(-(-intervals.height // CORRELATION_ROWS))

@@ -1,8 +1,8 @@
-"""Charts as SVG that stand alone: lines and points over two axes.
+"""Charts as self-contained SVG: lines and points over two axes.
 
-Read aloud they say their numbers (``role="img"``, ``<title>``, ``<desc>``); they follow the reader's light or dark
-mode; and no series is told by colour alone: each has a marker and a dash of its own, which the legend names. The
-palette is that of Okabe and Ito (2008), which is safe for the colour-blind.
+For screen readers they contain their numbers (``role="img"``, ``<title>``, ``<desc>``). They follow the light or dark
+mode. Series do not differ by colour alone: each has its own marker and dash, shown in the legend. The palette is that
+of Okabe and Ito (2008), which is safe for colour-blind readers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WIDTH: Final = 640
 HEIGHT: Final = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 150, 40, 50
 _TOLD: Final = 12
-"""Points of a series that the description spells out; of a longer one it gives the extremes and the last."""
+"""Maximum number of points listed in the description; for a longer series it has the extremes and the last point."""
 
 _STYLES: Final = (
     ("#0072b2", "#56b4e9", "", "circle"),
@@ -31,25 +31,25 @@ _STYLES: Final = (
     ("#009e73", "#4fd6a9", "2 3", "triangle"),
     ("#a0527e", "#cc79a7", "8 3 2 3", "diamond"),
 )
-"""Light colour, dark colour, dash and marker of each series in turn."""
+"""Light colour, dark colour, dash and marker, by series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one kind, in the order in which a line joins them.
+    """A series of points, in the order of the line that joins them.
 
     Parameters
     ----------
     name
-        Said in the legend and in the description.
+        Name in the legend and in the description.
     points
         ``(x, y)``, all finite.
     joined
         Whether a line joins them.
     labels
-        A short text beside each point, where there is room; none, or one for each.
+        A short text for each point, drawn if there is room; empty, or one per point.
     ring
-        Whether it stands around points of other series, to point them out.
+        Whether its markers are rings that highlight points of other series.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A vertical line at ``x`` with its name: a limit, a moment."""
+    """A named vertical line at ``x``, such as a limit."""
 
     x: float
     name: str
@@ -69,24 +69,23 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What is to be drawn.
+    """The data of a chart.
 
     Parameters
     ----------
     title
-        One line.
+        The title, one line.
     x_label, y_label
-        With their units.
+        Axis labels with units.
     x_text
-        How a value of x is written; default four significant digits.
+        Formats a value of x; default: four significant digits.
     y_bounds
-        Values that the y axis never goes beyond, as a ratio never leaves (0, 1); None: no such bounds.
+        Limits of the y axis, such as (0, 1) for a ratio; None: no limits.
 
     Raises
     ------
     ValueError
-        For a chart without a point, a point that is not finite, labels for some points only, or more series than there
-        are styles.
+        If there is no point, a point is not finite, only some points have labels, or there are more series than styles.
     """
 
     title: str
@@ -99,12 +98,12 @@ class Chart:
 
     def __post_init__(self) -> None:
         if any(len(series.labels) not in (0, len(series.points)) for series in self.series):
-            raise ValueError("a series has a label for each of its points, or none")
+            raise ValueError("a series must have one label per point, or none")
         points = [point for series in self.series for point in series.points]
         if not points or not all(math.isfinite(value) for point in points for value in point):
-            raise ValueError("a chart needs at least one point, and finite ones")
+            raise ValueError("a chart needs at least one point, and all points must be finite")
         if len(self.series) > len(_STYLES):
-            raise ValueError(f"a chart tells at most {len(_STYLES)} series apart")
+            raise ValueError(f"too many series: {len(self.series)}, at most {len(_STYLES)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round values (1, 2 or 5 times a power of ten) that enclose ``[low, high]``.
+    """Return round values (1, 2 or 5 times a power of ten) that enclose ``[low, high]``.
 
     >>> ticks(0.0, 9.3)
     [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
@@ -142,7 +141,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def svg(chart: Chart) -> str:
-    """The chart as an SVG document; the same chart gives the same bytes."""
+    """Return the chart as an SVG document; equal charts yield equal bytes."""
     points = [point for series in chart.series for point in series.points]
     xs = [x for x, _ in points] + [mark.x for mark in chart.marks]
     x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(y for _, y in points), max(y for _, y in points))
@@ -151,7 +150,7 @@ def svg(chart: Chart) -> str:
     x_labels = _labels(x_ticks) if chart.x_text is number else [chart.x_text(value) for value in x_ticks]
     x = Scale(x_ticks[0], x_ticks[-1], _LEFT, WIDTH - _RIGHT)
     y = Scale(y_ticks[0], y_ticks[-1], HEIGHT - _BOTTOM, _TOP)
-    # Several charts may stand in one page: their ids must differ.
+    # A page may contain several charts, so their ids must differ.
     key = f"c{zlib.crc32((chart.title + description(chart)).encode()):08x}"
     body = [
         *(_grid_x(x(value), label) for value, label in zip(x_ticks, x_labels, strict=True)),
@@ -177,7 +176,7 @@ def svg(chart: Chart) -> str:
 
 
 def description(chart: Chart) -> str:
-    """The chart in words, with its numbers."""
+    """Return the chart as text, with its numbers."""
     parts = [f"{chart.y_label} over {chart.x_label}."]
     for series in chart.series:
         if not series.points:
@@ -201,7 +200,7 @@ def _of(label: str) -> str:
 
 
 def _labels(values: Sequence[float]) -> list[str]:
-    """The ticks' numbers, with as many digits as tell them apart."""
+    """Return the tick labels, with enough digits to differ."""
     for digits in range(DIGITS, 13):
         labels = [number(value, digits) for value in values]
         if len(set(labels)) == len(labels):
@@ -247,14 +246,14 @@ def _series(index: int, series: Series, x: Scale, y: Scale) -> str:
         path = " ".join(f"{one:g},{other:g}" for one, other in places)
         parts.append(f'<polyline class="line"{dashed} points="{path}"/>')
     shape = "ring" if series.ring else marker
-    # A marker on each point of a long line would hide the line; the last one is enough to tell the series.
+    # Markers on every point of a long line would hide it; one at the end identifies the series.
     marked = places if len(places) <= 3 * _TOLD or not series.joined else places[-1:]
     parts += [_marker(shape, *place) for place in marked]
     return f'<g class="s{index}">{"".join(parts)}{_legend(index, series, shape, dashed)}</g>'
 
 
 def _legend(index: int, series: Series, shape: str, dashed: str) -> str:
-    """The series' entry in the legend, right of the frame."""
+    """Return the series' legend entry, right of the plot."""
     at_x, at_y = WIDTH - _RIGHT + 14, _TOP + 10 + 20 * index
     line = f'<line class="line"{dashed} x1="{at_x}" x2="{at_x + 20}" y1="{at_y}" y2="{at_y}"/>' if series.joined else ""
     return line + _marker(shape, at_x + 10, at_y) + _text(at_x + 26, at_y + 4, series.name, "start")

@@ -1,7 +1,8 @@
-"""SmartCache: for expensive, permitted computations around scheduled events.
+"""SmartCache: a cache for expensive, permitted computations around scheduled events.
 
-Stampede-proof (XFetch, single flight, a fenced lock across processes), time-aware (TTL zones), panic-aware (volatility)
-and invalidated by event; in memory or on Redis. Reads are decided by the pure `decide`; everything else is its I/O.
+It prevents stampedes (XFetch, single flight, a fenced lock across processes), shortens TTLs near events (TTL zones),
+bypasses the cache in volatile markets and invalidates by event; in memory or on Redis. The pure function `decide`
+decides each read; the other modules do the I/O.
 
 The names below are loaded on first use: the command line needs only the settings.
 """

@@ -1,4 +1,4 @@
-"""What a read returns: the value and how it was come by."""
+"""The result of a read: the value and its metadata."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def answer(
     entry: CachedEntry, decision: ServeDecision, vix: VixStatus, source: str, refreshing: bool, now_ns: int
 ) -> dict[str, Any]:
-    """The answer that serves an entry; ``age`` is that of now, s."""
+    """Return the result that serves an entry; ``age`` is its age now, s."""
     return {
         "value": entry.value,
         "metadata": {
@@ -36,15 +36,15 @@ def answer(
 def computed(
     outcome: FlightOutcome, joined: bool, decision: ServeDecision, vix: VixStatus, now_ns: int
 ) -> dict[str, Any]:
-    """The answer of a compute; ``joined``: another caller's."""
+    """Return the result of a compute; ``joined``: whether another caller started it."""
     entry = outcome.entry
-    assert entry is not None  # `SharedComputes.value` raises, or brings one
+    assert entry is not None  # `SharedComputes.value` raises if there is none
     source = "shared" if joined or outcome.shared else COMPUTE
     return answer(entry, decision._replace(zone=entry.zone, ttl_s=entry.ttl_s), vix, source, False, now_ns)
 
 
 def uncached(value: Any, waited_ns: int) -> dict[str, Any]:
-    """The answer of a cache that is switched off."""
+    """Return the result of a disabled cache."""
     return {
         "value": value,
         "metadata": {

@@ -1,4 +1,4 @@
-"""Pauses of background refreshes, by key: after failures, and where another process refreshes already."""
+"""Backoff of background refreshes by key: after failures, and while another process refreshes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 class KeyBackoff:
-    """After the n-th failure in a row of a key ``min(cap, first 2^(n-1))`` seconds, of which the share ``jitter`` is
-    drawn at random; bounded, the key that failed longest ago is forgotten first.
+    """Exponential backoff with jitter: ``min(cap, first 2^(n-1))`` seconds after the n-th consecutive failure of a key.
+
+    The share ``jitter`` of a pause is random. The number of keys is bounded; the key that failed longest ago is dropped
+    first.
 
     >>> import random
     >>> backoff = KeyBackoff(1.0, 60.0, 0.0, random.Random(1), max_keys=10)
@@ -34,27 +36,27 @@ class KeyBackoff:
         self._keys: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def blocks(self, key: str, now_ns: int) -> bool:
-        """Whether no background refresh may start."""
+        """Return whether a background refresh of the key must wait."""
         known = self._keys.get(key)
         return known is not None and now_ns < known[1]
 
     def failed(self, key: str, now_ns: int) -> int:
-        """A compute failed; returns the end of the pause, ns."""
+        """Record a failed compute; returns the end of the pause, ns."""
         failures = self._keys.get(key, (0, 0))[0] + 1
         pause_s = min(self._cap_s, self._first_s * 2.0 ** min(failures - 1, 60))  # 2.0**2000 would overflow
         pause_s *= 1.0 - self._jitter * self._rng.random()
         return self._put(key, failures, now_ns + round(pause_s * NS_PER_S))
 
     def hold(self, key: str, now_ns: int, pause_s: float) -> None:
-        """Another process refreshes: ask again after that long."""
+        """Pause for ``pause_s`` while another process refreshes the key."""
         self._put(key, self._keys.get(key, (0, 0))[0], now_ns + round(pause_s * NS_PER_S))
 
     def succeeded(self, key: str) -> None:
-        """The next failure is the first again."""
+        """Reset the failure count of a key."""
         self._keys.pop(key, None)
 
     def clear(self) -> None:
-        """Forget every key."""
+        """Reset every key."""
         self._keys.clear()
 
     def _put(self, key: str, failures: int, until_ns: int) -> int:

@@ -1,4 +1,4 @@
-"""A circuit breaker: what fails again and again is left alone for a while, then tried once."""
+"""A circuit breaker: after repeated failures calls are blocked for a time, then one probe is allowed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from calib.clock import NS_PER_S
 
 
 class BreakerState(enum.StrEnum):
-    """Closed: calls pass. Open: none does. Half-open: one probe is on its way."""
+    """Closed: calls are allowed. Open: calls are blocked. Half-open: one probe is running."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -21,7 +21,7 @@ class CircuitBreaker:
     Parameters
     ----------
     failures
-        Failures in a row, at least 1.
+        Number of consecutive failures, at least 1.
     open_s, cap_s
         First and longest time it stays open, s.
 
@@ -57,10 +57,10 @@ class CircuitBreaker:
         self._open_until_ns = 0
         self.state = BreakerState.CLOSED
         self.opened = 0
-        """Times that it opened."""
+        """Number of times it opened."""
 
     def allows(self, now_ns: int) -> bool:
-        """Whether a call may be made; the first one after the pause is the probe."""
+        """Return whether a call is allowed; the first one after the open time is the probe."""
         if self.state is BreakerState.CLOSED:
             return True
         if self.state is BreakerState.HALF_OPEN or now_ns < self._open_until_ns:
@@ -69,13 +69,13 @@ class CircuitBreaker:
         return True
 
     def succeeded(self) -> None:
-        """A call came back."""
+        """Record a successful call."""
         self._in_a_row = 0
         self._pause_s = self._open_s
         self.state = BreakerState.CLOSED
 
     def failed(self, began_ns: int, now_ns: int) -> None:
-        """A call that began then failed now; one that began before the last failure was seen adds nothing to it."""
+        """Record a failed call; one that began before the last failure was recorded does not count again."""
         if began_ns <= self._failed_ns:
             return
         self._failed_ns = now_ns
@@ -87,7 +87,7 @@ class CircuitBreaker:
             self._open(now_ns)
 
     def abandoned(self, now_ns: int) -> None:
-        """A call was cancelled: a probe without an answer is not a failure, and the next call is the probe."""
+        """Record a cancelled call: a cancelled probe is not a failure, and the next call is the probe."""
         if self.state is BreakerState.HALF_OPEN:
             self.state = BreakerState.OPEN
             self._open_until_ns = now_ns

@@ -1,4 +1,4 @@
-"""The cache: reads are decided by `calib.smartcache.decide`, computed once for all who ask, kept by a back end."""
+"""The cache: `calib.smartcache.decide` decides reads, concurrent callers share computes, a back end stores values."""
 
 from __future__ import annotations
 
@@ -57,34 +57,34 @@ class SmartCacheEnhanced:
     Parameters
     ----------
     redis_url
-        ``redis://``, ``rediss://`` or ``unix://`` address; None: the memory of this process.
+        ``redis://``, ``rediss://`` or ``unix://`` address; None stores values in the memory of this process.
     enabled
-        False: every read computes. May be written at any time.
+        False: every read computes. May be set at any time.
     data_type
-        What the values are, by the caching policy's names (`calib.policy.DATA_TYPES`).
+        Type of the values in the caching policy (`calib.policy.DATA_TYPES`).
     clock
-        Time; default: the machine's.
+        The clock; default: the system clock.
     settings
         `SmartCacheSettings`; default: its defaults.
     schedule
-        TTL zones: the name of a schedule that ships, or a `calib.smartcache.Schedule`.
+        TTL zones: the name of a built-in schedule, or a `calib.smartcache.Schedule`.
     tags
-        What events affect; default: the ``derivatives`` catalogue.
+        The markets that events affect; default: the ``derivatives`` catalogue.
     vix
         Volatility of markets; default: a new `VIXCalculator` with this clock.
     policy
-        Whom to register with; default: the process's monitor (`calib.policy.default_monitor`).
+        The policy to register with; default: the process's monitor (`calib.policy.default_monitor`).
     owner
-        Name of this cache with the policy.
+        Name under which this cache is registered with the policy.
     rng
-        Where draws come from; default: a new `random.Random`.
+        Random numbers for XFetch and jitter; default: a new `random.Random`.
 
     Raises
     ------
     calib.errors.ProhibitedCacheError
-        For a data type that the policy forbids.
+        If the policy prohibits caching of the data type.
     calib.errors.MissingExtra, calib.errors.ConfigError
-        For an address without redis-py, or one that is not understood.
+        If an address is given and redis-py is not installed, or the address is invalid.
 
     >>> import asyncio
     >>> async def main() -> None:
@@ -98,7 +98,7 @@ class SmartCacheEnhanced:
     """
 
     targets = TARGETS
-    """What `get_metrics` should show; see `calib.smartcache.targets`."""
+    """Target values of the figures of `get_metrics`; see `calib.smartcache.targets`."""
 
     def __init__(
         self,
@@ -121,14 +121,14 @@ class SmartCacheEnhanced:
         self.keys = KeyFactory(self.settings.env, self.settings.version)
         self.data_type = data_type
         self._clock: Clock = SystemClock() if clock is None else clock
-        # The machine's own function, without the frame of SystemClock around it: half of its cost.
+        # Call time.monotonic_ns directly: the method call of SystemClock would double the cost.
         self._now_ns = time.monotonic_ns if type(self._clock) is SystemClock else self._clock.monotonic_ns
         self.vix = VIXCalculator(clock=self._clock) if vix is None else vix
         plan = load_schedule(schedule) if isinstance(schedule, str) else schedule
         limit_s = lookup(data_type).limit_s
         longest_s = STALE_FACTOR * plan.longest_ttl_s
         monitor = default_monitor() if policy is None else policy
-        # Refused before anything is made: a prohibited cache must not come to exist, not even without values.
+        # Register first: a prohibited cache must not be created, not even without values.
         registration = monitor.register(
             data_type, max_age_s=longest_s if limit_s is None else min(longest_s, limit_s), owner=owner
         )
@@ -159,36 +159,36 @@ class SmartCacheEnhanced:
         match_context: Mapping[str, Any] | None = None,
         force_refresh: bool = False,
     ) -> dict[str, Any]:
-        """The value of a key, from the cache or computed.
+        """Return the value of a key, from the cache or computed.
 
         Parameters
         ----------
         cache_key
-            Text of 1 to 1024 characters; `keys.make` makes one of parts.
+            Text of 1 to 1024 characters; `keys.make` joins parts to a key.
         compute_fn
-            Brings the value: takes no argument or the key; an awaitable result is awaited. One that blocks belongs on
+            Computes the value: takes no argument or the key; an awaitable result is awaited. Run a blocking function in
             a thread (`asyncio.to_thread`).
         match_context
-            See `calib.smartcache.read_context`: the event's time, what is confirmed, the match, markets and quotes.
+            The event's time and confirmation, match, markets and quotes; see `calib.smartcache.read_context`.
         force_refresh
-            Whether to compute whatever is cached. Callers during one such compute share the next.
+            Whether to compute even if a value is cached. Callers during such a compute share the next one.
 
         Returns
         -------
         dict
             ``value`` and ``metadata``: ``strategy`` (``bypass``, ``compute``, ``serve_fresh``, ``serve_stale``),
-            ``source`` (``memory``, ``redis``, ``two_level``; ``compute``, or ``shared`` with another caller's),
+            ``source`` (``memory``, ``redis``, ``two_level``; ``compute``, or ``shared`` if another caller computed),
             ``zone``, ``ttl`` (s), ``vix_status``, ``age`` (s since the compute began), ``reason``, ``refreshing``.
             The value is shared with other readers: do not change it.
 
         Raises
         ------
         calib.errors.BadCacheKey, calib.errors.BadContext
-            For a key or context that is not valid.
+            If the key or the context is invalid.
         calib.errors.ComputeTimeout, calib.errors.ComputeCancelled
-            Where the compute took too long or was cancelled.
+            If the compute took too long or was cancelled.
         Exception
-            What ``compute_fn`` raised, where nothing may be served instead.
+            The exception of ``compute_fn``, if no cached value may be served instead.
         """
         if not self.enabled:
             return await self._uncached(cache_key, compute_fn)
@@ -208,7 +208,7 @@ class SmartCacheEnhanced:
         self, key: str, compute_fn: Callable[..., Any], context: MatchContext, force_refresh: bool
     ) -> dict[str, Any]:
         began_ns = self._now_ns()
-        self._note(context)
+        self._count_ignored(context)
         vix = market_status(key, context, self.keys, self.vix)
         periodic = self._rules.schedule.period_s is not None
         asked = read_input(context, vix, force_refresh=force_refresh, periodic=periodic)
@@ -239,7 +239,7 @@ class SmartCacheEnhanced:
     async def _stale(
         self, plan: ComputePlan, entry: CachedEntry, decision: ServeDecision, vix: VixStatus
     ) -> dict[str, Any]:
-        """The stale value, at once or after the soft timeout; the refreshed one where that is sooner."""
+        """Return the refreshed value if it is available within the soft timeout, else the stale one."""
         flight = self._computes.refresh(plan, early=False)
         if flight is not None and self.settings.soft_timeout_s > 0:
             try:
@@ -277,7 +277,7 @@ class SmartCacheEnhanced:
     # --- invalidation
 
     async def invalidate_by_event(self, event_type: str, match_key: str) -> dict[str, Any]:
-        """Drop the values of a match that an event affects, and only those.
+        """Drop exactly the values of a match that an event affects.
 
         Parameters
         ----------
@@ -290,14 +290,14 @@ class SmartCacheEnhanced:
         -------
         dict
             ``event_type``, ``match_key``, ``affected_markets`` (sorted), ``affected_count``, ``total_markets``,
-            ``cpu_saving_pct`` (share of all markets left alone, percent), ``invalidated_keys`` (values dropped; None
-            where Redis did not answer) and ``complete``. Incomplete: this process reads nothing from Redis before it
-            is done; other processes may still serve the old values, so say it again.
+            ``cpu_saving_pct`` (share of all markets not affected, percent), ``invalidated_keys`` (number of values
+            dropped; None if Redis did not respond) and ``complete``. If not complete, this process reads nothing from
+            Redis until the invalidation succeeds; other processes may still serve the old values, so call it again.
 
         Raises
         ------
         calib.errors.BadCatalogue
-            For an event that the catalogue does not have.
+            If the event is not in the catalogue.
         """
         affected = self.tags.get_affected_markets(event_type)
         tags = self.tags.affected_tags(event_type, match_key)
@@ -317,12 +317,12 @@ class SmartCacheEnhanced:
         }
 
     async def invalidate(self, cache_key: str) -> bool | None:
-        """Drop one key; whether there was a value, None where Redis did not answer."""
+        """Drop one key; returns whether there was a value, None if Redis did not respond."""
         self._computes.detach_key(checked_key(cache_key))
         return await self._backend.delete(cache_key)
 
     async def clear(self) -> None:
-        """Drop everything of this environment and version."""
+        """Drop all entries of this environment and version."""
         self._computes.detach(None)
         await self._backend.clear()
 
@@ -334,12 +334,12 @@ class SmartCacheEnhanced:
         Raises
         ------
         calib.errors.BadObservation
-            For anything but a finite number.
+            If it is not a finite number.
         """
         return self.vix.update(market_key, odds).status.value
 
     def register_xfetch_callback(self, callback: Callable[[str], object]) -> None:
-        """Call ``callback(cache_key)`` whenever XFetch starts a refresh early; a plain function runs on a thread."""
+        """Call ``callback(cache_key)`` whenever XFetch starts an early refresh; a synchronous one runs in a thread."""
         self._computes.callbacks.append(callback)
 
     def cached(
@@ -348,13 +348,13 @@ class SmartCacheEnhanced:
         *,
         context: Callable[..., Mapping[str, Any] | None] | None = None,
     ) -> Callable[[Callable[..., Any]], decorator.CachedFunction]:
-        """Decorate a function so that its values are cached; see `calib.smartcache.decorator.cached_function`."""
+        """Return a decorator that caches a function's values; see `calib.smartcache.decorator.cached_function`."""
         return lambda function: decorator.cached_function(self, function, key, context)
 
-    # --- what it did
+    # --- metrics and health
 
     def get_metrics(self) -> dict[str, Any]:
-        """Counters since it was made; shares and quantiles without data are None. No I/O."""
+        """Return counters since creation; shares and quantiles without data are None. No I/O."""
         return {
             **self._reads.figures(),
             "enabled": self.enabled,
@@ -365,8 +365,10 @@ class SmartCacheEnhanced:
         }
 
     def health(self) -> dict[str, Any]:
-        """For a bot's health endpoint, without I/O: ``status`` is ``ok``, ``degraded`` (Redis does not answer; reads
-        compute) or ``disabled``."""
+        """Return the data of a health endpoint, without I/O.
+
+        ``status`` is ``ok``, ``degraded`` (Redis does not respond; reads compute) or ``disabled``.
+        """
         backend = self._backend.counts()
         connected = self._backend.connected
         status = "disabled" if not self.enabled else "ok" if connected else "degraded"
@@ -381,23 +383,23 @@ class SmartCacheEnhanced:
         }
 
     def ping(self) -> bool:
-        """Whether what keeps the values answers. Plain code: with Redis it blocks for up to twice the timeout."""
+        """Check synchronously whether the back end responds; with Redis it blocks for up to twice the timeout."""
         return self._backend.ping()
 
     def cache_counts(self) -> CacheCounts:
-        """Hits (fresh and stale) and misses, as the policy's monitor reads them."""
+        """Return hits (fresh and stale) and misses for the policy's monitor."""
         reads = self._reads
         hits = reads.fresh_served + reads.stale
         return CacheCounts(hits, reads.reads - hits)
 
     def disable_cache(self, reason: str) -> None:
-        """Drop what is in memory and serve nothing from the cache any more; callable from any thread."""
+        """Drop the entries in memory and stop serving from the cache; callable from any thread."""
         self.enabled = False
         self._backend.forget()
         _LOG.warning("SmartCache disabled: %s", reason)
 
     async def close(self) -> None:
-        """Cancel what runs in the background and give connections back; the cache may be used again."""
+        """Cancel background tasks and close connections; the cache may be used again."""
         await self._computes.close()
         await self._backend.close()
 
@@ -411,7 +413,7 @@ class SmartCacheEnhanced:
         where = self._backend.counts().get("address", "memory")
         return f"SmartCacheEnhanced({where}, enabled={self.enabled}, data_type={self.data_type!r})"
 
-    # --- inside
+    # --- helpers
 
     def _make_backend(self, redis_url: str | None) -> Backend:
         settings = self.settings
@@ -421,15 +423,15 @@ class SmartCacheEnhanced:
 
         if redis_url is None:
             return MemoryBackend(self._now_ns, quiet, settings.max_entries)
-        far = RedisBackend(redis_url, settings, self.keys, self._now_ns, quiet)
+        remote = RedisBackend(redis_url, settings, self.keys, self._now_ns, quiet)
         if settings.local_ttl_s > 0:
-            return TwoLevelBackend(far, settings.local_ttl_s, self._now_ns, settings.max_entries)
-        return far
+            return TwoLevelBackend(remote, settings.local_ttl_s, self._now_ns, settings.max_entries)
+        return remote
 
     def _moment(self) -> Moment:
         return Moment(self._now_ns(), self._clock.time(), 1.0 - self._rng.random())
 
-    def _note(self, context: MatchContext) -> None:
+    def _count_ignored(self, context: MatchContext) -> None:
         if context.bad_values:
             self._counts["bad_quotes"] += context.bad_values
         if context.ignored:

@@ -1,4 +1,4 @@
-"""Catalogues of events: event -> factors -> markets, from YAML, checked as a whole at loading."""
+"""Catalogues of events: event -> factors -> markets, from YAML, validated at loading."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _HINT: Final = "docs/how-to/embed-the-smart-cache.md shows a catalogue"
 
 @dataclass(frozen=True, slots=True)
 class TagCatalogue:
-    """What each event affects.
+    """The markets that each event affects.
 
     Parameters
     ----------
     name
-        For messages.
+        Name in messages.
     markets
-        Every market that a factor names, sorted.
+        Every market of a factor, sorted.
     factors
-        Markets by factor, those of included factors among them.
+        Markets by factor, including those of included factors.
     events
         Factors by event.
     """
@@ -45,12 +45,12 @@ class TagCatalogue:
 
 @cache
 def load_catalogue(name: str) -> TagCatalogue:
-    """A catalogue that ships with calib: ``derivatives`` or the example ``football``.
+    """Return a built-in catalogue: ``derivatives`` or the example ``football``.
 
     Raises
     ------
     calib.errors.BadCatalogue
-        For an unknown name.
+        If the name is unknown.
 
     >>> len(load_catalogue("football").markets)
     99
@@ -64,13 +64,13 @@ def load_catalogue(name: str) -> TagCatalogue:
 
 
 def read_catalogue(path: Path) -> TagCatalogue:
-    """A catalogue of your own.
+    """Read a catalogue from a YAML file.
 
     Raises
     ------
     calib.errors.BadCatalogue
-        Where it cannot be read or is not valid: an unknown factor, a cycle of factors, a name that stands twice, a
-        wrong type; the message names it.
+        If it cannot be read or is invalid: an unknown factor, a cycle of factors, a duplicate name, a wrong type; the
+        message names it.
     """
     try:
         text = path.read_text("utf-8")
@@ -80,7 +80,7 @@ def read_catalogue(path: Path) -> TagCatalogue:
 
 
 def parse_catalogue(tree: Any, where: str) -> TagCatalogue:
-    """A catalogue from the tree of its YAML; see `read_catalogue`."""
+    """Return the catalogue of a parsed YAML document; see `read_catalogue`."""
     if not isinstance(tree, dict) or tree.get("schema") != _SCHEMA:
         raise _wrong(f"schema is not {_SCHEMA!r}", where)
     if unknown := sorted(map(str, set(tree) - {"schema", "name", "factors", "events"})):
@@ -100,7 +100,7 @@ def parse_catalogue(tree: Any, where: str) -> TagCatalogue:
 
 
 def _factors(rows: Any, where: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Own markets and included factors, by factor."""
+    """Return direct markets and included factors, by factor."""
     if not isinstance(rows, dict) or not rows:
         raise _wrong("factors is not a mapping of factors to markets", where)
     direct, includes = {}, {}
@@ -141,24 +141,24 @@ def _names(value: Any, what: str, where: str) -> tuple[str, ...]:
         raise _wrong(f"{what}: not a list of names", where)
     names = tuple(_name(item, where) for item in value)
     if len(set(names)) != len(names):
-        raise _wrong(f"{what}: {next(name for name in names if names.count(name) > 1)} stands twice", where)
+        raise _wrong(f"{what}: duplicate {next(name for name in names if names.count(name) > 1)}", where)
     return names
 
 
 def _name(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value or value == "*":
-        raise _wrong(f"{value!r} is not a valid name: text, and not '*'", where)
+        raise _wrong(f"{value!r} is not a valid name: expected non-empty text other than '*'", where)
     return value
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word: half of a catalogue would be lost."""
+    """Refuses duplicate keys: PyYAML silently keeps the last one, so a part of a catalogue would be lost."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         twice = sorted({key for key in keys if keys.count(key) > 1})
         if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {twice[0]}", node.start_mark)
         return super().construct_mapping(node, deep)
 
 

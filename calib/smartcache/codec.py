@@ -1,7 +1,7 @@
-"""How a value lies on Redis: a short header for the scripts and for the age, then the value as JSON.
+"""The format of an entry on Redis: a short header for the scripts and the age, then the value as JSON.
 
-``schema|fence|ttl_ms|hard_ms|delta_us|zone|`` and orjson's bytes. ``hard_ms`` is the life that the key was given when
-its age was 0: what is left of it on the server (PTTL) tells the age without any reader's wall clock.
+``schema|fence|ttl_ms|hard_ms|delta_us|zone|`` and orjson's bytes. ``hard_ms`` is the key's TTL at age 0: with the
+remaining TTL on the server (PTTL) it yields the age without the reader's wall clock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FIELDS: Final = 6
 
 
 class UnstorableValue(TypeError):
-    """A value that JSON would change or cannot hold."""
+    """A value that JSON cannot represent without changing it."""
 
 
 class CorruptEntry(ValueError):
@@ -36,13 +36,13 @@ class PackedEntry(NamedTuple):
 
 
 def encode_value(value: Any) -> bytes:
-    """JSON of a value.
+    """Return the JSON of a value.
 
     Raises
     ------
     UnstorableValue
-        For what does not come back equal: NaN and infinities (they would become null), sets, dates, dataclasses,
-        keys that are not text, integers beyond 64 bits. A tuple comes back as a list.
+        If the value would not decode to an equal one: NaN and infinities (they would become null), sets, dates,
+        dataclasses, keys that are not strings, integers beyond 64 bits. A tuple decodes to a list.
 
     >>> encode_value({"p": (1, 2.5, None)})
     b'{"p":[1,2.5,null]}'
@@ -52,23 +52,23 @@ def encode_value(value: Any) -> bytes:
     except TypeError as error:  # orjson's own error is one too
         raise UnstorableValue(f"cannot be stored as JSON: {error}") from error
     if b"null" in encoded and _has_non_finite(value):
-        raise UnstorableValue("holds NaN or an infinity, which JSON turns into null")
+        raise UnstorableValue("contains NaN or an infinity, which JSON would turn into null")
     return encoded
 
 
 def pack(packed: PackedEntry, encoded: bytes) -> bytes:
-    """The bytes of an entry; ``encoded`` is the JSON of its value."""
+    """Return the bytes of an entry; ``encoded`` is the JSON of its value."""
     header = f"{SCHEMA}|{packed.fence}|{packed.ttl_ms}|{packed.hard_ms}|{packed.delta_us}|{packed.zone}|"
     return header.encode("ascii") + encoded
 
 
 def unpack(raw: bytes) -> PackedEntry:
-    """The fields of an entry.
+    """Return the fields of an entry.
 
     Raises
     ------
     CorruptEntry
-        For anything else, and for another schema.
+        If the bytes are not an entry of this schema.
 
     >>> unpack(pack(PackedEntry(None, 7, 30_000, 60_000, 1500, "warmup"), b"[1]"))
     PackedEntry(value=[1], fence=7, ttl_ms=30000, hard_ms=60000, delta_us=1500, zone='warmup')

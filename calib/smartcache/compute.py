@@ -1,4 +1,4 @@
-"""One shared compute: ask for the lock, wait for another process or compute, store."""
+"""One shared compute: take the lock, compute or wait for another process, store."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LONGEST_POLL_S: Final = 0.1
 
 
 class ComputePlan(NamedTuple):
-    """What a flight is to do.
+    """The parameters of a flight.
 
-    ``zone_and_ttl`` is asked when the compute has ended: the event has come nearer meanwhile.
+    ``zone_and_ttl`` is called after the compute, because the zone may have changed during it.
     """
 
     key: str
@@ -44,13 +44,13 @@ class Computing:
     Parameters
     ----------
     backend
-        Where values go.
+        The back end that stores values.
     settings
         Lease and polling.
     now_ns
-        Monotonic time.
+        Returns the monotonic time, ns.
     counts
-        Counted into: ``computes``, ``compute_failures``, ``stored_...``, ``shared_by_another_process``, ``locks_lost``.
+        Counters: ``computes``, ``compute_failures``, ``stored_...``, ``shared_by_another_process``, ``locks_lost``.
     """
 
     __slots__ = ("_backend", "_counts", "_now_ns", "_settings")
@@ -64,7 +64,7 @@ class Computing:
         self._counts = counts
 
     async def run(self, plan: ComputePlan, tags: tuple[Tag, ...], flight: Flight) -> FlightOutcome:
-        """The outcome of a flight; ``tags`` are those of its value."""
+        """Run a flight and return its outcome; ``tags`` are those of its value."""
         pause_s = self._settings.poll_s
         while True:
             begun = await self._backend.begin(plan.key, tags, plan.seen_fence, locked=plan.locked)
@@ -74,7 +74,7 @@ class Computing:
             if begun.ticket is not None:
                 return await self._lead(plan, flight, begun.ticket)
             if not flight.awaited:
-                return FlightOutcome()  # a background refresh: the other process does it
+                return FlightOutcome()  # a background refresh need not wait: another process is computing
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_POLL_S, pause_s * 2)
 
@@ -117,13 +117,13 @@ class Computing:
 
 
 async def call_compute(compute_fn: Callable[..., Any], key: str) -> Any:
-    """The value of ``compute_fn()`` or ``compute_fn(key)``; an awaitable result is awaited."""
+    """Return the value of ``compute_fn()`` or ``compute_fn(key)``; an awaitable result is awaited."""
     value = compute_fn(key) if takes_key(compute_fn) else compute_fn()
     return await value if inspect.isawaitable(value) else value
 
 
 def takes_key(compute_fn: Callable[..., Any]) -> bool:
-    """Whether it must be given the key: it cannot be called without an argument.
+    """Return whether a function requires the key: it cannot be called without an argument.
 
     >>> takes_key(lambda: 1), takes_key(lambda key: 1), takes_key(lambda key=None: 1)
     (False, True, False)

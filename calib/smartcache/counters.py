@@ -1,4 +1,4 @@
-"""What the cache did, in bounded memory: counts, and the callers' waiting times in buckets."""
+"""Counters of the cache and a histogram of callers' waiting times, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 BOUNDS_MS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 80.0, 100.0, 150.0, 250.0, 500.0,
                     1000.0, 2500.0, 5000.0, 10_000.0, 30_000.0)  # fmt: skip
-"""Upper bounds of the buckets of waiting times, ms; beyond the last is one more."""
+"""Upper bounds of the histogram buckets, ms; an overflow bucket follows the last."""
 _NS_PER_MS: Final = 1_000_000
 
 
 class ReadCounters:
     """Counts of reads, computes, refreshes and invalidations.
 
-    ``quick_hits`` are fresh reads answered without waiting: they fall into the first bucket unmeasured, because a
-    measurement would cost more than the read.
+    ``quick_hits`` are fresh reads served without awaiting. They count in the first bucket without being timed, because
+    timing would cost more than the read.
     """
 
     __slots__ = ("buckets", "bypassed", "computed", "counts", "fresh", "quick_hits", "stale")
@@ -35,10 +35,10 @@ class ReadCounters:
         self.bypassed = 0
         self.buckets = [0] * (len(BOUNDS_MS) + 1)
         self.counts: Counter[str] = Counter()
-        """Everything else by name: computes, compute_failures, stored_<what became of a value>, early_refreshes, ..."""
+        """Other counters by name: computes, compute_failures, stored_<result>, early_refreshes, ..."""
 
     def served(self, strategy: str, waited_ns: int) -> None:
-        """A read was answered after that long."""
+        """Count a read and its waiting time."""
         if strategy == SERVE_FRESH:
             self.fresh += 1
         elif strategy == SERVE_STALE:
@@ -51,16 +51,16 @@ class ReadCounters:
 
     @property
     def fresh_served(self) -> int:
-        """Reads answered with a fresh value."""
+        """Number of reads served with a fresh value."""
         return self.quick_hits + self.fresh
 
     @property
     def reads(self) -> int:
-        """Reads answered with a value."""
+        """Number of reads that returned a value."""
         return self.fresh_served + self.stale + self.computed + self.bypassed
 
     def strategy_distribution(self) -> dict[str, int]:
-        """Reads by strategy."""
+        """Return the number of reads by strategy."""
         return {
             BYPASS: self.bypassed,
             COMPUTE: self.computed,
@@ -69,7 +69,7 @@ class ReadCounters:
         }
 
     def rates_pct(self) -> dict[str, float | None]:
-        """Shares of the reads, percent; None without reads."""
+        """Return shares of the reads, percent; None without reads."""
         shares = {
             "fresh": self.fresh_served,
             "stale": self.stale,
@@ -80,12 +80,12 @@ class ReadCounters:
         return {name: share_pct(count, self.reads) for name, count in shares.items()}
 
     def caller_wait_ms(self) -> dict[str, float | None]:
-        """Quantiles of the time that callers waited, ms, linear within their bucket; None without reads."""
+        """Return quantiles of the callers' waiting time, ms, interpolated within the bucket; None without reads."""
         counts = [self.buckets[0] + self.quick_hits, *self.buckets[1:]]
         return {name: bucket_quantile(counts, q) for name, q in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))}
 
     def figures(self) -> dict[str, Any]:
-        """All of it, as `SmartCacheEnhanced.get_metrics` shows it."""
+        """Return all counters in the form of `SmartCacheEnhanced.get_metrics`."""
         return {
             "strategy_distribution": self.strategy_distribution(),
             "swr_metrics": {
@@ -101,17 +101,17 @@ class ReadCounters:
         }
 
     def waits(self) -> dict[str, Any]:
-        """The buckets, as a histogram's: upper bounds in ms, and counts (one more, for what lies beyond)."""
+        """Return the histogram: upper bounds in ms, and counts (with one more for the overflow bucket)."""
         return {"bounds_ms": list(BOUNDS_MS), "counts": [self.buckets[0] + self.quick_hits, *self.buckets[1:]]}
 
 
 def share_pct(part: int, whole: int) -> float | None:
-    """``part`` in percent of ``whole``; None of nothing."""
+    """Return ``part`` in percent of ``whole``; None if ``whole`` is 0."""
     return 100.0 * part / whole if whole else None
 
 
 def bucket_quantile(counts: Sequence[int], q: float) -> float | None:
-    """A quantile from buckets, linear within the bucket it falls into; past the last bound, that bound.
+    """Return a quantile of a histogram, interpolated within its bucket; beyond the last bound, that bound.
 
     >>> bucket_quantile([10, 10] + [0] * 20, 0.75), bucket_quantile([0] * 22, 0.5)
     (0.175, None)

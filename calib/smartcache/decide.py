@@ -1,4 +1,4 @@
-"""What a read gets: a pure decision from the entry, the time, the context and the settings. Nothing here does I/O."""
+"""The decision about a read: a pure function of the entry, the time, the context and the settings, without I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STRATEGIES: Final = (BYPASS, COMPUTE, SERVE_FRESH, SERVE_STALE)
 
 
 class Moment(NamedTuple):
-    """The time of a read: monotonic nanoseconds, Unix seconds, and a number drawn from (0, 1] for XFetch."""
+    """The time of a read: monotonic ns, Unix s, and a random number in (0, 1] for XFetch."""
 
     monotonic_ns: int
     wall_s: float
@@ -30,22 +30,22 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """What a read says about itself.
+    """The context of a read.
 
     Parameters
     ----------
     event_time_s
-        Unix seconds of the event; None: unknown.
+        Unix seconds of the event; None if unknown.
     confirmed
-        Whether the event's facts are confirmed (line-up, published rate).
+        Whether the event's data is confirmed (line-up, published rate).
     ttl_cap_s
-        TTL at most, s; None: the zone's.
+        Maximum TTL, s; None: the zone's TTL.
     vix
         Volatility of the markets that the value depends on.
     force_refresh
-        Whether cached values are refused.
+        Whether to ignore cached values.
     timed
-        Whether the read knows the time of its event: then the zone's TTL now bounds what the entry was given.
+        Whether the time of the event is known: the current zone's TTL then limits the entry's TTL.
     """
 
     event_time_s: float | None = None
@@ -58,7 +58,7 @@ class ReadContext:
 
 @dataclass(frozen=True, slots=True)
 class DecisionSettings:
-    """What a decision needs of the settings.
+    """The settings of a decision.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class DecisionSettings:
     beta, delta_floor_s, warning_ttl_s
         As in `calib.smartcache.SmartCacheSettings`.
     max_ttl_s
-        Half of the policy's limit for the data type, s: a value is served up to twice its TTL. None: no limit.
+        Half of the policy's limit for the data type, s, because a value is served up to twice its TTL. None: no limit.
     """
 
     schedule: Schedule
@@ -78,10 +78,10 @@ class DecisionSettings:
 
 
 class ServeDecision(NamedTuple):
-    """What to do with a read.
+    """The decision about a read.
 
-    ``ttl_s`` is the TTL that a value computed now is given, or by which the entry was judged. ``refresh`` asks for a
-    background refresh, ``early`` says that XFetch wants it.
+    ``ttl_s`` is the TTL of a value computed now, or the one applied to the entry. ``refresh``: whether to start a
+    background refresh; ``early``: whether XFetch caused it.
     """
 
     strategy: str
@@ -94,23 +94,23 @@ class ServeDecision(NamedTuple):
 
 
 def decide(entry: CachedEntry | None, now: Moment, context: ReadContext, settings: DecisionSettings) -> ServeDecision:
-    """What a read gets.
+    """Decide how to serve a read.
 
     Parameters
     ----------
     entry
-        What is cached, or None.
+        The cached entry, or None.
     now
-        Time and draw.
+        Time and random number.
     context
-        What the read says about itself.
+        The context of the read.
     settings
         The rules.
 
     Returns
     -------
     ServeDecision
-        ``bypass`` in a panic; ``compute`` where a refresh is forced, nothing is cached or it is too stale;
+        ``bypass`` in a panic; ``compute`` if a refresh is forced, no entry is cached or it is too stale;
         ``serve_fresh`` while age < TTL; ``serve_stale`` while age < 2 TTL.
 
     >>> from calib.smartcache.golden_hour import load_schedule
@@ -128,7 +128,7 @@ def decide(entry: CachedEntry | None, now: Moment, context: ReadContext, setting
         return ServeDecision(COMPUTE, zone, fresh_s, None, False, False, "missing")
     if not context.timed:
         zone = entry.zone
-    ttl_s = _judged_ttl_s(entry, fresh_s, context, settings)
+    ttl_s = _effective_ttl_s(entry, fresh_s, context, settings)
     age_s = (now.monotonic_ns - entry.as_of_ns) / NS_PER_S
     if age_s < ttl_s:
         early = _early(entry, ttl_s - age_s, now.draw, settings)
@@ -139,7 +139,7 @@ def decide(entry: CachedEntry | None, now: Moment, context: ReadContext, setting
 
 
 def ttl_now(wall_s: float, context: ReadContext, settings: DecisionSettings) -> tuple[str, float]:
-    """Zone and TTL, s, of a value computed now."""
+    """Return the zone and TTL (s) of a value computed now."""
     zone, ttl_s = settings.schedule.at(context.event_time_s, wall_s, context.confirmed)
     if context.ttl_cap_s is not None:
         ttl_s = min(ttl_s, context.ttl_cap_s)
@@ -151,13 +151,13 @@ def ttl_now(wall_s: float, context: ReadContext, settings: DecisionSettings) -> 
 
 
 def quiet_until_ns(as_of_ns: int, ttl_s: float, delta_s: float, settings: DecisionSettings) -> int:
-    """Until then a read without a context is ``serve_fresh`` with nothing to draw."""
+    """Return the time (monotonic ns) until which a read without a context is fresh and XFetch cannot refresh early."""
     quiet_s = ttl_s - draw_window_s(max(delta_s, settings.delta_floor_s), settings.beta)
     return as_of_ns + round(max(0.0, quiet_s) * NS_PER_S)
 
 
-def _judged_ttl_s(entry: CachedEntry, fresh_s: float, context: ReadContext, settings: DecisionSettings) -> float:
-    """The entry's own TTL, shortened by what is known now: the event has come nearer, a market moves, a cap."""
+def _effective_ttl_s(entry: CachedEntry, fresh_s: float, context: ReadContext, settings: DecisionSettings) -> float:
+    """Return the entry's TTL, shortened by the current zone, a volatile market, the context's cap or the policy."""
     bounds = [entry.ttl_s]
     if context.timed:
         bounds.append(fresh_s)

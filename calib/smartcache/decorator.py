@@ -1,4 +1,4 @@
-"""``@cache.cached(...)``: a function whose values are cached by its arguments."""
+"""``@cache.cached(...)``: caches a function's values by its arguments."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class CachedFunction(Protocol):
-    """A function that `SmartCacheEnhanced.cached` made."""
+    """A function decorated by `SmartCacheEnhanced.cached`."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        """The value for these arguments."""
+        """Return the value for these arguments."""
         ...
 
     def key_for(self, *args: Any, **kwargs: Any) -> str:
-        """The key of a call, to drop its value: ``await cache.invalidate(function.key_for(...))``."""
+        """Return the key of a call, for example to drop it: ``await cache.invalidate(function.key_for(...))``."""
         ...
 
 
@@ -33,14 +33,14 @@ def cached_function(
     key: str | Callable[..., str] | None,
     context: Callable[..., Mapping[str, Any] | None] | None,
 ) -> CachedFunction:
-    """The function, cached; it becomes a coroutine function, and returns the value alone.
+    """Return a coroutine function that returns the function's cached value, without metadata.
 
     Parameters
     ----------
     cache
-        Where its values go.
+        The cache that stores its values.
     function
-        Plain or async. Calls with equal arguments share a value, however the arguments are written.
+        Synchronous or async. Calls with equal arguments share a value, whether positional or by keyword.
     key
         None: module, name and arguments; a template of the arguments (``"curve:{symbol}"``), each value escaped; or a
         function of the same arguments that returns the key.
@@ -50,7 +50,7 @@ def cached_function(
     Raises
     ------
     calib.errors.BadCacheKey
-        At the call, for an argument that a key cannot be made of: give ``key`` as a function.
+        At the call, for an argument type that a key cannot represent: give ``key`` as a function.
     """
     signature = inspect.signature(function)
 
@@ -59,7 +59,7 @@ def cached_function(
             return key(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        texts = {name: _spelled(name, value) for name, value in bound.arguments.items()}
+        texts = {name: _key_part(name, value) for name, value in bound.arguments.items()}
         if key is None:
             named = (f"{name}={text}" for name, text in texts.items())
             return cache.keys.make(function.__module__, function.__qualname__, *named)
@@ -76,26 +76,26 @@ def cached_function(
     return made
 
 
-def _spelled(name: str, value: object) -> str:
-    """A value as a part of a key; 1, 1.0, True and "1" differ."""
+def _key_part(name: str, value: object) -> str:
+    """Return a value as a part of a key; 1, 1.0, True and "1" differ."""
     if isinstance(value, enum.Enum):
         return f"{type(value).__qualname__}.{value.name}"
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):
-        return value if not _looks_like_another(value) else repr(value)
+        return repr(value) if _is_ambiguous(value) else value
     if isinstance(value, tuple | list):
-        return f"({','.join(_spelled(name, item) for item in value)})"
+        return f"({','.join(_key_part(name, item) for item in value)})"
     if isinstance(value, dict) and all(isinstance(item, str) for item in value):
-        return f"{{{','.join(f'{item}={_spelled(name, value[item])}' for item in sorted(value))}}}"
+        return f"{{{','.join(f'{item}={_key_part(name, value[item])}' for item in sorted(value))}}}"
     raise BadCacheKey(
-        f"the argument {name} is a {type(value).__name__}, of which no key can be made",
+        f"the argument {name} has type {type(value).__name__}, which a key cannot represent",
         hint="Give cached() a function that returns the key",
     )
 
 
-def _looks_like_another(text: str) -> bool:
-    """Text that a number, a list or nothing would be spelled as."""
+def _is_ambiguous(text: str) -> bool:
+    """Return whether a text could also be the key part of a number, a container or None."""
     if text in ("", "None", "True", "False") or text[0] in "'\"({" or "," in text or "=" in text:
         return True
     try:

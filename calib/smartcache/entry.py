@@ -1,4 +1,4 @@
-"""A cached value with what is known about it."""
+"""A cached value with its metadata."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 from calib.clock import NS_PER_S
 
 STALE_FACTOR: Final = 2.0
-"""A value is fresh up to its TTL, stale up to this multiple of it, and not served past that."""
+"""A value is fresh up to its TTL, stale up to this multiple of it, and not served beyond."""
 
 
 class Tag(NamedTuple):
-    """What an event can invalidate: a market of a match; market ``*`` stands for all that the match has."""
+    """The unit of invalidation: a market of a match; market ``*`` means every market of the match."""
 
     match_key: str
     market: str
@@ -22,7 +22,7 @@ ANY_MARKET: Final = "*"
 
 
 class Draft(NamedTuple):
-    """A computed value on its way into a back end."""
+    """A computed value before it is stored."""
 
     value: Any
     ttl_s: float
@@ -32,7 +32,7 @@ class Draft(NamedTuple):
 
 
 def hit_metadata(source: str, zone: str, ttl_s: float) -> dict[str, Any]:
-    """Metadata of a fresh hit without a context; the age is put in at the hit."""
+    """Return the metadata of a fresh hit without a context; the hit sets the age."""
     return {
         "strategy": "serve_fresh",
         "source": source,
@@ -52,22 +52,22 @@ class CachedEntry:
     Parameters
     ----------
     value
-        What the compute returned. Shared by all readers: it must not be changed.
+        The result of the compute. Shared by all readers: it must not be changed.
     as_of_ns
-        Monotonic time at which its compute began: what the value knows is not younger.
+        Monotonic time at which its compute began; the age counts from here.
     ttl_s
-        Seconds that it is fresh.
+        TTL, s.
     delta_s
-        Cost of its compute, s.
+        Duration of its compute, s.
     zone
         TTL zone in which it was computed.
     fence
-        Number of its compute; a later compute has a greater one.
+        Fencing number of its compute; a later compute has a greater number.
     quiet_until_ns
-        Until then it is fresh and XFetch has nothing to draw.
+        Monotonic time until which it is fresh and XFetch cannot refresh it early.
     hit_metadata
-        Metadata of a fresh hit except for its age, made once: copying it costs half of making it. Empty where the back
-        end has no entries that can be had without waiting.
+        Metadata of a fresh hit except the age, built once: copying it costs half of building it. Empty if the back end
+        has no entries available without awaiting.
     """
 
     value: Any
@@ -81,5 +81,5 @@ class CachedEntry:
 
     @property
     def dead_ns(self) -> int:
-        """From then on it is too stale to be served."""
+        """Monotonic time from which it is too stale to be served."""
         return self.as_of_ns + round(self.ttl_s * STALE_FACTOR * NS_PER_S)

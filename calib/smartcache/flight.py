@@ -1,8 +1,8 @@
-"""Single flight in the process: one compute of a key at a time, shared by all callers who wait for it.
+"""Single flight in the process: one compute of a key at a time, shared by all waiting callers.
 
-A task of its own runs the compute, so no caller is the leader: a caller that is cancelled leaves alone, and the value
-is computed and stored even when all have left. Callers wait on futures of their own, which are given a `FlightOutcome`
-and never an exception: an exception that a cancelled caller did not fetch would be reported as never retrieved.
+The compute runs in its own task: a cancelled caller does not affect the others, and the value is computed and stored
+even if all callers are cancelled. Each caller waits on its own future, whose result is a `FlightOutcome`, never an
+exception: asyncio would log the exception of a cancelled caller's future as never retrieved.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class FlightOutcome(NamedTuple):
-    """How a flight ended: an entry (of its own compute or ``shared`` by another process), an error, or neither.
+    """The outcome of a flight: an entry (computed here or ``shared`` by another process), an error, or neither.
 
-    ``retry``: the value was computed before an invalidation, and a caller that came later must not be given it.
-    Neither: another process computes, and a background refresh does not wait for it.
+    Neither: another process computes, and a background refresh does not wait for it. ``retry``: the value was computed
+    before an invalidation, so a caller that joined later must not receive it.
     """
 
     entry: CachedEntry | None = None
@@ -32,18 +32,18 @@ class FlightOutcome(NamedTuple):
 
 
 class Flight:
-    """One compute on its way.
+    """One running compute.
 
     Parameters
     ----------
     key, tags
         The cache key, and the tags of its value.
     run
-        Brings the outcome; is given the flight.
+        Returns the outcome, given the flight.
     hard_timeout_s
-        Longest duration; then the callers get `ComputeTimeout` and the compute is cancelled.
+        Maximum duration, s; then the callers receive `ComputeTimeout` and the compute is cancelled.
     ended
-        Called once, when nothing runs any more or the flight was given up.
+        Called once, when the flight has ended or was abandoned.
     """
 
     __slots__ = ("_done", "_ended", "_hard_timeout_s", "_run", "_timer", "_waiters", "began", "key", "loop", "tags",
@@ -62,10 +62,10 @@ class Flight:
         self.loop = asyncio.get_running_loop()
         self.task: asyncio.Task[None] | None = None
         self.began = False
-        """Whether the compute itself has begun: a caller that wants a value from now on cannot join any more."""
+        """Whether the compute has begun; a caller that needs a compute from now on can no longer join."""
         self.timed_out = False
         self.void = False
-        """Whether this process invalidated the key meanwhile: no one joins any more, so no one came too late."""
+        """Whether this process has invalidated the key since; no caller joins after that, so none needs a retry."""
         self._run = run
         self._hard_timeout_s = hard_timeout_s
         self._ended = ended
@@ -75,17 +75,17 @@ class Flight:
 
     @property
     def awaited(self) -> bool:
-        """Whether any caller waits."""
+        """Whether a caller is waiting."""
         return bool(self._waiters)
 
     def start(self) -> None:
-        """Run in a task."""
+        """Start the task and its timeout."""
         self._timer = self.loop.call_later(self._hard_timeout_s, self._expire)
-        self.task = self.loop.create_task(self._fly(), name=f"calib smartcache {self.key}")
-        self.task.add_done_callback(self._settle)
+        self.task = self.loop.create_task(self._run_task(), name=f"calib smartcache {self.key}")
+        self.task.add_done_callback(self._on_task_done)
 
     async def wait(self) -> FlightOutcome:
-        """Wait for the outcome; cancelling the caller affects no one else."""
+        """Wait for the outcome; cancelling a caller does not affect the others."""
         future: asyncio.Future[FlightOutcome] = self.loop.create_future()
         self._waiters[future] = self.began
         try:
@@ -94,20 +94,20 @@ class Flight:
             self._waiters.pop(future, None)
 
     def abandon(self) -> None:
-        """Give up a flight that was not started."""
+        """End a flight that was not started."""
         self._finish(FlightOutcome(error=_cancelled(self.key, None)))
 
     def _expire(self) -> None:
-        """The callers first: the compute may take its cancellation badly."""
+        """Time out: release the callers first, because the compute may delay or suppress its cancellation."""
         self.timed_out = True
         self._finish(FlightOutcome(error=ComputeTimeout(
             f"the compute of {self.key!r} took longer than {self._hard_timeout_s:g} s",
-            hint="Raise hard_timeout_s or make it faster",
+            hint="Raise hard_timeout_s or make the compute faster",
         )))  # fmt: skip
         if self.task is not None:
             self.task.cancel()
 
-    async def _fly(self) -> None:
+    async def _run_task(self) -> None:
         try:
             outcome = await self._run(self)
         except asyncio.CancelledError as error:
@@ -118,8 +118,8 @@ class Flight:
             outcome = FlightOutcome(error=error)
         self._finish(outcome)
 
-    def _settle(self, task: asyncio.Task[None]) -> None:
-        """A task that was cancelled, perhaps before its first step, or ended by an interrupt, leaves no one waiting."""
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        """Release the callers of a task that was cancelled, perhaps before its first step, or interrupted."""
         error = None if task.cancelled() else task.exception()
         self._finish(FlightOutcome(error=_cancelled(self.key, error)))
 
@@ -132,13 +132,16 @@ class Flight:
         self._ended(self, outcome)
         waiters, self._waiters = self._waiters, {}
         for future, late in waiters.items():
-            if not future.done():  # its caller may have been cancelled in this very round of the loop
+            if not future.done():  # its caller may have been cancelled in this iteration of the event loop
                 future.set_result(outcome if late or not outcome.retry else outcome._replace(retry=False))
 
 
 class Flights:
-    """The flights of one cache: of each key at most one that anybody may join, and for callers who want a value that
-    is computed from now on at most one that runs and one that follows it."""
+    """The flights of one cache.
+
+    Per key at most one flight that any caller may join, and, for callers that need a compute from now on, at most one
+    running and one queued flight.
+    """
 
     __slots__ = ("_fresh", "_live", "_next", "_shared")
 
@@ -152,15 +155,15 @@ class Flights:
         return len(self._live)
 
     def joinable(self, key: str) -> Flight | None:
-        """The flight that any caller may join."""
-        return _here(self._shared, key)
+        """Return the running flight that any caller may join, or None."""
+        return _of_this_loop(self._shared, key)
 
     def launch(
         self, key: str, tags: frozenset[Tag], run: Callable[[Flight], Awaitable[FlightOutcome]], hard_timeout_s: float,
         ended: Callable[[FlightOutcome], None],
     ) -> Flight:  # fmt: skip
         """Start a flight that any caller may join."""
-        flight = Flight(key, tags, run, hard_timeout_s, lambda flight, outcome: self._landed(flight, outcome, ended))
+        flight = Flight(key, tags, run, hard_timeout_s, lambda flight, outcome: self._on_end(flight, outcome, ended))
         self._shared[key] = flight
         self._live.add(flight)
         flight.start()
@@ -170,18 +173,18 @@ class Flights:
         self, key: str, tags: frozenset[Tag], run: Callable[[Flight], Awaitable[FlightOutcome]], hard_timeout_s: float,
         ended: Callable[[FlightOutcome], None],
     ) -> Flight:  # fmt: skip
-        """The flight whose compute begins at or after this call; started, or to be started when the running one ends.
+        """Return a flight whose compute begins after this call: started now, or queued behind the running one.
 
-        However many callers come during one compute, they share the next: two computes for them all, never more at
-        once than one.
+        All callers that arrive during one compute share the next, so there is one compute at a time and at most one
+        queued.
         """
-        running = _here(self._fresh, key)
+        running = _of_this_loop(self._fresh, key)
         if running is not None and not running.began:
             return running
-        waiting = _here(self._next, key)
+        waiting = _of_this_loop(self._next, key)
         if waiting is not None:
             return waiting
-        flight = Flight(key, tags, run, hard_timeout_s, lambda flight, outcome: self._landed(flight, outcome, ended))
+        flight = Flight(key, tags, run, hard_timeout_s, lambda flight, outcome: self._on_end(flight, outcome, ended))
         if running is not None:
             self._next[key] = flight
         else:
@@ -189,19 +192,19 @@ class Flights:
         return flight
 
     def detach(self, tags: frozenset[Tag] | None) -> None:
-        """No one joins the running flights with one of these tags any more (None: any): what they compute is void."""
+        """Prevent callers from joining the running flights with one of these tags (None: all) and void their values."""
         for key, flight in list(self._shared.items()):
             if tags is None or not tags.isdisjoint(flight.tags):
                 self.detach_key(key)
 
     def detach_key(self, key: str) -> None:
-        """No one joins the running flight of this key any more."""
+        """Prevent callers from joining the running flight of this key."""
         flight = self._shared.pop(key, None)
         if flight is not None:
             flight.void = True
 
     async def close(self) -> None:
-        """Cancel what runs; its callers get `ComputeCancelled`."""
+        """Cancel all flights; their callers receive `ComputeCancelled`."""
         for waiting in list(self._next.values()):
             waiting.abandon()
         loop = asyncio.get_running_loop()
@@ -216,12 +219,12 @@ class Flights:
         self._live.add(flight)
         flight.start()
 
-    def _landed(self, flight: Flight, outcome: FlightOutcome, ended: Callable[[FlightOutcome], None]) -> None:
+    def _on_end(self, flight: Flight, outcome: FlightOutcome, ended: Callable[[FlightOutcome], None]) -> None:
         key = flight.key
         self._live.discard(flight)
         if self._next.get(key) is flight:
             del self._next[key]
-        if self._shared.get(key) is flight:  # by identity: a newer one may have its place
+        if self._shared.get(key) is flight:  # a newer flight may have replaced it
             del self._shared[key]
         if self._fresh.get(key) is flight:
             del self._fresh[key]
@@ -231,8 +234,8 @@ class Flights:
         ended(outcome)
 
 
-def _here(flights: dict[str, Flight], key: str) -> Flight | None:
-    """The flight, unless it belongs to a loop that is gone: a program may call `asyncio.run` more than once."""
+def _of_this_loop(flights: dict[str, Flight], key: str) -> Flight | None:
+    """Return the flight unless it belongs to another event loop: a program may call `asyncio.run` more than once."""
     flight = flights.get(key)
     if flight is not None and flight.loop is not asyncio.get_running_loop():
         del flights[key]

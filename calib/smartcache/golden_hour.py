@@ -1,10 +1,10 @@
-"""TTL zones around scheduled events: the nearer the event, the sooner a value is old.
+"""TTL zones around scheduled events: the nearer the event, the shorter the TTL.
 
-A schedule is data: one YAML file in ``schedules/`` (or of your own) with its zones, nearest first.
+A schedule is a YAML file in ``schedules/`` (or your own) with its zones, nearest first.
 
-Where the event time is **missing**, the schedule's period gives the next event; without a period the zone is the last
-one (``standard``). Where it is **past**, the zone is the nearest one (``warmup``) with the shortest TTL, whatever was
-confirmed: after the start the values move fastest, and nothing here knows when the event ends.
+If the event time is **missing**, the schedule's period determines the next event; without a period the zone is the last
+one (``standard``). If it is **past**, the zone is the nearest one (``warmup``) with the shortest TTL, confirmed or not:
+after the start the values change fastest, and the end of the event is unknown.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEYS: Final = {"schema", "name", "confirmed_factor", "period_s", "offset_s", "z
 
 
 class Zone(NamedTuple):
-    """One zone: within that many seconds of the event a value lives ``ttl_s`` seconds."""
+    """One zone: within ``within_s`` seconds of the event the TTL is ``ttl_s`` seconds."""
 
     name: str
     within_s: float
@@ -40,7 +40,7 @@ class Zone(NamedTuple):
 
 
 class ZoneTtl(NamedTuple):
-    """The zone of a moment and the TTL there, seconds, confirmation included."""
+    """The zone at a time and its TTL, s, including the factor of a confirmation."""
 
     zone: str
     ttl_s: float
@@ -53,14 +53,14 @@ class Schedule:
     Parameters
     ----------
     name
-        For messages.
+        Name in messages.
     zones
         Nearest first, each with a greater ``within_s``; the last is infinite.
     confirmed_factor
-        What a confirmation multiplies the TTL by, >= 1.
+        Factor of a confirmation on the TTL, >= 1.
     period_s, offset_s
-        For events that recur on the UTC clock (funding every 8 h): their distance, and the first after midnight of
-        1970-01-01; None: events have times of their own.
+        Period of recurring events on the UTC clock (funding every 8 h), and the time of the first after 1970-01-01
+        00:00; None if every event has its own time.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Schedule:
 
     @property
     def longest_ttl_s(self) -> float:
-        """The greatest TTL that it can give, s."""
+        """The longest TTL of the schedule, s."""
         return max(zone.ttl_s for zone in self.zones) * self.confirmed_factor
 
     def at(self, event_time_s: float | None, now_s: float, confirmed: bool = False) -> ZoneTtl:
-        """The zone at ``now_s``, and its TTL; both times are Unix seconds. A bound belongs to the nearer zone.
+        """Return the zone at ``now_s`` and its TTL; both times are Unix seconds. A bound belongs to the nearer zone.
 
         >>> schedule = load_schedule("match")
         >>> schedule.at(1000.0 + 900, 1000.0), schedule.at(1000.0 + 901, 1000.0, confirmed=True)
@@ -101,9 +101,9 @@ class GoldenHour:
     Parameters
     ----------
     schedule
-        Name of one that ships (``match``, ``funding_and_expiry``), or a `Schedule`.
+        Name of a built-in schedule (``match``, ``funding_and_expiry``), or a `Schedule`.
     clock
-        For the wall time.
+        The clock; default: the system clock.
 
     >>> from calib.clock import VirtualClock
     >>> hour = GoldenHour(clock=VirtualClock(1_000_000.0))
@@ -116,23 +116,23 @@ class GoldenHour:
         self._clock: Clock = SystemClock() if clock is None else clock
 
     def zone(self, event_time: object = None, *, confirmed: bool = False) -> ZoneTtl:
-        """The zone now, and its TTL in seconds.
+        """Return the zone now, and its TTL in seconds.
 
         Raises
         ------
         calib.errors.BadContext
-            For a time that `event_seconds` refuses.
+            If the event time is invalid; see `event_seconds`.
         """
         return self.schedule.at(event_seconds(event_time), self._clock.time(), confirmed)
 
 
 def event_seconds(value: object) -> float | None:
-    """An event time as Unix seconds: an aware `datetime`, ISO 8601 text (without an offset: UTC), or Unix seconds.
+    """Return an event time as Unix s, from an aware `datetime`, ISO 8601 text (without an offset: UTC), or Unix s.
 
     Raises
     ------
     calib.errors.BadContext
-        For a naive `datetime` (it may mean any zone), a number that is not finite, and other types.
+        For a naive `datetime` (its time zone is unknown), a number that is not finite, and other types.
 
     >>> event_seconds("1970-01-01T00:01:00Z"), event_seconds(None)
     (60.0, None)
@@ -143,7 +143,7 @@ def event_seconds(value: object) -> float | None:
         case dt.datetime():
             if value.tzinfo is None:
                 raise BadContext(
-                    f"the event time {value.isoformat()} has no time zone", hint="Give it one: tzinfo=datetime.UTC"
+                    f"the event time {value.isoformat()} has no time zone", hint="Add one: tzinfo=datetime.UTC"
                 )
             return value.timestamp()
         case bool():
@@ -165,12 +165,12 @@ def event_seconds(value: object) -> float | None:
 
 @cache
 def load_schedule(name: str) -> Schedule:
-    """A schedule that ships with calib.
+    """Return a built-in schedule.
 
     Raises
     ------
     calib.errors.BadCatalogue
-        For an unknown name; the message lists those that exist.
+        If the name is unknown; the message lists the known ones.
     """
     folder = resources.files("calib.smartcache") / "schedules"
     file = folder / f"{name}.yaml"
@@ -181,12 +181,12 @@ def load_schedule(name: str) -> Schedule:
 
 
 def read_schedule(path: Path) -> Schedule:
-    """A schedule of your own, from a YAML file.
+    """Read a schedule from a YAML file.
 
     Raises
     ------
     calib.errors.BadCatalogue
-        Where it cannot be read or is not a valid schedule; the message says what is wrong.
+        If it cannot be read or is not a valid schedule; the message says what is wrong.
     """
     try:
         tree = yaml.safe_load(path.read_text("utf-8"))
@@ -196,7 +196,7 @@ def read_schedule(path: Path) -> Schedule:
 
 
 def parse_schedule(tree: Any, where: str) -> Schedule:
-    """A schedule from the tree of its YAML; see `read_schedule`."""
+    """Return the schedule of a parsed YAML document; see `read_schedule`."""
 
     def wrong(what: str) -> BadCatalogue:
         return BadCatalogue(what, where=where, hint="docs/how-to/embed-the-smart-cache.md shows a schedule")
@@ -207,7 +207,7 @@ def parse_schedule(tree: Any, where: str) -> Schedule:
         raise wrong(f"unknown keys: {', '.join(unknown)}")
     factor, period_s, offset_s = tree.get("confirmed_factor", 2.0), tree.get("period_s"), tree.get("offset_s", 0.0)
     if not _number(factor, 1) or not _number(offset_s, 0) or not (period_s is None or _number(period_s, 1)):
-        raise wrong("confirmed_factor is at least 1, period_s at least 1 or null, offset_s at least 0")
+        raise wrong("confirmed_factor must be at least 1, period_s at least 1 or null, offset_s at least 0")
     rows = tree.get("zones")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise wrong("zones is not a list of zones")
@@ -218,12 +218,12 @@ def parse_schedule(tree: Any, where: str) -> Schedule:
             raise wrong(f"zone {number + 1} needs name, ttl_s and, except for the last, within_s")
         within_s = math.inf if last else row["within_s"]
         if row["name"] not in ZONE_NAMES or not _number(row["ttl_s"], 1) or not (last or _number(within_s, 0)):
-            raise wrong(f"zone {number + 1}: name is one of {', '.join(ZONE_NAMES)}; ttl_s is at least 1")
+            raise wrong(f"zone {number + 1}: name must be one of {', '.join(ZONE_NAMES)}, ttl_s at least 1")
         zones.append(Zone(row["name"], float(within_s), float(row["ttl_s"])))
     if any(near.within_s >= far.within_s for near, far in itertools.pairwise(zones)):
-        raise wrong("within_s must grow from zone to zone")
+        raise wrong("within_s must increase from zone to zone")
     if len({zone.name for zone in zones}) != len(zones):
-        raise wrong("a zone's name stands twice")
+        raise wrong("duplicate zone name")
     return Schedule(
         str(tree.get("name", where)),
         tuple(zones),

@@ -1,4 +1,4 @@
-"""Names of keys: ``monps:{env}:{version}:part:part``, with escaping, so that no part can be taken for two."""
+"""Names of keys: ``monps:{env}:{version}:part:part``, with escaped parts so that keys are unambiguous."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.errors import BadCacheKey
 if TYPE_CHECKING:
     from calib.smartcache.entry import Tag
 
-_SAFE: Final = "@+=,"  # quote() keeps letters, digits and _.-~ as they are; ':' and '!' are ours
+_SAFE: Final = "@+=,"  # besides letters, digits and _.-~; ':' and '!' must be escaped, the key format uses them
 MAX_KEY_CHARS: Final = 1024
 _MOST_TAGS: Final = 6
 
@@ -41,12 +41,12 @@ class KeyFactory:
         self.all_generation = f"{self.prefix}!gen"
 
     def make(self, *parts: object) -> str:
-        """A key of these parts, each escaped.
+        """Return a key of these parts, each escaped.
 
         Raises
         ------
         calib.errors.BadCacheKey
-            Without parts, for an empty part, and above 1024 characters.
+            If there are no parts, a part is empty, or the key is longer than 1024 characters.
         """
         texts = [str(part) for part in parts]
         if not texts or not all(texts):
@@ -54,33 +54,33 @@ class KeyFactory:
         return checked_key(self.prefix + ":".join(map(_escaped, texts)))
 
     def parts(self, key: str) -> tuple[str, ...]:
-        """The parts of a key that `make` made; of any other key its pieces between colons, unescaped."""
+        """Return the parts of a key made by `make`; any other key is split at colons and unescaped."""
         return tuple(unquote(part) for part in key.removeprefix(self.prefix).split(":"))
 
     def entry(self, cache_key: str) -> str:
-        """The key under which a value lies on Redis: one that `make` made as it is, any other escaped as one part."""
+        """Return the Redis key of a value: a key made by `make` unchanged, any other escaped as one part."""
         return cache_key if cache_key.startswith(self.prefix) else self.prefix + _escaped(cache_key)
 
     def lock(self, cache_key: str) -> str:
-        """Its lock; no escaped key can be equal to it."""
+        """Return the key of its lock; no escaped key can equal it."""
         return f"{self.entry(cache_key)}:!lock"
 
     def generation(self, cache_key: str) -> str:
-        """Changes when the key is dropped by name."""
+        """Return the key of its generation, which changes when the key is deleted."""
         return f"{self.entry(cache_key)}:!gen"
 
     def tag_index(self, tag: Tag) -> str:
-        """The set of keys that carry the tag."""
+        """Return the key of the set of keys with the tag."""
         return f"{self.prefix}!tag:{_escaped(tag.match_key)}:{_escaped(tag.market)}"
 
     def tag_generation(self, tag: Tag) -> str:
-        """Changes when the tag is invalidated."""
+        """Return the key of the tag's generation, which changes when the tag is invalidated."""
         return f"{self.prefix}!gen:{_escaped(tag.match_key)}:{_escaped(tag.market)}"
 
     def match_and_market(self, cache_key: str) -> tuple[tuple[str, ...], str]:
-        """What a key says of its match and market: the last part is the market, what is before it names the match.
+        """Return the possible match keys and the market of a key: the last part is the market, the match precedes it.
 
-        How many parts belong to the match cannot be told, so each possibility is given, at most six.
+        The number of parts of the match is unknown, so every possibility is returned, at most six.
 
         >>> KeyFactory().match_and_market("football:ARS-CHE:over_2_5")
         (('ARS-CHE', 'football:ARS-CHE'), 'over_2_5')
@@ -92,12 +92,12 @@ class KeyFactory:
 
 
 def checked_key(key: object) -> str:
-    """The key, if it is text of 1 to 1024 characters.
+    """Return the key if it is text of 1 to 1024 characters.
 
     Raises
     ------
     calib.errors.BadCacheKey
-        Otherwise.
+        If it is not.
     """
     if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY_CHARS:
         shown = f"text of {len(key)} characters" if isinstance(key, str) else repr(key)[:80]

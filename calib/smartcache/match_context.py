@@ -1,4 +1,4 @@
-"""The context of a read: a mapping with the design's names or the neutral ones."""
+"""The context of a read: a mapping with neutral names or their football aliases."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ KNOWN: Final = frozenset({*_ALIASES, *_ALIASES.values(), "market_key", "market_k
 
 
 class MatchContext(NamedTuple):
-    """A context, read.
+    """A parsed context.
 
-    ``values`` are the quotes given, by market; ``markets`` the markets that the value depends on; ``ignored`` the keys
-    that mean nothing here, and ``bad_values`` how many quotes were not numbers: both are counted, not raised.
+    ``values`` are the quotes by market; ``markets`` the markets that the value depends on; ``ignored`` the unknown
+    keys, and ``bad_values`` the number of quotes that are not numbers: both are counted and do not raise.
     """
 
     event_time_s: float | None = None
@@ -39,19 +39,19 @@ NO_CONTEXT: Final = MatchContext()
 
 
 def read_context(context: Mapping[str, Any] | None) -> MatchContext:
-    """The context of a mapping; None and an empty one are no context.
+    """Parse the context of a mapping; None and an empty mapping mean no context.
 
     Parameters
     ----------
     context
         ``event_time`` (``kickoff_time``), ``confirmed`` (``lineup_confirmed``), ``match_key`` (``event_key``),
         ``market_key`` or ``market_keys``, ``current_values`` (``current_odds``): a mapping of market to quote, or one
-        quote of ``market_key``; ``ttl_s``: TTL at most.
+        quote of ``market_key``; ``ttl_s``: maximum TTL, s.
 
     Raises
     ------
     calib.errors.BadContext
-        For a name with its alias where the two differ, a time that cannot be read, and wrong types.
+        For a name and its alias with different values, an invalid time, and wrong types.
 
     >>> read_context({"kickoff_time": 3600, "lineup_confirmed": True, "current_odds": {"over_2_5": 1.9}})[:2]
     (3600.0, True)
@@ -82,7 +82,7 @@ def _unaliased(context: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         if named.get(name) is not None and named[name] != value:
-            raise BadContext(f"{alias} and {name} are the same and differ", hint=f"Give {name} alone")
+            raise BadContext(f"{alias} is an alias of {name}, and their values differ", hint=f"Give only {name}")
         named[name] = value
     return named
 
@@ -97,14 +97,14 @@ def _markets(named: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _values(given: Any, markets: tuple[str, ...]) -> tuple[tuple[tuple[str, float], ...], int]:
-    """Quotes by market; None is a quote that is not known, and anything else but a finite number is a bad one."""
+    """Return quotes by market and the number of invalid ones; None is an unknown quote and is left out."""
     if given is None:
         return (), 0
     if not isinstance(given, Mapping):
         if len(markets) != 1:
             raise BadContext(
-                "current_values is one quote, and its market is not given",
-                hint="Give market_key beside it, or a mapping of market to quote",
+                "current_values is a single quote without a market",
+                hint="Give market_key too, or a mapping of market to quote",
             )
         given = {markets[0]: given}
     quotes = [(str(market), value) for market, value in given.items() if value is not None]
@@ -120,7 +120,7 @@ def _flag(value: object) -> bool:
     if value is None:
         return False
     if not isinstance(value, bool):
-        raise BadContext(f"confirmed is {value!r}", hint="Give True or False")
+        raise BadContext(f"confirmed: {value!r} is not a bool", hint="Give True or False")
     return value
 
 
@@ -128,7 +128,7 @@ def _ttl(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise BadContext(f"ttl_s is {value!r}", hint="Give seconds > 0")
+        raise BadContext(f"ttl_s: {value!r} is not a number above 0", hint="Give seconds > 0")
     return float(value)
 
 
@@ -136,5 +136,5 @@ def _text(name: str, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value:
-        raise BadContext(f"{name} is {value!r}", hint="Give a name")
+        raise BadContext(f"{name}: {value!r} is not a non-empty string", hint="Give a name")
     return value

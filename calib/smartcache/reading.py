@@ -1,4 +1,4 @@
-"""What a read's context means: its decision's input, and the tags of what is computed for it."""
+"""The input of a read's decision from its context, and the tags of its value."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST_PARTS = 6
 
 
 def market_status(cache_key: str, context: MatchContext, keys: KeyFactory, vix: VIXCalculator) -> VixStatus:
-    """The worst state of the markets that a read depends on; quotes in its context are added to their windows.
+    """Return the worst state of the markets that a read depends on; quotes in its context are added to their windows.
 
-    A quote of a named match has a window of its own, ``match:market``: the same market of two matches has two prices.
-    It is also held against the window that `update_vix_snapshot` filled under the market's name alone.
+    A quote of a named match has its own window, ``match:market``: one market of two matches has two prices. It is also
+    compared with the window that `update_vix_snapshot` filled under the market's name only.
     """
     if not context.values and not vix.watched:
         return VixStatus.NORMAL
@@ -42,7 +42,7 @@ def market_status(cache_key: str, context: MatchContext, keys: KeyFactory, vix: 
 
 
 def read_input(context: MatchContext, vix: VixStatus, *, force_refresh: bool, periodic: bool) -> ReadContext:
-    """The decision's view of a context; ``periodic``: the schedule knows the next event by itself."""
+    """Return the input of a decision; ``periodic``: whether the schedule determines the next event."""
     return ReadContext(
         context.event_time_s,
         context.confirmed,
@@ -54,10 +54,10 @@ def read_input(context: MatchContext, vix: VixStatus, *, force_refresh: bool, pe
 
 
 def tags_for(cache_key: str, context: MatchContext, keys: KeyFactory, manager: TagManager) -> tuple[Tag, ...]:
-    """The tags of a value: from the context, and what that leaves open from the key.
+    """Return the tags of a value from the context, completed from the key.
 
-    A key that ends in a market of the catalogue belongs to that market of the match before it. Any other key may depend
-    on every market of whatever match its parts name.
+    A key that ends with a market of the catalogue belongs to that market of the match before it. Any other key may
+    depend on every market of any match that its parts name.
     """
     before, last = keys.match_and_market(cache_key)
     markets = tuple(market for market in context.markets if manager.knows(market))

@@ -1,4 +1,4 @@
-"""The one cache of a process."""
+"""The shared cache of a process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _made_with: tuple[object, ...] = ()
 
 
 def get_smart_cache(redis_url: str | None = None, enabled: bool = True, **options: Any) -> SmartCacheEnhanced:
-    """The cache of this process, made at the first call with these arguments; later calls may leave them out.
+    """Return the cache of this process, created by the first call with these arguments; later calls may omit them.
 
-    A forked child gets one of its own: connections cannot be shared.
+    A forked child has its own cache: connections cannot be shared.
 
     Raises
     ------
     calib.errors.ConfigError
-        Where it exists and was made with other arguments.
+        If the cache exists and was created with other arguments.
     """
     global _cache, _made_with
     wanted = (redis_url, enabled, options)
@@ -32,14 +32,14 @@ def get_smart_cache(redis_url: str | None = None, enabled: bool = True, **option
             _made_with = (os.getpid(), *wanted)
         elif wanted not in ((None, True, {}), _made_with[1:]):
             raise ConfigError(
-                f"the cache of this process exists already, with other arguments: {_cache!r}",
+                f"the cache of this process already exists, with other arguments: {_cache!r}",
                 hint="Call get_smart_cache() without arguments, or reset_smart_cache() first",
             )
         return _cache
 
 
 def reset_smart_cache() -> SmartCacheEnhanced | None:
-    """Forget the cache of this process and return it, to be closed: ``await old.close()``."""
+    """Remove and return the cache of this process; close it with ``await old.close()``."""
     global _cache
     with _lock:
         old, _cache = _cache, None

@@ -1,4 +1,4 @@
-"""The computes of one cache: shared by their callers, started in the background with pauses, told to callbacks."""
+"""The computes of one cache: shared by callers, or run in the background with backoff and callbacks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("calib.smartcache")
 _ROUNDS: Final = 4
-"""A caller that came too late for a compute that was invalidated asks for another, at most that often."""
+"""Maximum number of computes for a caller whose joined compute was invalidated."""
 _HELD_ELSEWHERE_S: Final = 0.1
 
 
@@ -34,9 +34,9 @@ class SharedComputes:
     backend, settings, now_ns, counts
         As in `calib.smartcache.compute.Computing`.
     rng
-        For the jitter of pauses.
+        Random numbers for the jitter of pauses.
     tags_of
-        The tags of a plan's value.
+        Returns the tags of a plan's value.
     """
 
     __slots__ = ("_backoff", "_computing", "_counts", "_flights", "_hard_timeout_s", "_now_ns", "_tags_of", "_tasks",
@@ -61,16 +61,16 @@ class SharedComputes:
         self._tags_of = tags_of
         self._tasks: set[asyncio.Task[None]] = set()
         self.callbacks: list[Callable[[str], object]] = []
-        """Called with the key of each early refresh."""
+        """Functions called with the key of each early refresh."""
 
     def __len__(self) -> int:
-        """Computes under way."""
+        """Return the number of running computes."""
         return len(self._flights)
 
     async def value(self, plan: ComputePlan, *, from_now: bool) -> tuple[FlightOutcome, bool]:
-        """The outcome of a compute with an entry, and whether it was another caller's; raises what the compute did.
+        """Return the outcome of a compute, and whether another caller started it; raises the compute's exception.
 
-        ``from_now``: only of a compute that begins at or after this call.
+        ``from_now``: whether the compute must begin after this call.
         """
         outcome = FlightOutcome()
         for _ in range(_ROUNDS):
@@ -86,7 +86,7 @@ class SharedComputes:
         return outcome, True
 
     def refresh(self, plan: ComputePlan, *, early: bool) -> Flight | None:
-        """A refresh in the background; None where one must not start now."""
+        """Return the running or a new background refresh; None if the backoff does not allow one."""
         running = self._flights.joinable(plan.key)
         if running is not None:
             return running
@@ -98,21 +98,21 @@ class SharedComputes:
         if early:
             self._counts["early_refreshes"] += 1
             for callback in self.callbacks:
-                self._in_background(self._tell(callback, plan.key))
+                self._in_background(self._notify(callback, plan.key))
         return flight
 
     def detach(self, tags: frozenset[Tag] | None) -> None:
-        """What runs for values with one of these tags (None: for any) is void, and joined by no one."""
+        """Void the running computes of values with one of these tags (None: all): no caller joins them any more."""
         self._flights.detach(tags)
         if tags is None:
             self._backoff.clear()
 
     def detach_key(self, key: str) -> None:
-        """What runs for this key is void, and joined by no one."""
+        """Void the running compute of this key: no caller joins it any more."""
         self._flights.detach_key(key)
 
     async def close(self) -> None:
-        """Cancel what runs."""
+        """Cancel all computes and callbacks."""
         await self._flights.close()
         tasks = list(self._tasks)
         for task in tasks:
@@ -127,12 +127,12 @@ class SharedComputes:
             return await self._computing.run(plan, tags, flight)
 
         def ended(outcome: FlightOutcome) -> None:
-            self._landed(plan.key, outcome)
+            self._on_end(plan.key, outcome)
 
         launch = self._flights.from_now if from_now else self._flights.launch
         return launch(plan.key, frozenset(tags), run, self._hard_timeout_s, ended)
 
-    def _landed(self, key: str, outcome: FlightOutcome) -> None:
+    def _on_end(self, key: str, outcome: FlightOutcome) -> None:
         now_ns = self._now_ns()
         if outcome.error is not None:
             self._backoff.failed(key, now_ns)
@@ -142,8 +142,8 @@ class SharedComputes:
         else:
             self._backoff.succeeded(key)
 
-    async def _tell(self, callback: Callable[[str], object], key: str) -> None:
-        """A plain function runs on a thread: it may block."""
+    async def _notify(self, callback: Callable[[str], object], key: str) -> None:
+        """Call a callback; a synchronous one runs in a thread, because it may block."""
         try:
             if inspect.iscoroutinefunction(callback):
                 await callback(key)

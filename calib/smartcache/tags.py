@@ -1,4 +1,4 @@
-"""What an event affects: the markets whose values must go, and how many may stay."""
+"""The markets that an event affects, and the share that it does not affect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from calib.smartcache.entry import ANY_MARKET, Tag
 
 
 class EventType(str):
-    """The name of an event: those of the shipped catalogues as attributes, and any other as ``EventType("NAME")``.
+    """The name of an event: attributes for the built-in catalogues, any other as ``EventType("NAME")``.
 
     >>> EventType.FUNDING, EventType("MY_EVENT") == "MY_EVENT"
     (EventType('FUNDING'), True)
@@ -35,7 +35,7 @@ class EventType(str):
 
     @property
     def value(self) -> str:
-        """The name as plain text, as an enumeration's member has it."""
+        """The name as plain text, as for the member of an enumeration."""
         return str(self)
 
     def __repr__(self) -> str:
@@ -50,18 +50,18 @@ for _name in EventType.__annotations__:
 
 
 class TagManager:
-    """Which markets an event affects, by a catalogue.
+    """Finds the markets that an event affects in a catalogue.
 
     Parameters
     ----------
     catalogue
-        Name of one that ships (``derivatives``, the default, or the example ``football``), a path to a YAML file of
-        your own, or a `calib.smartcache.TagCatalogue`.
+        Name of a built-in catalogue (``derivatives``, the default, or the example ``football``), a path to a YAML file,
+        or a `calib.smartcache.TagCatalogue`.
 
     Raises
     ------
     calib.errors.BadCatalogue
-        For a catalogue that is unknown or not valid.
+        If the catalogue is unknown or invalid.
 
     >>> football = TagManager("football")
     >>> len(football.get_affected_markets(EventType.WEATHER_RAIN)), len(football.markets)
@@ -95,16 +95,16 @@ class TagManager:
         return tuple(map(EventType, self.catalogue.events))
 
     def knows(self, market: str) -> bool:
-        """Whether the catalogue has such a market."""
+        """Return whether the market is in the catalogue."""
         return market in self._known
 
     def get_affected_markets(self, event_type: str) -> tuple[str, ...]:
-        """The markets that the event affects, sorted.
+        """Return the markets that the event affects, sorted.
 
         Raises
         ------
         calib.errors.BadCatalogue
-            For an event that the catalogue does not have; the message names it and the nearest one.
+            If the event is not in the catalogue; the message names it and the most similar one.
         """
         affected = self._affected.get(str(event_type))
         if affected is None:
@@ -118,17 +118,17 @@ class TagManager:
         return affected
 
     def cpu_saving_pct(self, event_type: str) -> float:
-        """Share of all markets that the event leaves alone, percent."""
+        """Return the share of all markets that the event does not affect, percent."""
         return 100.0 * (1.0 - len(self.get_affected_markets(event_type)) / len(self.markets))
 
     def affected_tags(self, event_type: str, match_key: str) -> list[Tag]:
-        """The tags that an event of a match invalidates: its markets, and what depends on the match as a whole."""
+        """Return the tags that an event of a match invalidates: the affected markets, and the match as a whole."""
         return [Tag(match_key, market) for market in (*self.get_affected_markets(event_type), ANY_MARKET)]
 
     def tags_of(self, match_keys: Iterable[str], markets: Iterable[str]) -> tuple[Tag, ...]:
-        """The tags of a value that depends on these markets of a match.
+        """Return the tags of a value that depends on these markets of a match.
 
-        Where no market is known to the catalogue the value may depend on any, so every event of the match drops it.
+        If none of the markets is in the catalogue the value may depend on any, so every event of the match drops it.
         """
         known = [market for market in markets if market in self._known] or [ANY_MARKET]
         return tuple(Tag(match_key, market) for match_key in match_keys for market in known)

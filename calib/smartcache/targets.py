@@ -1,4 +1,4 @@
-"""What to watch in the first 24 hours: one table of targets over the figures of `SmartCacheEnhanced.get_metrics`."""
+"""Target values of the figures of `SmartCacheEnhanced.get_metrics`, to check in the first 24 hours."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 class SmartCacheTarget(NamedTuple):
     """One target.
 
-    ``name`` is stable; ``path`` leads to the figure in `get_metrics`, keys joined by dots; the figure should lie in
-    [``low``, ``high``) or, where ``high_allowed``, up to ``high``; None is no bound. ``unit`` is ``pct``, ``ms`` or
-    ``bool``. ``meaning`` says what is wrong outside, ``what_to_do`` the first thing to look at.
+    ``name`` is stable; ``path`` is the path of the figure in `get_metrics`, keys joined by dots. The target range is
+    [``low``, ``high``), including ``high`` if ``high_allowed``; None is no bound. ``unit`` is ``pct``, ``ms`` or
+    ``bool``. ``meaning`` describes the problem outside the range, ``what_to_do`` what to check first.
     """
 
     name: str
@@ -28,27 +28,27 @@ class SmartCacheTarget(NamedTuple):
 
 TARGETS: Final = (
     SmartCacheTarget("fresh", "rates_pct.fresh", 90.0, None, True, "pct",
-                     "Too few reads get a fresh value", "Longer TTLs, or the event times are missing"),
+                     "Too few reads return a fresh value", "Use longer TTLs; check that event times are given"),
     SmartCacheTarget("hit", "rates_pct.hit", 95.0, None, True, "pct",
-                     "Too few reads are answered from the cache", "Keys that never repeat, or the cache is off"),
+                     "Too few reads are served from the cache", "Check for keys that never repeat; is the cache on?"),
     SmartCacheTarget("caller_p95", "caller_wait_ms.p95", None, 100.0, False, "ms",
-                     "Callers wait for computes or for Redis", "The breaker's state, and how long a compute takes"),
+                     "Callers wait for computes or for Redis", "Check the circuit breaker and the compute times"),
     SmartCacheTarget("stale", "rates_pct.stale", 5.0, 10.0, True, "pct",
-                     "Outside of what the design expects", "Above: refreshes fail or are slow; below: nothing to do"),
+                     "Outside the expected range", "Above: refreshes fail or are slow; below: nothing to do"),
     SmartCacheTarget("compute", "rates_pct.compute", 3.0, 5.0, True, "pct",
-                     "Outside of what the design expects", "Above: invalidations or cold keys; below: nothing to do"),
+                     "Outside the expected range", "Above: invalidations or cold keys; below: nothing to do"),
     SmartCacheTarget("bypass", "rates_pct.bypass", None, 2.0, False, "pct",
-                     "Too many reads find a market in panic", "The sigma floor is too low for these quotes"),
+                     "Too many reads bypass the cache in a panic", "Raise sigma_floor_ratio for these quotes"),
     SmartCacheTarget("enabled", "enabled", 1.0, None, True, "bool",
-                     "The cache is switched off", "Who switched it off: the policy's audit says"),
+                     "The cache is disabled", "See the policy's audit for who disabled it"),
     SmartCacheTarget("connected", "base_cache_connected", 1.0, None, True, "bool",
-                     "Redis does not answer: every read computes", "The server, and health()['breaker']"),
+                     "Redis does not respond: every read computes", "Check the server and health()['breaker']"),
 )  # fmt: skip
-"""The table."""
+"""Every target."""
 
 
 def figure(metrics: Mapping[str, Any], path: str) -> float | None:
-    """The figure at a path of `get_metrics`, a bool as 0 or 1; None where there is none yet.
+    """Return the figure at a path of `get_metrics`, a bool as 0 or 1; None without data.
 
     >>> figure({"rates_pct": {"hit": 96.5}, "enabled": True}, "rates_pct.hit")
     96.5
@@ -60,7 +60,7 @@ def figure(metrics: Mapping[str, Any], path: str) -> float | None:
 
 
 def missed(metrics: Mapping[str, Any]) -> list[SmartCacheTarget]:
-    """The targets that these figures miss; a figure that is None misses none.
+    """Return the targets that the figures miss; a figure that is None misses no target.
 
     >>> [target.name for target in missed({"rates_pct": {"fresh": 80.0, "hit": 95.0, "stale": 15.0, "compute": 5.0,
     ...     "bypass": 0.0}, "caller_wait_ms": {"p95": 100.0}, "enabled": True, "base_cache_connected": True})]

@@ -1,13 +1,13 @@
-"""How far a market's quote is from its last half hour: a z-score that decides whether a cached value may be used.
+"""A z-score of a market's quote against its last half hour, which decides whether a cached value may be served.
 
 z is the greater of two distances, each in units of sigma:
 
 - level: ``|x - mean| / max(sd, floor |mean|)`` over the samples of the window before x,
-- step: ``|x - last| / (floor |last|)``, so that a jump is seen also where a long walk has made sd large.
+- step: ``|x - last| / (floor |last|)``, to detect a jump even if a long trend has made sd large.
 
-Without the floor a walk of one tick counts as a panic for about 16 % of its reads, because a walk is often two standard
-deviations from its own past. The floor is a share of the level; docs/explanation/smart-cache.md has the table from
-which its default was chosen.
+Without the floor a random walk of one tick is a panic in about 16 % of its reads, because a random walk is often two
+standard deviations from its past mean. The floor is a share of the level; docs/explanation/smart-cache.md has the table
+from which its default was chosen.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 
 
 class VixStatus(enum.StrEnum):
-    """State of a market, from calm to wild."""
+    """Volatility state of a market."""
 
     NORMAL = "normal"
     WARNING = "warning"
@@ -44,27 +44,27 @@ class VixStatus(enum.StrEnum):
 
 
 class VIXConfig:
-    """Settings of a `VIXCalculator`; each may be written while it runs.
+    """Settings of a `VIXCalculator`; each may be changed at run time.
 
     Parameters
     ----------
     window_s
         Length of the sliding window, s. 1..86400.
     panic_threshold_sigma
-        From this z on: panic. 0..1000.
+        Smallest z of a panic. 0..1000.
     warning_threshold_sigma
-        From this z on: warning. 0..1000, at most the panic threshold counts.
+        Smallest z of a warning. 0..1000; values above the panic threshold have no effect.
     sigma_floor_ratio
-        Least sigma, as a share of the level. 0..10; above 0.5 a doubling within one read is not a panic.
+        Minimum sigma, as a share of the level. 0..10; above 0.5 a doubling within one read is not a panic.
     min_samples
         With fewer samples in the window a market is normal. 2..1000000.
     max_samples, max_markets
-        Samples kept of a market, and markets kept; the oldest go first. 2..1000000, 1..1000000.
+        Maximum number of samples per market and of markets; the oldest are dropped first. 2..1000000, 1..1000000.
 
     Raises
     ------
     calib.errors.ConfigError
-        For a value outside its range, at construction and at each write.
+        For a value outside its range, at construction and at each assignment.
 
     >>> config = VIXConfig()
     >>> config.panic_threshold_sigma = -1
@@ -109,7 +109,7 @@ class VIXConfig:
 
 
 class VixReading(NamedTuple):
-    """One quote against its window: ``z`` is None with too few samples or a sigma of 0."""
+    """The state of one quote against its window; ``z`` is None with too few samples."""
 
     status: VixStatus
     z: float | None
@@ -120,7 +120,7 @@ _UNKNOWN: Final = VixReading(VixStatus.NORMAL, None, 0)
 
 
 class _Window:
-    """The samples of one market with their running sums, about an origin so that large levels lose no digits."""
+    """The samples of one market with running sums, relative to an origin to keep precision at large levels."""
 
     __slots__ = ("_origin", "_removed", "_square_sum", "_sum", "reading", "samples")
 
@@ -137,7 +137,7 @@ class _Window:
             self._sum -= shifted
             self._square_sum -= shifted * shifted
             self._removed += 1
-        if self._removed > len(samples):  # sums that were only ever adjusted drift: make them again, amortised O(1)
+        if self._removed > len(samples):  # recompute the sums to remove rounding drift, amortised O(1)
             self._origin = samples[0][1] if samples else 0.0
             shifted_all = [value - self._origin for _, value in samples]
             self._sum, self._square_sum = math.fsum(shifted_all), math.fsum(value * value for value in shifted_all)
@@ -152,21 +152,21 @@ class _Window:
         self._square_sum += shifted * shifted
 
     def mean_and_sd(self) -> tuple[float, float]:
-        """Mean and population standard deviation; at least one sample."""
+        """Return the mean and population standard deviation of at least one sample."""
         count = len(self.samples)
         shifted = self._sum / count
         return self._origin + shifted, math.sqrt(max(0.0, self._square_sum / count - shifted * shifted))
 
 
 class VIXCalculator:
-    """z-scores of quotes over a sliding window, O(1) amortised a quote.
+    """Computes z-scores of quotes over a sliding window, amortised O(1) per quote.
 
     Parameters
     ----------
     config
-        Its settings; may be changed while it runs.
+        The settings; may be changed at run time.
     clock
-        For the ages of samples (monotonic).
+        The clock; the ages of samples use its monotonic time.
 
     >>> from calib.clock import VirtualClock
     >>> vix = VIXCalculator(clock=VirtualClock())
@@ -184,12 +184,12 @@ class VIXCalculator:
         """The markets that have a window, by key."""
 
     def update(self, market_key: str, value: float) -> VixReading:
-        """Judge a quote against the window before it, then add it.
+        """Compare a quote with the window before it, then add it.
 
         Raises
         ------
         calib.errors.BadObservation
-            For NaN, an infinity, or anything but a number.
+            If it is not a finite number.
         """
         number = _finite(market_key, value)
         now_ns = self._clock.monotonic_ns()
@@ -200,20 +200,20 @@ class VIXCalculator:
         return window.reading
 
     def observe(self, market_key: str, value: float, *, same_within_s: float = 1.0) -> VixReading:
-        """As `update`, except that the newest sample repeated within ``same_within_s`` seconds is not a new quote.
+        """Like `update`, but do not add the newest sample again if it repeats within ``same_within_s`` seconds.
 
-        A quote that is read a hundred times in a second is one quote: it must not push the others out, nor calm down
-        by being read.
+        A quote that is read many times per second is one quote: otherwise its copies would displace older samples and
+        lower its own z.
         """
         window = self._markets.get(market_key)
         if window is not None and window.samples and window.samples[-1][1] == value:
             age_ns = self._clock.monotonic_ns() - window.samples[-1][0]
             if age_ns < same_within_s * NS_PER_S:
-                return self._restated(window.reading)
+                return self._classified(window.reading)
         return self.update(market_key, value)
 
     def judge(self, market_key: str, value: float) -> VixReading:
-        """What `update` would say of a quote, which is not added; normal for an unknown market."""
+        """Return the reading of a quote without adding it; normal for an unknown market."""
         number = _finite(market_key, value)
         window = self._markets.get(market_key)
         if window is None:
@@ -222,15 +222,15 @@ class VIXCalculator:
         return self._judge(window, number)
 
     def status(self, market_key: str) -> VixReading:
-        """The reading of the market's newest quote; normal for an unknown market or one silent for the whole window."""
+        """Return the reading of the market's newest quote; normal without a quote in the window."""
         window = self._markets.get(market_key)
         if window is None:
             return _UNKNOWN
         self._drop_old(window)
-        return self._restated(window.reading) if window.samples else _UNKNOWN
+        return self._classified(window.reading) if window.samples else _UNKNOWN
 
     def get_market_history_stats(self, market_key: str) -> dict[str, Any]:
-        """What is known of a market: ``samples``, ``mean``, ``sd``, ``last``, ``z``, ``status``, ``window_s``.
+        """Return figures of a market: ``samples``, ``mean``, ``sd``, ``last``, ``z``, ``status``, ``window_s``.
 
         Figures of an empty window are None.
         """
@@ -248,12 +248,12 @@ class VIXCalculator:
         }
 
     def clear(self) -> None:
-        """Forget every market."""
+        """Remove every market."""
         self._markets.clear()
 
     @property
     def markets(self) -> int:
-        """How many markets have a window."""
+        """Number of markets with a window."""
         return len(self._markets)
 
     def _drop_old(self, window: _Window) -> None:
@@ -279,10 +279,10 @@ class VIXCalculator:
         last = window.samples[-1][1]
         level = _in_sigmas(abs(value - mean), max(sd, floor * abs(mean)))
         step = _in_sigmas(abs(value - last), floor * abs(last)) if floor > 0 else 0.0
-        return self._restated(VixReading(VixStatus.NORMAL, max(level, step), count))
+        return self._classified(VixReading(VixStatus.NORMAL, max(level, step), count))
 
-    def _restated(self, reading: VixReading) -> VixReading:
-        """The reading with the thresholds as they are now."""
+    def _classified(self, reading: VixReading) -> VixReading:
+        """Return the reading with its status by the current thresholds."""
         config, z = self.config, reading.z
         if z is None:
             return reading
@@ -294,7 +294,7 @@ class VIXCalculator:
 
 
 def _in_sigmas(distance: float, sigma: float) -> float:
-    """0 / 0 is 0: a quote that did not move did not move; anything else over 0 is infinitely far."""
+    """Return ``distance / sigma``; with a sigma of 0, 0 for an unchanged quote and infinity otherwise."""
     if sigma > 0:
         return distance / sigma
     return math.inf if distance > 0 else 0.0
@@ -303,6 +303,6 @@ def _in_sigmas(distance: float, sigma: float) -> float:
 def _finite(market_key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise BadObservation(
-            f"{value!r} is not a finite number", where=str(market_key), hint="Leave a quote out that is not known"
+            f"{value!r} is not a finite number", where=str(market_key), hint="Leave out quotes that are unknown"
         )
     return float(value)

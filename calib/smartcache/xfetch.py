@@ -1,4 +1,4 @@
-"""XFetch: refresh before expiry with a probability that grows towards it, so that callers do not expire together.
+"""XFetch: refresh before expiry with an increasing probability, so that callers do not all miss at expiry.
 
 Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015: recompute when
 ``now - delta beta ln(U) >= expiry``, where delta is the measured cost of the compute and U is uniform in (0, 1].
@@ -11,22 +11,22 @@ import math
 from typing import Final
 
 DRAW_WITHIN: Final = 40.0
-"""No draw is made while more than 40 beta delta are left: the probability is below e^-40."""
+"""With more than this multiple of beta delta left no random number is drawn: the probability is below e^-40."""
 
 
 def early_refresh(left_s: float, delta_s: float, beta: float, draw: float) -> bool:
-    """Whether to refresh now, with ``left_s`` seconds to expiry.
+    """Return whether to refresh now, with ``left_s`` seconds to expiry.
 
     Parameters
     ----------
     left_s
         Seconds to expiry.
     delta_s
-        Measured cost of the compute, s, > 0.
+        Measured duration of the compute, s, > 0.
     beta
-        How eager, >= 0; 0: never before expiry.
+        Eagerness, >= 0; 0: never before expiry.
     draw
-        Uniform in (0, 1]: ``1 - random()``, because ``random()`` may be 0, which has no logarithm.
+        Uniform in (0, 1]: ``1 - random()``, because ``random()`` may be 0, whose logarithm is undefined.
 
     >>> early_refresh(1.0, 1.0, 1.0, 0.37), early_refresh(1.0, 1.0, 1.0, 0.36)  # exp(-1) = 0.3679
     (False, True)
@@ -35,5 +35,5 @@ def early_refresh(left_s: float, delta_s: float, beta: float, draw: float) -> bo
 
 
 def draw_window_s(delta_s: float, beta: float) -> float:
-    """The last seconds before expiry in which a draw is worth making."""
+    """Return the time before expiry, s, in which XFetch may refresh early."""
     return DRAW_WITHIN * beta * delta_s

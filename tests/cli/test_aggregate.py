@@ -141,7 +141,7 @@ def test_a_dataset_without_rows_replaces_one_that_has_some_only_where_asked(desk
     assert desk.run("--replace") == 1
     assert desk.dataset()["counts"]["kept"] == 0
     assert (desk.out / "datasets" / f"{NAME}.csv").read_bytes().count(b"\n") == 1, "all forms agree"
-    assert f"also written, as they lay there: {NAME}.csv" in desk.stderr
+    assert f"also updated, because they existed: {NAME}.csv" in desk.stderr
 
 
 def test_counts_of_one_read_as_one(desk: Desk) -> None:

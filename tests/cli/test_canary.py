@@ -141,7 +141,7 @@ def test_text_output_reads_well(desk: Desk, capsys: pytest.CaptureFixture[str]) 
     words = ["--out", str(desk.home / "out"), "--feeds", str(desk.home / "feeds"), "--now", stamp]
     assert run(["canary", "check", *words]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "OK: shadow: every criterion of the shadow is met"
+    assert said[0] == "OK: shadow: every shadow criterion is met"
     assert "hit ratio 1, fetch_md p95 2 ms, tick_total p95 52 ms, late 0" in said[1]
     assert said[2].endswith("ready to advance")
 

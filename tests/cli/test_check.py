@@ -60,7 +60,7 @@ def test_json(feeds: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_too_many_bad_lines_is_a_no(feeds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", str(feeds)]) == 1
-    assert "fills_20250101.jsonl: 1 of 10 lines are bad (tolerated are 1.00%)" in capsys.readouterr().err
+    assert "fills_20250101.jsonl: 1 of 10 lines are bad (max_reject_ratio allows 1.00%)" in capsys.readouterr().err
 
 
 def test_the_newest_line_may_be_too_old(

@@ -49,11 +49,11 @@ def test_a_report_is_written_where_a_form_is_asked_for(feeds: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--ready", "nowhere"], 2, "judges one directory"),
+        (["--ready", "nowhere"], 2, "checks one directory"),
         (["--ready", "--feeds", "nowhere"], 2, "nowhere is not a directory"),
         (["--ready", "feeds", "--baseline", "feeds/nothing.json"], 3, "cannot be read"),
-        (["--ready", "feeds", "--max-age", "2h"], 2, "does not go together"),
-        (["feeds", "--baseline", "x"], 2, "belong to --ready"),
+        (["--ready", "feeds", "--max-age", "2h"], 2, "cannot be combined with --max-age or --rejects"),
+        (["feeds", "--baseline", "x"], 2, "--open require --ready"),
         (["--ready", "empty"], 3, "holds no feed"),
     ],
 )

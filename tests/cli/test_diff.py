@@ -17,7 +17,7 @@ def test_a_dataset_and_itself_are_the_same(root: Path, capsys: pytest.CaptureFix
     [parquet] = write_dataset(made(40), Path("b"), ["parquet"])
     assert run(["diff", str(path), str(parquet)]) == 0
     out, err = capsys.readouterr()
-    assert "THE SAME: every part and every row are equal" in out
+    assert "THE SAME: all parts and rows are equal" in out
     assert err == ""
 
 

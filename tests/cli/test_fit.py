@@ -30,7 +30,7 @@ def test_fit_writes_its_file_and_report(feeds: Path, tmp_path: Path, capsys: pyt
     assert lines[0] == str(tmp_path / "fits" / "fit_20250101_000000_20250102_000000.json")
     assert lines[1] == str(tmp_path / "reports" / "fit_20250101_000000_20250102_000000.md")
     assert lines[2] == "  0 USE, 0 DO_NOT_USE, 3 NOT_ENOUGH_DATA"
-    assert "3 of 3 rows have not enough data" in printed.err
+    assert "3 of 3 rows do not have enough data" in printed.err
     document = json.loads(Path(lines[0]).read_text())
     assert document["schema"] == "calib.fit/1"
     assert document["params"]["gamma"] == [0.1, 1.0]

@@ -64,7 +64,7 @@ def test_the_configuration_may_say_what_a_limit_order_was(
 @pytest.mark.parametrize(
     ("content", "code", "name"),
     [
-        (NEW + LIMIT, 1, "no row became a record"),
+        (NEW + LIMIT, 1, "no row could be converted to a record"),
         ("something else\n", 3, "not-this-format"),
         (NEW + MAKER + MAKER.replace("0.5", "x"), 3, "too-many-rejects"),
     ],

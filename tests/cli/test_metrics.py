@@ -206,8 +206,8 @@ def test_a_text_file_that_cannot_be_written_is_said(tmp_path: Path, capsys: pyte
     assert run(argv) == 2
     said = capsys.readouterr().err
     assert "[unwritable-output]" in said
-    assert "is not there" in said
-    assert "Make it, or give the directory that the collector of the node exporter reads" in said
+    assert "does not exist" in said
+    assert "Create it, or give the directory that the collector of the node exporter reads" in said
 
 
 def test_every_job_has_its_row_of_the_last_success() -> None:

@@ -67,7 +67,7 @@ def test_clean_code_ends_with_0(home: Path, capsys: pytest.CaptureFixture[str]) 
 def test_text_is_one_line_a_finding(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", "check", "bot"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("bot/wrong.py:4:2: error CAL101 `cache` keeps the answers of `get_balance`")
+    assert lines[0].startswith("bot/wrong.py:4:2: error CAL101 `cache` caches the results of `get_balance`")
     assert lines[1:] == ["2 files checked: 1 error, 0 warnings"]
 
 
@@ -88,7 +88,7 @@ def test_github_annotations_are_escaped(home: Path, capsys: pytest.CaptureFixtur
     (home / "bot" / "a,b%c.py").write_text(WRONG)
     assert run(["policy", "check", "bot/a,b%c.py", "--format", "github"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("::error file=bot/a%2Cb%25c.py,line=4,endLine=4,col=2,title=CAL101::`cache` keeps")
+    assert line.startswith("::error file=bot/a%2Cb%25c.py,line=4,endLine=4,col=2,title=CAL101::`cache` caches")
 
 
 def test_files_that_are_not_python_are_reported_and_do_not_count(
@@ -191,7 +191,7 @@ def test_allows_are_counted_and_unused_ones_told(home: Path, capsys: pytest.Capt
     assert run(["policy", "check", "bot"]) == 0
     shown = capsys.readouterr()
     assert shown.out == "2 files checked: 0 errors, 0 warnings, 1 allowed by comments\n"
-    assert "bot/clean.py:1: calib: allow: it allows nothing" in shown.err
+    assert "bot/clean.py:1: calib: allow: the comment has no effect: no finding here matches it" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_sarif_has_relative_addresses_fingerprints_and_states(home: Path, capsys
     ]
     assert all(each["partialFingerprints"] for each in log["results"])
     assert all(log["tool"]["driver"]["rules"][each["ruleIndex"]]["id"] == each["ruleId"] for each in log["results"])
-    assert log["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].startswith("not Python: ")
+    assert log["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].startswith("not valid Python: ")
 
 
 VALIDATE = """\

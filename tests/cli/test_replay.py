@@ -49,7 +49,7 @@ def test_it_writes_a_report_and_the_outcome_and_says_what_it_found(
     outcome = json.loads((reports / f"{stem}.json").read_text())
     assert (outcome["schema"], outcome["overall"]["reads"]) == ("calib.replay/1", 98)
     text = (reports / f"{stem}.md").read_text()
-    assert "## What staleness cost" in text
+    assert "## Cost of staleness" in text
     assert "A hit takes no time here" in printed.err
     before = {path: path.stat().st_mtime_ns for path in reports.iterdir()}
     assert run(command(feeds, *CALLBACK, "--quiet")) == 0
@@ -80,7 +80,7 @@ def test_a_gate_without_data_is_0_with_a_note_and_1_with_strict(
 ) -> None:
     guards = ["--gate", "--use-case", "guards", "--read-every", "100ms", "--max-error-p95-bps", "100"]
     assert run(command(feeds, *CALLBACK, "--min-hit-ratio", "0", *guards)) == 0
-    assert "the gate cannot judge pricing_on_stale_ratio" in capsys.readouterr().err
+    assert "the gate cannot be evaluated for pricing_on_stale_ratio" in capsys.readouterr().err
     assert run(command(feeds, *CALLBACK, "--min-hit-ratio", "0", *guards, "--strict")) == 1
 
 
@@ -204,7 +204,7 @@ def test_features_are_written_as_parquet(feeds: Path, tmp_path: Path) -> None:
     ("argv", "code", "said"),
     [
         (["--set", "md_cache.ttl_ms=1"], 2, "whole number from 10 to 5000"),
-        (["--set", "md_cache.nothing=1"], 2, "names no setting"),
+        (["--set", "md_cache.nothing=1"], 2, "unknown setting in --set"),
         (["--fill", "magic"], 2, "stream, callback"),
         (["--latency", "fast"], 2, "bad-latency"),
         (["--latency", "constant:-1"], 2, "bad-latency"),
@@ -214,13 +214,13 @@ def test_features_are_written_as_parquet(feeds: Path, tmp_path: Path) -> None:
         (["--fault", "price-jump@1"], 2, "price-jump"),
         (["--read-every", "often"], 2, "bad-time"),
         (["--read-every", "0ms"], 2, "--read-every: replay.read_every_ms: 0.0 is not allowed"),
-        (["--read-every", "50ms", "--expand-reads"], 2, "do not go together"),
-        (["--features-out", "features.csv"], 2, "names no Parquet file"),
-        (["--sweep", "md_cache.enabled=true,false"], 2, "changes no replay"),
+        (["--read-every", "50ms", "--expand-reads"], 2, "cannot be combined"),
+        (["--features-out", "features.csv"], 2, "is not a .parquet file"),
+        (["--sweep", "md_cache.enabled=true,false"], 2, "does not affect replays"),
         (["--compare", "one.yaml"], 2, "at least two"),
-        (["--compare", "a.yaml", "--sweep", "md_cache.ttl_ms=20"], 2, "do not go together"),
-        (["--sweep", "md_cache.ttl_ms"], 2, "names no setting"),
-        (["--sweep", "aggregate.min_ticks=1,2"], 2, "changes no replay"),
+        (["--compare", "a.yaml", "--sweep", "md_cache.ttl_ms=20"], 2, "cannot be combined"),
+        (["--sweep", "md_cache.ttl_ms"], 2, "unknown setting in --sweep"),
+        (["--sweep", "aggregate.min_ticks=1,2"], 2, "does not affect replays"),
         (["--sweep", "md_cache.ttl_ms=20,1"], 2, "whole number from 10 to 5000"),
         (["--symbols", "NOBODY"], 3, "no-such-symbol"),
         (["--from", "2026-01-01"], 3, "no-lines-in-range"),

@@ -50,7 +50,7 @@ def test_json_and_a_second_run_that_changes_nothing(tmp_path: Path, capsys: pyte
         (["--symbols", "1001"], "usage", "1 to 1000"),
         (["--symbols", ","], "usage", "0 symbols"),
         (["--symbols", "A\nB"], "usage", "is not a valid symbol"),
-        (["--hours", "0"], "bad-range", "--hours 0 is no length"),
+        (["--hours", "0"], "bad-range", "--hours 0 is not a valid length"),
         (["--hours", "nan"], "bad-range", "--hours nan"),
         (["--minutes", "-5"], "bad-range", "--minutes -5"),
         (["--minutes", "5", "--hours", "1"], "bad-range", "--hours and --minutes"),
@@ -58,7 +58,7 @@ def test_json_and_a_second_run_that_changes_nothing(tmp_path: Path, capsys: pyte
         (["--from", "1970-01-01"], "bad-range", "2000 and 2100"),
         (["--from", "soon"], "bad-time", "'soon'"),
         (["--compress", "2025-02-02"], "usage", "Simulated days: 20250101"),
-        (["--compress", "tomorrow"], "usage", "names no day"),
+        (["--compress", "tomorrow"], "usage", "is not a day"),
         (["--compress", "all:rar"], "usage", "Allowed: gz or zst"),
         (["--sample-rate", "0"], "usage", "sample_rate: 0 is out of range"),
         (["--seed", "x"], "usage", "--seed"),
@@ -96,7 +96,7 @@ def test_a_range_without_a_tick_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     """21:00 to 21:05 of seed 7 lies within an outage."""
     argv = ["simulate", "--out", str(tmp_path), "--seed", "7", "--from", "2025-01-01T21:00", "--minutes", "5"]
     assert run([*argv, "--symbols", "2"]) == 0
-    assert "an outage covers it" in capsys.readouterr().err
+    assert "an outage covers the range" in capsys.readouterr().err
 
 
 def test_compare_prints_both_and_the_gate_decides_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,7 @@ def test_two_datasets_of_one_name_are_refused_before_anything_is_written(
 ) -> None:
     paths = [str(path) for path in write_dataset(made(40), root / "datasets", ["json", "parquet"])]
     assert run(["summary", *paths]) == 2
-    assert "would be written to one report" in capsys.readouterr().err
+    assert "would be written to the same report" in capsys.readouterr().err
     assert not (root / "reports").exists()
 
 
@@ -108,7 +108,7 @@ def test_without_a_name_it_takes_the_newest(root: Path, capsys: pytest.CaptureFi
     assert run(["summary"]) == 0
     out, err = capsys.readouterr()
     assert new.stem in out
-    assert err == f"note: no dataset named: taking the newest, {new}\n"
+    assert err == f"note: no dataset given; using the newest, {new}\n"
 
 
 @pytest.mark.parametrize("make", [False, True])
@@ -119,7 +119,7 @@ def test_without_any_dataset_it_says_how_to_make_one(
         (root / "datasets").mkdir(parents=True)
     assert run(["summary"]) == 3
     err = capsys.readouterr().err
-    assert "artifacts/edge/datasets: holds no dataset [unreadable-input]" in err
+    assert "artifacts/edge/datasets: contains no dataset [unreadable-input]" in err
     assert "calib aggregate" in err
 
 
@@ -214,7 +214,7 @@ def test_a_report_is_opened_where_there_is_a_browser(
     assert address.startswith("file:///")
     assert address.endswith(".html")
     assert run(["summary", str(path), "--open"]) == 0
-    assert "note: no browser found: open artifacts/edge/reports/" in capsys.readouterr().err
+    assert "note: no browser found; open artifacts/edge/reports/" in capsys.readouterr().err
 
 
 def test_against_an_older_dataset_it_says_how_the_columns_drifted(root: Path) -> None:

@@ -168,7 +168,7 @@ async def printed(name: str, script: Path) -> str:
                 process.terminate()
             _, error = await process.communicate()
             assert b"Traceback" not in error, error.decode()
-    assert (b"connect again: " in error) == (name in BREAKS)
+    assert (b"reconnecting: " in error) == (name in BREAKS)
     assert [json.loads(str(text)) for text in connections[0]]
     return lines[-1]
 

@@ -68,7 +68,7 @@ def test_a_check_whose_result_cannot_be_kept_says_so(tmp_path: Path, monkeypatch
     monkeypatch.setattr(latch, "write_atomic", refuse)
     monkeypatch.setattr(latch, "append_fsynced", refuse)
     feeds = feed(tmp_path / "feeds", now, 120, 90.0)
-    with pytest.raises(UnwritableOutput, match="could not be kept"):
+    with pytest.raises(UnwritableOutput, match="could not be written"):
         calib.check_canary(feeds, tmp_path, canary.settings, now=now + 120)
 
 

@@ -164,9 +164,9 @@ def test_the_report_says_how_many_fills_could_not_be_joined(tmp_path: Path) -> N
         fills=[fill(T0 + 11, ts_quote=T0 + 10.001), *(fill(T0 + 12 + n, ts_quote=T0 + 12 + n) for n in range(7))],
     )
     text = assessment_text(found, T0, T0 + 3600)
-    assert "7 fills not known: no logged tick covers the time of the quote" in text
+    assert "7 fills unknown: no logged tick covers the time of the quote" in text
     assert "Ticks are sampled" in text
-    assert digest(found)[2] == "7 fills could not be judged (ticks are sampled)"
+    assert digest(found)[2] == "7 fills could not be classified (ticks are sampled)"
     assert digest(found)[0] == "1 of 1 tick lines used a stale book (they stand for 10 of 10 ticks)"
 
 

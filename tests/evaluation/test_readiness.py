@@ -150,7 +150,7 @@ def test_a_baseline_is_a_canarys_file_or_ticks_from_before(tmp_path: Path) -> No
 def test_what_is_no_baseline_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "baseline.json"
     path.write_bytes(content)
-    with pytest.raises(UnreadableInput, match="is not a baseline"):
+    with pytest.raises(UnreadableInput, match="is not a valid baseline"):
         baseline_p95(path)
     with pytest.raises(UnreadableInput, match="cannot be read"):
         baseline_p95(tmp_path / "nowhere.json")

@@ -95,7 +95,7 @@ def test_lists_fix_the_arm_and_stay_out_of_the_deal() -> None:
     router.add(SYMBOLS)
     assert router.arm("SYM0USDT", 0.0) == "B"
     assert router.arm("SYM1USDT", 0.0) == "A"
-    assert sum(router.arm(symbol, 0.0) == "B" for symbol in router.dealt()) == 4
+    assert sum(router.arm(symbol, 0.0) == "B" for symbol in router.unlisted()) == 4
     assert router.arm("UNKNOWN", 0.0) == "A"
 
 
@@ -104,7 +104,7 @@ def test_bad_routing_is_refused_with_the_remedy() -> None:
         Router(Assignment.HASH, "x", 50)
     with pytest.raises(ConfigError, match="fraction"):
         Router(Assignment.HASH, "x", float("nan"))
-    with pytest.raises(ConfigError, match=r"0\.5 only"):
+    with pytest.raises(ConfigError, match=r"0\.2 is not a valid split for switchback"):
         Router(Assignment.SWITCHBACK, "x", 0.2)
     with pytest.raises(ConfigError, match="both lists"):
         Router(Assignment.HASH, "x", 0.5, whitelist=["A"], blacklist=["A"])

@@ -101,7 +101,7 @@ class SecondCallAdapter(Keeps):
         (TtlAdapter, "two calls in turn made 1 requests"),
         (SecondCallAdapter, "two calls in turn made 2 requests"),
         (SingleFlightAdapter, "two calls at once made 1 requests"),
-        (StaleOnErrorAdapter, "a failed request was not raised"),
+        (StaleOnErrorAdapter, "a failed request did not raise"),
     ],
 )
 def test_the_kit_finds_adapters_that_keep_answers(adapter: type[Keeps], finding: str) -> None:

@@ -267,7 +267,7 @@ def test_no_fill_at_all_is_not_usable() -> None:
     """Ticks alone give a fill rate of 0 and nothing to learn from."""
     summary = summarise("x", dataset([row("A", 0, ticks=20, quotes=20, fill_rate=0.0)]))
     assert not summary.verdict.usable
-    assert summary.verdict.reason == "no kept interval holds a fill"
+    assert summary.verdict.reason == "no kept interval has a fill"
     assert summarise("x", dataset([row("A", n, fills=1, taker_share=1.0) for n in range(3)])).verdict.usable
 
 
@@ -369,7 +369,7 @@ def test_long_tables_are_cut_and_say_so() -> None:
     assert len(text.split("\n")) < 300
     tables = _tables(text)
     assert max(len(each) for each in tables) == 42
-    assert "and 260 more: the symbols with the smallest kept share stand above" in text
+    assert "and 260 more: the symbols with the smallest kept share are shown" in text
     assert "and 885 more (fill_rate_above_one 590, mostly_null 5, thin_symbol 290)" in text
 
 

@@ -120,7 +120,7 @@ def test_a_scale_can_run_downwards() -> None:
     ],
 )
 def test_what_cannot_be_drawn_is_refused(series: tuple[Series, ...]) -> None:
-    with pytest.raises(ValueError, match="a chart"):
+    with pytest.raises(ValueError, match=r"a chart needs at least one point|too many series"):
         Chart("t", "x", "y", series)
 
 

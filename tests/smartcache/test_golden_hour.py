@@ -117,10 +117,10 @@ def test_a_schedule_of_your_own(tmp_path: Path) -> None:
         (tree(zone=1), "unknown keys: zone"),
         (tree(zones=[]), "not a list of zones"),
         (tree(zones=[{"name": "golden", "ttl_s": 5}, {"name": "standard", "ttl_s": 5}]), "zone 1 needs"),
-        (tree(zones=[{"name": "mine", "ttl_s": 5}]), "name is one of warmup"),
-        (tree(zones=[{"name": "standard", "ttl_s": 0}]), "ttl_s is at least 1"),
-        (tree(zones=[{"name": "standard", "ttl_s": True}]), "ttl_s is at least 1"),
-        (tree(confirmed_factor=0.5), "confirmed_factor is at least 1"),
+        (tree(zones=[{"name": "mine", "ttl_s": 5}]), "name must be one of warmup"),
+        (tree(zones=[{"name": "standard", "ttl_s": 0}]), "ttl_s at least 1"),
+        (tree(zones=[{"name": "standard", "ttl_s": True}]), "ttl_s at least 1"),
+        (tree(confirmed_factor=0.5), "confirmed_factor must be at least 1"),
         (tree(period_s=-1), "period_s at least 1"),
         (
             tree(
@@ -130,7 +130,7 @@ def test_a_schedule_of_your_own(tmp_path: Path) -> None:
                     {"name": "standard", "ttl_s": 5},
                 ]
             ),
-            "must grow",
+            "must increase",
         ),
     ],
 )

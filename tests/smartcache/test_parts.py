@@ -124,13 +124,13 @@ def test_a_template_and_a_function_as_key() -> None:
     in_virtual_time(body)
 
 
-def test_an_argument_of_which_no_key_can_be_made_says_so() -> None:
+def test_an_argument_type_that_a_key_cannot_represent_is_refused() -> None:
     async def body(cache: SmartCacheEnhanced, clock: VirtualClock) -> None:
         @cache.cached()
         async def curve(model: object) -> int:
             return 1
 
-        with pytest.raises(BadCacheKey, match="the argument model is a object"):
+        with pytest.raises(BadCacheKey, match="the argument model has type object, which a key cannot represent"):
             await curve(object())
 
     in_virtual_time(body)
@@ -178,12 +178,12 @@ def test_options_that_differ_are_an_error_without_the_password() -> None:
 @pytest.mark.parametrize(
     ("context", "words"),
     [
-        ({"kickoff_time": 1, "event_time": 2}, "kickoff_time and event_time are the same and differ"),
-        ({"lineup_confirmed": "yes"}, "confirmed is 'yes'"),
-        ({"ttl_s": 0}, "ttl_s is 0"),
-        ({"match_key": 5}, "match_key is 5"),
+        ({"kickoff_time": 1, "event_time": 2}, "kickoff_time is an alias of event_time, and their values differ"),
+        ({"lineup_confirmed": "yes"}, "confirmed: 'yes' is not a bool"),
+        ({"ttl_s": 0}, "ttl_s: 0 is not a number above 0"),
+        ({"match_key": 5}, "match_key: 5 is not a non-empty string"),
         ({"market_keys": "abc"}, "not a list of names"),
-        ({"current_odds": 2.0}, "its market is not given"),
+        ({"current_odds": 2.0}, "a single quote without a market"),
         ([1], "not a mapping"),
     ],
 )

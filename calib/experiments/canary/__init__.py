@@ -1,4 +1,4 @@
-"""The canary: the cache comes to the symbols step by step, judged against a named baseline.
+"""The canary: enable the cache for the symbols step by step, compared with a named baseline.
 
 The names below are loaded on first use: the command line needs only the settings.
 """

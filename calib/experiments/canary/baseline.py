@@ -1,4 +1,4 @@
-"""The named figures a canary is held against: versioned, and changed by an operator's ``accept`` only."""
+"""The baseline that a canary is compared with: versioned, and changed only by an operator's ``accept``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from calib.files import write_atomic
 SCHEMA: Final = "calib.canary-baseline/1"
 BASELINE_NAME: Final = "baseline.json"
 MIN_TICKS_SYMBOL: Final = 20
-"""Ticks that a symbol needs for a p95 of its own."""
+"""Minimum number of ticks of a symbol for its own p95."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What ``fetch_md`` took without the cache.
+    """The duration of ``fetch_md`` without the cache.
 
     Parameters
     ----------
     name, version
-        The operator's word for it, and a number that grows with every acceptance.
+        The operator's name for it, and a number that each acceptance increments.
     fetch_md_p95_ms
-        Over all symbols; stands in for a symbol that has none of its own.
+        p95 over all symbols, ms; used for a symbol that has no p95 of its own.
     symbols
         Each symbol's own p95, ms.
     ticks, start, end
-        What it was measured on.
+        Number of ticks and the time range (Unix s) that it was measured on.
     accepted_ts, accepted_by
-        When and by whom.
+        When (Unix s) and by whom it was accepted.
     """
 
     name: str
@@ -44,16 +44,16 @@ class Baseline:
     accepted_ts: float
     accepted_by: str
     history: list[dict[str, Any]] = field(default_factory=list)
-    """The versions before, the oldest first, without their symbols."""
+    """Earlier versions, oldest first, without their symbols."""
 
 
 def load_baseline(directory: Path) -> Baseline | None:
-    """The accepted baseline, or None where there is none yet.
+    """Return the accepted baseline, or None if there is none yet.
 
     Raises
     ------
     BadState, NewerSchema
-        Where the file is damaged or of a later version.
+        If the file is damaged or was written by a later version.
     """
     path = directory / BASELINE_NAME
     try:
@@ -62,19 +62,21 @@ def load_baseline(directory: Path) -> Baseline | None:
         if schema != SCHEMA:
             name, _, version = schema.partition("/")
             if name == SCHEMA.partition("/")[0] and version.isdigit() and int(version) > 1:
-                raise NewerSchema(f"is of {schema}, this calib knows {SCHEMA}", where=str(path), hint="Update calib")
-            raise ValueError(f"it is a {schema}")
+                raise NewerSchema(
+                    f"has schema {schema}, this calib supports {SCHEMA}", where=str(path), hint="Update calib"
+                )
+            raise ValueError(f"its schema is {schema}")
         return Baseline(**body)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadState(
-            f"is no usable baseline: {error}", where=str(path), hint="Make it anew with `calib canary accept`"
+            f"is not a usable baseline: {error}", where=str(path), hint="Replace it with `calib canary accept`"
         ) from error
 
 
 def save_baseline(directory: Path, fresh: Baseline) -> Path:
-    """Write the baseline, the one before it going into its history."""
+    """Write the baseline file and return its path."""
     path = directory / BASELINE_NAME
     body = {"schema": SCHEMA, **asdict(fresh)}
     write_atomic(path, json.dumps(body, allow_nan=False, indent=1).encode() + b"\n")
@@ -82,7 +84,7 @@ def save_baseline(directory: Path, fresh: Baseline) -> Path:
 
 
 def next_baseline(before: Baseline | None, **figures: Any) -> Baseline:
-    """A new baseline with the next version number."""
+    """Return a baseline with the next version number and ``before`` appended to its history."""
     history: list[dict[str, Any]] = []
     if before is not None:
         entry = {name: value for name, value in asdict(before).items() if name not in ("history", "symbols")}

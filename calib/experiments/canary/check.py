@@ -1,4 +1,4 @@
-"""What one look at a canary found, and the rules behind it; no clock, no file."""
+"""The result of one canary check and the rules behind it; no clock, no file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Finding = tuple[State, str]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one look at the canary found."""
+    """The result of one canary check."""
 
     state: State
     phase: str
@@ -29,18 +29,18 @@ class Check:
     covered_s: float
     needed_s: float
     ready: bool
-    """Whether the step's time is served and its gates are fine: it may advance."""
+    """Whether the step has covered its minimum time and passes its gates, so that the canary may advance."""
     test: dict[str, Any] | None = None
     """The sequential test: p, alpha, blocks, effect; None in shadow and after a rollback."""
     advanced: bool = False
-    """Whether this look took the next step."""
+    """Whether this check advanced to the next step."""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "state": str(self.state)}
 
 
 def shadow_failures(found: Measures, settings: CanarySettings) -> list[str]:
-    """The criteria of the shadow that are not met, in words; a missing figure is not met."""
+    """Return a text for each shadow criterion that is not met; a missing figure does not meet its criterion."""
     limits = {
         Limit("hit_ratio", ">=", settings.shadow_min_hit_ratio): ("hit ratio", ""),
         Limit("fetch_md_p95_ms", "<=", settings.shadow_max_fetch_ms): ("fetch_md p95", " ms"),
@@ -59,7 +59,7 @@ def shadow_failures(found: Measures, settings: CanarySettings) -> list[str]:
 
 
 def judge_figures(found: Measures, settings: CanarySettings, now: float) -> Finding | None:
-    """What the figures of a step say by themselves; None where the rise of ``fetch_md`` is to decide."""
+    """Evaluate the number of ticks and the hit ratio of a step; None if only ``fetch_md`` remains to be evaluated."""
     if found.ticks < settings.min_ticks or found.newest is None or now - found.newest > settings.max_gap_s:
         return State.NODATA, f"{found.ticks} ticks in the window, {settings.min_ticks} are needed, none older"
     if found.hit_ratio is None or found.fetch_ratio is None:
@@ -70,14 +70,14 @@ def judge_figures(found: Measures, settings: CanarySettings, now: float) -> Find
 
 
 def judge_threshold(found: Measures, baseline: Baseline, limit: float) -> Finding:
-    """One look: the rise over the baseline against a limit; 0.15 is +15 %."""
+    """Compare the rise of ``fetch_md`` over the baseline with a limit; 0.15 is +15 %."""
     if found.fetch_ratio is not None and found.fetch_ratio > 1 + limit:
         return State.VIOLATING, _rise(found, baseline)
     return State.OK, "hit ratio and fetch_md within their gates"
 
 
 def judge_sequential(test: FetchTest) -> Finding:
-    """The sequential test against the symbols without the cache."""
+    """Evaluate the sequential test against the symbols without the cache."""
     effect = test.effect_ratio
     if effect is None:
         return State.INCONCLUSIVE, "no complete block yet with symbols that use the cache and symbols that do not"
@@ -91,7 +91,10 @@ def judge_sequential(test: FetchTest) -> Finding:
 
 
 def judge_without_control(found: Measures, baseline: Baseline, settings: CanarySettings) -> Finding:
-    """Every symbol uses the cache: a rise over the baseline only warns, for the whole market may be slower."""
+    """Compare with the baseline when every symbol uses the cache.
+
+    A rise is only inconclusive: the whole market may be slower, and no symbol without the cache is left to show it.
+    """
     state, why = judge_threshold(found, baseline, settings.max_fetch_increase)
     if state is State.VIOLATING:
         return State.INCONCLUSIVE, f"{why}; no symbol is left without the cache to compare with"

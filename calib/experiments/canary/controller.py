@@ -1,4 +1,4 @@
-"""The canary: shadow first, then 10, 50, 100 % of the symbols, back to none where a gate is violated."""
+"""The canary: shadow first, then 10, 50, 100 % of the symbols; a violated gate rolls back to none."""
 
 from __future__ import annotations
 
@@ -33,38 +33,38 @@ from calib.experiments.states import State
 
 Hook = Callable[[dict[str, Any]], None]
 ReportWriter = Callable[[dict[str, Any]], Path]
-"""Takes the record of `CanaryController.report`, writes it and returns the path."""
+"""Writes the record of `CanaryController.report` and returns the path."""
 GATE: Final = "canary"
 
 
 class CanaryController:
-    """Brings the market-data cache to all symbols step by step, and takes it back where it costs too much.
+    """Enables the market-data cache for the symbols step by step, and rolls back if it violates a gate.
 
-    The state lives in a directory that a bot and a cron job may share: the bot asks `mode`, one of them checks.
+    The state is kept in a directory that a bot and a cron job may share: the bot calls `mode`, one of them `check`.
 
     Parameters
     ----------
     directory
-        Where ``state.json``, ``audit.jsonl``, ``rollback.json`` and ``baseline.json`` are kept.
+        The directory of ``state.json``, ``audit.jsonl``, ``rollback.json`` and ``baseline.json``.
     settings
         Schedule, gates and criteria.
     symbols
-        The symbols to bring over; more may join with the ticks.
+        The symbols of the rollout; symbols of recorded ticks are added.
     on_rollback
-        Called with the rollback's record when it is done; its failure is audited and changes nothing.
+        Called with the rollback's record after the rollback; if it raises, the error is audited, the rollback stands.
     clock
-        For calls without ``now``.
+        The clock of calls without ``now``.
     max_ticks
-        Ticks that are kept for checking; the oldest go first.
+        Maximum number of ticks kept for checks; the oldest are discarded first.
     report_writer
-        Writes a report at a rollback and returns its path; None: as JSON below ``directory``.
+        Writes a report at a rollback and returns its path; None writes JSON below ``directory``.
 
     Every method may be called from any thread.
 
     Raises
     ------
     BadState
-        Where the state or the baseline is damaged: a latch might be lost.
+        If the state or the baseline is damaged: starting without it could lose a rollback.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class CanaryController:
         self._read()
         self._follow_resets()
         if self.rollback is not None:
-            self.latch.is_known()
+            self.latch.mark_announced()
             self.latch.persist()
         self._join(symbols)
 
     @property
     def baseline(self) -> Baseline | None:
-        """The accepted baseline, read from its file."""
+        """The accepted baseline, read from its file; None if there is none."""
         return load_baseline(self.directory)
 
     @property
@@ -110,21 +110,21 @@ class CanaryController:
         """The record of the rollback that is in force, or None."""
         return self.latch.record
 
-    # -- what a bot asks -----------------------------------------------------------------------------------------------
+    # -- calls of a bot ------------------------------------------------------------------------------------------------
 
     def mode(self, symbol: str) -> str:
-        """``on``, ``shadow`` or ``off``: how the cache runs for this symbol."""
+        """Return the cache mode of a symbol: ``on``, ``shadow`` or ``off``."""
         if self.rollback is not None:
             return "off"
         return "on" if symbol in self.progress.enabled else "shadow"
 
     def reload(self) -> None:
-        """Take over what another process or an operator did; a latch that is in force here stays in force.
+        """Load the changes of other processes and operators; a rollback in force in this process stays in force.
 
         Raises
         ------
         BadState
-            Where a file is damaged.
+            If a file is damaged.
         """
         with self._lock:
             self._read()
@@ -144,7 +144,7 @@ class CanaryController:
     ) -> None:
         """Record one tick; the fields are those of the feed ``pipeline_ticks`` (`fetch_md_ms`: that stage's time).
 
-        A tick that cannot be used is counted, never raised: see ``counts`` of `status`.
+        An invalid tick is counted and does not raise: see ``counts`` of `status`.
         """
         tick = make_tick(symbol, ts, cache_hit, tick_total_ms, deadline_miss, fetch_md_ms, fetch_md_cache_ms)
         if tick is None:
@@ -153,7 +153,7 @@ class CanaryController:
             self.recent.add(tick)
 
     def needs_from(self, now: float) -> float:
-        """The time, Unix s, from which on a check at ``now`` looks at ticks."""
+        """Return the time (Unix s) of the oldest tick that a check at ``now`` uses."""
         settings, progress = self.settings, self.progress
         times = [now - max(settings.window_s, settings.shadow_s)]
         times += [ts for ts in (progress.newest or progress.since,) if ts is not None]
@@ -164,9 +164,9 @@ class CanaryController:
     # -- checking ------------------------------------------------------------------------------------------------------
 
     def check(self, now: float | None = None) -> Check:
-        """Check the step as of ``now`` (Unix s); a violated gate rolls back. Time counts only where ticks cover it.
+        """Check the step as of ``now`` (Unix s); a violated gate rolls back. Only time covered by ticks counts.
 
-        A rollback by hand, also one during this call, is in force whatever this call finds.
+        A manual rollback takes precedence over the result of this call, even one made during the call.
         """
         moment = self.clock.time() if now is None else now
         with self._lock:
@@ -192,7 +192,7 @@ class CanaryController:
         return found
 
     def _cover(self, now: float) -> None:
-        """Count the time that ticks cover since they were last counted; a silence longer than the gap adds none."""
+        """Add the time covered by ticks since the last call; a gap longer than ``max_gap_s`` adds nothing."""
         progress = self.progress
         begin = progress.since or 0.0
         known = set(progress.symbols)
@@ -222,7 +222,7 @@ class CanaryController:
         return test
 
     def _test(self, now: float) -> None:
-        """Carry the sequential test on to ``now``; without symbols of both kinds it pauses."""
+        """Advance the sequential test to ``now``; it pauses while all symbols or none use the cache."""
         progress, baseline = self.progress, self.baseline
         if progress.step == SHADOW or baseline is None:
             return
@@ -297,25 +297,25 @@ class CanaryController:
         if found.ticks < settings.min_ticks or not fresh:
             state, why = State.NODATA, "too few ticks with fetch_md_cache_ms lately: is the cache in shadow?"
         elif not served:
-            state, why = State.INCONCLUSIVE, "shadow: its time is not yet served"
+            state, why = State.INCONCLUSIVE, "shadow: the minimum time is not yet covered"
         else:
             failed = shadow_failures(found, settings)
             state = State.VIOLATING if failed else State.OK
-            why = "; ".join(failed) or "every criterion of the shadow is met"
+            why = "; ".join(failed) or "every shadow criterion is met"
         ready = state is State.OK
         return Check(state, "shadow", why, found, progress.covered_s, settings.shadow_s, ready=ready)
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
     def advance(self, now: float | None = None) -> Check:
-        """Take the next step where the present one is served and fine; the check after it.
+        """Advance to the next step if the check passes, and return the check of the new step.
 
         Raises
         ------
         UsageError
-            Where it may not advance; the message says why.
+            If the canary may not advance; the message says why.
         UnwritableOutput
-            Where the step cannot be written: it is then not taken.
+            If the step cannot be written: the canary then stays at its step.
         """
         moment = self.clock.time() if now is None else now
         with self._lock:
@@ -323,11 +323,11 @@ class CanaryController:
             if not found.ready:
                 raise UsageError(
                     f"{found.phase} cannot advance: {found.state}, {found.why}",
-                    hint=f"{found.covered_s:.0f} s of {found.needed_s:.0f} s are served; see `calib canary check`",
+                    hint=f"{found.covered_s:.0f} s of {found.needed_s:.0f} s are covered; see `calib canary check`",
                 )
             progress = self.progress
             if progress.step + 1 >= len(self.settings.schedule):
-                raise UsageError("every symbol uses the cache already", hint="There is no further step")
+                raise UsageError("every symbol already uses the cache", hint="There is no further step")
             if self.baseline is None:
                 raise UsageError("no baseline to compare with", hint="Make one: `calib canary accept`")
             before = self.progress
@@ -340,7 +340,7 @@ class CanaryController:
             if "state" in self._errors:
                 self.progress = before
                 raise UnwritableOutput(
-                    f"the step cannot be taken: {self._errors['state']}",
+                    f"cannot advance: {self._errors['state']}",
                     where=str(self.store.state_path),
                     hint="Nothing changed; check permissions and free space",
                 )
@@ -349,12 +349,12 @@ class CanaryController:
             return replace(self._judge(moment), advanced=True)
 
     def roll_back(self, reason: str, now: float | None = None) -> None:
-        """Take the cache back from every symbol, by hand, at once: also while a check is running."""
+        """Roll back manually: disable the cache for every symbol at once, even while a check is running."""
         moment = self.clock.time() if now is None else now
         if self.rollback is None:
             record = self._record(moment, f"by hand: {reason}", measure((), None))
             self.latch.set(record | {"reason": reason} | operator())
-        if self._lock.acquire(timeout=1.0):  # a check in progress writes the state itself
+        if self._lock.acquire(timeout=1.0):  # after a timeout the running check writes the state
             try:
                 self._save()
             finally:
@@ -362,17 +362,17 @@ class CanaryController:
         self.latch.announce(self.write_report, self.on_rollback)
 
     def reset(self, reason: str, now: float | None = None, *, by: str = "") -> dict[str, Any] | None:
-        """Clear the rollback in force: the canary begins again in shadow. Returns the rollback that was cleared.
+        """Clear the rollback in force and restart in shadow. Returns the cleared rollback.
 
         Parameters
         ----------
         by
-            Noted in the audit besides the number of the user.
+            Name of the operator, recorded in the audit beside the user id.
 
         Raises
         ------
         UnwritableOutput
-            Where the audit cannot take it: the rollback then stays in force.
+            If the audit cannot be written: the rollback then stays in force.
         """
         moment = self.clock.time() if now is None else now
         with self._lock:
@@ -390,7 +390,7 @@ class CanaryController:
         }
 
     def report(self) -> dict[str, Any]:
-        """What a report of a rollback shows, as plain JSON data."""
+        """Return the data of a rollback report as plain JSON data."""
         return {"schema": "calib.canary-report/1", **self._standing(), "settings": self.settings.as_data()}
 
     def write_report(self) -> Path:
@@ -399,7 +399,7 @@ class CanaryController:
         Raises
         ------
         UnwritableOutput
-            Where the disk refuses.
+            If the file cannot be written.
         """
         body = self.report()
         if self.report_writer is not None:
@@ -409,7 +409,7 @@ class CanaryController:
         write_whole(path, json.dumps(body, allow_nan=False, indent=1).encode() + b"\n")
         return path
 
-    # -- keeping -------------------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
 
     def _join(self, symbols: Iterable[str]) -> None:
         fresh = [symbol for symbol in symbols if symbol not in self.progress.symbols]
@@ -421,7 +421,7 @@ class CanaryController:
         progress = self.progress
         if progress.step == SHADOW:
             return
-        # At least one symbol: a step without any would be served without having shown anything.
+        # At least one symbol: a step without any would pass without testing the cache.
         step = self.settings.schedule[min(progress.step, len(self.settings.schedule) - 1)]
         split = max(step.split, 1 / max(1, len(progress.symbols)))
         chosen = rank_rule(self.settings.salt, progress.symbols, split, progress.enabled)
@@ -430,7 +430,7 @@ class CanaryController:
             progress.enabled_at.setdefault(symbol, now)
 
     def status(self) -> dict[str, Any]:
-        """Where the canary stands, as plain data, without checking it."""
+        """Return the status of the canary as plain data, without running a check."""
         with self._lock:
             self._read()
             self._follow_resets()
@@ -455,7 +455,7 @@ class CanaryController:
         }
 
     def _read(self) -> None:
-        """Take over what lies on disk; while the latch is set, a damaged file changes nothing."""
+        """Load the state from disk; during a rollback a damaged file is reported and otherwise ignored."""
         try:
             self.latch.refresh()
             state = self.store.load()
@@ -472,14 +472,14 @@ class CanaryController:
     def _adopt(self, state: dict[str, Any]) -> None:
         joined = self.progress.symbols
         self.progress = Progress.from_state(state)
-        if "resets_seen" not in state:  # of an older version: its own rollback may have been cleared since
+        if "resets_seen" not in state:  # written by an older version: its rollback may have been cleared since
             own = state.get("rollback")
             self.progress.resets_seen = sorted(self.latch.cleared - ({id_of(own)} if own else set()))
         self._version = int(state.get("version", 0))
         self._join(joined)
 
     def _follow_resets(self, now: float | None = None) -> None:
-        """After a reset, by whatever process, the canary begins again in shadow."""
+        """Restart in shadow after a reset, whichever process made it."""
         cleared = self.latch.cleared
         if cleared == self._cleared:
             return
@@ -492,16 +492,16 @@ class CanaryController:
 
     def _save(self) -> None:
         def change(current: dict[str, Any] | None) -> dict[str, Any] | None:
-            self.latch.merge(current)  # the latched one wins
+            self.latch.merge(current)  # a rollback in force, here or on disk, takes precedence
             if current is not None and current.get("version", 0) > self._version:
-                self._adopt(current)  # another process was quicker: its step and time stand
+                self._adopt(current)  # another process wrote first: keep its step and covered time
                 same = current["rollback"] == self.rollback
                 return None if same else {**current, **self.latch.to_state()}
             return {**self.progress.to_state(), **self.latch.to_state()}
 
         try:
             written = self.store.update(change)
-        except CalibError as error:  # the disk must not stop a rollback; status() says it, check() tries again
+        except CalibError as error:  # a full disk must not block a rollback: status() reports it, check() retries
             self._errors["state"] = brief(error)
         else:
             self._errors.pop("state", None)

@@ -1,11 +1,11 @@
 """The sequential test of a canary: is ``fetch_md`` slower with the cache than without, by more than the margin?
 
 In each block of time ``D = log p95(on) - log p95(off) - log(1 + margin)``: over the ticks of the symbols that use the
-cache, and of those that do not yet, each tick divided by its symbol's own p95 of the baseline. What all symbols share
-(a slow venue, a busy hour) falls out of the difference. Where the cache costs no more than the margin, ``D`` lies about
-a point that is not above zero, and the half-normal mixture of `calib.experiments.sequential` reaches ``1 / alpha`` with
-probability at most alpha, however often one looks, over the whole rollout: one test runs through all steps. Symbols
-whose own levels wander for longer than a block break the symmetry; the margin absorbs small wandering, and
+cache, and of those that do not yet, each tick divided by its symbol's own p95 of the baseline. Effects common to all
+symbols (a slow venue, a busy hour) cancel in the difference. If the cache costs no more than the margin, the centre of
+``D`` is at most zero, and the half-normal mixture of `calib.experiments.sequential` reaches ``1 / alpha`` with
+probability at most alpha over the whole rollout, however often it is evaluated: one test runs through all steps.
+Symbols whose own levels drift for longer than a block break the symmetry; the margin absorbs small drifts, and
 ``docs/explanation/ab-decisions.md`` has the measured rates.
 """
 
@@ -23,13 +23,13 @@ from calib.experiments.canary.measure import CanaryTick
 from calib.experiments.sequential import half_normal
 
 MIN_TICKS: Final = 40
-"""Ticks that each side needs in a block for a p95."""
+"""Minimum number of ticks of each side in a block for a p95."""
 LATENESS_S: Final = 5.0
-"""A block is closed so much later: lines of other threads may come a little late, s."""
+"""Delay after the end of a block before it is closed, s: lines of other threads may arrive late."""
 SCALE: Final = 0.15
-"""Spread of a block's difference (of logarithms) that the test is tuned for."""
+"""Standard deviation of a block's difference (of logarithms) that the test is tuned for."""
 HORIZON: Final = 20
-"""Blocks that the test is tuned for."""
+"""Number of blocks that the test is tuned for."""
 
 
 class FetchTest:
@@ -42,9 +42,9 @@ class FetchTest:
     alpha
         Error rate over the whole rollout, in (0, 0.5).
     block_s
-        Shortest length of a block, s; it grows by as much again until both sides have `MIN_TICKS`.
+        Shortest length of a block, s; a block is extended by this length until both sides have `MIN_TICKS`.
     max_block_s
-        A block that would become longer than this is left out, s.
+        Longest length of a block, s; a longer one is discarded.
     """
 
     def __init__(self, margin: float, alpha: float, block_s: float, max_block_s: float) -> None:
@@ -52,16 +52,16 @@ class FetchTest:
         self.alpha, self.block_s, self.max_block_s = alpha, block_s, max(max_block_s, block_s)
         self.r = float(half_normal.tuning(HORIZON * SCALE**2, alpha))
         self.block_start: float | None = None
-        """Ticks before it were taken."""
+        """Start of the current block, Unix s; earlier ticks are already used."""
         self.count = 0
         self.total = 0.0
-        """Sum of the differences, the margin taken off."""
+        """Sum of the differences less the margin."""
         self.squares = 0.0
         self.max_log_e = 0.0
 
     @property
     def rejected(self) -> bool:
-        """Whether the test has ever reached its limit."""
+        """Whether the test has ever reached its threshold ``1 / alpha``."""
         return self.max_log_e >= -math.log(self.alpha)
 
     @property
@@ -70,11 +70,11 @@ class FetchTest:
 
     @property
     def effect_ratio(self) -> float | None:
-        """The mean rise against the symbols without the cache; 0.3 is +30 %. None before the first block."""
+        """Mean rise against the symbols without the cache; 0.3 is +30 %. None before the first block."""
         return math.expm1(min(self.total / self.count + self.log_margin, 700.0)) if self.count else None
 
     def update(self, difference: float) -> None:
-        """Take the difference of one block, the margin not yet taken off; NaN is left out."""
+        """Add the difference of one block, margin included; NaN and infinite values are ignored."""
         if not math.isfinite(difference):
             return
         d = difference - self.log_margin
@@ -90,16 +90,16 @@ class FetchTest:
         base: Mapping[str, float],
         is_on: Callable[[str, float], bool | None],
     ) -> None:
-        """Take every block that has ended by ``now``.
+        """Update the test with every block that has ended by ``now``.
 
         Parameters
         ----------
         ticks
-            In time order, from `block_start` on at least.
+            Ticks in time order, at least from `block_start` on.
         base
             Each symbol's own p95 of the baseline, ms; symbols without one are left out.
         is_on
-            Of a symbol and the beginning of a block: whether it uses the cache; None where it counts for neither.
+            Returns, for a symbol and the start of a block, whether it uses the cache; None excludes it from the block.
         """
         if self.block_start is None:
             if not ticks:
@@ -108,7 +108,7 @@ class FetchTest:
         end = self.block_start + self.block_s
         while end <= now - LATENESS_S:
             on = {symbol: is_on(symbol, self.block_start) for symbol in base}
-            comparable = {True, False} <= set(on.values())  # else all are off, on or warming up
+            comparable = {True, False} <= set(on.values())  # not if all symbols are off, on or warming up
             difference = block_difference(*_sides(ticks, self.block_start, end, base, on)) if comparable else None
             if difference is not None:
                 self.update(difference)
@@ -117,7 +117,7 @@ class FetchTest:
             end += self.block_s
 
     def skip_to(self, ts: float) -> None:
-        """Leave out what lies before ``ts``."""
+        """Exclude ticks before ``ts``."""
         self.block_start = None if self.block_start is None else max(self.block_start, ts)
 
     def to_state(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ _KEPT: Final = ("block_start", "count", "total", "squares", "max_log_e")
 def _sides(
     ticks: Sequence[CanaryTick], start: float, end: float, base: Mapping[str, float], on: Mapping[str, bool | None]
 ) -> tuple[list[float], list[float]]:
-    """The ticks of [start, end) over their symbols' baselines: with the cache, and without."""
+    """Return the ticks of [start, end) divided by their symbols' baselines: with the cache, and without."""
     sides: dict[bool | None, list[float]] = {True: [], False: [], None: []}
     low, high = (bisect_left(ticks, edge, key=itemgetter(0)) for edge in (start, end))
     for tick in ticks[low:high]:
@@ -144,7 +144,7 @@ def _sides(
 
 
 def block_difference(with_cache: Sequence[float], without: Sequence[float]) -> float | None:
-    """``log p95(on) - log p95(off)``; None while a side has fewer than `MIN_TICKS`, or a p95 of 0.
+    """Return ``log p95(on) - log p95(off)``; None if a side has fewer than `MIN_TICKS` or a p95 of 0.
 
     >>> round(block_difference([1.3] * 50, [1.0] * 60), 4)
     0.2624
@@ -156,10 +156,10 @@ def block_difference(with_cache: Sequence[float], without: Sequence[float]) -> f
 
 
 def upper_quantile(values: Sequence[float]) -> float:
-    """The 95th percentile at the plotting position ``0.95 (n + 1)``, of at least 19 values.
+    """Return the 95th percentile at the plotting position ``0.95 (n + 1)`` of at least 19 values.
 
-    Its mean rank is the same for any number of values: a small side must not look quicker than a large one, as it does
-    with the position ``0.95 (n - 1) + 1`` of the other quantiles of calib.
+    Its mean rank does not depend on the number of values. With the position ``0.95 (n - 1) + 1`` of calib's other
+    quantiles, the side with fewer ticks would appear faster.
 
     >>> upper_quantile([float(n) for n in range(1, 40)])
     38.0

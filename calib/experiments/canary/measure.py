@@ -1,4 +1,4 @@
-"""What the cache did, or would have done, over some ticks."""
+"""Figures of the cache over a set of ticks, measured or estimated in shadow mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from calib.experiments.windows import p95
 
 
 class CanaryTick(NamedTuple):
-    """One tick, as a canary needs it; None where the line does not say."""
+    """The fields of one tick that a canary uses; None where the line lacks one."""
 
     ts: float
     symbol: str
@@ -37,7 +37,7 @@ def make_tick(
     fetch_md_ms: float | None,
     fetch_md_cache_ms: float | None,
 ) -> CanaryTick | None:
-    """A tick from the fields of the feed; None where one of them cannot be used."""
+    """Return a tick from the fields of the feed; None if a field is invalid."""
     total = as_number(tick_total_ms, 0.0, LARGEST_MS)
     fetch = None if fetch_md_ms is None else as_number(fetch_md_ms, 0.0, LARGEST_MS)
     cached = None if fetch_md_cache_ms is None else as_number(fetch_md_cache_ms, 0.0, LARGEST_MS)
@@ -49,7 +49,7 @@ def make_tick(
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Figures over a window; None where there is nothing to measure, never a pass."""
+    """Figures over a window. None means nothing to measure and does not pass a gate."""
 
     ticks: int
     newest: float | None
@@ -58,13 +58,13 @@ class Measures:
     tick_total_p95_ms: float | None
     deadline_miss_rate: float | None
     fetch_ratio: float | None
-    """``fetch_md`` p95 over the baseline's: the geometric mean over symbols of each one's own ratio."""
+    """Geometric mean over symbols of ``fetch_md`` p95 divided by the symbol's baseline."""
     fetch_md_gain_ms: float | None = None
-    """In shadow: p95 of the direct fetch less that of the cache, over the same ticks."""
+    """In shadow: p95 of the direct fetch less that of the cache over the same ticks, ms."""
 
 
 def measure(ticks: Iterable[CanaryTick], baseline: Baseline | None) -> Measures:
-    """What the cache did: the ticks ran with it."""
+    """Return the figures of ticks that ran with the cache."""
     rows = list(ticks)
     fetch = [(tick.symbol, tick.fetch_md_ms) for tick in rows if tick.fetch_md_ms is not None]
     totals = [tick.tick_total_ms for tick in rows]
@@ -73,7 +73,7 @@ def measure(ticks: Iterable[CanaryTick], baseline: Baseline | None) -> Measures:
 
 
 def measure_shadow(ticks: Iterable[CanaryTick], deadline_ms: float | None) -> Measures:
-    """What the cache would have done: its own time in place of the direct fetch's, in ticks that say both."""
+    """Return the figures the cache would have had: its time replaces the direct fetch's, in ticks with both times."""
     rows = [tick for tick in ticks if tick.fetch_md_cache_ms is not None and tick.fetch_md_ms is not None]
     fetch = [(tick.symbol, tick.fetch_md_cache_ms or 0.0) for tick in rows]
     totals = [tick.tick_total_ms - (tick.fetch_md_ms or 0.0) + (tick.fetch_md_cache_ms or 0.0) for tick in rows]
@@ -108,7 +108,7 @@ def _measures(
 
 
 def by_symbol_p95(fetch: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Each symbol's own p95 of ``fetch_md``, where it has enough ticks; by symbol, sorted."""
+    """Return the p95 of ``fetch_md`` of each symbol with at least `MIN_TICKS_SYMBOL` ticks, sorted by symbol."""
     values: dict[str, list[float]] = {}
     for symbol, ms in fetch:
         values.setdefault(symbol, []).append(ms)
@@ -127,7 +127,7 @@ def _fetch_ratio(fetch: list[tuple[str, float]], baseline: Baseline) -> float | 
 
 
 class Recent:
-    """The newest ticks, bounded by number; the oldest go first."""
+    """A bounded buffer of the newest ticks; the oldest are discarded first."""
 
     __slots__ = ("_ticks",)
 
@@ -138,10 +138,10 @@ class Recent:
         self._ticks.append(tick)
 
     def since(self, ts: float) -> list[CanaryTick]:
-        """The kept ticks from ``ts`` on, in time order."""
+        """Return the buffered ticks from ``ts`` on, in time order."""
         return sorted((tick for tick in list(self._ticks) if tick.ts >= ts), key=itemgetter(0))
 
     @property
     def newest(self) -> float | None:
-        """Time of the tick that was added last; None before the first."""
+        """Time of the last added tick; None before the first."""
         return self._ticks[-1].ts if self._ticks else None

@@ -1,4 +1,4 @@
-"""Where a canary stands, and what its state file must look like."""
+"""The progress of a canary, and the required structure of its state file."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ SHADOW: Final = -1
 
 @dataclass(slots=True)
 class Progress:
-    """Where the canary stands; what the state file holds besides the latch."""
+    """The progress of a canary: the content of the state file besides the latch."""
 
     step: int = SHADOW
     since: float | None = None
     """When the step began, Unix s."""
     covered_s: float = 0.0
-    """Time of this step that ticks really cover."""
+    """Time of this step that is covered by ticks, s."""
     newest: float | None = None
-    """The newest tick that was counted into `covered_s`."""
+    """Time of the newest tick that is included in `covered_s`, Unix s."""
     symbols: list[str] = field(default_factory=list)
     enabled: list[str] = field(default_factory=list)
     """Symbols that use the cache."""
     enabled_at: dict[str, float] = field(default_factory=dict)
-    """Since when, Unix s: a symbol is compared once its own warm-up is over."""
+    """When each symbol was enabled, Unix s: it is compared only after its own warm-up."""
     fetch_test: dict[str, Any] | None = None
-    """The sequential test as it stands; see `calib.experiments.canary.fetch_test`."""
+    """The state of the sequential test; see `calib.experiments.canary.fetch_test`."""
     resets_seen: list[str] = field(default_factory=list)
-    """Rollbacks whose reset came before this progress; any other reset makes the canary begin again."""
+    """Ids of rollbacks that were reset before this progress; any other reset restarts the canary."""
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Progress:
-        """From a state file that was checked; an older one lacks the test."""
+        """Return the progress from a validated state file; files of older versions lack the test."""
         return cls(**{name: state[name] for name in cls.__dataclass_fields__ if name in state})
 
     def to_state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The gates: each a small named rule; one file each."""
+"""The safety gates, one file each."""
 
 from calib.experiments.gates.base import Gate, Reading
 from calib.experiments.gates.deadline_miss_spike import DeadlineMissSpike
@@ -7,7 +7,7 @@ from calib.experiments.gates.slippage_degradation import SlippageDegradation
 from calib.experiments.gates.taker_share_increase import TakerShareIncrease
 
 GATES: tuple[type[Gate], ...] = (SlippageDegradation, TakerShareIncrease, LatencyRegression, DeadlineMissSpike)
-"""Every gate, in the order of every table."""
+"""Every gate, in the order of tables and reports."""
 
 __all__ = [
     "GATES",

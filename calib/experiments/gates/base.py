@@ -1,4 +1,4 @@
-"""What every gate is: a small named rule about B against A."""
+"""The base class of gates: named rules that compare arm B with arm A."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ SECTION: Final = "ab."
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a gate read at one moment."""
+    """The values a gate compared at one evaluation."""
 
     gate: str
     metric: str
     a: float
     b: float
     bound: float
-    """The last value of B that passes."""
+    """The worst value of B that passes."""
     n_a: float
     n_b: float
     breached: bool | None
-    """None without data to compare; None never counts as a pass."""
+    """None without data to compare, which does not count as a pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One rule; its only parameter is its threshold.
 
-    A new gate is a class in a file of its own and one line in `calib.experiments.gates.GATES`: its setting, both
-    decisions, the state file, the fingerprint of an experiment and the report follow from what it declares here.
+    A new gate is a class in a file of its own and one line in `calib.experiments.gates.GATES`. Its setting, both
+    decisions, the state file, the fingerprint of an experiment and the report are derived from the attributes below.
 
     Attributes
     ----------
     name
-        As it stands in verdicts, audits and metrics.
+        The name in verdicts, audits and metrics.
     metric
         One of the six metrics of an arm.
     kind
-        ``fills`` or ``ticks``: the records it needs.
+        ``fills`` or ``ticks``: the records that it needs.
     channel
         The block statistic that the sequential decision tests, see `calib.experiments.blocks`.
     setting
         The configuration key below ``ab.`` that holds the threshold, with its default and range.
     needs_control
-        Whether the rule compares with A at all.
+        Whether the rule compares B with A.
     worse
         +1 where a larger value of B is worse, -1 where a smaller one is.
     """
@@ -71,25 +71,25 @@ class Gate:
 
     @property
     def block_margin(self) -> float:
-        """The tolerated effect on the scale of `channel`, in the direction that is worse; at least 0."""
+        """The tolerated worsening on the scale of `channel`, >= 0."""
         raise NotImplementedError
 
     @property
     def limit(self) -> float | None:
-        """An absolute limit of B's own mean, in (0, 1), where the gate has one."""
+        """An absolute limit of B's own mean, in (0, 1), or None."""
         return None
 
     @property
     def threshold_text(self) -> str:
-        """The last value of B that passes, in words."""
+        """The worst value of B that passes, as text."""
         raise NotImplementedError
 
     def bound(self, a: float) -> float:
-        """The last value of B that passes, given A's."""
+        """Return the worst value of B that passes, given A's value."""
         raise NotImplementedError
 
     def read(self, a: ArmMetrics, b: ArmMetrics, min_records: int) -> Reading:
-        """Compare; NaN and too few records make it None, because a comparison with NaN would pass."""
+        """Compare the arms; ``breached`` is None for NaN or too few records, as a comparison with NaN would pass."""
         value_a, value_b = float(getattr(a, self.metric)), float(getattr(b, self.metric))
         n_a, n_b = a.n(self.metric), b.n(self.metric)
         bound = self.bound(value_a)

@@ -1,4 +1,4 @@
-"""B misses its deadline too often."""
+"""The gate on B's deadline misses."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from calib.experiments.gates.base import Gate
 
 @dataclass(frozen=True, slots=True)
 class DeadlineMissSpike(Gate):
-    """Breached where B's share of late ticks is above the limit, whatever A's is.
+    """Breached if B's share of late ticks is above the limit, regardless of A's.
 
-    The sequential decision needs both: B's mean above the limit (a bounded-mean e-process over blocks) and B above A
-    (the switchback process on the same blocks). A burst that hits the whole market is not caused by B.
+    The sequential decision requires both: B's mean above the limit (a bounded-mean e-process over blocks) and B above A
+    (the switchback process on the same blocks). A burst that affects the whole market is not caused by B.
 
     Parameters
     ----------
     threshold
-        Largest share of late ticks that passes: 0.02 is 2 %.
+        Maximum share of late ticks that passes: 0.02 is 2 %.
 
     >>> DeadlineMissSpike(0.02).bound(0.5)
     0.02
@@ -29,7 +29,7 @@ class DeadlineMissSpike(Gate):
     kind = "ticks"
     channel = "deadline_miss_rate"
     setting = Setting(
-        "ab.max_deadline_miss_rate", "float", 0.02, "Gate deadline_miss_spike: largest share of late ticks", 0.0001, 0.5
+        "ab.max_deadline_miss_rate", "float", 0.02, "Gate deadline_miss_spike: maximum share of late ticks", 0.0001, 0.5
     )
     threshold: float = setting.default
     needs_control = False

@@ -1,4 +1,4 @@
-"""B's ticks take longer than A's."""
+"""The gate on B's tick latency compared with A's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from calib.experiments.gates.base import Gate
 
 @dataclass(frozen=True, slots=True)
 class LatencyRegression(Gate):
-    """Breached where B's p95 of ``tick_total_ms`` is above A's by more than the ratio.
+    """Breached if B's p95 of ``tick_total_ms`` is above A's by more than the ratio.
 
-    The sequential decision compares the logarithm of each symbol's own p95: the slowest symbol rules a pooled p95.
+    The sequential decision compares the logarithm of each symbol's own p95: the slowest symbol dominates a pooled p95.
 
     Parameters
     ----------

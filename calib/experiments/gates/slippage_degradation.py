@@ -1,4 +1,4 @@
-"""B slips more than A."""
+"""The gate on B's slippage compared with A's."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from calib.experiments.gates.base import Gate
 
 @dataclass(frozen=True, slots=True)
 class SlippageDegradation(Gate):
-    """Breached where B's slippage is above A's by more than the margin.
+    """Breached if B's slippage is above A's by more than the margin.
 
     Parameters
     ----------
     threshold
-        Tolerated worsening, bps; the threshold rule tolerates none.
+        Tolerated worsening, bps; the default tolerates none.
 
     >>> SlippageDegradation(0.5).bound(1.25)
     1.75

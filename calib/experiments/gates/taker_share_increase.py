@@ -1,4 +1,4 @@
-"""B crosses more often than A."""
+"""The gate on B's taker share compared with A's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calib.experiments.gates.base import Gate
 
 @dataclass(frozen=True, slots=True)
 class TakerShareIncrease(Gate):
-    """Breached where B's share of taker fills is above A's by more than the margin.
+    """Breached if B's share of taker fills is above A's by more than the margin.
 
     Parameters
     ----------

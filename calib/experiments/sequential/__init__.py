@@ -1,4 +1,4 @@
-"""Anytime-valid tests, numpy only: each may be looked at after every block without spending its error rate."""
+"""Anytime-valid tests: each may be evaluated after every block without inflating its error rate."""
 
 from calib.experiments.sequential.bounded_mean import BoundedMean
 from calib.experiments.sequential.paired import PairedBlocks

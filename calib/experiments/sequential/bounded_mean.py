@@ -1,7 +1,8 @@
 """An e-process for the mean of values in [0, 1]: "the conditional mean is at most m".
 
-``E = prod(1 + l_i (X_i - m))`` with predictable bets ``l_i = clip((mu - m) / (var + (mu - m)^2), 0, 0.5 / m)``. Only
-each *conditional* mean must be at most ``m``; bursts break that on short units, hence blocks of at least 60 s.
+``E = prod(1 + l_i (X_i - m))`` with predictable bets ``l_i = clip((mu - m) / (var + (mu - m)^2), 0, 0.5 / m)``. The
+test requires that each *conditional* mean is at most ``m``. Bursts violate that in short blocks, so blocks have at
+least 60 s.
 
 References
 ----------
@@ -19,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def bet(mean: ArrayLike, variance: ArrayLike, limit: float) -> Floats:
-    """``clip((mu - m) / (var + (mu - m)^2), 0, 0.5 / m)``.
+    """Return the bet ``clip((mu - m) / (var + (mu - m)^2), 0, 0.5 / m)``.
 
     >>> [round(float(bet(mean, variance, 0.02)), 9) for mean, variance in ((0.03, 0.0009), (0.01, 0.0009), (0.03, 0.0))]
     [10.0, 0.0, 25.0]
@@ -39,7 +40,7 @@ class BoundedMean:
     limit
         ``m``, in (0, 1).
     warmup
-        Values that are looked at but not betted on.
+        Number of first values that update the mean and variance but are not bet on.
     shape
         Leading dimensions.
     """
@@ -52,14 +53,14 @@ class BoundedMean:
         self.alpha, self.limit, self.warmup = alpha, limit, warmup
         self.seen = np.zeros(shape)
         self.mean = np.full(shape, limit)
-        """Running mean with one pseudo-observation at the limit: the first bet is nothing."""
+        """Running mean with one pseudo-observation at the limit: the first bet is 0."""
         self.spread = np.full(shape, limit**2)
-        """Running sum of squared deviations, likewise."""
+        """Running sum of squared deviations with the same pseudo-observation."""
         self.log_e = np.zeros(shape)
         self.max_log_e = np.zeros(shape)
 
     def update(self, value: ArrayLike) -> None:
-        """Take the next value in [0, 1]; NaN is left out."""
+        """Add the next value in [0, 1]; NaN is ignored."""
         x = np.asarray(value, dtype=np.float64)
         valid = np.isfinite(x)
         x = np.where(valid, x, self.limit)

@@ -1,8 +1,8 @@
 """One-sided half-normal mixture: an e-process for differences that are symmetric about at most zero.
 
-With every ``lambda >= 0``, ``prod exp(lambda D - lambda^2 D^2 / 2)`` is a supermartingale where ``D`` is symmetric
-about a point that is not above zero, whatever its moments; mixing over a half-normal prior of ``lambda`` with precision
-``r`` keeps that. Ville's inequality then bounds the chance that it ever reaches ``1 / alpha`` by ``alpha``.
+For every ``lambda >= 0``, ``prod exp(lambda D - lambda^2 D^2 / 2)`` is a supermartingale if ``D`` is symmetric about a
+point at or below zero; no moments are assumed. A mixture over a half-normal prior of ``lambda`` with precision ``r`` is
+one too. By Ville's inequality it ever reaches ``1 / alpha`` with probability at most ``alpha``.
 
 References
 ----------
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def tuning(v_opt: ArrayLike, alpha: float) -> NDArray[np.float64]:
-    """The prior's precision ``r`` that makes the bound tightest at ``V = v_opt``.
+    """Return the prior's precision ``r`` that makes the bound tightest at ``V = v_opt``.
 
     Parameters
     ----------
     v_opt
-        The sum of squared differences expected at the horizon one tunes for; fixed before the first difference.
+        Expected sum of squared differences at the horizon; fixed before the first difference.
     alpha
         Error rate, in (0, 0.5).
 
@@ -41,7 +41,7 @@ def tuning(v_opt: ArrayLike, alpha: float) -> NDArray[np.float64]:
 
 
 def log_e_value(total: ArrayLike, variance: ArrayLike, r: ArrayLike) -> NDArray[np.float64]:
-    """``log E = log 2 + log(r / (V + r)) / 2 + S^2 / (2 (V + r)) + log Phi(S / sqrt(V + r))``.
+    """Return ``log E = log 2 + log(r / (V + r)) / 2 + S^2 / (2 (V + r)) + log Phi(S / sqrt(V + r))``.
 
     Parameters
     ----------

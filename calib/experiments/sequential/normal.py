@@ -15,7 +15,7 @@ _TAIL = -25.0
 
 
 def log_ndtr(x: ArrayLike) -> NDArray[np.float64]:
-    """``log Phi(x)``, exact to about 1e-13 also where ``Phi`` itself underflows.
+    """Return ``log Phi(x)``, accurate to about 1e-13, also where ``Phi`` underflows.
 
     >>> float(log_ndtr(0.0)), round(float(log_ndtr(-40.0)), 4)
     (-0.6931471805599453, -804.6084)

@@ -1,15 +1,15 @@
 """Persistent arms: paired-block difference in differences against a pre-period.
 
-With arms that stay as they are, symbols differ for ever. A pre-period in which both arms ran A gives each symbol's own
-mean ``ybar``; ``d_b = mean_B(y - ybar) - mean_A(y - ybar)`` of a later block is then free of what belongs to the symbol
-and of what belongs to the moment, and must not exceed the margin on average. Half of ``alpha`` pays for the error of
-the pre-period's means, half for watching the sum for ever (the half-normal mixture with the long-run variance of the
-pre-period's differences as the variance of each block).
+With persistent arms, differences between symbols do not average out. A pre-period in which both arms ran A yields each
+symbol's own mean ``ybar``. In a later block, symbol effects and common time effects cancel in ``d_b = mean_B(y - ybar)
+- mean_A(y - ybar)``, whose mean must not exceed the margin. Half of ``alpha`` covers the error of the pre-period's
+means, half the continuous monitoring of the sum (the half-normal mixture with the long-run variance of the pre-period's
+differences as the variance of each block).
 
-This is asymptotic, and it assumes that the difference is stationary: weaker than a switchback. Hence the minimum data,
-and three guards. Differences are clipped five scaled median deviations from the pre-period's median. Where the
-pre-period itself is not stationary (KPSS above its 5 % point) there is no verdict. And the margin grows with time by
-what a random walk would drift that is just too small for that check to see.
+The test is asymptotic and assumes that the difference is stationary: weaker than a switchback. Hence the minimum data
+and three safeguards. Differences are clipped at five scaled median deviations from the pre-period's median. If the
+pre-period is not stationary (KPSS above its 5 % point) there is no verdict. The margin grows with time by the drift of
+the largest random walk that this check cannot detect.
 
 References
 ----------
@@ -36,20 +36,22 @@ MIN_SYMBOLS: Final = 10
 MIN_ARM: Final = 5
 MIN_PRE_S: Final = 86_400.0
 KPSS_LIMIT: Final = 0.463
-"""5 % point of the statistic where the level is constant (table 1 of the reference)."""
+"""5 % critical value of the statistic for a constant level (table 1 of the reference)."""
 DRIFT: Final = 5.0
-"""Standard deviation of a drift that KPSS overlooks, over the length of the pre-period, in standard errors of its mean;
-found by simulation, see ``docs/explanation/ab-decisions.md``."""
+"""Standard deviation of a drift that KPSS does not detect, over the length of the pre-period, in standard errors of its
+mean; determined by simulation, see ``docs/explanation/ab-decisions.md``."""
 _TAIL: Final = NormalDist().inv_cdf(0.95)
 CLIP: Final = 5.0
-"""Scaled median absolute deviations at which a difference is clipped."""
+"""Number of scaled median absolute deviations at which a difference is clipped."""
 _MAX_PRE: Final = 20_160
-"""Differences kept of the pre-period: two weeks of minutes."""
+"""Maximum number of stored differences of the pre-period: two weeks of minutes."""
 
 
 def long_run_variance(values: NDArray[np.float64]) -> float:
-    """Newey-West long-run variance of a series, bandwidth ``floor(8 n^(1/3))``: an hour and a half of a day of minutes,
-    because the levels of symbols wander over hours; a shorter one makes false alarms.
+    """Return the Newey-West long-run variance of a series with bandwidth ``floor(8 n^(1/3))``.
+
+    For a day of minutes that is an hour and a half: the levels of symbols drift over hours, and a shorter bandwidth
+    causes false alarms.
 
     >>> long_run_variance(np.array([1.0, -1.0, 1.0, -1.0])) >= 0
     True
@@ -66,7 +68,7 @@ def long_run_variance(values: NDArray[np.float64]) -> float:
 
 
 def stationarity(values: NDArray[np.float64], variance: float) -> float:
-    """KPSS statistic of a series with a constant level: ``sum S_t^2 / (n^2 variance)``, S the sums of deviations.
+    """Return the KPSS statistic for a constant level: ``sum S_t^2 / (n^2 variance)``, S the cumulative deviations.
 
     Parameters
     ----------
@@ -91,7 +93,7 @@ class Period:
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Period:
-        """From at least two differences."""
+        """Return the figures of at least two differences."""
         middle = float(np.median(values))
         width = CLIP * 1.4826 * float(np.median(np.abs(values - middle))) or math.inf
         clipped = np.clip(values, middle - width, middle + width)
@@ -100,7 +102,7 @@ class Period:
 
     @property
     def stationary(self) -> bool:
-        """Whether the check of stationarity does not contradict the model."""
+        """Whether the KPSS test does not reject stationarity at the 5 % level."""
         return self.kpss <= KPSS_LIMIT
 
 
@@ -112,9 +114,9 @@ class PairedBlocks:
     alpha
         Error rate, in (0, 0.5).
     margin
-        Effect that is tolerated.
+        Tolerated effect.
     horizon
-        Blocks the prior is tuned for.
+        Number of blocks that the prior is tuned for.
     """
 
     __slots__ = ("_known", "alpha", "count", "horizon", "margin", "max_log_e", "post_total", "pre")
@@ -128,9 +130,9 @@ class PairedBlocks:
         self._known: Period | None = None
 
     def update(self, difference: float, *, before: bool) -> None:
-        """Take the difference of one block, of the pre-period (``before``) or after it; NaN is left out.
+        """Add the difference of one block of the pre-period (``before``) or after it; NaN is ignored.
 
-        In the pre-period ``ybar`` is the mean of the blocks so far; afterwards it stays as it was.
+        In the pre-period ``ybar`` is the mean of the blocks so far; afterwards it is constant.
         """
         if not math.isfinite(difference):
             return
@@ -147,13 +149,13 @@ class PairedBlocks:
 
     @property
     def period(self) -> Period:
-        """What the pre-period says."""
+        """The figures of the pre-period."""
         if self._known is None:
             self._known = Period.of(np.asarray(self.pre))
         return self._known
 
     def log_e(self) -> float:
-        """``log E`` of the sum over the margin plus the bounds of the pre-period's error and of an unseen drift."""
+        """Return ``log E`` of the sum in excess of the margin, the pre-period's error and an undetected drift."""
         variance, before = self.period.variance, len(self.pre)
         error = NormalDist().inv_cdf(1 - self.alpha / 2) * math.sqrt(variance / before)
         drift = _TAIL * DRIFT * math.sqrt(variance * (before + self.count) / 3) / before
@@ -163,7 +165,7 @@ class PairedBlocks:
 
     @property
     def p_value(self) -> float:
-        """Twice ``1 / max E``, at most 1: the other half of the error went to the pre-period."""
+        """Twice ``1 / max E``, at most 1: half of the error rate covers the pre-period."""
         return min(1.0, 2 * math.exp(-self.max_log_e))
 
     @property

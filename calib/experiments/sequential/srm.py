@@ -1,4 +1,4 @@
-"""Sample-ratio mismatch: are the units split as they were meant to be?"""
+"""Sample-ratio mismatch: whether the units are split as assigned."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def _log_beta(one: float, other: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SampleRatio:
-    """Counted (symbol, block) units with data against what the assignment expects."""
+    """Number of (symbol, block) units with data in each arm, and the expected share."""
 
     a: int
     b: int
     expected_b: float
-    """Share of the assigned units that are in B."""
+    """Expected share of the units in B, in [0, 1]."""
 
     @property
     def chi_square(self) -> float | None:
-        """``sum (observed - expected)^2 / expected`` with one degree of freedom; None where nothing is expected."""
+        """``sum (observed - expected)^2 / expected``, one degree of freedom; None if an arm has no expected units."""
         n = self.a + self.b
         if n == 0 or not 0 < self.expected_b < 1:
             return None
-        due_b = n * self.expected_b
-        due_a = n - due_b
-        return (self.a - due_a) ** 2 / due_a + (self.b - due_b) ** 2 / due_b
+        expected_b = n * self.expected_b
+        expected_a = n - expected_b
+        return (self.a - expected_a) ** 2 / expected_a + (self.b - expected_b) ** 2 / expected_b
 
     @property
     def p_value(self) -> float | None:
@@ -45,9 +45,9 @@ class SampleRatio:
 
     @property
     def log_e(self) -> float:
-        """``log`` of the mixture likelihood ratio against the expected share; it may be looked at after every unit.
+        """Log of the mixture likelihood ratio against the expected share; valid after every unit.
 
-        A Beta prior with the expected mean and the weight of 100 units stands for "another share"
+        The alternative is a Beta prior with the expected mean and the weight of 100 units
         (Lindon and Malek 2022: Anytime-valid inference for multinomial count data, NeurIPS 35).
 
         >>> SampleRatio(50, 50, 0.5).log_e < 0 < SampleRatio(80, 20, 0.5).log_e
@@ -65,17 +65,17 @@ class SampleRatio:
         return math.exp(-max(0.0, self.log_e))
 
     @property
-    def shown(self) -> bool:
-        """Whether the sequential form of the check is below 0.001: enough to act on."""
+    def significant(self) -> bool:
+        """Whether the anytime-valid p is at most 0.001: a mismatch that may cause a rollback."""
         return self.log_e >= -math.log(SRM_ALPHA)
 
     @property
-    def b_lacks(self) -> bool:
+    def b_underrepresented(self) -> bool:
         """Whether B has fewer units than expected."""
         return self.b < (self.a + self.b) * self.expected_b
 
     @property
     def mismatch(self) -> bool:
-        """Whether p is below 0.001: the split is not what was asked, and no comparison can be trusted."""
+        """Whether p is below 0.001: the units are not split as assigned, so no comparison is valid."""
         p = self.p_value
         return p is not None and p < SRM_ALPHA

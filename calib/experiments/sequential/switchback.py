@@ -1,12 +1,12 @@
-"""The switchback test: block differences between the arms, betted on one after the other.
+"""The switchback test: a bet on each block's difference between the arms.
 
-``D_b = mean_B(y - yhat) - mean_A(y - yhat) - m`` with ``yhat`` the symbol's own past. As an assignment and its
-complement are equally likely in every block, ``D_b + m`` is symmetric about zero under "B is as A": no moment, no
-independence between fills, symbols or blocks is assumed. For a margin ``m > 0`` the bet stays a supermartingale: with
+``D_b = mean_B(y - yhat) - mean_A(y - yhat) - m`` with ``yhat`` the symbol's past mean. An assignment and its complement
+are equally likely in every block, so ``D_b + m`` is symmetric about zero under "B equals A". No moments and no
+independence of fills, symbols or blocks are assumed. For a margin ``m > 0`` the bet stays a supermartingale: with
 ``g(u) = exp(u - u^2 / 2)`` the mean ``(g(u - a) + g(-u - a)) / 2`` never exceeds 1 for ``a >= 0``.
 
-Every array may carry leading dimensions: a simulation runs a thousand experiments through the same lines that a live
-harness runs one through.
+Every array may have leading dimensions: a simulation runs a thousand experiments at once through the code that a live
+harness runs for one.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _TINY = 1e-12
 
 
 class RunningBaseline:
-    """``yhat``: each symbol's decayed mean over past blocks; a symbol without a past takes that of all, then 0.
+    """``yhat``: each symbol's decayed mean over past blocks; without past blocks the mean of all symbols, else 0.
 
     Parameters
     ----------
     shape
         Leading dimensions and, last, the number of symbols.
     decay
-        Weight that a block keeps when the next one comes, in (0, 1].
+        Factor on the weight of past blocks at each new block, in (0, 1].
     """
 
     __slots__ = ("count", "decay", "total")
@@ -52,13 +52,13 @@ class RunningBaseline:
         self.count = self.decay * self.count + counts
 
     def load(self, total: list[float], count: list[float]) -> None:
-        """Sums and counts by symbol, from a state."""
+        """Load the sums and counts by symbol from a state."""
         if len(total) != len(count):
-            raise ValueError(f"{len(total)} sums stand beside {len(count)} counts")
+            raise ValueError(f"the number of sums ({len(total)}) and of counts ({len(count)}) differ")
         self.total, self.count = np.asarray(total, dtype=np.float64), np.asarray(count, dtype=np.float64)
 
     def grow(self, symbols: int) -> None:
-        """Room for symbols that have joined."""
+        """Extend the arrays to ``symbols`` symbols."""
         missing = symbols - self.total.shape[-1]
         if missing > 0:
             pad = [(0, 0)] * (self.total.ndim - 1) + [(0, missing)]
@@ -66,14 +66,14 @@ class RunningBaseline:
 
 
 def difference(sums: Floats, counts: Floats, is_b: Bools, expected: Floats) -> Floats:
-    """``mean_B(y - yhat) - mean_A(y - yhat)`` of one block; NaN where an arm has no observation.
+    """Return ``mean_B(y - yhat) - mean_A(y - yhat)`` of one block; NaN if an arm has no observation.
 
     Parameters
     ----------
     sums, counts
         Sum and number of the observations ``y`` by symbol.
     is_b
-        Which symbols are in B in this block.
+        Whether each symbol is in B in this block.
     expected
         ``yhat`` by symbol.
     """
@@ -87,22 +87,22 @@ def difference(sums: Floats, counts: Floats, is_b: Bools, expected: Floats) -> F
 
 @dataclass(frozen=True, slots=True)
 class SwitchbackPlan:
-    """What is fixed before the first block.
+    """The parameters of a switchback test, fixed before the first block.
 
     Parameters
     ----------
     alpha
         Error rate of this test.
     margin
-        Effect that is tolerated, on the scale of ``y``; at least 0.
+        Tolerated effect on the scale of ``y``, >= 0.
     warmup
-        Differences that are looked at but not betted on; they set the scale. At least 2.
+        Number of first differences that only set the scale and are not bet on, >= 2.
     horizon
-        Number of blocks the prior is tuned for.
+        Number of blocks that the prior is tuned for, >= 1.
     decay
-        Of the `RunningBaseline`.
+        The decay of the `RunningBaseline`, in (0, 1].
     floor
-        Least scale of a difference that the tuning assumes: keeps it sane where nothing happened in the warm-up.
+        Smallest scale of a difference that the tuning assumes, for a warm-up in which nothing happens.
     """
 
     alpha: float
@@ -116,7 +116,10 @@ class SwitchbackPlan:
         if not 0 < self.alpha < 0.5:
             raise ValueError(f"alpha {self.alpha} is not in (0, 0.5)")
         if self.margin < 0 or self.warmup < 2 or self.horizon < 1 or not 0 < self.decay <= 1:
-            raise ValueError(f"no plan can hold margin {self.margin}, warmup {self.warmup}, decay {self.decay}")
+            raise ValueError(
+                f"margin {self.margin}, warmup {self.warmup}, horizon {self.horizon}, decay {self.decay} are invalid; "
+                "expected margin >= 0, warmup >= 2, horizon >= 1, decay in (0, 1]"
+            )
 
 
 class Switchback:
@@ -125,7 +128,7 @@ class Switchback:
     Parameters
     ----------
     plan
-        What was fixed beforehand.
+        The parameters of the test.
     shape
         Leading dimensions and the number of symbols.
     """
@@ -137,25 +140,25 @@ class Switchback:
         self.baseline = RunningBaseline(shape, plan.decay)
         lead = shape[:-1]
         self.seen = np.zeros(lead)
-        """Valid differences so far, the warm-up's included."""
+        """Number of valid differences, warm-up included."""
         self.scale_sum = np.zeros(lead)
-        """Squares of the warm-up's differences but the first, which has no past to be compared with."""
+        """Sum of squares of the warm-up's differences except the first, which has no past to be compared with."""
         self.count = np.zeros(lead)
-        """Differences that were betted on."""
+        """Number of differences that were bet on."""
         self.total = np.zeros(lead)
-        """Their sum, the margin not yet taken off."""
+        """Sum of the differences that were bet on, margin included."""
         self.squares = np.zeros(lead)
-        """The sum of their squares, likewise."""
+        """Sum of their squares, margin included."""
         self.max_log_e = np.zeros(lead)
 
     @property
     def r(self) -> Floats:
-        """Precision of the prior: set by the warm-up, constant from the first bet on."""
+        """Precision of the prior: set by the warm-up, constant after it."""
         scale = np.maximum(self.scale_sum / (self.plan.warmup - 1), self.plan.floor**2)
         return half_normal.tuning(self.plan.horizon * scale, self.plan.alpha)
 
     def update(self, sums: Floats, counts: Floats, is_b: Bools) -> Floats:
-        """Take one closed block; gives its difference (NaN where an arm was empty)."""
+        """Add one closed block and return its difference (NaN if an arm was empty)."""
         d = difference(sums, counts, is_b, self.baseline.predict())
         valid = np.isfinite(d)
         value = np.where(valid, d, 0.0)
@@ -171,7 +174,7 @@ class Switchback:
         return d
 
     def log_e(self, margin: float, sign: int = 1) -> Floats:
-        """``log E`` against "the effect is at most ``margin``" (with ``sign=-1``: at least)."""
+        """Return ``log E`` against the hypothesis "the effect is at most ``margin``" (with ``sign=-1``: at least)."""
         total = sign * (self.total - self.count * margin)
         squares = np.maximum(self.squares - 2 * margin * self.total + self.count * margin**2, 0.0)
         return np.where(self.count > 0, half_normal.log_e_value(total, squares, self.r), 0.0)
@@ -187,9 +190,10 @@ class Switchback:
         return np.asarray(self.max_log_e >= -np.log(self.plan.alpha))
 
     def interval(self) -> tuple[float, float] | None:
-        """Anytime-valid ``1 - 2 alpha`` interval of a constant effect (one experiment only); None before the first bet.
+        """Return the anytime-valid ``1 - 2 alpha`` interval of a constant effect; None before the first bet.
 
-        The effects that neither side's test at ``alpha`` rejects now; it may be infinite while there are few blocks.
+        It contains the effects that neither one-sided test at ``alpha`` rejects now, and may be infinite with few
+        blocks. Only for a single experiment.
         """
         if not self.count:
             return None
@@ -219,7 +223,7 @@ class Switchback:
         self.baseline.grow(symbols)
 
     def to_state(self) -> dict[str, Any]:
-        """A JSON form of a single experiment's state."""
+        """Return the state of a single experiment as JSON data."""
         scalars = {name: float(getattr(self, name)) for name in _SCALARS}
         return {**scalars, "base_total": self.baseline.total.tolist(), "base_count": self.baseline.count.tolist()}
 

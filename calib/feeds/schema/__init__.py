@@ -1,1 +1,1 @@
-"""What a feed line is: the one table of fields, the validation of a line, and what derives from the table."""
+"""The schema of the feeds: the table of fields, the validation of lines, and types derived from the table."""

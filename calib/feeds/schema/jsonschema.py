@@ -1,4 +1,4 @@
-"""The feeds as JSON Schema (draft 2020-12), made from the table of fields."""
+"""The feeds as JSON Schema (draft 2020-12), generated from the table of fields."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from calib.feeds.schema.validation import INT64_MAX, INT64_MIN
 
 
 def json_schema(feed: Feed) -> dict[str, Any]:
-    """The schema of one line of the feed.
+    """Return the schema of one line of the feed.
 
-    What it cannot say stays with the reader: the line's UTC day, duplicates, and that an integer has no fraction
-    (``1.0`` is an integer to JSON Schema, and a ``bad_type`` here).
+    It cannot express the rules that only the reader checks: the UTC day of the line, duplicates, and that an integer
+    has no fraction (``1.0`` is an integer in JSON Schema, but a ``bad_type`` here).
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,7 +1,7 @@
-"""Rows as records of fixed width: one column after the other would take twice as long.
+"""Rows as records of fixed width; one column after the other would take twice as long.
 
-A writer of records is made for its columns as source text, as dataclasses make their methods: each value is fetched by
-a plain attribute access, the quickest thing that the language has.
+The writer of records is generated as source text for its columns, like the methods of dataclasses: each value is read
+by plain attribute access, which is the fastest way.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import Any, Final
 from calib.feeds.schema.table import Type
 
 NULL_FLAG: Final = 2
-"""A boolean's byte where there is none."""
+"""The byte of a null boolean."""
 _FORMATS: Final = {Type.NUMBER: "d", Type.INTEGER: "q", Type.BOOLEAN: "b", Type.STRING: "I"}
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A column's place in a record.
+    """The position of a column in a record.
 
     Parameters
     ----------
     name
         The column.
     type
-        `Type.NUMBER` takes 8 bytes (NaN is null), `Type.INTEGER` 8 (and one more where nullable: 1 is null),
+        `Type.NUMBER` uses 8 bytes (NaN is null), `Type.INTEGER` 8 (and one more if nullable: 1 is null),
         `Type.BOOLEAN` 1 (2 is null), `Type.STRING` 4: a code.
     nullable
         Whether a null can be written.
     holder, attribute
-        Where a row has the value: an attribute, of the object in another attribute where ``holder`` is not empty.
+        The attribute of a row with the value; with ``holder``, the attribute of the object in that attribute.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Slot:
 
 
 class Codes(dict[str | None, int]):
-    """A number for each text, in the order in which they first occur."""
+    """A number for each text, in the order of first occurrence."""
 
     def __missing__(self, text: str | None) -> int:
         code = self[text] = len(self)
@@ -57,9 +57,9 @@ class Codes(dict[str | None, int]):
 
 
 def record_writer(slots: Sequence[Slot]) -> Callable[..., bytes]:
-    """What writes rows as records without gaps: a function of the rows, and of the `Codes` of each string slot.
+    """Return a function of the rows and the `Codes` of each string slot that writes packed records.
 
-    It raises `struct.error`, `TypeError` or `AttributeError` where a slot that is not nullable meets a null.
+    It raises `struct.error`, `TypeError` or `AttributeError` if a slot that is not nullable has a null.
 
     >>> from types import SimpleNamespace
     >>> record_writer([Slot("ok", Type.BOOLEAN, False, "", "ok")])([SimpleNamespace(ok=True)])
@@ -71,7 +71,7 @@ def record_writer(slots: Sequence[Slot]) -> Callable[..., bytes]:
     arguments = ", ".join(["rows", *(f"codes_{number}" for number in range(len(coded)))])
     values = ", ".join(_value(slot, holders, coded) for slot in slots)
     held = "".join(f" for held_{number} in (row.{name},)" for number, name in enumerate(holders))
-    # Every name in it is a field of our own table, or has a number for what it stands for.
+    # Every name in it is a field of the table, or a numbered name.
     made: Callable[..., bytes] = eval(
         f"lambda {arguments}: join([write({values}) for row in rows{held}])",
         {"join": b"".join, "write": struct.Struct(format_).pack, "nan": math.nan},

@@ -1,6 +1,7 @@
-"""The one table of feed fields: what a line of each kind may and must hold.
+"""The table of feed fields: the optional and required fields of each kind.
 
-Readers, writers, the published JSON Schema and the reference page derive from it; nothing else says what a field is.
+Readers, writers, the published JSON Schema and the reference page are derived from it. It is the only definition of the
+fields.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import Final
 
 MAX_SYMBOL: Final = 64
 EARLIEST_TS: Final = 946_684_800.0
-"""2000-01-01T00:00:00Z: an earlier ``ts`` is no Unix time in seconds."""
+"""2000-01-01T00:00:00Z: an earlier ``ts`` is not a Unix time in seconds."""
 LATEST_TS: Final = 4_102_444_800.0
 """2100-01-01T00:00:00Z: a later ``ts`` is milliseconds, or a bug."""
 
 
 class Type(enum.Enum):
-    """What a JSON value must be; nothing is coerced."""
+    """The type of a JSON value; values are not converted."""
 
     STRING = "string"
     NUMBER = "number"
@@ -32,10 +33,10 @@ class Type(enum.Enum):
 
 
 class Presence(enum.Enum):
-    """Who may leave a field out."""
+    """Whether a field may be left out."""
 
     REQUIRED = "R"
-    """Must be there and not null."""
+    """Must be present and not null."""
     WRITTEN = "N"
     """May be absent or null when read; our writers always write the key."""
     OPTIONAL = "O"
@@ -49,7 +50,7 @@ class Field:
     Parameters
     ----------
     name, type, presence
-        As it stands in the line.
+        As in the line.
     meaning
         One sentence for the reference page.
     unit
@@ -79,7 +80,7 @@ class Field:
 
     @property
     def is_time(self) -> bool:
-        """Whether it is a point in time: plausible Unix seconds."""
+        """Whether the field is a point in time: plausible Unix seconds."""
         return self.ge == EARLIEST_TS and self.le == LATEST_TS
 
 
@@ -92,7 +93,7 @@ class Feed:
     fields: tuple[Field, ...]
 
     def field(self, name: str) -> Field:
-        """The field of that name; `KeyError` where there is none."""
+        """Return the field of that name; raises `KeyError` if there is none."""
         for field in self.fields:
             if field.name == name:
                 return field
@@ -113,14 +114,14 @@ def _ts(meaning: str) -> Field:
     return _time("ts", _R, meaning)
 
 
-_TS_ISO = Field("ts_iso", _S, _N, "`ts` as ISO 8601 UTC with microseconds and `Z`; for people, never read back")
+_TS_ISO = Field("ts_iso", _S, _N, "`ts` as ISO 8601 UTC with microseconds and `Z`; for people, not used by calib")
 _SYMBOL = Field("symbol", _S, _R, "The instrument, as the venue or the bot names it", symbol=True)
-_TS_EXCHANGE = _time("ts_exchange", _O, "The venue's own time of the event")
+_TS_EXCHANGE = _time("ts_exchange", _O, "The venue's time of the event")
 _BUCKET = Field("bucket", _S, _O, "The arm of an experiment", choices=_BUCKETS)
 
 FILLS: Final = Feed(
     "fills",
-    "one line per execution of ours",
+    "one line per execution of the bot",
     (
         _ts("When the fill was received"),
         _TS_ISO,
@@ -135,16 +136,18 @@ FILLS: Final = Feed(
         Field("mid_now", _F, _N, "Mid at the fill", "quote", gt=0),
         Field("spread_at_quote_bps", _F, _N, "Quoted spread of the market when we quoted", "bps"),
         Field("latency_ms", _F, _N, "From the decision to the acknowledgement of the quote", "ms", ge=0),
-        Field("slip_bps", _F, _N, "Slippage as the bot computed it; positive is bad for us", "bps"),
+        Field("slip_bps", _F, _N, "Slippage computed by the bot; positive is bad for us", "bps"),
         Field("fee_bps", _F, _O, "Fee of this fill; positive is paid, negative a rebate", "bps"),
-        Field("trade_id", _S, _O, "The venue's id; repeated with the same side, price, qty and order_id a duplicate"),
+        Field(
+            "trade_id", _S, _O, "The venue's id; a repeat with the same side, price, qty and order_id is a duplicate"
+        ),
         Field("order_id", _S, _O, "The venue's order id"),
         Field("quote_id", _S, _O, "The bot's id of the quote that was filled"),
         _time("ts_quote", _O, "When the quote was sent"),
         _TS_EXCHANGE,
-        Field("used_stale", _B, _O, "Whether the book that the quote was made from was past its freshness"),
-        Field("cache_age_ms", _F, _O, "Age of the book that the quote was made from", "ms", ge=0),
-        Field("queue_ahead", _F, _O, "Quantity ahead of us when the quote was made", "base", ge=0),
+        Field("used_stale", _B, _O, "Whether the book used for the quote was no longer fresh"),
+        Field("cache_age_ms", _F, _O, "Age of the book used for the quote", "ms", ge=0),
+        Field("queue_ahead", _F, _O, "Quantity ahead of us when the quote was computed", "base", ge=0),
         _BUCKET,
     ),
 )
@@ -153,7 +156,7 @@ PIPELINE_TICKS: Final = Feed(
     "pipeline_ticks",
     "one line per logged tick of the quoting pipeline",
     (
-        _ts("The start of the tick, the moment of its market-data read"),
+        _ts("The start of the tick, when its market data is read"),
         _TS_ISO,
         _SYMBOL,
         Field("stage_latencies", Type.STAGES, _N, "Duration of each stage of this tick", "ms"),
@@ -161,20 +164,22 @@ PIPELINE_TICKS: Final = Feed(
         Field("tick_total_ms", _F, _R, "Duration of the whole tick", "ms", ge=0),
         Field("cache_hit", _B, _R, "Whether the market data came from the cache"),
         Field("deadline_miss", _B, _R, "Whether the tick overran its deadline"),
-        Field("cache_age_ms", _F, _N, "Age of the book that was served", "ms", ge=0),
-        Field("used_stale", _B, _N, "Whether that book was past its freshness"),
-        Field("sample_rate", _I, _O, "How many ticks this line stands for", ge=1),
+        Field("cache_age_ms", _F, _N, "Age of the book that the cache returned", "ms", ge=0),
+        Field("used_stale", _B, _N, "Whether that book was no longer fresh"),
+        Field("sample_rate", _I, _O, "Number of ticks that this line represents", ge=1),
         Field("n_quotes", _I, _O, "Quotes sent by this tick", ge=0),
         Field("bid", _F, _O, "Best bid that the tick saw", "quote", gt=0),
         Field("ask", _F, _O, "Best ask that the tick saw", "quote", gt=0),
         Field("mid", _F, _O, "Mid that the tick saw", "quote", gt=0),
-        Field("update_id", _I, _O, "Update id of the book that was served"),
-        Field("depth", _I, _O, "Depth asked of the cache"),
+        Field("update_id", _I, _O, "Update id of the book that the cache returned"),
+        Field("depth", _I, _O, "Depth requested from the cache"),
         Field("use_case", _S, _O, "Use case of the read: general, pricing, guards"),
-        Field("source", _S, _O, "Where the book came from: stream, rest"),
-        Field("status", _S, _O, "How the cache answered: fresh, stale, coalesced, miss, withheld, unavailable, direct"),
+        Field("source", _S, _O, "Source of the book: stream, rest"),
+        Field(
+            "status", _S, _O, "Result of the cache read: fresh, stale, coalesced, miss, withheld, unavailable, direct"
+        ),
         Field("ws_gap_ms", _F, _O, "Time since the last stream message when the tick ran", "ms", ge=0),
-        Field("fetch_md_cache_ms", _F, _O, "In shadow mode: what the cache would have taken", "ms", ge=0),
+        Field("fetch_md_cache_ms", _F, _O, "In shadow mode: the time the cache would have taken", "ms", ge=0),
         _BUCKET,
     ),
 )
@@ -186,20 +191,20 @@ BOOK: Final = Feed(
     "recorded order-book snapshots and deltas",
     (
         _ts("When the message was received"),
-        _time("ts_exchange", _N, "The venue's own time of the event"),
+        _time("ts_exchange", _N, "The venue's time of the event"),
         _SYMBOL,
         Field("type", _S, _R, "A whole book, or changes to it", choices=("snapshot", "delta")),
         Field("first_update_id", _I, _N, "First update id that a delta covers"),
         Field("update_id", _I, _N, "Last update id that the message covers"),
-        Field("prev_update_id", _I, _N, "Last update id of the message before, where the venue says"),
+        Field("prev_update_id", _I, _N, "Last update id of the previous message, if the venue sends it"),
         Field("bids", Type.LEVELS, _R, f"Bid levels {_LEVELS_NOTE}", "quote, base"),
         Field("asks", Type.LEVELS, _R, f"Ask levels {_LEVELS_NOTE}", "quote, base"),
         Field(
             "origin",
             _S,
             _O,
-            "Of a snapshot: `requested`, an answer to a request, which the deltas must bridge, or `pushed`, sent in "
-            "the stream, which replaces the book; absent: pushed where the symbol has no deltas, else requested",
+            "Origin of a snapshot: `requested`, a response that the deltas must bridge, or `pushed`, sent in the "
+            "stream, which replaces the book; absent: pushed if the symbol has no deltas, otherwise requested",
             choices=("requested", "pushed"),
         ),
     ),
@@ -210,7 +215,7 @@ TRADES: Final = Feed(
     "recorded trades of the market",
     (
         _ts("When the trade was received"),
-        _time("ts_exchange", _N, "The venue's own time of the trade"),
+        _time("ts_exchange", _N, "The venue's time of the trade"),
         _SYMBOL,
         Field("price", _F, _R, "Price of the trade", "quote", gt=0),
         Field("qty", _F, _R, "Quantity of the trade", "base", gt=0),
@@ -221,7 +226,7 @@ TRADES: Final = Feed(
 
 QUOTES: Final = Feed(
     "quotes",
-    "one line per closed quote of ours",
+    "one line per closed quote of the bot",
     (
         _ts("When the quote was closed"),
         Field("quote_id", _S, _R, "The bot's id of the quote"),
@@ -238,11 +243,11 @@ QUOTES: Final = Feed(
             "How the quote ended",
             choices=("filled", "cancelled", "replaced", "expired", "open"),
         ),
-        Field("qty_filled", _F, _R, "Quantity of it that was filled", "base", ge=0),
+        Field("qty_filled", _F, _R, "Filled quantity of the quote", "base", ge=0),
         Field("queue_ahead_open", _F, _N, "Quantity ahead of us when it was opened", "base", ge=0),
         Field("mid_open", _F, _N, "Mid when it was opened", "quote", gt=0),
-        Field("used_stale", _B, _O, "Whether the book that the quote was made from was past its freshness"),
-        Field("cache_age_ms", _F, _O, "Age of the book that the quote was made from", "ms", ge=0),
+        Field("used_stale", _B, _O, "Whether the book used for the quote was no longer fresh"),
+        Field("cache_age_ms", _F, _O, "Age of the book used for the quote", "ms", ge=0),
     ),
 )
 

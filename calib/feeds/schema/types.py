@@ -1,8 +1,8 @@
-"""Strict types made from the table of fields: what a valid line decodes into, all checks in native code.
+"""Strict types generated from the table of fields, into which valid lines are decoded, with all checks in native code.
 
-The types accept only what `calib.feeds.schema.validation` accepts, with the same values; but not all of it: an unknown
-field, for one, has to be learned first. A symbol's control characters are the one rule that they cannot express. Those
-made for a file refuse another UTC day than the file's as well.
+The types accept only lines that `calib.feeds.schema.validation` accepts, with the same values, but not all of them; for
+example, unknown fields must be learned first. They cannot check control characters in symbols. Types for a file also
+reject lines of another UTC day.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from calib.feeds.schema.validation import INT64_MAX, INT64_MIN
 
 DAY_S: Final = 86_400
 _LARGEST: Final = 1.797e308
-"""Just below the largest double: a value beyond goes to the judge, who knows whether it still is one."""
+"""Slightly below the largest double; larger values are checked by `calib.feeds.schema.validation`."""
 _Duration = Annotated[float, Meta(ge=0, le=_LARGEST)]
 _Price = Annotated[float, Meta(gt=0, le=_LARGEST)]
 _SCALAR: Final = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)] | str | bool | None
 _ANYTHING: Final[Any] = _SCALAR | list[_SCALAR] | dict[str, _SCALAR] | UnsetType  # type: ignore[valid-type]
-"""What an unknown field may hold without a second look; a deeper value goes to the judge."""
+"""Accepted values of an unknown field; deeper values are checked by `calib.feeds.schema.validation`."""
 
 
 class FeedRecord(msgspec.Struct, kw_only=True, gc=False):
-    """A valid line: one attribute per field of its feed, None where the field is absent or null.
+    """A valid line: one attribute per field of its feed, None if the field is absent or null.
 
     Numbers are floats (integer fields are int), stages a dict, levels a list of ``(price, qty)``.
     """
@@ -37,7 +37,7 @@ class FeedRecord(msgspec.Struct, kw_only=True, gc=False):
 
 @cache
 def record_type(kind: str) -> type[FeedRecord]:
-    """The record of a feed, stages as dicts."""
+    """Return the record type of a feed, with stages as dicts."""
     fields = [_member(field, dict[str, _Duration | None]) for field in FEEDS[kind].fields]
     type_ = msgspec.defstruct(
         kind.title().replace("_", ""),
@@ -52,12 +52,12 @@ def record_type(kind: str) -> type[FeedRecord]:
 
 
 def learned_type(kind: str, first_ts: int, unknown: Iterable[str]) -> type[FeedRecord]:
-    """The record of a feed on one day that takes these unknown fields too, as ``unknown_0``, ``unknown_1``, ...
+    """Return the record type of a feed and day that accepts unknown fields as ``unknown_0``, ``unknown_1``, ...
 
     Parameters
     ----------
     first_ts
-        Unix seconds at which the day begins.
+        Start of the day, Unix seconds.
     """
     return _of_file(record_type(kind), first_ts, unknown)
 
@@ -65,12 +65,12 @@ def learned_type(kind: str, first_ts: int, unknown: Iterable[str]) -> type[FeedR
 def row_type(
     kind: str, first_ts: int, unknown: Iterable[str], stages: Iterable[str]
 ) -> tuple[type[FeedRecord], type[msgspec.Struct]]:
-    """The type for columns: as `learned_type`, but each stages field is a struct of the stages known by now.
+    """Return the type for columns: like `learned_type`, but each stages field is a struct of the known stages.
 
     Returns
     -------
     tuple
-        The row's type, and that of its stages with attributes ``stage_0``, ``stage_1``, ...
+        The type of the row, and that of its stages with attributes ``stage_0``, ``stage_1``, ...
     """
     names = list(stages)
     stages_struct = msgspec.defstruct(
@@ -94,7 +94,7 @@ def row_type(
 
 
 def learnable(name: str) -> bool:
-    """Whether a struct can have a field of this name in the line."""
+    """Whether a struct can have a field with this name."""
     return 0 < len(name) <= 128 and name.isascii() and name.isprintable() and not {'"', "\\"} & set(name)
 
 
@@ -115,7 +115,7 @@ def _of_file(base: type[FeedRecord], first_ts: int, unknown: Iterable[str]) -> t
 
 
 def last_moment(first_ts: int) -> float:
-    """The last double of the day that is a plausible time."""
+    """Return the last double of the day that is a plausible time."""
     return min(math.nextafter(first_ts + DAY_S, -math.inf), LATEST_TS)
 
 
@@ -152,5 +152,5 @@ def _least(one: float | None, other: float) -> float:
 
 
 def columns_of(feed: Feed) -> list[str]:
-    """The fields that can be a column of their own: all but stages and levels."""
+    """Return the fields that can be a single column: all except stages and levels."""
     return [field.name for field in feed.fields if field.type not in (Type.STAGES, Type.LEVELS)]

@@ -1,7 +1,8 @@
-"""The exact judge of one line or record: what is wrong with it, by the rules of `calib.feeds.schema.table`.
+"""Exact validation of a line or record, by the rules of `calib.feeds.schema.table`.
 
-This is the authority. The quick path of the readers (`calib.feeds.reading.decoding`) may only accept what this accepts;
-whatever it does not accept comes here, alone. Nothing here needs polars, so that the live writers use it too.
+It is the reference for the fast path of the readers (`calib.feeds.reading.decoding`), which may only accept lines that
+are valid here. All other lines are validated here individually. Nothing here needs polars, so that the live writers can
+use it.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ _UNITS: Final = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1
 
 
 class RejectReason(enum.StrEnum):
-    """Why a line is rejected; where several apply, the first in this order stands."""
+    """Why a line is rejected; if several reasons apply, the first in this order is used."""
 
     BAD_JSON = "bad_json"
-    """Not JSON text: cut, damaged, NUL bytes, invalid UTF-8, ``NaN``, a number that overflows a double."""
+    """Not JSON text: truncated, damaged, NUL bytes, invalid UTF-8, ``NaN``, a number that overflows a double."""
     NOT_OBJECT = "not_object"
     MISSING_FIELD = "missing_field"
     """A required field that is absent or null."""
     BAD_TYPE = "bad_type"
-    """A listed field of another type; nothing is coerced."""
+    """A listed field of another type; values are not converted."""
     BAD_VALUE = "bad_value"
     """A listed field outside its domain."""
     WRONG_DAY = "wrong_day"
-    """The line's UTC day is not its file's."""
+    """The UTC day of the line is not that of its file."""
     DUPLICATE = "duplicate"
-    """A fill that the file already had: the same symbol, trade_id, side, price, qty and order_id."""
+    """A fill that the file already contains: the same symbol, trade_id, side, price, qty and order_id."""
     PARTIAL_TAIL = "partial_tail"
-    """The unfinished last line of the newest day: a writer may be in the middle of it."""
+    """The unfinished last line of the newest day, which a writer may still be writing."""
 
 
 REASONS: Final = tuple(reason.value for reason in RejectReason)
@@ -47,16 +48,16 @@ REASONS: Final = tuple(reason.value for reason in RejectReason)
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What is wrong with a record.
+    """The violation of a rule by a record.
 
     Parameters
     ----------
     reason
         See `RejectReason`.
     field
-        The first listed field, in the order of the table, that has this fault; empty where no field is to blame.
+        The first affected field in the order of the table; empty if no single field is affected.
     what
-        One phrase for people, such as ``"5" is not a number``.
+        A short text for people, such as ``"5" is not a number``.
     """
 
     reason: RejectReason
@@ -66,16 +67,16 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """The judgement on one line.
+    """The result of the validation of a line.
 
     Parameters
     ----------
     record
-        The listed fields that are there and not null, numbers as float, where the line is valid; else None.
+        The listed fields that are not null, with numbers as float, if the line is valid; otherwise None.
     fault
-        Why it is not valid; else None.
+        The violation if the line is not valid; otherwise None.
     unknown
-        Names of the fields that the table does not list, in the order of the line; also of an invalid object.
+        Names of the fields that are not in the table, in the order of the line; also for invalid objects.
     """
 
     record: dict[str, Any] | None
@@ -88,7 +89,7 @@ _Found = tuple[RejectReason, str]
 
 
 def judge_line(feed: Feed, line: bytes) -> ValidationResult:
-    """Judge one line of a feed file; its day and its duplicates are the reader's business.
+    """Validate one line of a feed file; the reader checks its day and duplicates.
 
     >>> from calib.feeds.schema.table import FEEDS
     >>> judge_line(FEEDS["trades"], b'{"ts": 1735689600, "symbol": "X", "price": "5", "qty": 1, "side": "buy"}').fault
@@ -110,9 +111,9 @@ def judge_line(feed: Feed, line: bytes) -> ValidationResult:
 
 
 def judge_record(feed: Feed, record: Mapping[str, Any]) -> Violation | None:
-    """The first fault of a record by the order of `RejectReason`, then by that of the table; None where it is valid.
+    """Return the first fault of a record by the order of `RejectReason`, then of the table; None if it is valid.
 
-    Unknown fields are not looked at. A float that is not finite is a ``bad_value``, text that is no UTF-8 ``bad_json``.
+    Unknown fields are ignored. A float that is not finite is a ``bad_value``, text that is not UTF-8 a ``bad_json``.
 
     >>> from calib.feeds.schema.table import FEEDS
     >>> judge_record(FEEDS["trades"], {"ts": 1735689600.0, "symbol": "X", "price": -1, "qty": 1, "side": "buy"})
@@ -134,7 +135,7 @@ def judge_record(feed: Feed, record: Mapping[str, Any]) -> Violation | None:
 
 
 def show(value: Any, limit: int = 60) -> str:
-    """A value as it would stand in the line, shortened for a message."""
+    """Return a value as in the line, shortened for a message."""
     text = repr(value) if isinstance(value, float) and not math.isfinite(value) else _encoded(value)
     return text if len(text) <= limit else f"{text[:limit]}..."
 
@@ -163,7 +164,7 @@ def _symbol(value: str) -> _Found | None:
 
 
 def has_control(text: str) -> bool:
-    """Whether the text holds a control character (Unicode Cc: U+0000..U+001F and U+007F..U+009F)."""
+    """Whether the text contains a control character (Unicode Cc: U+0000..U+001F and U+007F..U+009F)."""
     if text.isprintable():
         return False
     return any(char < " " or "\x7f" <= char <= "\x9f" for char in text)
@@ -198,7 +199,7 @@ def _bounds(field: Field, value: float) -> _Found | None:
 
 
 def implausible_time(value: float) -> str:
-    """What a number is that is not plausibly Unix seconds.
+    """Describe a number that is not plausible as Unix seconds.
 
     >>> implausible_time(1735765201000), implausible_time(0)
     ('1735765201000 looks like milliseconds', '0 is not plausibly Unix seconds')
@@ -210,7 +211,7 @@ def implausible_time(value: float) -> str:
 
 
 def _either(choices: tuple[str, ...]) -> str:
-    """``"buy" or "sell"``."""
+    """Return choices as text: ``"buy" or "sell"``."""
     quoted = [f'"{choice}"' for choice in choices]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
@@ -300,7 +301,7 @@ def _json_name(value: Any) -> str:
 
 
 def _restore_long_integers(feed: Feed, value: dict[str, Any], line: bytes) -> None:
-    """Undo what the parser does to integers of more than 64 bits: it turns them into floats."""
+    """Restore integers of more than 64 bits, which the parser converts to floats."""
     for field in feed.fields:
         if field.type is Type.INTEGER and isinstance(number := value.get(field.name), float) and abs(number) >= 2**63:
             value[field.name] = msgspec.json.decode(line).get(field.name)
@@ -316,7 +317,7 @@ def _names(feed: Feed) -> frozenset[str]:
 
 
 def _plain(feed: Feed, value: Mapping[str, Any]) -> dict[str, Any]:
-    """The listed, non-null fields in the order of the table, every number that is not an integer field as a float."""
+    """Return the listed, non-null fields in the order of the table; numbers are floats, except in integer fields."""
     return {
         field.name: _AS_READ[field.type](found) for field in feed.fields if (found := value.get(field.name)) is not None
     }

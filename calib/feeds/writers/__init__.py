@@ -1,4 +1,4 @@
-"""The live writers of the feeds: what a bot embeds. Nothing here imports polars."""
+"""The live writers of the feeds, for use in a bot. Nothing here imports polars."""
 
 from calib.feeds.writers.loggers import (
     BookLogger,

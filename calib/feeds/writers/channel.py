@@ -1,9 +1,9 @@
-"""From the threads that log to the sink: at once, or through a bounded queue and one writer thread.
+"""Channels from the logging threads to the sink: direct, or through a bounded queue and one writer thread.
 
-A Python signal handler runs between two bytecodes of the main thread, possibly inside `put` or `flush`. So no thread
-but the writer holds what the writer needs: a handler that flushes would otherwise wait for the writer, the writer for
-the lock, and the lock for the handler to return. For what is left (a disk that hangs, an ``on_error`` that waits for
-something of the bot) a handler waits a bounded time.
+A Python signal handler runs between two bytecodes of the main thread, possibly inside `put` or `flush`. Therefore only
+the writer holds the locks that the writer needs. Otherwise, a handler that flushes would wait for the writer, the
+writer for the lock, and the lock for the return of the handler. In the remaining cases (a hanging disk, an ``on_error``
+that waits for the bot) a handler waits for a bounded time.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ WhenFull = Literal["block", "drop"]
 OnError = Callable[[SinkFailed], None]
 _BATCH_LINES: Final = 4096
 _FULL_WAIT_S: Final = 0.0005
-_LOOK_S: Final = 0.1
-"""How often a thread that waits for the writer looks whether there still is one."""
+_POLL_S: Final = 0.1
+"""Interval at which a thread that waits for the writer checks that the writer still runs, s."""
 FOR_EVER: Final = -1.0
-"""As a longest wait in seconds: none."""
+"""Value of a maximum wait in seconds: no limit."""
 _Request = tuple[Callable[[], None], SimpleQueue[None]] | None
-"""Something for the writer to do and to answer; None only wakes it."""
+"""A step for the writer to run, with a queue for its acknowledgement; None only wakes the writer."""
 _log: Final = logging.getLogger("calib.feeds")
 
 
 @dataclass(frozen=True, slots=True)
 class LoggerCounts:
-    """What became of the lines; after a flush ``accepted == written + lost``.
+    """Counts of lines; after a flush ``accepted == written + lost``.
 
     Parameters
     ----------
     accepted
-        Lines that `put` took.
+        Lines that `put` accepted.
     written
-        Of these, lines that stand in the file.
+        Accepted lines that are in the file.
     lost
-        Of these, lines that the disk refused.
+        Accepted lines that could not be written.
     dropped
-        Lines that were not taken because the queue was full.
+        Lines not accepted because the queue was full.
     """
 
     accepted: int
@@ -62,15 +62,16 @@ class LoggerCounts:
 class Channel:
     """Lines written by the calling thread before `put` returns.
 
-    A refusal of the disk is said once: raised from the next call, or given to ``on_error`` instead. Until a write
-    succeeds again further lines are tried, counted as lost and not complained about; then the next refusal is news.
+    A failure of the disk is reported once: raised by the next call, or passed to ``on_error`` instead. Until a write
+    succeeds again, further lines are tried and counted as lost without a report; after that, the next failure is
+    reported.
 
     Parameters
     ----------
     sink
-        Where the lines go.
+        Target of the lines.
     on_error
-        Takes the `SinkFailed` in place of the caller; must not raise.
+        Receives the `SinkFailed` instead of the caller; must not raise.
     """
 
     def __init__(self, sink: Sink, on_error: OnError | None = None) -> None:
@@ -79,63 +80,63 @@ class Channel:
         self._closed = False
         self._written = self._lost = self._dropped = 0
         self._failing = False
-        self._news: list[SinkFailed | Repair] = []
+        self._unreported: list[SinkFailed | Repair] = []
         self.renew()
 
     def renew(self) -> None:
-        """New locks: at birth, and in a forked child, where another thread may have held the old ones."""
+        """Create the locks: at first, and in a forked child, because another thread may have held the old ones."""
         self._io = threading.RLock()
         self._counting = threading.RLock()
 
     def put(self, line: Line) -> bool:
-        """Take a line; False where it was dropped.
+        """Accept a line; return False if it was dropped.
 
         Raises
         ------
         SinkClosed
             After `close`.
         SinkFailed
-            Once, where the disk refused this line; it is counted as lost.
+            Once, if this line could not be written; it is counted as lost.
         """
         with self._io:
             self._check_open()
             self._write([line])
-        self._tell()
+        self._report()
         return True
 
     def flush(self, wait_s: float = FOR_EVER) -> None:
-        """Return when every line taken before is in the file, synced as the policy asks.
+        """Return when every line accepted before is in the file, synced according to the policy.
 
         Parameters
         ----------
         wait_s
-            Longest time to wait for another thread, s; from a signal handler it must be bounded.
+            Longest time to wait for another thread, s; must be bounded in a signal handler.
 
         Raises
         ------
         SinkFailed
-            Once, where the disk refused, or the time is up.
+            Once, if a write failed or the time has passed.
         """
         self._guarded(self._sink.sync, wait_s)
-        self._tell()
+        self._report()
 
     def close(self, wait_s: float = FOR_EVER) -> None:
-        """Flush, then take no more; ``wait_s`` as in `flush`. A second call waits for what the first began.
+        """Flush, then accept no more lines; ``wait_s`` as in `flush`. A second call waits for the first.
 
         Raises
         ------
         SinkFailed
-            Once, where the disk refused, or the time is up; closed all the same.
+            Once, if a write failed or the time has passed; the channel is closed in any case.
         """
         self._closed = True
         self._guarded(self._sink.close, wait_s)
-        self._tell()
+        self._report()
 
     def after_fork(self) -> None:
-        """In the child: forget what the parent will write, and open files of one's own."""
+        """In the child process: discard the lines that the parent will write, and open separate files."""
         self._sink.abandon()
         self._failing = False
-        self._news.clear()
+        self._unreported.clear()
         self._written = self._lost = self._dropped = 0
         self.renew()
 
@@ -150,71 +151,71 @@ class Channel:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise SinkClosed("this logger is closed", hint="Log before close(), or make a new logger")
+            raise SinkClosed("this logger is closed", hint="Log before close(), or create a new logger")
 
     def _write(self, lines: list[Line]) -> None:
-        """Write under the io lock; a refusal is counted and kept to be said."""
+        """Write under the io lock; a failure is counted and kept for a report."""
         known = len(self._sink.repairs)
         try:
             self._sink.write(lines)
         except SinkFailed as error:
             self._written += error.lines_kept
             self._lost += len(lines) - error.lines_kept
-            self._refused(error)
+            self._failed(error)
         else:
             self._written += len(lines)
             self._failing = False
             self._guarded(self._sink.sync_if_due)
-        self._news += self._sink.repairs[known:]
+        self._unreported += self._sink.repairs[known:]
 
     def _guarded(self, step: Callable[[], None], wait_s: float = FOR_EVER) -> None:
         if not self._io.acquire(timeout=wait_s):
-            self._refused(_too_slow(wait_s))
+            self._failed(_too_slow(wait_s))
             return
         try:
             step()
         except SinkFailed as error:
-            self._refused(error)
+            self._failed(error)
         finally:
             self._io.release()
 
-    def _refused(self, error: SinkFailed) -> None:
+    def _failed(self, error: SinkFailed) -> None:
         if self._failing:
             return
         self._failing = True
         if self._on_error is None:
-            self._news.append(error)
+            self._unreported.append(error)
         else:
             self._on_error(error)
 
-    def _tell(self) -> None:
-        """Say what happened since the last call, in the thread of the caller.
+    def _report(self) -> None:
+        """Report failures and repairs since the last call, in the thread of the caller.
 
-        Not from the writer thread: it would wait for the locks of `logging`, which the thread that a signal handler
-        interrupted may hold while the handler waits for the writer.
+        The writer thread must not report: it would wait for the locks of `logging`. A thread interrupted by a signal
+        handler may hold these locks while the handler waits for the writer.
         """
-        while self._news:
-            with self._counting:  # two threads may see the news; only one says it
-                news = self._news.pop(0) if self._news else None
-            if isinstance(news, SinkFailed):
-                raise news
-            if news is not None:
-                _log.warning("%s", news)
+        while self._unreported:
+            with self._counting:  # two threads may see an event; only one reports it
+                event = self._unreported.pop(0) if self._unreported else None
+            if isinstance(event, SinkFailed):
+                raise event
+            if event is not None:
+                _log.warning("%s", event)
 
 
 class BackgroundChannel(Channel):
-    """Lines written by a thread of its own, at the latest ``flush_interval_s`` after they were taken.
+    """Lines written by a separate thread, at the latest ``flush_interval_s`` after they were accepted.
 
     Parameters
     ----------
     sink, on_error
         See `Channel`.
     capacity
-        Lines that may wait; threads that log at the same moment may overshoot by one each.
+        Maximum number of waiting lines; threads that log at the same time may exceed it by one each.
     when_full
         ``block``: the caller waits, nothing is dropped. ``drop``: the line is dropped and counted.
     flush_interval_s
-        Longest time a line waits before it is handed to the system.
+        Longest time a line waits before it is passed to the operating system.
     """
 
     def __init__(
@@ -239,8 +240,8 @@ class BackgroundChannel(Channel):
     def put(self, line: Line) -> bool:
         if self._closed:
             self._check_open()
-        if self._news:
-            self._tell()
+        if self._unreported:
+            self._report()
         queue = self._queue
         waiting = len(queue)
         if waiting >= self._wake_at:
@@ -250,27 +251,27 @@ class BackgroundChannel(Channel):
         queue.append(line)
         if not self._running:
             self._start()
-        if self._finished:  # closed between the check above and the append: no one else would write it
+        if self._finished:  # closed between the check above and the append: nothing else would write it
             self._close_now()
         return True
 
     def flush(self, wait_s: float = FOR_EVER) -> None:
-        if self._ran or self._queue:  # else no line was ever taken, and no file is open
-            self._ask_writer(self._flush_now, wait_s)
-        self._tell()
+        if self._ran or self._queue:  # otherwise no line was ever accepted, and no file is open
+            self._run_in_writer(self._flush_now, wait_s)
+        self._report()
 
     def close(self, wait_s: float = FOR_EVER) -> None:
         self._closed = True
         if self._ran or self._queue:
-            self._ask_writer(self._close_now, wait_s)
+            self._run_in_writer(self._close_now, wait_s)
         else:
             self._finished = True
-            self._drain()  # what another thread took in this moment; see `put`
-        self._tell()
+            self._drain()  # lines that another thread accepted just now; see `put`
+        self._report()
 
     @property
     def counts(self) -> LoggerCounts:
-        # Without the io lock, see the module's docstring; exact once the queue is empty.
+        # Without the io lock, see the docstring of the module; exact once the queue is empty.
         accepted = self._written + self._lost + self._in_flight + len(self._queue)
         return LoggerCounts(accepted, self._written, self._lost, self._dropped)
 
@@ -278,7 +279,7 @@ class BackgroundChannel(Channel):
         if self._when_full == "drop":
             self._count_drop()
             return False
-        # A condition would need a lock held here, which a signal handler on this thread could then never get.
+        # A condition would hold a lock here that a signal handler on this thread could never acquire.
         while len(self._queue) >= self._capacity and not self._closed:
             self._wake.put(None)
             time.sleep(_FULL_WAIT_S)
@@ -290,16 +291,16 @@ class BackgroundChannel(Channel):
             self._dropped += 1
 
     def _start(self) -> None:
-        # Not a `threading.Thread`: its start takes locks of the module, which the thread that a signal handler
-        # interrupted may hold.
+        # Not a `threading.Thread`: its start acquires locks of the module, which the thread interrupted by a signal
+        # handler may hold.
         with self._starting:
             if not self._running and not self._finished:
                 try:
                     _thread.start_new_thread(self._run, ())
-                except RuntimeError:  # the interpreter is shutting down: no threads any more
+                except RuntimeError:  # the interpreter is shutting down and starts no threads
                     self._drain()
                 else:
-                    # Only now: a handler that interrupts before this line starts a writer of its own. Two are safe.
+                    # Only now: a handler that interrupts before this line starts another writer. Two are safe.
                     self._running = self._ran = True
 
     def _flush_now(self) -> None:
@@ -311,25 +312,25 @@ class BackgroundChannel(Channel):
         self._drain()
         self._guarded(self._sink.close)
 
-    def _ask_writer(self, step: Callable[[], None], wait_s: float) -> None:
-        """Have the writer thread do ``step``, and wait for it.
+    def _run_in_writer(self, step: Callable[[], None], wait_s: float) -> None:
+        """Run ``step`` in the writer thread, and wait for it.
 
-        The calling thread does not do it itself as long as there can be a writer: a signal handler on it could find
-        lines that were taken out of the queue and not yet written, and end the process over them; or it would wait for
-        a writer that another thread started meanwhile, which waits for the lock that the calling thread holds.
+        While there can be a writer, the calling thread must not run it: a signal handler on the calling thread could
+        end the process while lines have left the queue but are not written yet. Or it would wait for a writer that
+        another thread has started and that waits for the lock of the calling thread.
         """
         self._start()
         deadline = None if wait_s == FOR_EVER else time.monotonic() + wait_s
-        answer: SimpleQueue[None] = SimpleQueue()
-        self._wake.put((step, answer))
+        done: SimpleQueue[None] = SimpleQueue()
+        self._wake.put((step, done))
         while self._running:
             with contextlib.suppress(Empty):
-                answer.get(timeout=_LOOK_S)
+                done.get(timeout=_POLL_S)
                 return
             if deadline is not None and time.monotonic() >= deadline:
-                self._refused(_too_slow(wait_s))
+                self._failed(_too_slow(wait_s))
                 return
-        if answer.empty():  # closed already, or no threads any more
+        if done.empty():  # already closed, or no threads can be started
             self._guarded(step, wait_s)
 
     def _run(self) -> None:
@@ -340,18 +341,18 @@ class BackgroundChannel(Channel):
 
     def _serve(self) -> None:
         while not self._finished:
-            asked: list[_Request] = []
+            requests: list[_Request] = []
             with contextlib.suppress(Empty):
-                asked.append(self._wake.get(timeout=self._interval_s))
+                requests.append(self._wake.get(timeout=self._interval_s))
                 while True:
-                    asked.append(self._wake.get_nowait())
+                    requests.append(self._wake.get_nowait())
             self._drain()
             self._guarded(self._sink.sync_if_due)
-            for request in asked:
+            for request in requests:
                 if request is not None:
-                    step, answer = request
+                    step, done = request
                     step()
-                    answer.put(None)
+                    done.put(None)
 
     def _drain(self) -> None:
         queue = self._queue
@@ -367,5 +368,5 @@ def _too_slow(wait_s: float) -> SinkFailed:
     return SinkFailed(
         f"lines were still being written {wait_s:g} s after a signal",
         where="logger",
-        hint="Is the disk slow, or does on_error wait for something?",
+        hint="Check whether the disk is slow or on_error waits for something",
     )

@@ -1,7 +1,7 @@
-"""A live record checked against the feed's schema, and made the one line that stands for it.
+"""Validation of live records against the feed's schema, and their encoding as lines.
 
-The checks are compiled once per feed from the table in `calib.feeds.schema.table` into a strict msgspec type, so that
-the calling thread pays about a microsecond for them; only a refused record takes the slow way to a sentence.
+The checks are compiled once per feed from the table in `calib.feeds.schema.table` into a strict msgspec type. They cost
+the calling thread about a microsecond; only a rejected record takes the slow path to an error message.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ DAY_S: Final = 86_400
 _DAY_US: Final = DAY_S * 1_000_000
 _LARGEST: Final = sys.float_info.max
 _INT64: Final = 2**63
-_SYMBOLS_KEPT: Final = 10_000
-_SHAPES_KEPT: Final = 256
+_MAX_SYMBOLS: Final = 10_000
+_MAX_SHAPES: Final = 256
 
 
 Line = tuple[int, bytes]
-"""One encoded record: its UTC day (days since the epoch) and its bytes, newline included."""
+"""One encoded record: its UTC day (days since the epoch) and its bytes with the newline."""
 
 
 class Encoder:
-    """Turns records of one feed into lines.
+    """Encodes records of one feed as lines.
 
-    Keys stand in the order of the field table; fields that our writers always write are null where they are missing;
-    `ts` is rounded to microseconds and `ts_iso` derived from it.
+    Keys are in the order of the field table. Missing fields that our writers always write are null. `ts` is rounded to
+    microseconds, and `ts_iso` is derived from it.
 
     Parameters
     ----------
     feed
         The table of the feed's fields.
     clock
-        Stamps a record that has no `ts`.
+        Provides the `ts` of a record that has none.
     compact
-        Whether what is null or derivable (`ts_iso`) is left out of the line.
+        Whether null and derivable values (`ts_iso`) are left out of the line.
     """
 
     __slots__ = ("_clock", "_compact", "_feed", "_second", "_shapes", "_stamped", "_symbols", "_type")
@@ -61,23 +61,23 @@ class Encoder:
         self._second = (-1, "")
 
     def encode(self, record: Mapping[str, Any]) -> Line:
-        """The line of ``record``.
+        """Return the line of ``record``.
 
         Raises
         ------
         BadRecord
-            Where the schema refuses it; ``where`` names the feed and the field.
+            If it violates the schema; ``where`` contains the feed and the field.
         """
         try:
             row = msgspec.convert(record, self._type)
         except (ValidationError, TypeError, UnicodeError):
-            record, row = self._second_look(record)
+            record, row = self._convert_plain(record)
         if row.symbol not in self._symbols:
-            self._learn(row.symbol, record)
+            self._check_symbol(row.symbol, record)
         shape = tuple(record)
         line: dict[str, Any] = (self._shapes.get(shape) or self._shape(shape)).copy()
         line.update(record)
-        # Whole microseconds: the quotient is the double nearest to the decimal that will be printed.
+        # Whole microseconds: the quotient is the double nearest to the printed decimal.
         micros = int((self._now() if row.ts is None else row.ts) * 1e6 + 0.5)
         line["ts"] = micros / 1e6
         if self._stamped:
@@ -87,31 +87,31 @@ class Encoder:
         try:
             return micros // _DAY_US, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError:
-            return micros // _DAY_US, self._dumped_wide(line, record)
+            return micros // _DAY_US, self._dump_wide(line, record)
 
     def _now(self) -> float:
-        """The clock's time.
+        """Return the clock's time.
 
         Raises
         ------
         BadRecord
-            Where it cannot be the time of now: a device without a clock starts at 1970.
+            If it cannot be the current time: a device without a clock starts at 1970.
         """
         now = self._clock.time()
         if EARLIEST_TS <= now <= LATEST_TS:
             return now
-        raise _refused(self._feed, "ts", f"the clock says {implausible_time(now)}", hint="Set the system's clock")
+        raise _bad_record(self._feed, "ts", f"the clock is wrong: {implausible_time(now)}", hint="Set the system clock")
 
-    def _dumped_wide(self, line: dict[str, Any], record: Mapping[str, Any]) -> bytes:
-        """A line with whole numbers of more than 64 bits: where numbers are doubles they are taken."""
+    def _dump_wide(self, line: dict[str, Any], record: Mapping[str, Any]) -> bytes:
+        """Encode a line with whole numbers of more than 64 bits, which are valid in fields of doubles."""
         try:
             return orjson.dumps(_narrowed(line), option=orjson.OPT_APPEND_NEWLINE)
-        except TypeError as error:  # all that is left to go wrong: text that is no Unicode
+        except TypeError as error:  # the only remaining cause: text that is not valid Unicode
             raise _explained(self._feed, record, error) from error
 
     def _shape(self, names: tuple[str, ...]) -> dict[str, None]:
-        """The keys of a line in the table's order, all null, for a record with these fields."""
-        if len(self._shapes) >= _SHAPES_KEPT:
+        """Return the keys of a line in the order of the table, all null, for a record with these fields."""
+        if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.clear()
         shape = self._shapes[names] = {
             field.name: None
@@ -122,32 +122,32 @@ class Encoder:
 
     def _iso(self, micros: int) -> str:
         second, micro = divmod(micros, 1_000_000)
-        known, prefix = self._second  # one tuple, so that another thread never sees half of it
+        known, prefix = self._second  # one tuple, so that other threads see consistent values
         if known != second:
             prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = (second, prefix)
         return f"{prefix}.{micro:06d}Z"
 
-    def _learn(self, symbol: str, record: Mapping[str, Any]) -> None:
+    def _check_symbol(self, symbol: str, record: Mapping[str, Any]) -> None:
         if has_control(symbol):
             raise _explained(self._feed, record, ValueError("control characters"))
-        if len(self._symbols) >= _SYMBOLS_KEPT:
+        if len(self._symbols) >= _MAX_SYMBOLS:
             self._symbols.clear()
         self._symbols.add(symbol)
 
-    def _second_look(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-        """Take subclasses of float, int, str (numpy's float64, string enums) for what they are; refuse the rest."""
+    def _convert_plain(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """Convert subclasses of float, int and str (numpy's float64, string enums); reject everything else."""
         if not isinstance(record, Mapping):
-            raise no_mapping(self._feed, record)
+            raise not_a_mapping(self._feed, record)
         plain = _plain(dict(record))
         try:
             return plain, msgspec.convert(plain, self._type)
-        except (ValidationError, UnicodeError) as error:  # a lone surrogate breaks even the complaint
+        except (ValidationError, UnicodeError) as error:  # a lone surrogate also breaks the error message
             raise _explained(self._feed, plain, error) from error
 
 
 def record_type(feed: Feed) -> type[msgspec.Struct]:
-    """The strict type of the feed's records, with `ts` left to the clock where it is missing."""
+    """Return the strict type of the feed's records; a missing `ts` is set from the clock."""
     fields: list[Any] = []
     for field in feed.fields:
         kind = _kind(field)
@@ -163,7 +163,7 @@ def record_type(feed: Feed) -> type[msgspec.Struct]:
 
 
 def _kind(field: Field) -> Any:
-    """The msgspec type of one field. Bounds by the largest double refuse NaN and infinities too."""
+    """Return the msgspec type of one field. Bounds by the largest double also reject NaN and infinities."""
     match field.type:
         case Type.NUMBER:
             return Annotated[float, _bounds(field, _LARGEST)]
@@ -192,7 +192,7 @@ def _bounds(field: Field, largest: float) -> Meta:
 
 
 def _plain(value: Any) -> Any:
-    """The value with exact built-in types in place of their subclasses."""
+    """Return the value with exact built-in types instead of their subclasses."""
     match value:
         case bool() | None:
             return value
@@ -211,7 +211,7 @@ def _plain(value: Any) -> Any:
 
 
 def _narrowed(value: Any) -> Any:
-    """The value with doubles in place of whole numbers of more than 64 bits: the type has let those pass as doubles."""
+    """Return the value with whole numbers of more than 64 bits as doubles, as which the type accepts them."""
     match value:
         case int():
             return value if -_INT64 <= value < 2 * _INT64 else float(value)
@@ -224,21 +224,23 @@ def _narrowed(value: Any) -> Any:
 
 
 def _explained(feed: Feed, record: Mapping[Any, Any], error: Exception) -> BadRecord:
-    """The refusal in the judge's words, the same that a reader would use for such a line."""
+    """Return the error with the text that a reader would use for such a line."""
     names = [field.name for field in feed.fields]
     for name in record:
         if name not in names:
-            return _refused(feed, str(name), f"is no field of {feed.kind}", hint=f"The fields are {', '.join(names)}")
+            return _bad_record(
+                feed, str(name), f"is not a field of {feed.kind}", hint=f"The fields are {', '.join(names)}"
+            )
     stamped = record if record.get("ts") is not None else {**record, "ts": EARLIEST_TS}
     fault = judge_record(feed, stamped)
-    return _refused(feed, "", str(error)) if fault is None else _refused(feed, fault.field, fault.what)
+    return _bad_record(feed, "", str(error)) if fault is None else _bad_record(feed, fault.field, fault.what)
 
 
-def no_mapping(feed: Feed, record: object) -> BadRecord:
-    """The refusal of a record that has no fields at all."""
-    return _refused(feed, "", f"a record must be a mapping of fields, not {type(record).__name__}")
+def not_a_mapping(feed: Feed, record: object) -> BadRecord:
+    """Return the error for a record that is not a mapping."""
+    return _bad_record(feed, "", f"a record must be a mapping of fields, not {type(record).__name__}")
 
 
-def _refused(feed: Feed, field: str, what: str, hint: str = "") -> BadRecord:
+def _bad_record(feed: Feed, field: str, what: str, hint: str = "") -> BadRecord:
     place = f"{feed.kind}, {field}" if field else feed.kind
     return BadRecord(what, where=place, hint=hint or "The record was not written")

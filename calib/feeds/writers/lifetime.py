@@ -1,4 +1,4 @@
-"""The ends of a process: exit, fork, SIGTERM. Every open logger is known here until it is closed."""
+"""Exit, fork and SIGTERM of the process. Every open logger is registered here until it is closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log: Final = logging.getLogger("calib.feeds")
 
 
 class Closable(Protocol):
-    """What is told when the process ends or forks."""
+    """A logger that is notified when the process ends or forks."""
 
     def close_within(self, wait_s: float) -> None: ...
 
@@ -30,7 +30,7 @@ class Closable(Protocol):
 
 
 SIGNAL_WAIT_S: Final = 10.0
-"""A handler of a signal waits for one logger no longer than this."""
+"""Longest time that a signal handler waits for one logger, s."""
 _open: dict[int, Closable] = {}
 _previous: dict[int, Any] = {}
 
@@ -41,26 +41,26 @@ def register(logger: Closable) -> None:
 
 
 def unregister(logger: Closable) -> None:
-    """Forget a logger that was closed."""
+    """Remove a logger that was closed."""
     _open.pop(id(logger), None)
 
 
 def close_all(wait_s: float = FOR_EVER) -> None:
-    """Close every open logger; a disk that refuses is logged, as there is no caller to raise it to."""
+    """Close every open logger; failures are logged, because there is no caller to raise them to."""
     for logger in list(_open.values()):
         _quietly(logger.close_within, wait_s)
 
 
 def install_sigterm() -> None:
-    """Write what was accepted when SIGTERM arrives, then do what would have happened without us.
+    """Write the accepted lines when SIGTERM arrives, then continue with the previous disposition.
 
-    Where the previous disposition ends the process, the loggers are closed first. Where it is a handler of the bot,
-    they are flushed and stay open: that handler may cancel orders and log the last fills.
+    If the previous disposition ends the process, the loggers are closed first. If it is a handler of the bot, they are
+    flushed and stay open, because that handler may cancel orders and log the last fills.
 
     Raises
     ------
     ValueError
-        Outside the main thread, where Python installs no handlers.
+        Outside the main thread, because Python installs no handlers there.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ValueError(
@@ -92,14 +92,14 @@ def _quietly(step: Callable[[float], None], wait_s: float) -> None:
 def _after_fork() -> None:
     for logger in list(_open.values()):
         logger.after_fork()
-    # multiprocessing ends its children without atexit; its own finalizers run there.
+    # multiprocessing ends its children without atexit, but runs its own finalizers.
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.register_after_fork(_FINAL, _finalize)
 
 
 class _Final:
-    """Something that multiprocessing can hold on to."""
+    """An object for multiprocessing to reference."""
 
 
 _FINAL = _Final()

@@ -1,4 +1,4 @@
-"""One logger per feed: what a bot calls to write its records."""
+"""One logger per feed, with which a bot writes its records."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from calib.files import make_directory
 DEFAULT_CAPACITY: Final = 65_536
 DEFAULT_FLUSH_INTERVAL_S: Final = 0.5
 _KEYWORDS: Final[Any] = object()
-"""In place of a record: its fields were given as keywords."""
+"""Default of the record if its fields are given as keywords."""
 
 
 class Options(TypedDict, total=False):
-    """What every logger can be told; see `FeedLogger`."""
+    """Options of every logger; see `FeedLogger`."""
 
     background: bool
     capacity: int
@@ -42,24 +42,24 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What became of the records given to one logger.
+    """Counts of the records passed to one logger.
 
     After a flush ``accepted == written + lost``.
 
     Parameters
     ----------
     accepted
-        Records that were taken to be written.
+        Records accepted for writing.
     written
-        Of these, records that stand in a file as whole lines.
+        Accepted records that are in a file as whole lines.
     lost
-        Of these, records that the disk refused.
+        Accepted records that could not be written.
     dropped
-        Records not taken because the queue was full, under ``when_full="drop"``.
+        Records not accepted because the queue was full, with ``when_full="drop"``.
     refused
-        Records that the schema refused with `BadRecord`.
+        Records rejected with `BadRecord` because they violate the schema.
     sampled_out
-        Ticks that a line of the same symbol stands for.
+        Ticks without a line of their own, counted by a line of the same symbol.
     """
 
     accepted: int
@@ -73,34 +73,34 @@ class Stats:
 class FeedLogger:
     """Writes the records of one feed, one line each, into a file per UTC day.
 
-    A record that `log` returned True for is *accepted*: it is in the file after `flush`, after `close`, at the normal
-    end of the process, and on SIGTERM with ``install_signal_handlers``. A killed process (SIGKILL, power) loses at
-    most what was accepted since the last flush, and leaves at most one unfinished line, which the next logger of that
-    file repairs (see `repairs`). Threads may share a logger; processes may share a directory.
+    A record for which `log` returned True is *accepted*: it is in the file after `flush`, after `close`, at the normal
+    end of the process, and on SIGTERM with ``install_signal_handlers``. A killed process (SIGKILL, power failure) loses
+    at most the records accepted since the last flush, and leaves at most one unfinished line, which the next logger of
+    that file repairs (see `repairs`). Threads may share a logger; processes may share a directory.
 
     Parameters
     ----------
     directory
-        The feed directory; made where it is missing.
+        The feed directory; created if it is missing.
     background
-        True: a thread writes, `log` only queues. False: `log` returns when the line is in the file.
+        True: a thread writes, and `log` only queues. False: `log` returns when the line is in the file.
     capacity
-        Lines that may wait for the thread, at least 1.
+        Maximum number of lines that wait for the thread, at least 1.
     when_full
-        ``block``: `log` waits for room, nothing is ever dropped. ``drop``: the record is dropped and counted.
+        ``block``: `log` waits for space, and nothing is dropped. ``drop``: the record is dropped and counted.
     flush_interval_s
-        Longest time in which an accepted line is handed to the operating system, s; 0.001 to 3600.
+        Longest time until an accepted line is passed to the operating system, s; 0.001 to 3600.
     fsync
-        When the disk itself is told to hold the lines: ``never``, ``interval`` (about once a second) or ``always``
-        (after each write). Only power cuts and crashes of the system make a difference.
+        When the lines are synced to the disk: ``never``, ``interval`` (about once a second) or ``always`` (after each
+        write). It matters only for power failures and crashes of the system.
     install_signal_handlers
-        Flush on SIGTERM, then do what would have happened without it; main thread only.
+        Flush on SIGTERM, then continue with the previous disposition; main thread only.
     clock
-        Stamps records without a `ts`; default the system's.
+        Provides the `ts` of records without one; default: the system clock.
     on_error
-        Takes a `SinkFailed` where it would be raised; called from whatever thread met it, must not raise.
+        Receives a `SinkFailed` instead of the caller; called from the thread of the failure, must not raise.
     compact
-        True: what is null, and `ts_iso`, which follows from `ts`, is left out. Readers take both forms; lines are
+        True: null values and `ts_iso`, which is derived from `ts`, are left out. Readers accept both forms; lines are
         about half as long.
 
     Raises
@@ -108,7 +108,7 @@ class FeedLogger:
     ConfigError
         For a parameter out of its range.
     UnwritableOutput
-        Where the directory cannot be made.
+        If the directory cannot be created.
     """
 
     feed: ClassVar[Feed]
@@ -148,22 +148,22 @@ class FeedLogger:
         lifetime.register(self)
 
     def log(self, record: Mapping[str, Any] = _KEYWORDS, /, **fields: Any) -> bool:
-        """Accept one record; True where it will be written.
+        """Accept one record; return True if it will be written.
 
         Parameters
         ----------
         record
-            Fields as the feed's table lists them, or the same as keywords, whose names and types a type checker
-            checks. Without `ts` the clock stamps it; `ts_iso` is always derived. Numbers are ints and floats (numpy's
-            too); text and `decimal.Decimal` are refused here, whereas `OrderBook` takes them as prices.
+            Fields of the feed's table, or the same fields as keywords, whose names and types a type checker can check.
+            A missing `ts` is set from the clock; `ts_iso` is always derived. Numbers are ints and floats, also those
+            of numpy; text and `decimal.Decimal` are rejected here, although `OrderBook` accepts them as prices.
 
         Raises
         ------
         BadRecord
-            Where the schema refuses the record; the message names the field. It is counted and not written.
+            If the record violates the schema; the message contains the field. It is counted and not written.
         SinkFailed
-            Once, where the disk refused. In the background it refused earlier records, and this one was not taken;
-            with ``background=False`` this one is the first that is counted as lost.
+            Once, if a write failed. In the background, earlier records failed, and this one was not accepted; with
+            ``background=False`` this one is the first that is counted as lost.
         SinkClosed
             After `close`.
         """
@@ -181,28 +181,28 @@ class FeedLogger:
         Raises
         ------
         SinkFailed
-            Once, where the disk refused.
+            Once, if a write failed.
         """
         self._channel.flush()
 
     def flush_within(self, wait_s: float) -> None:
-        """`flush` for the handler of a signal: raises `SinkFailed` after ``wait_s`` seconds."""
+        """Flush in a signal handler; raises `SinkFailed` after ``wait_s`` seconds."""
         self._channel.flush(wait_s)
 
     def close(self) -> None:
-        """Flush and accept no more; a second call does nothing.
+        """Flush and accept no more records; a second call does nothing.
 
         Raises
         ------
         SinkFailed
-            Once, where the disk refused; the logger is closed all the same.
+            Once, if a write failed; the logger is closed in any case.
         """
         self.close_within(FOR_EVER)
 
     def close_within(self, wait_s: float) -> None:
-        """`close` for the handler of a signal: raises `SinkFailed` after ``wait_s`` seconds."""
+        """Close in a signal handler; raises `SinkFailed` after ``wait_s`` seconds."""
         try:
-            self._channel.close(wait_s)  # also where another thread is closing: what it writes is waited for
+            self._channel.close(wait_s)  # also waits if another thread is closing
         finally:
             lifetime.unregister(self)
 
@@ -212,17 +212,17 @@ class FeedLogger:
 
     @property
     def stats(self) -> Stats:
-        """The counts so far."""
+        """Return the counts so far."""
         counts = self._channel.counts
         return Stats(counts.accepted, counts.written, counts.lost, counts.dropped, self._refused, self._sampled_out())
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Unfinished last lines that this logger repaired, and files moved under it; each was warned of too."""
+        """Return the repaired unfinished last lines, and the files moved while open; each was also logged."""
         return tuple(self._files.repairs)
 
     def after_fork(self) -> None:
-        """In a forked child: the parent writes what was accepted before; this copy begins with nothing."""
+        """In a forked child: start without records; the parent writes those accepted before the fork."""
         self._counting = threading.RLock()
         self._refused = 0
         self._channel.after_fork()
@@ -295,7 +295,7 @@ class TradeLogger(FeedLogger):
 
 
 class QuoteLogger(FeedLogger):
-    """Writes ``quotes_YYYYMMDD.jsonl``: one line per closed quote of ours. Parameters as in `FeedLogger`."""
+    """Writes ``quotes_YYYYMMDD.jsonl``: one line per closed quote of the bot. Parameters as in `FeedLogger`."""
 
     feed = QUOTES
 
@@ -311,16 +311,16 @@ class QuoteLogger(FeedLogger):
 class PipelineTickLogger(FeedLogger):
     """Writes ``pipeline_ticks_YYYYMMDD.jsonl``: one tick in ``sample_rate`` of each symbol, the first included.
 
-    A line carries its ``sample_rate``. Its ``n_quotes``, times the rate, are the quotes of all the symbol's ticks
-    since the line before, the unsampled ones included (see `sampling.Sampler`): the quotes that a reader sums up are
-    the true ones, not an estimate.
+    A line contains its ``sample_rate``. Its ``n_quotes`` times the rate is the number of quotes of all ticks of the
+    symbol since the previous line, including the unsampled ones (see `sampling.Sampler`). Therefore the sum of the
+    quotes is exact, not an estimate.
 
     Parameters
     ----------
     directory, options
         As in `FeedLogger`.
     sample_rate
-        One line stands for that many ticks; 1 writes them all; 1 to 1,000,000.
+        Number of ticks per line, 1 to 1,000,000; 1 writes all ticks.
     """
 
     feed = PIPELINE_TICKS
@@ -342,9 +342,9 @@ class PipelineTickLogger(FeedLogger):
     else:
 
         def log(self, record=_KEYWORDS, /, **fields):
-            """Accept one tick; True where a line of its own will be written, False where another stands for it.
+            """Accept one tick; return True if it is written as a line, False if it is only counted.
 
-            Raises as `FeedLogger.log`; a record that is refused is not counted as a tick.
+            Raises like `FeedLogger.log`; a rejected record is not counted as a tick.
             """
             return self._sampler.offer(fields if record is _KEYWORDS else _only(record, fields), self._log_sampled)
 

@@ -1,4 +1,4 @@
-"""All the loggers of one bot behind one switch."""
+"""All loggers of a bot, with one switch."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _L = TypeVar("_L", bound=FeedLogger)
 
 
 class CalibrationLoggerManager:
-    """The five loggers over one feed directory, each made when it is first used.
+    """The five loggers of one feed directory, each created on first use.
 
     Parameters
     ----------
     enabled
-        False: nothing is made and nothing written, every call costs one attribute test and returns False.
+        False: nothing is created or written; every call costs one attribute test and returns False.
     directory
         The feed directory.
     sample_rate
-        Of the ticks, see `PipelineTickLogger`.
+        Sample rate of the ticks, see `PipelineTickLogger`.
     options
-        For every logger, see `FeedLogger`.
+        Options of every logger, see `FeedLogger`.
 
     >>> CalibrationLoggerManager(enabled=False).log_fill(symbol="BTCUSDT")
     False
@@ -100,15 +100,15 @@ class CalibrationLoggerManager:
 
     @property
     def stats(self) -> dict[str, Stats]:
-        """The counts by kind of feed, of the loggers that were used."""
+        """Return the counts by kind of feed, for the loggers that were used."""
         return {kind: self._loggers[kind].stats for kind in sorted(self._loggers)}
 
     def flush(self) -> None:
-        """Flush every logger; the first refusal of the disk is raised after all were tried."""
+        """Flush every logger; the first failure is raised after all were tried."""
         self._each(lambda logger: logger.flush())
 
     def close(self) -> None:
-        """Close every logger; the first refusal of the disk is raised after all were closed."""
+        """Close every logger; the first failure is raised after all were closed."""
         with self._making:
             self._closed = True
         self._each(lambda logger: logger.close())
@@ -126,9 +126,9 @@ class CalibrationLoggerManager:
                 found = self._loggers.get(kind.feed.kind)
                 if found is None:
                     if self._closed:
-                        raise SinkClosed("these loggers are closed", hint="Log before close(), or make a new manager")
+                        raise SinkClosed("these loggers are closed", hint="Log before close(), or create a new manager")
                     found = self._loggers[kind.feed.kind] = make(self.directory, **self._options)
-        return found  # type: ignore[return-value]  # the map holds each kind under its own name
+        return found  # type: ignore[return-value]  # the map contains each kind under its name
 
     def _make_ticks(self, directory: Path, **options: Unpack[Options]) -> PipelineTickLogger:
         return PipelineTickLogger(directory, sample_rate=self._sample_rate, **options)

@@ -1,4 +1,4 @@
-"""Which file a line belongs to: one per feed and UTC day, by the record's own time."""
+"""The file of a line: one per feed and UTC day, by the time of the record."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _OPEN_DAYS: Final = 2
 
 
 class Sink(Protocol):
-    """Where a logger's lines go."""
+    """The target of a logger's lines."""
 
     @property
     def repairs(self) -> list[Repair]:
-        """What was repaired so far."""
+        """Return the repairs so far."""
         ...
 
     def write(self, lines: Sequence[Line]) -> None:
-        """Take all the lines, or raise `SinkFailed` with the number of those that were taken."""
+        """Write all lines, or raise `SinkFailed` with the number of lines written."""
         ...
 
     def sync(self) -> None:
-        """Make durable what was taken, unless the policy is ``never``."""
+        """Sync the written lines, unless the policy is ``never``."""
         ...
 
     def sync_if_due(self) -> None:
-        """The same where the policy says that it is time; called after each write and now and then."""
+        """Sync if the policy requires it now; called after each write and periodically."""
         ...
 
     def close(self) -> None:
-        """Sync and let go of every file; writing again opens them again."""
+        """Sync and close every file; further writes open them again."""
         ...
 
     def abandon(self) -> None:
-        """Let go without a word: this is the copy of a forked child, the files belong to the parent."""
+        """Close without a sync, in a forked child: the files belong to the parent."""
         ...
 
 
 class MemorySink:
-    """A sink for tests: keeps the lines in a list."""
+    """A sink for tests that collects the lines in a list."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
@@ -72,18 +72,18 @@ class MemorySink:
 class DayFiles:
     """The sink that writes ``<kind>_YYYYMMDD.jsonl``.
 
-    A line goes to the file of its own UTC day, so a record of 23:59:59.9 that is written after midnight lands where
-    the readers look for it. At most two days are open at a time.
+    A line is written to the file of its own UTC day, also if a record of 23:59:59.9 is written after midnight. At most
+    two days are open at a time.
 
     Parameters
     ----------
     directory
         The feed directory.
     kind
-        The feed's file prefix.
+        The file prefix of the feed.
     fsync
-        ``never``: the system decides. ``interval``: at most once a second while there is something to sync, and when
-        a file is closed. ``always``: after each write.
+        ``never``: the system decides. ``interval``: at most once a second if there is something to sync, and when a
+        file is closed. ``always``: after each write.
     """
 
     def __init__(self, directory: Path, kind: str, fsync: FsyncPolicy) -> None:
@@ -102,7 +102,7 @@ class DayFiles:
             try:
                 self._append(day, texts)
                 written += len(texts)
-            except SinkFailed as error:  # a day that takes no more, as one that was compressed, leaves the others alone
+            except SinkFailed as error:  # the other days are still written, e.g. if one was compressed
                 written += error.lines_kept
                 failed = failed or error
         if failed is not None:
@@ -113,7 +113,7 @@ class DayFiles:
         if self._fsync == "never":
             return
         for day in sorted(self._unsynced):
-            file = self._files.get(day)  # none: a signal handler closed it in the middle of this
+            file = self._files.get(day)  # None if a signal handler closed it meanwhile
             if file is not None:
                 file.sync()
             self._unsynced.discard(day)
@@ -144,10 +144,12 @@ class DayFiles:
         finally:
             while file.repairs:
                 self.repairs.append(file.repairs.pop(0))
-            self._unsynced.add(day)  # also after a refusal: a part of the lines may stand
+            self._unsynced.add(day)  # also after a failure: some lines may be written
 
     def _open(self, day: int) -> OpenDayFile:
-        opened = OpenDayFile(self._directory / file_name(self._kind, day))  # first: a refused day closes no other
+        opened = OpenDayFile(
+            self._directory / file_name(self._kind, day)
+        )  # first, so that a failure closes no other day
         if len(self._files) >= _OPEN_DAYS:
             oldest = next(iter(self._files))
             if oldest in self._unsynced and self._fsync != "never":
@@ -159,7 +161,7 @@ class DayFiles:
 
 
 def file_name(kind: str, day: int) -> str:
-    """Name of the feed file of a UTC day.
+    """Return the name of the feed file of a UTC day.
 
     >>> file_name("fills", 20089)
     'fills_20250101.jsonl'

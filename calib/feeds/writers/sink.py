@@ -1,4 +1,4 @@
-"""One day file of a feed: whole lines appended under the file's lock, or none."""
+"""One day file of a feed: whole lines are appended under the lock of the file, or none."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _PACKED = (".gz", ".zst")
 class OpenDayFile:
     """An open feed file that always ends with a whole line.
 
-    Each append takes the file's lock (``flock``) for its duration only, so that several processes may log into one
-    directory: their lines interleave and never cut each other.
+    Each append holds the lock of the file (``flock``) only while it runs, so that several processes can log into one
+    directory: their lines interleave but are never cut.
 
     Parameters
     ----------
     path
-        The file; made where it is missing. An unfinished last line is repaired first, see `tail.repair`.
+        The file; created if it is missing. An unfinished last line is repaired first, see `tail.repair`.
 
     Raises
     ------
     SinkFailed
-        Where the system refuses, or the day lies there compressed already.
+        If the file cannot be opened, or the day is already compressed.
     """
 
     __slots__ = ("_descriptor", "_end", "_packed", "path", "repairs")
@@ -49,62 +49,61 @@ class OpenDayFile:
         Raises
         ------
         SinkFailed
-            Where the system refuses, as on a full disk; its ``lines_kept`` says how many of the lines stand. The file
-            is cut back to its last whole line first, so that it stays a feed whatever happens next. Also where the
-            day was compressed, or is being compressed, since the file was opened.
+            If the write fails, such as on a full disk; its ``lines_kept`` is the number of lines written. The file is
+            first truncated to its last whole line, so that it remains a valid feed. Also if the day was compressed, or
+            is being compressed, since the file was opened.
         """
-        self._refuse_packed()
+        self._check_unpacked()
         if self._descriptor < 0:
             self._open()
         try:
             system.lock(self._descriptor)
             try:
-                self._settle()
+                self._prepare()
                 self._write(b"".join(lines))
             finally:
                 if self._descriptor >= 0:
                     system.unlock(self._descriptor)
         except OSError as error:
-            raise self._refused(error, 0) from error
+            raise self._failure(error, 0) from error
 
     def sync(self) -> None:
-        """Have the disk hold what was appended (``fsync``)."""
+        """Sync the appended lines to the disk (``fsync``)."""
         if self._descriptor >= 0:
-            with self._refusals():
+            with self._failures():
                 os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Let the file go; a second call does nothing."""
+        """Close the file; a second call does nothing."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def _open(self) -> None:
-        self._refuse_packed()
-        with self._refusals():
+        self._check_unpacked()
+        with self._failures():
             self._descriptor = os.open(self.path, _FLAGS, 0o644)
         self._end = -1
 
-    def _refuse_packed(self) -> None:
-        """Refuse a day that has a compressed form: with a second form of it no reader would take the day.
+    def _check_unpacked(self) -> None:
+        """Raise if the day has a compressed form, because readers do not accept two forms of a day.
 
-        Also while the plain file still has its name: `gzip` removes it when it is done, with what was appended to it
-        meanwhile.
+        Also while the plain file still exists: `gzip` removes it at the end, with the lines appended meanwhile.
         """
         for packed in self._packed:
             if os.path.lexists(packed):
                 self.close()
                 raise SinkFailed(
-                    f"this day was compressed already ({os.path.basename(packed)})",  # noqa: PTH119
+                    f"this day is already compressed ({os.path.basename(packed)})",  # noqa: PTH119
                     where=str(self.path),
-                    hint="Compress a day only when no record of it can come any more; unpack it to log more",
+                    hint="Compress a day only after its last record; decompress it to log more",
                 )
 
-    def _settle(self) -> None:
-        """Make sure that our lines begin on a line of their own, in a file that still has its name.
+    def _prepare(self) -> None:
+        """Ensure that the file ends with a whole line and still has its name.
 
-        Another process may have been killed in the middle of its line since our last append: ours would be glued to
-        its half and both lost. And where the file was renamed or removed, no reader would find our lines.
+        Another process may have been killed while it wrote a line since the last append: the next line would be joined
+        to that part, and both lost. If the file was renamed or removed, readers would not find the lines.
         """
         while not system.same_file(self._descriptor, self.path):
             self.sync()
@@ -125,25 +124,25 @@ class OpenDayFile:
                 done += os.write(self._descriptor, text[done:] if done else text)
         except OSError as error:
             whole = text.rfind(b"\n", 0, done) + 1
-            with contextlib.suppress(OSError):  # then the next append or the next opening repairs the tail
+            with contextlib.suppress(OSError):  # otherwise the next append or opening repairs the tail
                 os.ftruncate(self._descriptor, begin + whole)
                 self._end = begin + whole
-            raise self._refused(error, text.count(b"\n", 0, whole)) from error
+            raise self._failure(error, text.count(b"\n", 0, whole)) from error
         self._end = begin + done
 
     @contextlib.contextmanager
-    def _refusals(self) -> Iterator[None]:
+    def _failures(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise self._refused(error, 0) from error
+            raise self._failure(error, 0) from error
 
-    def _refused(self, error: OSError, lines_kept: int) -> SinkFailed:
+    def _failure(self, error: OSError, lines_kept: int) -> SinkFailed:
         if error.errno == errno.ELOOP:
-            what, hint = "is a symbolic link", "Loggers follow none: a link may lead to a file of somebody else"
+            what, hint = "is a symbolic link", "Loggers do not follow links, which may lead to a file of another owner"
         else:
             what = f"cannot be written: {error.strerror or error}"
-            hint = "Free some space or repair the directory: logging then goes on by itself; `stats` has what was lost"
+            hint = "Free some space or repair the directory; logging then continues; `stats` counts the lost records"
         failed = SinkFailed(what, where=str(self.path), hint=hint)
         failed.lines_kept = lines_kept
         return failed

@@ -1,4 +1,4 @@
-"""What a killed writer leaves at the end of a feed file, and how that is repaired."""
+"""Repair of the unfinished line that a killed writer leaves at the end of a feed file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was done to one file that was not as its writer had left it.
+    """A repair of a file that was changed or left unfinished.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class Repair:
     tail_bytes
         Length of the unfinished line.
     saved_as
-        Where the cut bytes lie; None where the line was whole and only got its newline.
+        File with the removed bytes; None if the line was whole and only its newline was added.
     moved
-        Whether the file was renamed, replaced or removed while it was open; further lines go to a file of its name.
+        Whether the file was renamed, replaced or removed while it was open; further lines go to a new file of its name.
     """
 
     file: Path
@@ -38,30 +38,30 @@ class Repair:
 
     def __str__(self) -> str:
         if self.moved:
-            return f"{self.file}: was renamed, replaced or removed while it was open; a new file of that name goes on"
+            return f"{self.file}: was renamed, replaced or removed while open; logging continues in a new file"
         if self.saved_as is None:
-            return f"{self.file}: the last line was whole and got its newline"
+            return f"{self.file}: added the missing newline of the last line"
         tail = f"an unfinished last line of {counted(self.tail_bytes, 'byte')}"
-        return f"{self.file}: {tail} was cut and saved as {self.saved_as}"
+        return f"{self.file}: {tail} was removed and saved as {self.saved_as}"
 
 
 def repair(descriptor: int, path: Path) -> Repair | None:
-    """End the file with a whole line; the caller holds the file's lock.
+    """Repair the file so that it ends with a whole line; the caller holds the lock of the file.
 
-    A tail that is a JSON object gets its newline. Any other is saved beside the file, synced, and only then cut: a
-    crash in between leaves it in both places, never in none.
+    A tail that is a JSON object gets its newline. Any other tail is saved next to the file, synced, and only then
+    removed: after a crash in between it is in both files, never lost.
 
     Parameters
     ----------
     descriptor
         The file, open for reading and appending.
     path
-        Its name, for the name of the saved tail.
+        Its path, for the name of the saved tail.
 
     Returns
     -------
     Repair or None
-        None where there was nothing to repair.
+        None if there was nothing to repair.
     """
     size = os.fstat(descriptor).st_size
     begin = whole_lines_end(descriptor, size)
@@ -77,7 +77,7 @@ def repair(descriptor: int, path: Path) -> Repair | None:
 
 
 def whole_lines_end(descriptor: int, size: int) -> int:
-    """Offset just past the last newline within the first ``size`` bytes; 0 where there is none."""
+    """Return the offset after the last newline within the first ``size`` bytes; 0 without a newline."""
     end = size
     while end > 0:
         begin = max(0, end - _BLOCK)

@@ -1,4 +1,4 @@
-"""Comments that allow a finding: ``# calib: allow[CAL103] the reason``."""
+"""Suppression comments: ``# calib: allow[CAL103] the reason``."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _COMMENT: Final = re.compile(r"#\s*calib:\s*allow\s*\[(?P<rules>[^\]]*)\](?P<rea
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """One such comment.
+    """One suppression comment.
 
     Parameters
     ----------
     line
-        Where the comment stands.
+        Line of the comment.
     covered
-        The first and last line of the statement that it covers: its own, or the next where it stands alone.
+        First and last line of the covered statement: its own line, or the next code line after a comment of its own.
     rules
-        The ids in the brackets.
+        The rule ids in the brackets.
     reason
-        The text after them; without one the comment allows nothing.
+        The text after the brackets; without a reason the comment has no effect.
     used
-        It covers a finding.
+        Whether it covers a finding.
     """
 
     line: int
@@ -39,20 +39,20 @@ class Allow:
     used: bool = False
 
     def covers(self, finding: Finding) -> bool:
-        """Whether it allows this finding."""
+        """Return whether it allows this finding."""
         first, last = self.covered
         return bool(self.reason) and finding.rule in self.rules and finding.line <= last and finding.end_line >= first
 
     @property
     def problem(self) -> str:
-        """What is wrong with the comment, or empty."""
+        """The problem of the comment, or empty."""
         if not self.reason:
-            return "the reason is missing, so it allows nothing"
-        return "" if self.used else "it allows nothing that is found here"
+            return "the comment has no effect: the reason is missing"
+        return "" if self.used else "the comment has no effect: no finding here matches it"
 
 
 def allows(source: str) -> list[Allow]:
-    """The comments that allow, in the order of the lines.
+    """Return the suppression comments in line order.
 
     >>> allows("x = 1  # calib: allow[CAL103] kept for the chart\\n")
     [Allow(line=1, covered=(1, 1), rules=('CAL103',), reason='kept for the chart', used=False)]

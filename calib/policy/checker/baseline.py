@@ -1,4 +1,4 @@
-"""The baseline: findings that were there before the checker came, by fingerprint."""
+"""The baseline: known findings, by fingerprint, that do not fail the check."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SCHEMA: Final = "calib.policy.baseline/1"
 
 
 def read(path: Path) -> frozenset[str]:
-    """The fingerprints of a baseline file.
+    """Return the fingerprints of a baseline file.
 
     Raises
     ------
     UsageError
-        Where the file is missing or is not a baseline.
+        If the file is missing or is not a baseline.
     """
     hint = "`calib policy check --write-baseline FILE` writes one"
     try:
@@ -29,23 +29,23 @@ def read(path: Path) -> frozenset[str]:
     except OSError as error:
         raise UsageError(f"the baseline cannot be read: {error.strerror}", where=str(path), hint=hint) from error
     except ValueError as error:
-        raise UsageError("the baseline is not JSON", where=str(path), hint=hint) from error
+        raise UsageError("the baseline is not valid JSON", where=str(path), hint=hint) from error
     if (
         not isinstance(content, dict)
         or content.get("schema") != SCHEMA
         or not isinstance(content.get("findings"), list)
     ):
-        raise UsageError(f"this is not a baseline of the schema {SCHEMA}", where=str(path), hint=hint)
+        raise UsageError(f"is not a baseline with schema {SCHEMA}", where=str(path), hint=hint)
     return frozenset(str(each.get("fingerprint")) for each in content["findings"] if isinstance(each, dict))
 
 
 def write(path: Path, findings: Iterable[Finding]) -> None:
-    """Write the findings that stand as the new baseline.
+    """Write the findings that no comment suppresses as the new baseline.
 
     Raises
     ------
     UnwritableOutput
-        Where the file cannot be written.
+        If the file cannot be written.
     """
     rows = [
         {"fingerprint": each.fingerprint, "rule": each.rule, "path": each.path, "message": each.message}
@@ -60,5 +60,5 @@ def write(path: Path, findings: Iterable[Finding]) -> None:
 
 
 def marked(findings: Iterable[Finding], known: frozenset[str]) -> list[Finding]:
-    """The same findings, those in the baseline marked; none is dropped."""
+    """Return all findings, with those of the baseline marked."""
     return [replace(each, baseline=True) if each.fingerprint in known else each for each in findings]

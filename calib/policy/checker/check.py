@@ -1,4 +1,4 @@
-"""One file, checked: parse, ask the rules, match the comments that allow, number the findings."""
+"""Check of one file: parse, apply the rules, match suppression comments, fingerprint the findings."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from calib.system import read_regular
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What one file gave.
+    """The result of one file.
 
     Parameters
     ----------
     findings
-        Those that stand and those that a comment allows, in the order of the lines.
+        All findings, including suppressed ones, in line order.
     allows
-        The comments that allow, with whether each was used.
+        The suppression comments, with whether each was used.
     error
-        Why the file could not be read as Python, with the line, or empty.
+        Why the file could not be parsed, or empty; the line is in ``error_line``.
     unread
         Whether nothing of it could be read: the system refused, or it is not a file.
     """
@@ -45,16 +45,16 @@ class FileResult:
 
 
 def check_source(source: str, path: str = "<text>", rules: Iterable[Rule] | None = None) -> FileResult:
-    """Check one text.
+    """Check one source text.
 
     Parameters
     ----------
     source
         Python source.
     path
-        How the file is named in the findings.
+        Name of the file in the findings.
     rules
-        The rules to ask; None for all.
+        The rules to apply; None for all.
 
     >>> bad = "from functools import cache\\n@cache\\ndef get_balance(x):\\n    return x.fetch_balance()\\n"
     >>> [finding.rule for finding in check_source(bad).findings]
@@ -71,26 +71,26 @@ def check_source(source: str, path: str = "<text>", rules: Iterable[Rule] | None
     given = allows(source) if "calib:" in source else []
     names = names_in(source)
     level = trading_level(names)
-    if not any(_speaks(name, level) for name in names):
-        return FileResult(path, (), tuple(given))  # no name in it speaks of data that the policy knows
+    if not any(_may_name_data(name, level) for name in names):
+        return FileResult(path, (), tuple(given))  # fast path: no name refers to data that the policy covers
     try:
         hits = _hits(tree, level, list(RULES.values()) if rules is None else list(rules))
     except RecursionError:
-        return FileResult(path, (), tuple(given), error="the code is nested too deeply to be followed")
+        return FileResult(path, (), tuple(given), error="the code is nested too deeply to be analysed")
     found = list(_findings(hits, tree, source, path))
     return FileResult(path, *_allowed(found, given))
 
 
 @functools.lru_cache(maxsize=262_144)
-def _speaks(name: str, level: int) -> bool:
-    """Whether a name may speak of data that the policy knows; the last word may say what of it: ``ORDERBOOK_TTL``."""
+def _may_name_data(name: str, level: int) -> bool:
+    """Return whether a name may refer to data that the policy covers, also before a last word, as in ``BOOK_TTL``."""
     words = split(name)
     known = 2 if says_cache(words) else max(level, 1)
     return bool(kinds_of(words, known) or kinds_of(words[:-1], known))
 
 
 def check_file(path: Path, name: str, rules: Iterable[Rule] | None = None) -> FileResult:
-    """Check one file; ``name`` is how it is called in the findings."""
+    """Check one file; ``name`` is its name in the findings."""
     try:
         raw = read_regular(path)
         encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
@@ -134,7 +134,7 @@ def _place(node: ast.AST) -> tuple[int, int, int]:
 
 
 def _scopes(node: ast.AST, prefix: str) -> Iterator[tuple[int, int, str]]:
-    """Classes and functions with their first and last lines, an outer one before what is inside it."""
+    """Yield classes and functions with their first and last lines, an outer one before the inner ones."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([child.lineno, *(each.lineno for each in child.decorator_list)])

@@ -1,4 +1,4 @@
-"""A rule in words, for the terminal and for its page in the documentation."""
+"""The description of a rule, for the terminal and for its documentation page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.policy.checker.rules import RULES
 
 
 def explained(rule: Rule) -> Iterator[str]:
-    """The rule with its examples, line by line, at most 80 columns wide."""
+    """Yield the rule with its examples, line by line, at most 80 columns wide."""
     yield f"{rule.id} {rule.name} ({rule.severity.value})"
     yield f"{rule.title}."
     yield ""
@@ -24,12 +24,12 @@ def explained(rule: Rule) -> Iterator[str]:
 
 
 def index() -> str:
-    """The table of the rules, in Markdown."""
+    """Return the table of the rules in Markdown."""
     head = (
         "# Rules of `calib policy check`\n\n"
-        "The static checker reads Python and finds caches of data that the caching policy prohibits. Errors lose\n"
-        "money; warnings are worth a look. `calib policy check --explain CAL104` prints one of these pages;\n"
-        "[how to use it](../how-to/check-code-for-caches.md).\n\n"
+        "The static checker analyses Python code and finds caches of data that the caching policy prohibits. Errors\n"
+        "can cause losses; warnings should be reviewed. `calib policy check --explain CAL104` prints one of these\n"
+        "pages; see [how to check code](../how-to/check-code-for-caches.md).\n\n"
         "| rule | name | severity | finds |\n| --- | --- | --- | --- |\n"
     )
     rows = (
@@ -40,17 +40,17 @@ def index() -> str:
 
 
 def page(rule: Rule) -> str:
-    """One rule with its examples, in Markdown."""
+    """Return one rule with its examples in Markdown."""
     return (
         f"# {rule.id}: {rule.name}\n\n{rule.title}. Severity: {rule.severity.value}.\n\n"
         f"{textwrap.fill(rule.why, 118)}\n\n"
         f"## Wrong\n\n```python\n{rule.wrong}```\n\n## Right\n\n```python\n{rule.right}```\n\n"
-        f"To keep one place all the same: `# calib: allow[{rule.id}] the reason`. [All rules](../policy-rules.md).\n"
+        f"To allow a finding: `# calib: allow[{rule.id}] the reason`. [All rules](../policy-rules.md).\n"
     )
 
 
 def pages() -> dict[str, Callable[[], str]]:
-    """The makers of the index and of every rule's page, by their paths in the documentation."""
+    """Return the functions that render the index and each rule's page, by path in the documentation."""
     made: dict[str, Callable[[], str]] = {"docs/reference/policy-rules.md": index}
     for rule in RULES.values():
         made[f"docs/reference/policy-rules/{rule.id.lower()}.md"] = functools.partial(page, rule)

@@ -1,4 +1,4 @@
-"""Values followed through expressions: what is fetched, read from a kept place, or asked for its age."""
+"""Data flow through expressions: values that are fetched, read from a slot, or tested for their age."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WRITERS: Final = word_set("update append extend add setdefault insert __setitem
 
 
 class Expressions:
-    """Follows the expressions of one function and notes what happens in them."""
+    """Evaluates the expressions of one function symbolically and records their events."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -31,7 +31,7 @@ class Expressions:
         self.local: set[str] = set()
         self.arguments: set[str] = set()
         self.muted = False
-        """A test is looked at a second time: what happens in it is written down already."""
+        """Whether events are not recorded, because the expression was already evaluated once."""
 
     def note(
         self,
@@ -49,7 +49,7 @@ class Expressions:
         )
 
     def slot(self, node: ast.expr) -> KeptSlot | None:
-        """The kept place that an expression names, or None."""
+        """Return the slot that an expression refers to, or None."""
         match node:
             case ast.Name(id=name):
                 kept = name in self.outer or (name in self.scope.shared and name not in self.local)
@@ -70,7 +70,7 @@ class Expressions:
                 return None
 
     def value(self, node: ast.expr | None) -> Traced:
-        """What is known of an expression; what happens in it is noted."""
+        """Return the traced value of an expression and record its events."""
         if node is None:
             return NOTHING
         handler = _HANDLERS.get(type(node))
@@ -134,7 +134,7 @@ class Expressions:
         return self.comprehended(node.generators) | self.value(node.value)
 
     def bind(self, target: ast.expr, given: Traced, source: ast.AST) -> None:
-        """Note that a value gets a name or is put into a kept place."""
+        """Record that a value is assigned to a variable or a slot."""
         raise NotImplementedError
 
     def comprehended(self, generators: Iterable[ast.comprehension]) -> Traced:
@@ -187,11 +187,11 @@ class Expressions:
         return base | given
 
     def kept_cache(self, owner: ast.expr | None) -> bool:
-        """Whether a call goes to something that calls itself a cache: it brings nothing fresh."""
+        """Return whether a call goes to an object named as a cache, so that its result is not freshly fetched."""
         return owner is not None and not CACHE_WORDS.isdisjoint(split(terminal(owner)))
 
     def own_call(self, node: ast.Call, owner: ast.expr | None, name: str) -> Traced | None:
-        """The value of a call of a function of the same class or module, or None where it is not one."""
+        """Return the value of a call of a function of the same class or module, or None for other calls."""
         mine = owner is None or (isinstance(owner, ast.Name) and owner.id in ("self", "cls", self.scope.owner))
         if not mine or name not in self.scope.own:
             return None
@@ -199,16 +199,16 @@ class Expressions:
         found = self.scope.yields.get(name, NONE)
         return Traced(found, aged=False)
 
-    def judges(self, test: ast.expr) -> bool:
-        """Whether a test asks for the age of something kept."""
+    def is_age_test(self, test: ast.expr) -> bool:
+        """Return whether a test depends on the age of stored data; does not record events."""
         muted, self.muted = self.muted, True
         try:
             return self.asks_age(test)
         finally:
             self.muted = muted
 
-    def ages_argument(self, given: ast.expr) -> bool:
-        """Whether an argument is compared with the time of now: ``return time.time() - fetched_at < self.ttl``."""
+    def tests_age_of_argument(self, given: ast.expr) -> bool:
+        """Return whether an argument is compared with the time: ``return time.time() - fetched_at < self.ttl``."""
         for node in ast.walk(given):
             if not isinstance(node, ast.Compare):
                 continue
@@ -233,7 +233,7 @@ class Expressions:
             if isinstance(node, ast.Call):
                 name = terminal(node.func)
                 words = set(split(name))
-                if name in self.scope.judges or _names_age(words):
+                if name in self.scope.age_tests or _names_age(words):
                     return True
             if (
                 isinstance(node, ast.Attribute)
@@ -262,7 +262,7 @@ _HANDLERS: Final[dict[type[ast.expr], Callable[[Expressions, Any], Traced]]] = {
 
 
 def _names_age(words: set[str]) -> bool:
-    """Whether a name asks for freshness: ``is_expired``, ``_is_cache_valid``, ``should_refresh``."""
+    """Return whether a name refers to freshness: ``is_expired``, ``_is_cache_valid``, ``should_refresh``."""
     if {"expired", "stale", "fresh"} & words:
         return True
     if "valid" in words and CACHE_WORDS & words:

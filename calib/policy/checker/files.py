@@ -1,4 +1,4 @@
-"""Which files a run checks."""
+"""Selection of the files to check."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "build", "dist", "ve
 
 
 def python_files(paths: Iterable[Path]) -> list[Path]:
-    """The Python files below the paths, each once, in the order of their names.
+    """Return the Python files below the paths without duplicates, sorted by name.
 
-    A directory is read with everything below it, without hidden directories, virtual environments and what is built; a
-    file that is named itself is checked whatever its name.
+    Directories are searched recursively, without hidden directories, virtual environments and build directories; a
+    file given by name is checked whatever its suffix.
 
     Raises
     ------
     UsageError
-        Where a path is not there.
+        If a path does not exist.
     UnreadableInput
         Where a directory below one cannot be listed.
     """
@@ -54,12 +54,12 @@ def _refused(error: OSError) -> None:
 
 
 def shown(path: Path, base: Path) -> str:
-    """How a file is called in findings: with forward slashes, relative to ``base`` where it lies below it.
+    """Return the name of a file in findings: with forward slashes, relative to ``base`` if it is below it.
 
     >>> shown(Path("/code/bot/main.py"), Path("/code")), shown(Path("/srv/x.py"), Path("/code"))
     ('bot/main.py', '/srv/x.py')
     """
-    full = Path(os.path.abspath(path))  # noqa: PTH100 - links are kept as they were named
+    full = Path(os.path.abspath(path))  # noqa: PTH100 - does not resolve symbolic links
     try:
         return full.relative_to(base).as_posix()
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a rule is, and what it finds."""
+"""The types of rules and findings."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class Severity(enum.StrEnum):
-    """How sure and how grave: an error loses money, a warning is worth a look."""
+    """The severity of a finding: an error can cause losses, a warning should be reviewed."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
 def code(text: str) -> str:
-    """A program that is written with an indent in a rule's file, as it stands in a file of its own."""
+    """Return an example program of a rule without its indentation."""
     return textwrap.dedent(text.rstrip(" ")).removeprefix("\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One place that a rule objects to."""
+    """One match of a rule: a syntax node and a message."""
 
     node: ast.AST
     message: str
@@ -41,19 +41,19 @@ class Rule:
     Parameters
     ----------
     id
-        ``CAL`` and three digits; never used again for something else.
+        ``CAL`` and three digits; an id is never reused.
     name
-        Short name in words, lower case with dashes.
+        Short name, lower case with dashes.
     severity
         Error or warning.
     title
         What the rule finds, one sentence without a full stop.
     why
-        What it costs, and what to write instead.
+        Why it is a problem, and what to write instead.
     wrong, right
-        A program that the rule finds something in, and one of the same purpose that no rule objects to.
+        An example with a finding, and its corrected version without findings.
     find
-        The places in one module.
+        Yields the matches in one module.
     """
 
     id: str
@@ -73,16 +73,16 @@ class Finding:
     Parameters
     ----------
     path
-        With forward slashes, relative to the working directory where it lies below it.
+        With forward slashes, relative to the working directory if it is below it.
     line, column, end_line
         From 1.
     scope
-        The class and function around it, ``Bot.get_balance``, or empty.
+        The enclosing class and function, ``Bot.get_balance``, or empty.
     fingerprint
-        16 hex digits that stay the same when lines move: rule, path, scope, the text of the line, and a number
-        among equals.
+        16 hex digits that do not change when lines move: a hash of rule, path, scope, line text and the number among
+        identical lines.
     baseline
-        It is in the baseline file.
+        Whether it is in the baseline file.
     suppressed
         The reason of the ``calib: allow`` comment that covers it, or empty.
     """
@@ -102,12 +102,12 @@ class Finding:
 
     @property
     def counts(self) -> bool:
-        """Whether it makes the run end with 1."""
+        """Whether it makes the command exit with 1."""
         return not self.baseline and not self.suppressed
 
 
 def fingerprint(rule: str, path: str, scope: str, text: str, occurrence: int) -> str:
-    """16 hex digits of what does not change when lines are added above.
+    """Return 16 hex digits that do not change when lines are added above.
 
     >>> fingerprint("CAL101", "bot.py", "Bot.get", "@lru_cache", 0)
     'f4d17f70f3a6ab23'

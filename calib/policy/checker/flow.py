@@ -1,8 +1,7 @@
-"""What happens inside one function, in order: what is fetched, kept, read back, returned, and how old things are asked.
+"""The data flow inside one function: fetches, writes to slots, reads, returns and age tests, in order.
 
-The flow is followed through local names, in the order of the lines, with both arms of a branch taken one after the
-other. A value remembers three things: which data it was fetched as, which kept places it was read from, and whether it
-is a clock's time or an age.
+The flow is followed through local variables in line order; both branches of an ``if`` are walked one after the other. A
+traced value has the kinds of data it was fetched as, the slots it was read from, and whether it is a time or an age.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from calib.policy.checker.verbs import text_of
 
 
 def follow(function: ast.FunctionDef | ast.AsyncFunctionDef, outer: set[str], scope: Scope) -> Flow:
-    """The flow of one function; functions inside it are left out, they have their own.
+    """Return the flow of one function; nested functions are excluded and have their own.
 
     Parameters
     ----------
     outer
         Names that it declares as ``global`` or ``nonlocal``.
     scope
-        What it can see.
+        The names visible in it.
     """
     walker = _Walker(scope)
     walker.outer = outer
@@ -37,7 +36,7 @@ def follow(function: ast.FunctionDef | ast.AsyncFunctionDef, outer: set[str], sc
 
 
 class _Walker(Expressions):
-    """Walks the statements of one function and writes the events down."""
+    """Walks the statements of one function and records the events."""
 
     # -- statements ---------------------------------------------------------------------------------------------------
 
@@ -61,7 +60,7 @@ class _Walker(Expressions):
                 self.value(child)
 
     def nothing_done(self, node: ast.stmt) -> None:
-        """A function or a class inside: it has a flow of its own."""
+        """Skip a nested function or class: it has its own flow."""
 
     def assigned(self, node: ast.Assign) -> None:
         self.assign(node.targets, node.value)
@@ -78,8 +77,8 @@ class _Walker(Expressions):
 
     def returned(self, node: ast.Return) -> None:
         given = self.value(node.value)
-        if node.value is not None and (self.judges(node.value) or self.ages_argument(node.value)):
-            self.flow.gives_age = True
+        if node.value is not None and (self.is_age_test(node.value) or self.tests_age_of_argument(node.value)):
+            self.flow.returns_age_test = True
         self.note("return", node, given)
 
     def repeated(self, node: ast.For | ast.AsyncFor) -> None:
@@ -106,7 +105,7 @@ class _Walker(Expressions):
 
     def branch(self, node: ast.If) -> None:
         asked = self.value(node.test)
-        guard = Guard(node, len(self.flow.events), self.judges(node.test), asked.slots, trail=self.trail)
+        guard = Guard(node, len(self.flow.events), self.is_age_test(node.test), asked.slots, trail=self.trail)
         self.flow.guards.append(guard)
         self.part(node, "body", node.body)
         self.part(node, "orelse", node.orelse)

@@ -1,4 +1,4 @@
-"""The forms of a report: text, JSON lines, GitHub annotations, and the data of calib's envelope."""
+"""The output formats of a report: text, JSON lines, GitHub annotations, and data for calib's envelope."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from calib.words import counted
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:
-    """One finding as JSON."""
+    """Return one finding as JSON data."""
     return {
         "rule": finding.rule,
         "path": finding.path,
@@ -29,7 +29,7 @@ def finding_data(finding: Finding) -> dict[str, Any]:
 
 
 def report_data(report: Report, *, statistics: bool = False) -> dict[str, Any]:
-    """The whole report as JSON."""
+    """Return the report as JSON data."""
     data: dict[str, Any] = {
         "files": len(report.files),
         "findings": [finding_data(each) for each in report.standing],
@@ -44,13 +44,13 @@ def report_data(report: Report, *, statistics: bool = False) -> dict[str, Any]:
 
 
 def counts(report: Report) -> dict[str, int]:
-    """How many findings each rule has, only rules that have any."""
+    """Return the number of findings per rule, for rules with findings."""
     counted = Counter(each.rule for each in report.standing)
     return {rule: counted[rule] for rule in RULES if counted[rule]}
 
 
 def text(report: Report) -> Iterator[str]:
-    """One line a finding, as compilers write them, and a last line that counts."""
+    """Yield one line per finding in the format of compilers, and a summary line."""
     for each in report.standing:
         known = " (in the baseline)" if each.baseline else ""
         yield f"{each.path}:{each.line}:{each.column}: {each.severity.value} {each.rule} {each.message}{known}"
@@ -58,7 +58,7 @@ def text(report: Report) -> Iterator[str]:
 
 
 def summary(report: Report) -> str:
-    """One line: how many files, errors and warnings."""
+    """Return the numbers of files, errors and warnings in one line."""
     standing = report.standing
     errors = sum(each.severity.value == "error" for each in standing)
     known = sum(each.baseline for each in standing)
@@ -77,19 +77,19 @@ def summary(report: Report) -> str:
 
 
 def statistics(report: Report) -> Iterator[str]:
-    """One line a rule that found something."""
+    """Yield one line per rule with findings."""
     for rule, number in counts(report).items():
         yield f"{number:>6}  {rule}  {RULES[rule].name}"
 
 
 def json_lines(report: Report) -> Iterator[str]:
-    """One JSON object a finding."""
+    """Yield one JSON object per finding."""
     for each in report.standing:
         yield json.dumps(finding_data(each), ensure_ascii=True)
 
 
 def github(report: Report) -> Iterator[str]:
-    """Workflow commands that GitHub shows beside the lines; findings of the baseline are notices."""
+    """Yield GitHub workflow commands that annotate the lines; findings of the baseline are notices."""
     for each in report.standing:
         level = "notice" if each.baseline else each.severity.value
         place = f"file={_property(each.path)},line={each.line},endLine={each.end_line},col={each.column}"

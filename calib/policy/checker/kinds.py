@@ -1,8 +1,8 @@
-"""Which data a name is about, and what the caching policy says of that data.
+"""Classification of names: the kind of data that a name refers to.
 
-A name is read as words. The noun decides (``open_orders``), the words after it may turn it into another thing
-(``order_service``, ``balance_ttl``, ``position_ids``), and so may the word before it (``cursor_position``). Nouns that
-mean something else outside trading count only in a file that is about trading.
+A name is split into words. The noun determines the kind (``open_orders``), unless a word after it
+(``order_service``, ``balance_ttl``, ``position_ids``) or before it (``cursor_position``) changes the meaning. Nouns
+with other meanings outside trading count only in files about trading.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from calib.policy.checker.words import CACHE_WORDS, split, word_set
 
 
 class DataKind(enum.StrEnum):
-    """Kinds of data that the checker tells apart; the values are the words used in messages."""
+    """The kinds of data that the checker distinguishes; the values are used in messages."""
 
     BALANCE = "account balance"
     ORDER = "order state"
@@ -58,7 +58,7 @@ NOT_DATA: Final = word_set(
     "commands report reports history_file file files dir directory db database store stores ticket tickets dt "
     "request requests responses"
 )
-"""Words that make a name with a noun of trading before them about something else."""
+"""Words after a trading noun that give the name another meaning."""
 _PREPOSITIONS: Final = word_set("from by for via with in of on to at using per as and or if when")
 _STRONG: Final = word_set(
     "ccxt binance bybit okx okex kraken coinbase alpaca kucoin bitget bitmex deribit gateio mexc huobi bitfinex "
@@ -74,12 +74,12 @@ _NAMES: Final = re.compile(r"[A-Za-z_]\w+")
 
 
 def names_in(source: str) -> set[str]:
-    """Every different name or word of a text."""
+    """Return the set of names and words in a text."""
     return set(_NAMES.findall(source))
 
 
 def trading_level(names: Iterable[str]) -> int:
-    """How much a file is about trading, 0 to 3, by the words in it.
+    """Return how strongly a file's words indicate trading, 0 to 3.
 
     >>> trading_level(["exchange", "ccxt", "binance"]), trading_level(["cursor", "position"])
     (3, 0)
@@ -95,7 +95,7 @@ _ACCOUNT_TAIL: Final = word_set(
 )
 _OWN: Final = word_set("get fetch account total current portfolio cached last latest net cache query my our")
 _ASKED: Final = word_set("get list open fetch load query update futures all refresh sync")
-"""Words before ``positions`` that make it those of an account, also in a file with little else about trading."""
+"""Words before ``positions`` that indicate an account's positions, even in files with few other trading words."""
 _NOT_BEFORE_POSITION: Final = word_set(
     "cursor mouse scroll text char file stream start end x y z head seek tell read write byte line col column row "
     "atom atomic word token grid camera window relative absolute abs rel joint sun moon gps robot motor insert "
@@ -122,11 +122,11 @@ _FIXED: Final = word_set(
     "initial init start starting started begin beginning prev previous old before baseline peak high watermark "
     "first opening default min max reserved minimum maximum target ending final"
 )
-"""Words of a figure that is meant to stay as it was: the balance at the start of the day is not a stale balance."""
+"""Words of figures that are constant by design: the balance at the start of the day is not a stale balance."""
 
 
 def is_fixed(words: Sequence[str]) -> bool:
-    """Whether a name speaks of a figure that is remembered on purpose, such as ``initial_balance``.
+    """Return whether a name refers to a figure that is constant by design, such as ``initial_balance``.
 
     >>> is_fixed(("initial", "balance")), is_fixed(("balance",))
     (True, False)
@@ -136,14 +136,14 @@ def is_fixed(words: Sequence[str]) -> bool:
 
 @functools.lru_cache(maxsize=65_536)
 def kinds_of(words: tuple[str, ...], level: int = 3) -> frozenset[DataKind]:
-    """The kinds of data that the words name.
+    """Return the kinds of data that the words refer to.
 
     Parameters
     ----------
     words
-        A name, as `calib.policy.checker.words.split` gives it.
+        A name, split by `calib.policy.checker.words.split`.
     level
-        How much the file is about trading, from `trading_level`.
+        The result of `trading_level` for the file.
 
     >>> sorted(kinds_of(("open", "orders")))
     [<DataKind.ORDER: 'order state'>]
@@ -273,7 +273,7 @@ _HISTORY_ARGUMENTS: Final = word_set(
 
 
 def asks_for_history(arguments: Sequence[str]) -> bool:
-    """Whether the arguments of a getter ask for the past, which does not change.
+    """Return whether the arguments of a getter request historical data, which does not change.
 
     >>> asks_for_history(["symbol", "start_date"]), asks_for_history(["symbol"])
     (True, False)

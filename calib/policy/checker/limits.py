@@ -1,4 +1,4 @@
-"""The policy's limits for the kinds of data that may be kept, from its one table of data types."""
+"""The policy's age limits for the kinds of data that may be cached, from the table of data types."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ _NAMES: Final = {
 LIMITS_S: Final[dict[DataKind, float]] = {
     kind: limit for kind, name in _NAMES.items() if (limit := lookup(name).limit_s) is not None
 }
-"""Seconds."""
+"""Maximum age by kind, s."""

@@ -1,4 +1,4 @@
-"""Words for findings."""
+"""Texts for findings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from calib.policy.checker.kinds import DataKind
 
 
 def listed(kinds: Iterable[DataKind]) -> str:
-    """The kinds as words.
+    """Return the kinds as text.
 
     >>> listed([DataKind.POSITION, DataKind.BALANCE])
     'account balance and position'
@@ -17,7 +17,7 @@ def listed(kinds: Iterable[DataKind]) -> str:
 
 
 def shown(path: str) -> str:
-    """A kept place as the reader knows it.
+    """Return the path of a slot for a message.
 
     >>> shown("self._cache")
     'self._cache'

@@ -1,4 +1,4 @@
-"""One Python file, read for the rules: its classes and functions with their flows, its constants and its imports."""
+"""The model of one Python file for the rules: classes and functions with their flows, constants and imports."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from calib.policy.checker.verbs import text_of
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _PASSES: Final = 3
-"""How far a fetched value is followed through functions that call each other."""
+"""Maximum number of passes that propagate fetched values through functions that call each other."""
 
 
 @dataclass(slots=True)
 class Function:
-    """One function with everything that it does."""
+    """One function with its flow."""
 
     name: str
     node: FunctionNode
@@ -28,11 +28,11 @@ class Function:
     """The name of its class, or empty."""
     flow: Flow = field(default_factory=Flow)
     nodes: list[ast.AST] = field(default_factory=list)
-    """Everything in it in the order of the text, without the functions and classes inside it."""
+    """Its syntax nodes in source order, without nested functions and classes."""
     named: set[str] = field(default_factory=set)
     """Every name and attribute in it."""
     outer: set[str] = field(default_factory=set)
-    """Names that it declares to be those of the module or of a function around it."""
+    """Names that it declares as ``global`` or ``nonlocal``."""
 
     @property
     def arguments(self) -> list[str]:
@@ -43,7 +43,7 @@ class Function:
 
 @dataclass(slots=True)
 class FunctionGroup:
-    """The functions that share kept places: the methods of a class, or the functions of the module."""
+    """Functions that share slots: the methods of a class, or the functions of the module."""
 
     name: str
     """The name of the class, or empty for the module."""
@@ -51,19 +51,19 @@ class FunctionGroup:
     functions: list[Function]
 
     def named(self, name: str) -> list[Function]:
-        """Its functions of that name."""
+        """Return its functions with that name."""
         return [function for function in self.functions if function.name == name]
 
 
 class Module:
-    """One file, parsed.
+    """One parsed file.
 
     Parameters
     ----------
     tree
-        The parsed text.
+        The syntax tree.
     level
-        How much it is about trading, from `calib.policy.checker.kinds.trading_level`.
+        The result of `calib.policy.checker.kinds.trading_level` for the file.
     """
 
     def __init__(self, tree: ast.Module, level: int) -> None:
@@ -76,7 +76,7 @@ class Module:
         self.groups: list[FunctionGroup] = []
         self.nodes: list[ast.AST] = []
         self.kept: dict[tuple[object, ...], list[Any]] = {}
-        """Answers of the detectors, by detector and arguments: several rules ask the same."""
+        """Results of the detectors, by detector and arguments; several rules use the same detector."""
         self._gather(tree)
         self._follow()
 
@@ -99,7 +99,7 @@ class Module:
                 self.aliases[name.asname] = f"{origin}{name.name}"
 
     def _constants(self, node: ast.stmt, owner: str) -> None:
-        """Texts, numbers and variables that stand directly in the module or in a class."""
+        """Record the texts, numbers and variables that are defined directly in the module or a class."""
         match node:
             case ast.Assign(targets=targets, value=value):
                 pass
@@ -123,7 +123,7 @@ class Module:
             self.numbers[name] = number
 
     def _visit(self, node: ast.AST, group: FunctionGroup, function: Function | None) -> None:
-        """Note every node below this one, and with which function and class it belongs."""
+        """Record every node below this one with its function and class."""
         for name in node._fields:
             value = getattr(node, name, None)
             if isinstance(value, ast.AST):
@@ -161,7 +161,7 @@ class Module:
             self._visit(node, group, function)
 
     def _attributes(self, node: FunctionNode) -> None:
-        """Numbers and texts that a constructor puts into attributes, and the default values of its arguments."""
+        """Record numbers and texts that a constructor assigns to attributes, directly or by argument defaults."""
         if node.name != "__init__":
             return
         given = node.args
@@ -185,7 +185,7 @@ class Module:
     def _follow(self) -> None:
         free = {function.name for function in self.groups[0].functions}
         yields: dict[str, dict[str, frozenset[DataKind]]] = {group.name: {} for group in self.groups}
-        judges: dict[str, set[str]] = {group.name: set() for group in self.groups}
+        age_tests: dict[str, set[str]] = {group.name: set() for group in self.groups}
         changed: set[str] | None = None
         for _ in range(_PASSES):
             last, changed = changed, set()
@@ -197,19 +197,19 @@ class Module:
                     frozenset(self.shared),
                     own,
                     yields[""] | yields[group.name],
-                    frozenset(judges[""] | judges[group.name]),
+                    frozenset(age_tests[""] | age_tests[group.name]),
                     group.name,
                 )
                 for function in group.functions:
                     if last is not None and last.isdisjoint(function.named):
-                        continue  # nothing that it calls is known better than before
+                        continue  # the results of its callees have not changed in the last pass
                     function.flow = follow(function.node, function.outer, scope)
                     given = NONE.union(*(event.value.kinds for event in function.flow.of("return")))
                     if given - yields[group.name].get(function.name, NONE):
                         yields[group.name][function.name] = given | yields[group.name].get(function.name, NONE)
                         changed.add(function.name)
-                    if function.flow.gives_age and function.name not in judges[group.name]:
-                        judges[group.name].add(function.name)
+                    if function.flow.returns_age_test and function.name not in age_tests[group.name]:
+                        age_tests[group.name].add(function.name)
                         changed.add(function.name)
             if not changed:
                 break
@@ -228,7 +228,7 @@ class Module:
         return [group for group in self.groups if group.name]
 
     def number(self, node: ast.expr | None) -> float | None:
-        """The number that an expression is known to be, a ``timedelta`` in seconds; None where it is not known."""
+        """Return the constant value of an expression, a ``timedelta`` in seconds; None if it is unknown."""
         match node:
             case ast.Constant(value=bool()):
                 return None
@@ -264,7 +264,7 @@ class Module:
         return total
 
     def original(self, name: str) -> str:
-        """The name that an import gave another name: ``memo`` of ``from functools import lru_cache as memo``."""
+        """Return the imported name of an alias, such as ``lru_cache`` for ``import lru_cache as memo``."""
         return self.aliases.get(name, name).rpartition(".")[2]
 
 
@@ -275,7 +275,7 @@ _Answer = TypeVar("_Answer")
 def once(
     detector: Callable[Concatenate[Module, _Arguments], Iterator[_Answer]],
 ) -> Callable[Concatenate[Module, _Arguments], list[_Answer]]:
-    """Let a detector look at a module once for each set of arguments, and keep what it found with the module."""
+    """Memoize a detector's results in the module, by arguments."""
 
     @wraps(detector)
     def answered(module: Module, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> list[_Answer]:

@@ -1,4 +1,4 @@
-"""A whole run: many files, on as many processes as there are cores."""
+"""A run over many files, on up to as many processes as there are cores."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from calib.policy.checker.findings import Finding
 from calib.policy.checker.rules import RULES
 
 _WORTH_PROCESSES: Final = 200
-"""Files below which starting processes costs more than it saves."""
-_AT_ONCE: Final = 25
+"""Number of files from which child processes are used: below, starting them costs more than it saves."""
+_FILES_PER_PART: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run gave: one result a file, in the order of the files."""
+    """The results of a run, one per file, in the order of the files."""
 
     files: tuple[FileResult, ...]
     rules: tuple[str, ...]
-    """The ids that were asked."""
+    """The ids of the applied rules."""
     known: frozenset[str] | None = None
-    """The fingerprints of the baseline, or None where none was given."""
+    """The fingerprints of the baseline, or None without a baseline."""
 
     @property
     def findings(self) -> list[Finding]:
-        """Every finding, those of the baseline and those that a comment allows included."""
+        """Every finding, including those of the baseline and suppressed ones."""
         found = [finding for each in self.files for finding in each.findings]
         return baseline.marked(found, self.known or frozenset())
 
     @property
     def standing(self) -> list[Finding]:
-        """Those that no comment allows."""
+        """The findings that no comment suppresses."""
         return [finding for finding in self.findings if not finding.suppressed]
 
     @property
     def counting(self) -> list[Finding]:
-        """Those that make the run end with 1."""
+        """The findings that make the command exit with 1."""
         return [finding for finding in self.findings if finding.counts]
 
     @property
@@ -67,7 +67,7 @@ class Report:
 
     @property
     def allow_problems(self) -> list[tuple[str, int, str]]:
-        """Comments that allow nothing: the file, the line, and why. Only where every rule of the comment was asked."""
+        """Comments without effect: file, line and reason; only comments whose rules were all applied."""
         return [
             (each.path, allow.line, allow.problem)
             for each in self.files
@@ -91,17 +91,17 @@ def check_paths(
     Parameters
     ----------
     files
-        From `calib.policy.checker.files.python_files`.
+        The files, from `calib.policy.checker.files.python_files`.
     rules
-        Ids of the rules to ask; None for all.
+        Ids of the rules to apply; None for all.
     known
         Fingerprints of the baseline.
     jobs
-        Processes to use at most, >= 1.
+        Maximum number of processes, >= 1.
     base
         Paths in findings are relative to it; None for the working directory.
     advance
-        Called with the number of files done since the last call.
+        Called with the number of files checked since the last call.
     """
     ids = tuple(RULES) if rules is None else tuple(rules)
     root = Path.cwd() if base is None else base
@@ -113,7 +113,7 @@ def check_paths(
                 results.append(_one(each))
                 advance(1)
         return Report(tuple(results), ids, known)
-    parts = [named[begin : begin + _AT_ONCE] for begin in range(0, len(named), _AT_ONCE)]
+    parts = [named[begin : begin + _FILES_PER_PART] for begin in range(0, len(named), _FILES_PER_PART)]
     with _Children(min(jobs, os.cpu_count() or 1)) as children:
         for part in children.check(parts):
             results += part
@@ -122,7 +122,7 @@ def check_paths(
 
 
 _Named = tuple[Path, str, tuple[str, ...]]
-"""A file, its name in findings, and the ids of the rules to ask."""
+"""A file, its name in findings, and the ids of the rules to apply."""
 
 
 class _Results(msgspec.Struct, frozen=True):
@@ -135,7 +135,7 @@ def _one(given: _Named) -> FileResult:
 
 
 class _Children:
-    """Processes that check files, a part at a time each; one that dies has its part checked here."""
+    """A pool of child processes that check parts; the part of a child that dies is checked in this process."""
 
     def __init__(self, jobs: int) -> None:
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
@@ -157,7 +157,7 @@ class _Children:
                 pass
 
     def check(self, parts: Sequence[Sequence[_Named]]) -> Iterator[list[FileResult]]:
-        """The results of each part, in order."""
+        """Return the results of each part, in order."""
         return self._threads.map(self._ask, parts)
 
     def _ask(self, part: Sequence[_Named]) -> list[FileResult]:
@@ -177,23 +177,23 @@ class _Children:
 
 
 def serve() -> None:
-    """The life of a child: check what comes, until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its children
+    """Run a child process: check the received parts until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and stops its children
     gc.disable()
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a stray print must not end up between the messages
+    os.dup2(2, 1)  # otherwise a stray print would corrupt the messages
     with answers, contextlib.suppress(BrokenPipeError):
         while (part := receive(sys.stdin.buffer, list[tuple[bytes, str, tuple[str, ...]]])) is not None:
             try:
                 found = [_one((Path(os.fsdecode(path)), name, ids)) for path, name, ids in part]
             except Exception:
-                return  # the parent does it itself, and meets the error
+                return  # the parent checks the part itself and raises the error
             send(answers, _Results(found))
 
 
 @contextlib.contextmanager
 def _no_collector() -> Iterator[None]:
-    """Leave the collector of cycles off: syntax trees have none, and it would look through them again and again."""
+    """Disable the garbage collector: syntax trees have no cycles, and each collection would scan all of them."""
     was_on = gc.isenabled()
     gc.disable()
     try:

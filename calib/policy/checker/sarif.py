@@ -1,4 +1,4 @@
-"""SARIF 2.1.0: the form that code-scanning services read (OASIS, 2020)."""
+"""SARIF 2.1.0: the format of code-scanning services (OASIS, 2020)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ROOT: Final = "SRCROOT"
 
 
 def document(report: Report, version: str) -> dict[str, Any]:
-    """The report as a SARIF log with one run.
+    """Return the report as a SARIF log with one run.
 
     Parameters
     ----------
     version
-        Of calib.
+        Version of calib.
     """
     ids = [rule for rule in RULES if rule in report.rules]
     driver = {"name": "calib policy check", "semanticVersion": version, "rules": [_rule(RULES[each]) for each in ids]}

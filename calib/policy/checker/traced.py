@@ -1,4 +1,4 @@
-"""What is known of a value, of a kept place, and of one thing that a function does."""
+"""The types of the data-flow analysis: slots, traced values, events and guards."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from calib.policy.checker.words import split
 
 
 class KeptSlot(NamedTuple):
-    """A place that outlives one call: an attribute, a class variable, a module variable, or an entry of one."""
+    """A variable that outlives a call: an attribute, a class variable, a module variable, or an entry of one."""
 
     path: str
     """``self._cache``, ``STATE``, ``app.state.account``"""
     key: str = ""
-    """The constant text by which an entry of it is named, or empty."""
+    """The constant key of the entry, or empty."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -27,13 +27,13 @@ class KeptSlot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What is known of the value of an expression."""
+    """The properties of an expression's value."""
 
     kinds: frozenset[DataKind] = NONE
     slots: frozenset[KeptSlot] = frozenset()
     clock: bool = False
     aged: bool = False
-    """The difference between a clock's time and something kept."""
+    """Whether it is a difference between the current time and a stored value."""
 
     def __or__(self, other: Traced) -> Traced:
         if other is NOTHING:
@@ -51,7 +51,7 @@ Trail = tuple[tuple[int, str], ...]
 
 
 class FlowEvent(NamedTuple):
-    """One thing that a function does, with its place in the order and the branches around it."""
+    """One event in a function, with its number and the enclosing branches."""
 
     what: str
     """``write``, ``read``, ``fetch``, ``call``, ``return``, ``sleep``"""
@@ -62,25 +62,25 @@ class FlowEvent(NamedTuple):
     slot: KeptSlot = KeptSlot("")
     name: str = ""
     source: ast.AST | None = None
-    """What is written, for a write."""
+    """The written expression of a write."""
 
     def inside(self, node: ast.AST, part: str = "") -> bool:
-        """Whether it lies in that statement, or in that part of it."""
+        """Return whether it is in that statement, or in that part of it."""
         return any(owner == id(node) and (not part or where == part) for owner, where in self.trail)
 
     @property
     def handled(self) -> bool:
-        """Whether it lies in an ``except``."""
+        """Whether it is in an ``except``."""
         return any(where == "except" for _, where in self.trail)
 
 
 @dataclass(slots=True)
 class Guard:
-    """An ``if`` whose test asks how old something is, or whether something is kept already."""
+    """An ``if`` with its test: whether it tests an age, and which slots it reads."""
 
     node: ast.If | ast.IfExp | ast.While
     at: int
-    """The number of the first event inside it."""
+    """Number of the first event inside it."""
     asks_age: bool
     asked: frozenset[KeptSlot]
     end: int = 0
@@ -89,31 +89,31 @@ class Guard:
 
 @dataclass(slots=True)
 class Flow:
-    """Everything that one function does, in order."""
+    """The events of one function, in order."""
 
     events: list[FlowEvent] = field(default_factory=list)
     guards: list[Guard] = field(default_factory=list)
-    gives_age: bool = False
-    """It returns whether something kept is still young enough."""
+    returns_age_test: bool = False
+    """Whether it returns the result of an age test."""
 
     def of(self, what: str) -> list[FlowEvent]:
-        """The events of one sort, in order."""
+        """Return the events of one kind, in order."""
         return [event for event in self.events if event.what == what]
 
 
 @dataclass(slots=True)
 class Scope:
-    """What a function can see: used by `follow`."""
+    """The names visible in a function, for `follow`."""
 
     level: int
     texts: dict[str, str]
     shared: frozenset[str]
     """Names of the module's variables."""
     own: frozenset[str]
-    """Names of the methods of its class, or of the functions of the module: called, not read."""
+    """Names of the methods of its class, or of the functions of the module."""
     yields: Mapping[str, frozenset[DataKind]]
-    """What those functions are known to fetch and return."""
-    judges: frozenset[str]
-    """Which of them say whether something is young enough."""
+    """The kinds of data that those functions fetch and return."""
+    age_tests: frozenset[str]
+    """Names of those functions that return an age test."""
     owner: str = ""
     """The name of its class."""

@@ -1,4 +1,4 @@
-"""Which calls fetch trading data, and of which kind: by the name of what is called, or by the address it asks for."""
+"""Classification of calls that fetch trading data, by the function's name or the requested URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from calib.policy.checker.words import CACHE_WORDS, split, word_set
 FETCH_VERBS: Final = word_set(
     "fetch get request query retrieve read refresh sync poll pull download obtain list req load call ask"
 )
-"""First words of a call that brings something."""
+"""First words of calls that fetch data."""
 _ACTIONS: Final = word_set(
     "place create submit send cancel close open modify replace amend execute process parse format calculate calc "
     "compute set add remove delete save store log print notify validate build make convert handle write insert "
@@ -20,16 +20,16 @@ _ACTIONS: Final = word_set(
     "draw on sort filter count put post encode decode serialize update extract transform aggregate merge init setup "
     "start stop run ensure wait generate prepare extract map round check format max min sum len new mock fake"
 )
-"""First words of a call that does something else than bring data."""
+"""First words of calls that do not fetch data."""
 _REQUESTS: Final = word_set("get request fetch query call signed send private json api rest http session")
 _NOT_REQUESTS: Final = word_set("post put delete cache cached redis dict env headers")
 _LOCAL: Final = CACHE_WORDS | word_set("inflight tracked local stored saved known db database session_state")
-"""Words of a getter that asks the bot's own memory."""
+"""Words of getters that read the bot's own state."""
 _MEMORIES: Final = word_set(
     "store stores selectors repo repository db database dao crud journal ledger registry config settings cache os "
     "path portfolio tracker history session_state"
 )
-"""Words of an object that is the bot's own memory."""
+"""Words of objects that hold the bot's own state."""
 _KNOWN: Final[dict[str, DataKind]] = {
     "futures_account": DataKind.BALANCE,
     "margin_account": DataKind.BALANCE,
@@ -50,11 +50,11 @@ CLOCKS: Final = word_set(
     "timestamp_now now_utc get_time current_timestamp milliseconds today _now _utcnow clock _clock _time _now_ms "
     "get_current_time unix_time epoch time_ms now_s utc_timestamp get_timestamp perf_counter_ns"
 )
-"""Names of functions that give the time of now."""
+"""Names of functions that return the current time."""
 
 
 def terminal(node: ast.expr) -> str:
-    """The last name of what is called or referred to: ``self.api.get_account`` gives ``get_account``."""
+    """Return the last name of an expression: ``get_account`` for ``self.api.get_account``."""
     if isinstance(node, ast.Attribute):
         return node.attr
     if isinstance(node, ast.Name):
@@ -65,7 +65,7 @@ def terminal(node: ast.expr) -> str:
 
 
 def is_clock(call: ast.Call) -> bool:
-    """Whether a call gives the time of now."""
+    """Return whether a call returns the current time."""
     name = terminal(call.func)
     if name not in CLOCKS:
         return False
@@ -75,7 +75,7 @@ def is_clock(call: ast.Call) -> bool:
 
 
 def getter_kinds(name: str, level: int) -> frozenset[DataKind]:
-    """The kinds of data that a function of this name gives back; none where the name says that it does something else.
+    """Return the kinds of data that a function of this name returns; none if the name indicates another purpose.
 
     >>> sorted(getter_kinds("get_open_orders", 3)), getter_kinds("parse_output_order", 3)
     ([<DataKind.ORDER: 'order state'>], frozenset())
@@ -89,7 +89,7 @@ def getter_kinds(name: str, level: int) -> frozenset[DataKind]:
 
 
 def fetch_kinds(call: ast.Call, texts: dict[str, str], level: int) -> frozenset[DataKind]:
-    """The kinds of data that a call fetches from outside; ``texts`` are the constants of the module."""
+    """Return the kinds of data that a call fetches; ``texts`` are the string constants of the module."""
     name = terminal(call.func)
     if not name or name[0].isupper():
         return NONE
@@ -112,7 +112,7 @@ def fetch_kinds(call: ast.Call, texts: dict[str, str], level: int) -> frozenset[
 
 
 def _asks_memory(function: ast.expr) -> bool:
-    """Whether a call goes to a store of the bot's own, such as ``self.store.load_positions()``."""
+    """Return whether a call reads the bot's own state, such as ``self.store.load_positions()``."""
     node = function.value if isinstance(function, ast.Attribute) else None
     while node is not None:
         if not _MEMORIES.isdisjoint(split(terminal(node))):
@@ -126,7 +126,7 @@ def _is_self(node: ast.expr) -> bool:
 
 
 def _requested(call: ast.Call, words: tuple[str, ...], texts: dict[str, str], level: int) -> frozenset[DataKind]:
-    """The kinds by the address in the arguments: ``self._request("GET", "/api/v3/account")``."""
+    """Return the kinds by the URL in the arguments: ``self._request("GET", "/api/v3/account")``."""
     if _REQUESTS.isdisjoint(words) or not _NOT_REQUESTS.isdisjoint(words):
         return NONE
     given = [*call.args[:3], *(each.value for each in call.keywords if each.arg in ("url", "path", "endpoint", "json"))]
@@ -152,7 +152,7 @@ def _address(segments: tuple[str, ...], level: int) -> frozenset[DataKind]:
 
 
 def text_of(node: ast.AST | None, texts: dict[str, str]) -> str:
-    """The text that an expression is known to hold, with ``{}`` for what is not known; empty for none.
+    """Return the text of an expression, with ``{}`` for unknown parts; empty if it is not a text.
 
     >>> text_of(ast.parse("f'account:{user}'", mode="eval").body, {})
     'account:{}'

@@ -1,4 +1,4 @@
-"""Names as words: ``_cachedBalances`` and ``CACHED_BALANCES`` read alike."""
+"""Splitting of names into words: ``_cachedBalances`` and ``CACHED_BALANCES`` have the same words."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ CACHE_WORDS: Final = frozenset({"cache", "caches", "cached", "caching", "memo", 
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text that are parted by spaces."""
+    """Return the words of a text, separated by spaces."""
     return frozenset(text.split())
 
 
 @functools.lru_cache(maxsize=65_536)
 def split(name: str) -> tuple[str, ...]:
-    """The words of a name or a short text, lower case.
+    """Return the words of a name or a short text in lower case.
 
     >>> split("_getOpenOrders2")
     ('get', 'open', 'orders', '2')
@@ -48,7 +48,7 @@ def split(name: str) -> tuple[str, ...]:
 
 
 def says_cache(words: Iterable[str]) -> bool:
-    """Whether a name says that it is a cache.
+    """Return whether a name contains a word for a cache.
 
     >>> says_cache(split("cached_balance")), says_cache(split("balance"))
     (True, False)

@@ -1,4 +1,4 @@
-"""The emergency procedure at a violation of the caching policy, and the latch that only an operator clears."""
+"""The emergency procedure after a violation of the caching policy, and the latch that only an operator clears."""
 
 from calib.policy.emergency.engine import FakeTradingEngine, TradingEngine
 from calib.policy.emergency.response import EmergencyResponse

@@ -1,4 +1,4 @@
-"""The bot as the emergency procedure needs it: one protocol, and its fake."""
+"""The protocol of a bot's trading engine for the emergency procedure, and a fake."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class TradingEngine(Protocol):
-    """What a bot implements. Every method may be called again after a restart: it must bear that.
+    """The interface that a bot implements. Every method must be idempotent: it may be called again after a restart.
 
-    There is no method to resume: a bot asks `EmergencyResponse.trading_allowed` before it trades.
+    There is no method to resume: a bot calls `EmergencyResponse.trading_allowed` before it trades.
     """
 
     async def stop_trading(self, reason: str) -> None:
-        """Send no order from now on, and cancel those that rest; return when that is done."""
+        """Stop sending orders and cancel resting ones; return when that is done."""
         ...
 
     async def disable_cache(self, component: str) -> None:
-        """Switch off a cache of the bot's own; caches that registered with the monitor are off already."""
+        """Disable the bot's own cache; caches registered with the monitor are already disabled."""
         ...
 
     async def enable_fresh_api_mode(self) -> None:
-        """From now on ask the exchange at each use of balances, orders, positions and prices."""
+        """Request balances, orders, positions and prices from the exchange at each use from now on."""
         ...
 
     async def cached_trading_data(self) -> Sequence[str]:
-        """Names of prohibited data that the bot still keeps; empty where there is none."""
+        """Return names of prohibited data that the bot still caches; empty if there is none."""
         ...
 
 
 class FakeTradingEngine:
-    """An engine for tests and rehearsals: it notes what was called, and can fail or hang.
+    """An engine for tests and rehearsals: it records calls, and can fail or hang.
 
     Parameters
     ----------
     failing
-        Methods that raise.
+        Names of methods that raise.
     hanging
-        Methods that never return.
+        Names of methods that never return.
     cached
-        What `cached_trading_data` returns.
+        The result of `cached_trading_data`.
 
     >>> engine = FakeTradingEngine()
     >>> asyncio.run(engine.stop_trading("rehearsal"))
@@ -61,22 +61,22 @@ class FakeTradingEngine:
         self.cached = list(cached)
 
     async def stop_trading(self, reason: str) -> None:
-        """Note it."""
+        """Record the call."""
         await self._called("stop_trading")
         self.trading = False
 
     async def disable_cache(self, component: str) -> None:
-        """Note it."""
+        """Record the call."""
         await self._called("disable_cache")
         self.disabled.append(component)
 
     async def enable_fresh_api_mode(self) -> None:
-        """Note it."""
+        """Record the call."""
         await self._called("enable_fresh_api_mode")
         self.fresh_api_mode = True
 
     async def cached_trading_data(self) -> Sequence[str]:
-        """What the test said."""
+        """Return ``cached``."""
         await self._called("cached_trading_data")
         return list(self.cached)
 

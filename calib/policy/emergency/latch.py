@@ -1,4 +1,4 @@
-"""The latch in memory, and its way to the disk."""
+"""The emergency latch in memory, and its persistence."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _RETRY_CAP_S: Final = 5.0
 
 
 class Latch:
-    """What is in force in this process. Thread-safe; setting it waits for nothing.
+    """The emergency in force in this process. Thread-safe; `set` does not wait for the disk.
 
-    A thread writes what changed, and tries again until the disk has it. What the file says is taken over by `merged`:
-    it can latch this process, and it can clear it by an operator's resume of this very emergency only.
+    A thread writes changes and retries until they are on disk. Changes of the file are applied by `merged`: the file
+    can latch this process, and can clear its latch only by an operator's resume of the same emergency.
 
     Parameters
     ----------
     store
-        None: memory only.
+        The files; None keeps the latch in memory only.
     owner
         Name of this process's procedure.
     clock
-        For time stamps.
+        The clock for time stamps.
     """
 
     def __init__(self, store: EmergencyStore | None, owner: str, clock: Clock) -> None:
@@ -63,28 +63,28 @@ class Latch:
         self._state = EmergencyState()
         if store is not None:
             self._seen = store.signature()
-            self._state = self._undone(store.load())
+            self._state = self._without_procedure(store.load())
 
     @property
     def emergency(self) -> Emergency | None:
-        """The emergency in force."""
+        """The emergency in force, or None."""
         with self._lock:
             return self._state.latched
 
     @property
     def saved(self) -> bool:
-        """Whether everything is on the disk; True without one."""
+        """Whether everything is on disk; True without a store."""
         with self._lock:
             return self._store is None or self._saved_changes == self._changes
 
     @property
     def procedure(self) -> Procedure:
-        """What this process has done about it."""
+        """The steps of the procedure that this process has run."""
         with self._lock:
             return self._own()
 
     def set(self, violation: CacheViolation) -> bool:
-        """Latch, or add to the emergency in force; True where it is a new one."""
+        """Latch, or add the violation to the emergency in force; returns whether it is a new emergency."""
         violation = replace(violation, owner=self.owner, id=_new_id())
         with self._lock:
             held = self._state.latched
@@ -101,9 +101,9 @@ class Latch:
             return held is None
 
     def _repeats(self, held: Emergency, violation: CacheViolation) -> bool:
-        """Whether the same was recorded less than a second ago: a storm of reads must not fill memory and disk.
+        """Return whether the same violation was recorded less than a second ago, to bound memory and disk use.
 
-        Not where a validation came between: then this one shows that it no longer holds.
+        A violation after a later validation is not a repetition: it shows that the validation no longer holds.
         """
         same = (violation.type, violation.component, violation.owner)
         seen = set(self._own().safety_seen)
@@ -115,16 +115,16 @@ class Latch:
         )
 
     def step(self, result: StepOutcome, safety: SafetyCheck | None = None, seen: tuple[str, ...] = ()) -> None:
-        """A step of this process has ended.
+        """Record the end of a step of this process.
 
         Parameters
         ----------
         result
-            How it went.
+            Its outcome.
         safety
-            The check, of a validation.
+            The safety check of a validation step.
         seen
-            Ids of the violations that were known when that began.
+            Ids of the violations known at the start of the validation.
         """
         with self._lock:
             held = self._state.latched
@@ -137,12 +137,12 @@ class Latch:
             self._state = replace(self._state, latched=held.with_procedure(self.owner, procedure))
             same = any(replace(one, ts=result.ts) == result for one in before.steps)
             if same and (safety is None or (safety, seen) == (before.safety, before.safety_seen)):
-                return  # a retry that came to the same: the disk need not hear of it each second
+                return  # a retry with the same outcome is not written to disk again
             self._log("step", step=result.step, component=result.component, ok=result.ok, error=result.error)
             self._changed()
 
     def look(self) -> Phase:
-        """Where the process stands, after taking over what the file says where that changed."""
+        """Return the phase of the process, after loading the state file if it changed."""
         store = self._store
         if store is not None and store.signature() != self._seen:
             self._reload(store)
@@ -150,7 +150,7 @@ class Latch:
             return self._state.phase(self._clock.time())
 
     def wait_saved(self, timeout_s: float) -> bool:
-        """Wait until everything is on the disk; False where the time ran out. It blocks: for a thread."""
+        """Wait until everything is on disk; returns False on timeout. Blocks: call it in a thread."""
         with self._written:
             return self._written.wait_for(
                 lambda: self._store is None or self._saved_changes == self._changes, timeout_s
@@ -163,8 +163,8 @@ class Latch:
         try:
             disk = store.load()
         except CalibError as error:
-            # The memory stands. A latch of another process is written whole, so this file holds none that could be
-            # read; at the next start it is refused by name.
+            # Keep the state in memory. Other processes replace the file atomically, so a damaged file holds no latch
+            # of theirs; the next start refuses it.
             _LOG.error("the state of the emergency procedure cannot be read: %s", error)
             self._seen = seen
             self.save_error = str(error)
@@ -178,16 +178,16 @@ class Latch:
         self._state = merged(self._state, disk, self.owner, tuple(self._unsaved), _new_id())
         after = self._state.latched
         if before is None and after is not None:
-            self._state = self._undone(self._state)
+            self._state = self._without_procedure(self._state)
         elif before is not None and (after is None or after.id != before.id):
             kind = "joined" if after is not None and not disk.was_resumed(before.id) else "cleared"
             self._log(kind, id=before.id, into=None if after is None else after.id)
-            if after is not None and kind == "cleared":  # a violation came after the operator's resume
+            if after is not None and kind == "cleared":  # a violation occurred after the operator's resume
                 self._log("latched", type=after.violations[0].type, component=after.violations[0].component)
             self._changed()
 
-    def _undone(self, state: EmergencyState) -> EmergencyState:
-        """The state as it is for a process that has done nothing about it yet, whatever one before it had."""
+    def _without_procedure(self, state: EmergencyState) -> EmergencyState:
+        """Return the state without this process's steps: an earlier process with this name ran them."""
         if state.latched is None or self.owner not in state.latched.procedures:
             return state
         return replace(state, latched=state.latched.with_procedure(self.owner, Procedure()))
@@ -202,7 +202,7 @@ class Latch:
         self._events.append(stamp | {"owner": self.owner} | more)
 
     def _changed(self) -> None:
-        """Start writing, where no thread does."""
+        """Start the writing thread if none is running."""
         self._changes += 1
         if self._store is None:
             self._events.clear()
@@ -218,9 +218,9 @@ class Latch:
                 self._save(store)
                 self.save_error = ""
                 pause_s = _RETRY_S
-            except Exception as error:  # whatever it is, the latch must get to the disk
+            except Exception as error:  # retry after any error: the latch must be written
                 if not self.save_error:
-                    _LOG.critical("the emergency latch is not on the disk yet: %s", error)
+                    _LOG.critical("the emergency latch is not on disk yet: %s", error)
                 self.save_error = str(error) or type(error).__name__
                 time.sleep(pause_s)
                 pause_s = min(_RETRY_CAP_S, 2 * pause_s)

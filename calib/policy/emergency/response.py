@@ -1,4 +1,4 @@
-"""The emergency procedure: stop, switch the cache off, ask afresh, validate; and a latch that only people clear."""
+"""The emergency procedure: stop trading, disable the cache, fetch fresh data, validate; only an operator resumes."""
 
 from __future__ import annotations
 
@@ -27,39 +27,40 @@ _LOG: Final = logging.getLogger("calib.policy")
 
 
 class EmergencyResponse:
-    """Stops trading once and for all when cached trading data is found; an operator alone lets it begin again.
+    """Stops trading when cached trading data is found, until an operator resumes it.
 
     The order: the latch is set in memory, then on disk, then `TradingEngine.stop_trading`,
-    `disable_cache_component`, `enable_fresh_api_mode`, `validate_no_cached_trading_data`. However many violations
-    arrive at once, from tasks or threads, each step runs once; another component that turns up is disabled and
-    validated too. A step that fails or is late escalates, and the later ones still run. Nothing here resumes:
-    ``calib policy resume`` clears the latch in the state file.
+    `disable_cache_component`, `enable_fresh_api_mode`, `validate_no_cached_trading_data`. For concurrent violations,
+    from tasks or threads, each step runs once; a further component is disabled and validated too. A step that fails or
+    times out is escalated, and the later steps still run. This class never resumes: ``calib policy resume`` clears the
+    latch in the state file.
 
     Parameters
     ----------
     engine
-        The bot.
+        The bot's trading engine.
     directory
-        Of the state file and its audit, shared with the operator and with other processes of the bot; None: the latch
-        lives in memory only and the process must be restarted to clear it (tests, rehearsals).
+        Directory of the state file and its audit, shared with the operator and other processes of the bot; None keeps
+        the latch in memory, and only a restart of the process clears it (tests, rehearsals).
     owner
         Name of this process among those that share the directory; the same after a restart.
     monitor
-        Whose caches are switched off; default: the process's monitor.
+        The monitor whose caches are disabled; default: the process's monitor.
     step_timeout_s
-        Longest duration of a step, seconds, > 0; also how long the disk is waited for.
+        Timeout of a step and of waiting for the disk, s, > 0.
     escalate
-        ``(sentence)``, plain or async: called for each step that failed or was late. It is logged as critical anyway.
+        ``(sentence)``, synchronous or async: called for each step that fails or times out, in addition to a critical
+        log line.
     clock
-        For time stamps.
+        The clock for time stamps.
     loop
-        The event loop that the engine lives on; default: the one that runs where this object is made, if any.
-        Violations from other threads run the procedure there.
+        The event loop of the engine; default: the running loop at construction, if any. Violations from other threads
+        run the procedure there.
 
     Raises
     ------
     calib.errors.BadState
-        Where the state file is damaged: the bot must not trade on an assumption.
+        If the state file is damaged: an emergency could be in force, so the bot must not trade.
 
     >>> from calib.policy import CacheComplianceMonitor
     >>> from calib.policy.emergency import FakeTradingEngine
@@ -85,7 +86,9 @@ class EmergencyResponse:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if not step_timeout_s > 0:
-            raise ConfigError(f"step_timeout_s is {step_timeout_s!r}", hint="Allowed: a number of seconds above 0")
+            raise ConfigError(
+                f"step_timeout_s: {step_timeout_s!r} is not allowed", hint="Allowed: a number of seconds above 0"
+            )
         self.engine = engine
         self._monitor = monitor
         self._timeout_s = step_timeout_s
@@ -101,10 +104,10 @@ class EmergencyResponse:
         )
         self._counts: dict[tuple[str, str], int] | None = None
 
-    # --- what the bot asks
+    # --- calls of the bot
 
     def trading_allowed(self) -> bool:
-        """Whether the bot may trade: ask before every order. It looks at the date of the state file, nothing more."""
+        """Return whether the bot may trade; call it before every order. Costs one stat of the state file."""
         return self._latch.look() is not Phase.LATCHED
 
     @property
@@ -114,11 +117,11 @@ class EmergencyResponse:
 
     @property
     def monitor(self) -> CacheComplianceMonitor:
-        """Whose caches are switched off."""
+        """The monitor whose caches are disabled."""
         return default_monitor() if self._monitor is None else self._monitor
 
     def status(self) -> dict[str, Any]:
-        """Where it stands, as plain values."""
+        """Return the status as plain values."""
         phase, emergency, procedure = self._latch.look(), self._latch.emergency, self._latch.procedure
         return {
             "phase": phase.value,
@@ -135,12 +138,12 @@ class EmergencyResponse:
     # --- the procedure
 
     async def handle_cache_violation(self, violation_type: str, affected_component: str) -> EmergencyOutcome:
-        """Run the procedure, or wait for the run that is under way; for any task and any thread.
+        """Run the procedure, or wait for the running one; callable from any task and thread.
 
         Parameters
         ----------
         violation_type
-            What was violated, for the audit.
+            Type of the violation, for the audit.
         affected_component
             Name of the cache.
         """
@@ -150,25 +153,25 @@ class EmergencyResponse:
         return await self._runner.ensure()
 
     async def recover(self) -> EmergencyOutcome | None:
-        """Call it when the bot starts, before it trades; None where no emergency is in force.
+        """Run the whole procedure if an emergency is in force, else return None; call it at the bot's start.
 
-        The process before may have been killed amid any step, and this one has stopped nothing yet: the whole
-        procedure runs. Called again later, it runs what has failed.
+        An earlier process may have been killed during any step, so all steps run again. A later call retries failed
+        steps.
         """
         if self._latch.look() is not Phase.LATCHED:
             return None
         return await self._runner.ensure(retry=True)
 
     async def watch(self, interval_s: float = 1.0) -> None:
-        """Run for ever beside the bot.
+        """Run forever as a task of the bot.
 
-        Joins an emergency that another process latched, tries again what has failed, and watches after a resume: in the
-        phase MONITORING the validation runs at each interval, and a finding is a new emergency.
+        It joins an emergency that another process latched, retries failed steps, and monitors after a resume: in the
+        phase MONITORING the validation runs at each interval, and a finding starts a new emergency.
 
         Parameters
         ----------
         interval_s
-            Pause between two looks, seconds.
+            Interval between checks, s.
         """
         before = self._latch.look()
         while True:
@@ -183,7 +186,7 @@ class EmergencyResponse:
             await asyncio.sleep(interval_s)
 
     async def disable_cache_component(self, component: str) -> int:
-        """Switch off every registered cache of that name, then the bot's own; how many were registered."""
+        """Disable every registered cache of that name, then the bot's own; returns the number of registered ones."""
         try:
             return self.monitor.disable_component(component, "cache violation")
         finally:
@@ -191,11 +194,11 @@ class EmergencyResponse:
             self._counts = self.monitor.accesses_prohibited
 
     async def enable_fresh_api_mode(self) -> None:
-        """Let the bot ask the exchange at each use."""
+        """Make the bot request data from the exchange at each use."""
         await self._ask(self.engine.enable_fresh_api_mode)
 
     async def validate_no_cached_trading_data(self) -> SafetyCheck:
-        """Look for prohibited data that is still cached: at the monitor's caches, and at the engine."""
+        """Check the monitor's caches and the engine for prohibited data that is still cached."""
         kept = [str(name) for name in await self._ask(self.engine.cached_trading_data)]
         emergency = self._latch.emergency
         components = set() if emergency is None else emergency.components
@@ -203,20 +206,23 @@ class EmergencyResponse:
         reads = self._reads_since()
         return SafetyCheck.of(
             [
-                *(f"the bot still keeps {name}" for name in kept),
+                *(f"the bot still caches {name}" for name in kept),
                 *(f"{name} still serves cached values ({count} enabled)" for name, count in enabled.items() if count),
                 *(
-                    f"{name} was read for {data_type}: {count} since the last look"
+                    f"{name} was read for {data_type}: {count} since the last check"
                     for (name, data_type), count in reads
                 ),
-                *(f"{name} keeps {kind} outside of the policy" for name, kind in self.monitor.prohibited_unmonitored()),
+                *(
+                    f"{name} caches {kind} outside of the policy"
+                    for name, kind in self.monitor.prohibited_unmonitored()
+                ),
             ]
         )
 
-    # --- inside
+    # --- helpers
 
     def _reads_since(self) -> list[tuple[tuple[str, str], int]]:
-        """Prohibited accesses since the caches were disabled, or since the last look, by (cache, data type)."""
+        """Return prohibited accesses since the caches were disabled or last checked, by (cache, data type)."""
         before, self._counts = self._counts, self.monitor.accesses_prohibited
         if before is None:
             return []
@@ -227,7 +233,7 @@ class EmergencyResponse:
         return await bounded(functools.partial(method, *arguments), self._timeout_s)
 
     def _call(self, step: StepName, component: str) -> Callable[[], Any]:
-        """The step as the runner calls it."""
+        """Return the function that runs a step."""
         match step:
             case StepName.STOP:
                 return functools.partial(self._ask, self.engine.stop_trading, "cached trading data was found")

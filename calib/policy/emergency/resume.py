@@ -1,4 +1,4 @@
-"""The operator's way out of an emergency: checked, recorded, and followed by a time of watching."""
+"""Resuming after an emergency by an operator: checked, audited, and followed by residual monitoring."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ RESIDUAL_MONITORING_S: Final[float] = SETTINGS["policy.residual_monitoring_s"].d
 
 @dataclass(frozen=True, slots=True)
 class ResumeDecision:
-    """What came of an operator's request.
+    """The result of an operator's request to resume.
 
     Parameters
     ----------
     emergency
-        The emergency that was in force; None where there was none.
+        The emergency that was in force, or None.
     obstacles
         Why it stays in force, one sentence each.
     resumed
-        The record of the resume; None where it was refused.
+        The record of the resume; None if it was refused.
     """
 
     emergency: Emergency | None
@@ -45,25 +45,25 @@ def obstacles(
     min_paper_trading_s: float = MIN_PAPER_TRADING_S,
     retired: Collection[str] = (),
 ) -> list[str]:
-    """Why trading may not be resumed, one sentence each; empty where it may.
+    """Return why trading may not be resumed, one sentence each; empty if it may.
 
     Parameters
     ----------
     emergency
         The emergency in force.
     paper_traded_until
-        End of the paper trading that the operator vouches for, Unix seconds.
+        End of the paper trading that the operator confirms, Unix seconds.
     now
-        Unix seconds.
+        Current time, Unix seconds.
     min_paper_trading_s
-        Shortest paper trading after the last validation, seconds.
+        Minimum duration of paper trading after the last validation, s.
     retired
-        Processes that will not run again, and whose unfinished procedures do not count.
+        Processes that will not run again: their unfinished procedures are ignored.
     """
     found = []
     owners = sorted(emergency.owners.difference(retired))
     if not any(owner in emergency.procedures for owner in owners):
-        found.append("no process has run the emergency procedure; start the bot, which does it before it trades")
+        found.append("no process has run the emergency procedure; start the bot, which runs it before trading")
     checked_ts = emergency.ts
     for owner in owners:
         procedure = emergency.procedure(owner)
@@ -71,15 +71,15 @@ def obstacles(
         if procedure.safety is not None:
             checked_ts = max(checked_ts, procedure.safety_ts)
             if emergency.unseen(owner):
-                found.append(f"{owner}: a violation came after the last validation; it must validate again")
+                found.append(f"{owner}: a violation occurred after the last validation; it must validate again")
     if paper_traded_until > now:
         found.append("the paper trading has not ended yet")
-    elif paper_traded_until < math.floor(checked_ts):  # operators write whole seconds
-        found.append("the paper trading ended before the last validation: it has not shown the fix")
+    elif paper_traded_until < math.floor(checked_ts):  # operators give whole seconds
+        found.append("the paper trading ended before the last validation, so it does not test the fix")
     elif min_paper_trading_s and paper_traded_until - checked_ts < min_paper_trading_s:
         traded_s = max(0.0, paper_traded_until - checked_ts)
         least = f"at least {min_paper_trading_s:.0f} s (policy.min_paper_trading_s)"
-        found.append(f"{traded_s:.0f} s of paper trading since the last validation, {least} are needed")
+        found.append(f"{traded_s:.0f} s of paper trading since the last validation; {least} are required")
     return list(dict.fromkeys(found))
 
 
@@ -94,14 +94,14 @@ def resume(
     residual_monitoring_s: float = RESIDUAL_MONITORING_S,
     retired: Collection[str] = (),
 ) -> ResumeDecision:
-    """Clear the latch where every check passes: the only way out of an emergency.
+    """Clear the latch if every check passes. Nothing else clears it.
 
-    The running bot sees it at its next look at the state file, and watches for ``residual_monitoring_s`` seconds.
+    The running bot loads the change at its next check of the state file, and monitors for ``residual_monitoring_s``.
 
     Raises
     ------
     calib.errors.BadState, calib.errors.LockHeld, calib.errors.UnwritableOutput
-        See `EmergencyStore.update`. Nothing is cleared then.
+        See `EmergencyStore.update`; the latch then stays set.
     """
     decision = ResumeDecision(None, (), None)
 
@@ -117,7 +117,7 @@ def resume(
             return state
         done = Resume(held.id, now, reason, by, paper_traded_until, now + residual_monitoring_s)
         decision = ResumeDecision(held, (), done)
-        # First the audit: where the process is killed between the two, the state is still latched.
+        # The audit first: if the process is killed between the two writes, the state is still latched.
         store.append(
             {
                 "event": "resumed",

@@ -1,4 +1,4 @@
-"""One run of the procedure at a time: joined by every caller, whatever task, thread or loop it comes from."""
+"""Runs one procedure at a time; callers from any task, thread or event loop wait for the running one."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _LOG: Final = logging.getLogger("calib.policy")
 
 @dataclass(frozen=True, slots=True)
 class EmergencyOutcome:
-    """What a run of the procedure came to.
+    """The outcome of a run of the procedure.
 
     Parameters
     ----------
     emergency_id
-        The emergency that is in force.
+        Id of the emergency in force.
     steps
-        Every step that was run, in order.
+        Every step that ran, in order.
     safety
-        The check at its end.
+        The safety check at its end.
     escalations
-        Steps that failed or were late, one sentence each.
+        Steps that failed or timed out, one sentence each.
     """
 
     emergency_id: str
@@ -46,22 +46,22 @@ class EmergencyOutcome:
 
 
 class ProcedureRunner:
-    """Runs the steps that are due, each with its timeout, and tells everyone who waits.
+    """Runs the due steps, each with a timeout, and wakes all waiting callers.
 
     Parameters
     ----------
     latch
-        Says what is due, and is told how each step went.
+        Provides the due steps and records their outcomes.
     call
-        ``(step, component)``: what to call for a step.
+        Returns the function that runs a step, given ``(step, component)``.
     timeout_s
-        Longest duration of a step.
+        Timeout of a step, s.
     escalate
-        Called with each step that failed; may be None.
+        Called with a sentence for each failed step; may be None.
     clock
-        For time stamps.
+        The clock for time stamps.
     loop
-        Where the engine lives; None: wherever the first caller runs.
+        The event loop of the engine; None: that of the first caller.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class ProcedureRunner:
         self._sentences: deque[str] = deque(maxlen=100)
 
     async def ensure(self, *, retry: bool = False) -> EmergencyOutcome:
-        """Do what is due, or wait for the run that does it; with ``retry`` steps that failed are due again.
+        """Run the due steps, or wait for the run that does; with ``retry``, failed steps are due again.
 
-        A caller that is cancelled leaves the run alone.
+        A cancelled caller does not affect the run.
         """
         began = self.escalated
         while True:
@@ -101,7 +101,7 @@ class ProcedureRunner:
             await waiting
 
     def _join(self, *, retry: bool) -> asyncio.Future[None] | None:
-        """A future of the run's end, the run started where none is under way; None where nothing is due."""
+        """Return a future for the end of the run, starting one if needed; None if no step is due."""
         loop = asyncio.get_running_loop()
         with self._lock:
             if not self.running:
@@ -114,14 +114,14 @@ class ProcedureRunner:
             return future
 
     def _start(self, loop: asyncio.AbstractEventLoop, *, retry: bool) -> None:
-        """Run on the engine's own loop where that runs, else on the caller's."""
+        """Start the run on the engine's event loop if it is running, else on the caller's."""
         home = self._home
         run = self._procedure(retry=retry)
         if home is None or home is loop or not home.is_running():
             task: Any = loop.create_task(run, name="calib emergency procedure")
         else:
             task = asyncio.run_coroutine_threadsafe(run, home)
-        self._tasks.add(task)  # a loop keeps its tasks weakly
+        self._tasks.add(task)  # the event loop holds only weak references to tasks
         task.add_done_callback(self._tasks.discard)
 
     async def _procedure(self, *, retry: bool) -> None:
@@ -131,7 +131,7 @@ class ProcedureRunner:
             while left := [one for one in self._due(retry=retry) if one not in tried]:
                 step, component = left[0]
                 if step is StepName.VALIDATE:
-                    retry = False  # after it only what is new is due: another component
+                    retry = False  # after a validation only steps for new components are due
                 else:
                     tried.add((step, component))
                 await self._step(step, component)
@@ -160,7 +160,7 @@ class ProcedureRunner:
                 safety = result
                 error = "; ".join(result.findings)
         if step is StepName.VALIDATE and safety is None:
-            safety = SafetyCheck.of([f"the validation did not end: {error}"])
+            safety = SafetyCheck.of([f"the validation did not complete: {error}"])
         self._latch.step(StepOutcome(step.value, component, not error, self._clock.time(), error), safety, seen)
         if error:
             await self._escalate(f"{step.value}{f'({component})' if component else ''}: {error}")
@@ -177,13 +177,13 @@ class ProcedureRunner:
             _LOG.critical("the escalation itself failed", exc_info=True)
 
     async def _on_disk(self) -> None:
-        """Wait until the latch is saved, but no longer than a step may take: a hung disk must not keep trading on."""
+        """Wait until the latch is saved, at most for a step's timeout: a hung disk must not delay the trading stop."""
         if self._latch.saved:
             return
         try:
             await bounded(functools.partial(self._latch.wait_saved, self._timeout_s), self._timeout_s)
         except Exception as error:
-            _LOG.critical("the emergency latch is not on the disk yet: %s", self._latch.save_error or error)
+            _LOG.critical("the emergency latch is not on disk yet: %s", self._latch.save_error or error)
 
     def _wake(self) -> None:
         with self._lock:
@@ -196,7 +196,7 @@ class ProcedureRunner:
                 continue
             try:
                 loop.call_soon_threadsafe(_settle, future)
-            except RuntimeError:  # that loop is closed, and with it the waiter
+            except RuntimeError:  # the waiter's event loop is closed
                 continue
 
     def _outcome(self, began: int) -> EmergencyOutcome:

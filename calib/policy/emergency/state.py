@@ -1,4 +1,4 @@
-"""The emergency's facts and how they change: pure, without clock or file."""
+"""The state of an emergency and its transitions: pure, without clock or file."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Final
 from calib.policy.safety import SafetyCheck
 
 _VIOLATIONS: Final = 100
-"""Violations kept in the state, the first and the latest; the audit has them all."""
+"""Number of violations kept in the state, the first and the latest; the audit has all of them."""
 _RESUMED: Final = 100
 
 
 class Phase(enum.StrEnum):
-    """Where a bot stands."""
+    """The phase of a bot."""
 
     CLEAR = "CLEAR"
-    """Nothing happened, or residual monitoring is over."""
+    """No emergency, and no residual monitoring."""
     LATCHED = "LATCHED"
     """An emergency is in force: no trading."""
     MONITORING = "MONITORING"
-    """Resumed by an operator; trading, and watched for what remains."""
+    """Resumed by an operator: trading, with residual monitoring."""
 
 
 class StepName(enum.StrEnum):
-    """The steps of the procedure, in their order."""
+    """The steps of the procedure, in order."""
 
     STOP = "stop_trading"
     DISABLE = "disable_cache_component"
@@ -40,15 +40,15 @@ class CacheViolation:
     Parameters
     ----------
     type
-        What was violated.
+        Type of the violation.
     component
-        Where it was seen.
+        The component in which it was detected.
     ts
-        When, Unix seconds.
+        Time, Unix seconds.
     owner
-        Name of the process that saw it.
+        Name of the process that detected it.
     id
-        Unique: two at one time are two, and what came after what does not depend on a clock.
+        Unique id: it distinguishes violations with equal times, and their order does not depend on a clock.
     """
 
     type: str
@@ -60,20 +60,20 @@ class CacheViolation:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """How one step went.
+    """The outcome of one step.
 
     Parameters
     ----------
     step
-        Its name.
+        Name of the step.
     component
-        The component that it was for; empty for steps that are for all.
+        Its component; empty for steps for all components.
     ok
-        Whether it did what it should within its time.
+        Whether it succeeded within its timeout.
     ts
         When it ended, Unix seconds.
     error
-        Why not; empty where it was ok.
+        The error; empty if it succeeded.
     """
 
     step: str
@@ -85,18 +85,18 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Procedure:
-    """What one process has done about an emergency.
+    """The steps that one process has run for an emergency.
 
     Parameters
     ----------
     steps
-        The steps that ended, the latest of each step and component.
+        The latest outcome of each step and component, in the order of their ends.
     safety
-        The latest check; None before the first.
+        The latest safety check; None before the first.
     safety_ts
-        When that was, Unix seconds.
+        Time of the check, Unix seconds.
     safety_seen
-        Ids of the violations that were known when it began: any other came later.
+        Ids of the violations known at the start of the check; all others are later.
     """
 
     steps: tuple[StepOutcome, ...] = ()
@@ -105,22 +105,22 @@ class Procedure:
     safety_seen: tuple[str, ...] = ()
 
     def with_step(self, result: StepOutcome) -> Procedure:
-        """The same with a step that ended; it replaces what that step came to before."""
+        """Return a copy with the outcome of a step, which replaces its earlier outcome."""
         same = (result.step, result.component)
         kept = tuple(one for one in self.steps if (one.step, one.component) != same)
         return replace(self, steps=(*kept, result))
 
     def due(self, components: set[str], *, retry: bool = False, unseen: bool = False) -> list[tuple[StepName, str]]:
-        """The steps that are left to do, in their order, each with its component.
+        """Return the remaining steps in order, each with its component.
 
         Parameters
         ----------
         components
-            Those that violations were seen in.
+            The components with violations.
         retry
-            Whether steps that failed are due again.
+            Whether failed steps are due again.
         unseen
-            Whether a violation came after the last validation; with ``retry`` it is due again then.
+            Whether a violation occurred after the last validation; with ``retry`` the validation is then due again.
 
         >>> [step.value for step, _ in Procedure().due({"wallet"})][:2]
         ['stop_trading', 'disable_cache_component']
@@ -128,14 +128,14 @@ class Procedure:
         done = {(one.step, one.component) for one in self.steps if one.ok or not retry}
         wanted = [(StepName.STOP, ""), *((StepName.DISABLE, name) for name in sorted(components)), (StepName.FRESH, "")]
         left = [(step, name) for step, name in wanted if (step.value, name) not in done]
-        # Whatever was done after the last validation has to be validated too.
+        # Steps after the last validation must be validated too.
         validated = bool(self.steps) and self.steps[-1].step == StepName.VALIDATE
         if validated and retry:
             validated = self.steps[-1].ok and not unseen
         return left if validated and not left else [*left, (StepName.VALIDATE, "")]
 
     def obstacles(self, components: set[str]) -> list[str]:
-        """Why an operator may not resume yet, one sentence each; empty where every step is done and has passed."""
+        """Return why an operator may not resume yet, one sentence each; empty if every step has succeeded."""
         failed = {(one.step, one.component): one.error for one in self.steps if not one.ok}
         found = []
         for step, component in self.due(components, retry=True):
@@ -152,13 +152,13 @@ class Emergency:
     Parameters
     ----------
     id
-        Unique.
+        Unique id.
     ts
         When it was latched, Unix seconds.
     violations
-        The first and the latest.
+        The first and the latest violations.
     procedures
-        What each process that shares the state has done, by the process's own name (``owner``).
+        The procedure of each process that shares the state, by the name of the process (``owner``).
     """
 
     id: str
@@ -168,25 +168,25 @@ class Emergency:
 
     @property
     def components(self) -> set[str]:
-        """Every component that a violation was seen in."""
+        """Every component with a violation."""
         return {one.component for one in self.violations}
 
     @property
     def owners(self) -> set[str]:
-        """Every process that has seen a violation or run the procedure."""
+        """Every process that has detected a violation or run the procedure."""
         return {one.owner for one in self.violations if one.owner} | set(self.procedures)
 
     def procedure(self, owner: str) -> Procedure:
-        """What that process has done; an empty one where it has done nothing."""
+        """Return the procedure of that process; an empty one if it has run no step."""
         return self.procedures.get(owner, Procedure())
 
     def unseen(self, owner: str) -> bool:
-        """Whether that process has seen a violation after its last validation."""
+        """Return whether that process has detected a violation after its last validation."""
         seen = set(self.procedure(owner).safety_seen)
         return any(one.owner == owner and one.id not in seen for one in self.violations)
 
     def with_violations(self, more: tuple[CacheViolation, ...]) -> Emergency:
-        """The same with further violations; one of each component is kept whatever their number."""
+        """Return a copy with further violations; at least one per component is kept."""
         merged = list(dict.fromkeys((*self.violations, *more)))
         if len(merged) > _VIOLATIONS:
             first_of = {one.component: one for one in reversed(merged)}
@@ -195,24 +195,24 @@ class Emergency:
         return replace(self, violations=tuple(sorted(merged, key=lambda one: one.ts)))
 
     def with_procedure(self, owner: str, procedure: Procedure) -> Emergency:
-        """The same with one process's procedure replaced."""
+        """Return a copy with one process's procedure replaced."""
         return replace(self, procedures={**self.procedures, owner: procedure})
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """An operator's decision to trade again.
+    """An operator's decision to resume trading.
 
     Parameters
     ----------
     emergency_id
-        Which emergency it ended.
+        Id of the emergency that it ended.
     ts
-        When, Unix seconds.
+        Time, Unix seconds.
     reason, by
-        Why, and who.
+        The reason, and the operator.
     paper_traded_until
-        End of the paper trading that showed the fix, Unix seconds.
+        End of the paper trading that tested the fix, Unix seconds.
     monitored_until
         End of the residual monitoring, Unix seconds.
     """
@@ -227,66 +227,66 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class EmergencyState:
-    """What the state file holds.
+    """The content of the state file.
 
     Parameters
     ----------
     latched
         The emergency in force, if any.
     resumed
-        The latest operators' decisions, the oldest first.
+        The latest resumes, oldest first.
     """
 
     latched: Emergency | None = None
     resumed: tuple[Resume, ...] = ()
 
     def phase(self, now: float) -> Phase:
-        """Where the bot stands at that time."""
+        """Return the bot's phase at that time."""
         if self.latched is not None:
             return Phase.LATCHED
         return Phase.MONITORING if self.resumed and now < self.resumed[-1].monitored_until else Phase.CLEAR
 
     def was_resumed(self, emergency_id: str) -> bool:
-        """Whether an operator has ended that emergency."""
+        """Return whether an operator has ended that emergency."""
         return any(one.emergency_id == emergency_id for one in self.resumed)
 
     def with_resume(self, resume: Resume) -> EmergencyState:
-        """The same after an operator's decision."""
+        """Return the state after a resume."""
         return EmergencyState(None, (*self.resumed, resume)[-_RESUMED:])
 
 
 def merged(
     mine: EmergencyState, disk: EmergencyState, owner: str, unsaved: tuple[CacheViolation, ...], new_id: str
 ) -> EmergencyState:
-    """What is in force, given a process's memory and the file that several processes share.
+    """Merge a process's state in memory with the state file that several processes share.
 
-    A latch in memory is cleared by one thing only: a resume in the file that names its emergency, and no violation
-    since. Nothing else that the file says, or lacks, clears it.
+    Only a resume of the same emergency in the file, without violations since, clears a latch in memory. No other
+    content of the file, and no missing content, clears it.
 
     Parameters
     ----------
     mine
-        The memory of the process.
+        The state in memory.
     disk
-        The file.
+        The state of the file.
     owner
-        The process's own name among the procedures.
+        Name of this process.
     unsaved
-        Violations of this process that the file has never held.
+        Violations of this process that were never written to the file.
     new_id
-        Id of a new emergency, where violations came after their emergency was resumed.
+        Id of a new emergency, for violations after their emergency was resumed.
     """
     held = mine.latched
     if held is None:
         return disk
     if disk.was_resumed(held.id):
-        # What this process has done belongs to the emergency that is over: after a new violation it begins again.
+        # This process's steps belong to the ended emergency: a new violation starts the procedure again.
         if disk.latched is not None:
             return replace(disk, latched=disk.latched.with_violations(unsaved))
         return replace(disk, latched=Emergency(new_id, unsaved[0].ts, unsaved)) if unsaved else disk
     if disk.latched is None:
         return replace(disk, latched=held)
-    # The first to write gives the id: the operator ends one emergency, not one a process.
+    # The first writer's id is used, so that the operator ends one emergency and not one per process.
     joined = disk.latched.with_violations(held.violations)
     own = held.procedures.get(owner)
     return replace(disk, latched=joined if own is None else joined.with_procedure(owner, own))

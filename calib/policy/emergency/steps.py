@@ -1,4 +1,4 @@
-"""Running one step so that nothing it does can hold up the next: with a timeout, whatever it is."""
+"""Runs a step with a timeout, so that it cannot delay the next step."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class StepTimeout(Exception):
-    """A step did not end in its time."""
+    """A step did not end within its timeout."""
 
 
 async def bounded(call: Callable[[], Any], timeout_s: float) -> Any:
-    """The result of ``call``, awaited where it is awaitable, or `StepTimeout`.
+    """Return the result of ``call``, awaited if it is awaitable, or raise `StepTimeout`.
 
-    A plain function runs on a thread, so that one that blocks does not hold up the loop. A step that is late is
-    cancelled and left behind: it is not waited for, also where it ignores that.
+    A synchronous function runs in a thread, so that it does not block the event loop. A step that times out is
+    cancelled and not waited for, even if it ignores the cancellation.
     """
     if inspect.iscoroutinefunction(call):
         task = asyncio.ensure_future(call())
@@ -28,7 +28,7 @@ async def bounded(call: Callable[[], Any], timeout_s: float) -> Any:
     try:
         await asyncio.wait({task}, timeout=timeout_s)
     finally:
-        if not task.done():  # late, or the caller was cancelled
+        if not task.done():  # timed out, or the caller was cancelled
             task.cancel()
             task.add_done_callback(_retrieve)
     if not task.done():
@@ -37,7 +37,7 @@ async def bounded(call: Callable[[], Any], timeout_s: float) -> Any:
 
 
 async def _threaded(call: Callable[[], Any]) -> Any:
-    """Run a plain function on a daemon thread: one that never returns must not keep the process from ending."""
+    """Run a synchronous function in a daemon thread, which does not keep the process from exiting if it hangs."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 
@@ -57,7 +57,7 @@ async def _threaded(call: Callable[[], Any]) -> Any:
             error = caught
         try:
             loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:  # the loop is closed: the step was left behind
+        except RuntimeError:  # the loop is closed: the step timed out
             if inspect.iscoroutine(result):
                 result.close()
 

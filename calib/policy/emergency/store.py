@@ -1,4 +1,4 @@
-"""The latch on disk: a state file that is replaced whole, and an audit beside it; both are believed."""
+"""The latch on disk: a state file that is replaced atomically, and an audit log; an emergency in either is in force."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LOCK_WAIT_S: Final = 5.0
 
 
 class EmergencyStore:
-    """The directory that the processes of one bot, and the operator, share.
+    """The directory shared by the processes of one bot and the operator.
 
     Parameters
     ----------
     directory
-        Holds ``emergency.json`` and ``emergency_audit.jsonl``; made at the first write.
+        Directory of ``emergency.json`` and ``emergency_audit.jsonl``; created at the first write.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -39,28 +39,28 @@ class EmergencyStore:
         self.audit_path = directory / AUDIT_NAME
 
     def load(self) -> EmergencyState:
-        """What is in force: the state file, and an emergency that only the audit knows.
+        """Return the state file's state, with an emergency that is only in the audit.
 
         Raises
         ------
         BadState
-            Where the file is damaged or cannot be read: an emergency might be lost, so nothing is assumed.
+            If the file is damaged or cannot be read: ignoring it could lose an emergency.
         NewerSchema
-            Where a later version of calib wrote it.
+            If a later version of calib wrote it.
         """
         return with_audit(self._read(), self.events())
 
     def update(self, change: Callable[[EmergencyState], EmergencyState]) -> EmergencyState:
-        """Replace the state by what ``change`` makes of it, under the lock; returns it.
+        """Replace the state with the result of ``change`` under the lock; returns the new state.
 
         Raises
         ------
         BadState, NewerSchema
             See `load`.
         LockHeld
-            Where another process has held the lock for 5 s.
+            If another process has held the lock for 5 s.
         UnwritableOutput
-            Where the system refuses.
+            If the file cannot be written.
         """
         deadline = time.monotonic() + _LOCK_WAIT_S
         while True:
@@ -76,15 +76,15 @@ class EmergencyStore:
                 time.sleep(0.02)
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add an event to the audit, fsynced; UnwritableOutput where the system refuses."""
+        """Append an event to the audit and fsync; raises UnwritableOutput if that fails."""
         append_line(self.audit_path, record, _AUDIT_BYTES)
 
     def events(self) -> list[dict[str, Any]]:
-        """Every event of the audit, the oldest first."""
+        """Return every event of the audit, oldest first."""
         return read_lines(self.audit_path)
 
     def signature(self) -> tuple[int, int, int] | None:
-        """Changes whenever the state file does; None where there is none."""
+        """Return modification time, size and inode of the state file, to detect changes; None without a file."""
         try:
             stat = self.state_path.stat()
         except OSError:
@@ -104,7 +104,9 @@ class EmergencyStore:
             raise self._damaged(f"its schema is {schema!r}, not {SCHEMA}/{VERSION}")
         if int(version) > VERSION:
             raise NewerSchema(
-                f"is of {schema}, this calib knows version {VERSION}", where=str(self.state_path), hint="Update calib"
+                f"has schema {schema}, this calib supports version {VERSION}",
+                where=str(self.state_path),
+                hint="Update calib",
             )
         try:
             return from_json(raw)
@@ -123,7 +125,7 @@ class EmergencyStore:
 
 
 def with_audit(state: EmergencyState, events: list[dict[str, Any]]) -> EmergencyState:
-    """The state with an emergency that the audit has latched, and that neither of them shows as ended.
+    """Return the state with the audit's latest emergency, unless the state or the audit shows it as ended.
 
     >>> event = {"event": "latched", "id": "e1", "ts": 5.0, "type": "t", "component": "c"}
     >>> lost = with_audit(EmergencyState(), [event])

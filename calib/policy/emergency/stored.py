@@ -1,4 +1,4 @@
-"""The emergency's state as JSON, read so strictly that a damaged one never passes for another."""
+"""The emergency state as JSON, validated strictly so that a damaged state is never taken for a valid one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from calib.policy.safety import SafetyCheck
 
 
 def to_json(state: EmergencyState) -> dict[str, Any]:
-    """The state as plain values."""
+    """Return the state as plain values."""
     return asdict(state)
 
 
 def from_json(raw: dict[str, Any]) -> EmergencyState:
-    """The state of plain values.
+    """Return the state from plain values.
 
     Raises
     ------
     ValueError
-        Where anything is missing or of another type: a damaged state must not read as clear.
+        If a field is missing or has a wrong type: a damaged state must not be read as clear.
     """
     latched = _take(raw, "latched", dict, type(None))
     resumed = _take(raw, "resumed", list)
@@ -81,7 +81,7 @@ def _take(raw: dict[str, Any], key: str, *kinds: type) -> Any:
     if key not in raw:
         raise ValueError(f"{key} is missing")
     if not isinstance(raw[key], kinds):
-        raise ValueError(f"{key} is a {type(raw[key]).__name__}")
+        raise ValueError(f"{key} has type {type(raw[key]).__name__}")
     return raw[key]
 
 
@@ -92,11 +92,11 @@ def _text(raw: dict[str, Any], key: str) -> str:
 def _number(raw: dict[str, Any], key: str) -> float:
     value = _take(raw, key, int, float)
     if isinstance(value, bool) or not -1e12 < value < 1e12:
-        raise ValueError(f"{key} is {value!r}")
+        raise ValueError(f"{key}: {value!r} is out of range")
     return float(value)
 
 
 def _object(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise ValueError(f"a {type(raw).__name__} stands where an object is due")
+        raise ValueError(f"expected an object, found {type(raw).__name__}")
     return raw

@@ -1,4 +1,4 @@
-"""Static data: symbol info, trading rules, exchange configuration, and the names of symbols on each exchange."""
+"""Static data: symbol info, trading rules, exchange configuration, and symbol names by exchange."""
 
 from calib.policy.static.cache import StaticDataCache
 from calib.policy.static.symbols import SymbolMapper

@@ -1,4 +1,4 @@
-"""Static data of an exchange, kept up to the policy's limit and never longer."""
+"""A cache of static data of an exchange that enforces the policy's age limit."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from calib.policy.protocols import CacheCounts, CachePolicy
 from calib.policy.static.values import CachedSlot, CachedValue, T
 
 _RETRY_S: Final = 1.0
-"""Pause after a first failed request; it doubles."""
+"""Pause after the first failed request, s; it doubles with each failure."""
 _RETRY_CAP_S: Final = 30.0
 _ANALYTIC_REFRESH_S: Final = 3600.0
 
 
 class StaticDataCache(Generic[T]):
-    """Values by key that are refreshed periodically and refused past the policy's limit.
+    """Caches values by key, refreshes them periodically and refuses values past the policy's limit.
 
-    A value is served up to the limit of its data type, its age counted from the beginning of the request that brought
-    it. It is refreshed in the background before that, one request a key at a time; while refreshes fail the old value
-    is served, but only within the limit. Keys that are no longer read are no longer refreshed. One event loop.
+    A value is served up to the limit of its data type; its age counts from the start of the request that fetched it. It
+    is refreshed in the background before that, with one request per key at a time. If refreshes fail, the old value is
+    served within the limit. Keys that are no longer read are not refreshed. For one event loop.
 
     Parameters
     ----------
@@ -36,24 +36,24 @@ class StaticDataCache(Generic[T]):
     fetch
         ``async (key) -> value``.
     refresh_s
-        Interval of the refresh, seconds, > 0 and at most the limit; default: half of the limit, 3600 for analytic data.
+        Refresh interval, s, > 0 and at most the limit; default: half of the limit, 3600 for analytic data.
     jitter_ratio
-        Share of the interval, drawn at random, by which a refresh comes earlier: bots must not ask all at once. 0..1.
+        Maximum random share of the interval by which a refresh is earlier, so that bots do not request at once. 0..1.
     timeout_s
-        Longest duration of one request, seconds, > 0.
+        Timeout of one request, s, > 0.
     max_keys
-        Keys kept; the one read longest ago goes first. At least 1.
+        Maximum number of keys (LRU), at least 1.
     owner
         Name in the monitor's reports.
     clock, rng
-        For ages and for the jitter.
+        The clock for ages, and random numbers for the jitter.
     policy
-        Default: the process's monitor.
+        The policy to register with; default: the process's monitor.
 
     Raises
     ------
     calib.errors.ProhibitedCacheError, calib.errors.ConfigError
-        For a type that may not be cached, or one that is streaming; for a setting out of its range.
+        For a type that may not be cached or is streaming; for a setting out of its range.
 
     >>> async def rules(symbol: str) -> dict[str, float]:
     ...     return {"tick_size": 0.1}
@@ -92,7 +92,7 @@ class StaticDataCache(Generic[T]):
         _check(self.owner, "timeout_s", timeout_s, 0, None)
         if not 0 <= jitter_ratio <= 1 or max_keys < 1:
             raise ConfigError(
-                f"jitter_ratio {jitter_ratio!r}, max_keys {max_keys!r}",
+                f"jitter_ratio {jitter_ratio!r} or max_keys {max_keys!r} is not allowed",
                 where=self.owner,
                 hint="Allowed: jitter_ratio 0 to 1, max_keys a whole number from 1",
             )
@@ -113,12 +113,12 @@ class StaticDataCache(Generic[T]):
     # --- reading
 
     async def get(self, key: str) -> CachedValue[T]:
-        """The value, from the cache where it is young enough, else from a request.
+        """Return the value, from the cache if it is within the limit, else from a request.
 
         Raises
         ------
         calib.errors.StaticDataUnavailable
-            Where the cached value is past its limit, or missing, and the request failed.
+            If the cached value is past its limit or missing, and the request failed.
         """
         found = self.peek(key)
         if found is not None:
@@ -127,15 +127,15 @@ class StaticDataCache(Generic[T]):
             return await self._direct(key)
         slot = self._slot(key)
         if slot.task is not None or self._now_ns() >= slot.retry_ns:
-            # Not awaited itself: a reader who leaves must not cancel the request of the others.
+            # Not awaited directly: a cancelled reader must not cancel the request that others wait for.
             await asyncio.wait({self._refresh(key, slot)})
         age_ns = slot.age_ns(self._now_ns())
         if age_ns is None or self._past_limit(age_ns):
-            raise self._unavailable(key, slot.last_error or "the request ended without an answer")
+            raise self._unavailable(key, slot.last_error or "the request ended without a response")
         return self._value(slot.value, age_ns)
 
     def peek(self, key: str) -> CachedValue[T] | None:
-        """The cached value without waiting; None where there is none within the limit."""
+        """Return the cached value without waiting; None if there is none within the limit."""
         slot = self._slots.get(key)
         age_ns = None if slot is None or not self.enabled else slot.age_ns(self._now_ns())
         if slot is None or age_ns is None or self._past_limit(age_ns):
@@ -145,24 +145,24 @@ class StaticDataCache(Generic[T]):
         slot.read = True
         self._slots.move_to_end(key)
         if age_ns > self.refresh_s * NS_PER_S and self._now_ns() >= slot.retry_ns:
-            self._refresh_behind(key, slot)  # its timer came before this first read
+            self._refresh_behind(key, slot)  # the timer expired before this first read and did not refresh
         return self._value(slot.value, age_ns)
 
     def unavailable(self, key: str) -> StaticDataUnavailable:
-        """The error that says why a value is not there."""
+        """Return the error with the reason why a value is not available."""
         slot = self._slots.get(key)
         return self._unavailable(key, (slot.last_error if slot is not None else "") or "it was not fetched in time")
 
     # --- writing and dropping
 
     def put(self, key: str, value: T) -> None:
-        """Keep a value that was fetched just now by other means."""
+        """Store a value that was fetched just now by other means."""
         slot = self._slot(key)
         slot.epoch += 1
         self._keep(key, slot, value, self._now_ns())
 
     def invalidate(self, key: str) -> None:
-        """Drop a value; an answer that is on its way is not stored either."""
+        """Drop a value; the response of a running request is not stored either."""
         slot = self._slots.get(key)
         if slot is not None:
             slot.epoch += 1
@@ -170,17 +170,17 @@ class StaticDataCache(Generic[T]):
             slot.retry_ns = self._now_ns()
 
     def disable_cache(self, reason: str) -> None:
-        """Drop everything; from now on each `get` is a request of its own."""
+        """Drop all values; from now on each `get` makes a request."""
         self.enabled = False
         for key in list(self._slots):
             self.invalidate(key)
 
     def cache_counts(self) -> CacheCounts:
-        """Reads that were answered from the cache, and those that were not."""
+        """Return the number of reads served from the cache, and of the others."""
         return CacheCounts(self._hits, self._misses)
 
     async def close(self) -> None:
-        """Stop refreshing."""
+        """Stop refreshes."""
         self._closed = True
         tasks = []
         for slot in self._slots.values():
@@ -198,14 +198,14 @@ class StaticDataCache(Generic[T]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    # --- inside
+    # --- helpers
 
     async def _direct(self, key: str) -> CachedValue[T]:
         began_ns = self._now_ns()
         try:
             value = await asyncio.wait_for(self._fetch(key), self._timeout_s)
         except Exception as error:
-            raise self._unavailable(key, _say(error)) from error
+            raise self._unavailable(key, _describe(error)) from error
         return self._value(value, self._now_ns() - began_ns)
 
     def _slot(self, key: str) -> CachedSlot[T]:
@@ -224,7 +224,7 @@ class StaticDataCache(Generic[T]):
             slot.timer.cancel()
 
     def _refresh(self, key: str, slot: CachedSlot[T]) -> asyncio.Task[None]:
-        """The one request of a key that runs, started where none does. It never fails: errors are in the slot."""
+        """Return the running request of a key, starting one if needed. It never raises: errors are in the slot."""
         if slot.task is None:
             slot.task = asyncio.get_running_loop().create_task(self._run(key, slot), name=f"calib {self.owner} {key}")
         return slot.task
@@ -242,7 +242,7 @@ class StaticDataCache(Generic[T]):
         try:
             value = await asyncio.wait_for(self._fetch(key), self._timeout_s)
         except Exception as error:
-            self._failed(key, slot, _say(error))
+            self._failed(key, slot, _describe(error))
         else:
             if epoch == slot.epoch and self.enabled:
                 self._keep(key, slot, value, began_ns)
@@ -252,7 +252,7 @@ class StaticDataCache(Generic[T]):
             slot.task = None
 
     def _failed(self, key: str, slot: CachedSlot[T], why: str) -> None:
-        """Keep the old value, within its limit; without one the next reader asks after the pause."""
+        """Record a failed request: the old value stays within its limit; without one, reads retry after the pause."""
         slot.failures += 1
         slot.last_error = why
         pause_s = min(self.refresh_s, _RETRY_CAP_S, _RETRY_S * 2.0 ** min(slot.failures - 1, 10))
@@ -268,7 +268,7 @@ class StaticDataCache(Generic[T]):
         self._schedule(key, slot, self.refresh_s - (self._now_ns() - began_ns) / NS_PER_S)
 
     def _schedule(self, key: str, slot: CachedSlot[T], delay_s: float) -> None:
-        """Refresh after the delay, a random share of it earlier."""
+        """Schedule a refresh after the delay less a random share of it."""
         if self._closed or not self.enabled or self._slots.get(key) is not slot:
             return
         if slot.timer is not None:
@@ -295,17 +295,19 @@ class StaticDataCache(Generic[T]):
     def _unavailable(self, key: str, why: str) -> StaticDataUnavailable:
         limit = "" if self.data_type.limit_s is None else f" within its limit of {self.data_type.limit_s:g} s"
         return StaticDataUnavailable(
-            f"{self.data_type.name} of {key!r} cannot be had{limit}: {why}",
+            f"{self.data_type.name} of {key!r} is not available{limit}: {why}",
             where=self.owner,
-            hint="Do not trade on what is older; check the connection to the exchange",
+            hint="Do not trade on older data; check the connection to the exchange",
         )
 
 
 def _check(owner: str, name: str, value: float, above: float, most: float | None) -> None:
     if not value > above or (most is not None and value > most):
         allowed = f"above {above:g}" + ("" if most is None else f", at most {most:g}")
-        raise ConfigError(f"{name} is {value!r}", where=owner, hint=f"Allowed: a number of seconds {allowed}")
+        raise ConfigError(
+            f"{name}: {value!r} is not allowed", where=owner, hint=f"Allowed: a number of seconds {allowed}"
+        )
 
 
-def _say(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""How exchanges spell their symbols: one row an exchange and market."""
+"""The symbol formats of exchanges, one row per exchange and market."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 QUOTES: Final = (
     "USDT USDC FDUSD TUSD BUSD DAI USD EUR GBP JPY AUD BRL TRY KRW BTC ETH BNB".split()  # noqa: SIM905  # a list of names
 )
-"""Quote assets that are looked for at the end of a name written without a separator."""
+"""Known quote assets, to parse symbols without a separator."""
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolFormat:
-    """The spelling of one market of one exchange.
+    """The symbol format of one market of one exchange.
 
     Parameters
     ----------
     exchange
-        Name of the exchange, ``-`` and the market where it has several.
+        Name of the exchange, with ``-`` and the market if it has several.
     market
         ``spot``, ``linear`` (a perpetual swap settled in the quote asset) or ``inverse`` (settled in the base asset).
     separator
-        Between base and quote asset; may be empty.
+        Separator between base and quote asset; may be empty.
     suffix
-        After the quote asset.
+        Suffix after the quote asset.
     """
 
     exchange: str
@@ -37,11 +37,11 @@ class SymbolFormat:
     suffix: str = ""
 
     def spell(self, base: str, quote: str) -> str:
-        """The exchange's symbol of a pair."""
+        """Return the exchange's symbol of a pair."""
         return f"{base}{self.separator}{quote}{self.suffix}"
 
     def read(self, symbol: str) -> list[tuple[str, str]]:
-        """Every pair that the exchange's symbol can mean; more than one where it has no separator."""
+        """Return every pair that the exchange's symbol can mean; without a separator there may be several."""
         if self.suffix and not symbol.endswith(self.suffix):
             return []
         pair = symbol[: len(symbol) - len(self.suffix)]
@@ -71,4 +71,4 @@ FORMATS: Final[Mapping[str, SymbolFormat]] = MappingProxyType(
         )
     }
 )
-"""By name. The bare name of an exchange is its perpetual swap settled in the quote asset, where it has one."""
+"""The formats by name. The name of an exchange alone means its perpetual swaps settled in the quote asset, if any."""

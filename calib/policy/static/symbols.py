@@ -1,4 +1,4 @@
-"""One symbol, as the bot writes it and as each exchange spells it."""
+"""Conversion between the bot's symbols and each exchange's symbols."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _EXAMPLES: Final = "Examples: BTC/USDT, BTC/USDT:USDT"
 
 
 class SymbolMapper:
-    """Spells ``BTC/USDT`` as ``BTCUSDT`` (Binance) or ``BTC-USDT-SWAP`` (OKX), and back.
+    """Converts ``BTC/USDT`` to ``BTCUSDT`` (Binance) or ``BTC-USDT-SWAP`` (OKX), and back.
 
-    Two ways, by exchange. Where its table of symbols was given (`put`, or ``fetch`` with `refresh`), that table alone
-    answers: it is static data of type ``symbol_info``, at most 3600 s old, and refused after that. For any other
-    exchange the spelling rules of `calib.policy.static.formats` answer; they are never old. Back from a name without a
-    separator, rules refuse what could be two pairs (``XTUSD``: X/TUSD or XT/USD); a table knows.
+    If an exchange's symbol table is given (`put`, or ``fetch`` with `refresh`), only that table is used: it is static
+    data of type ``symbol_info``, at most 3600 s old, and refused after that. For any other exchange the formats of
+    `calib.policy.static.formats` are used, which do not expire. Without a separator they refuse an ambiguous symbol
+    (``XTUSD``: X/TUSD or XT/USD); a table resolves it.
 
     Parameters
     ----------
     fetch
-        ``async (exchange) -> {symbol: exchange symbol}``; None where tables come from `put` or are not needed.
+        ``async (exchange) -> {symbol: exchange symbol}``; None if tables come from `put` or are not needed.
     clock, policy
         See `StaticDataCache`.
 
@@ -54,40 +54,40 @@ class SymbolMapper:
         )
 
     def get_exchange_symbol(self, symbol: str, exchange: str) -> str:
-        """The exchange's spelling of a symbol.
+        """Return the exchange's symbol.
 
         Parameters
         ----------
         symbol
             ``BASE/QUOTE``, or ``BASE/QUOTE:SETTLE`` for a swap.
         exchange
-            A name of `FORMATS`, or one whose table was given.
+            A name of `FORMATS`, or an exchange with a table.
 
         Raises
         ------
         calib.errors.SymbolError
-            For a symbol or an exchange that is not known.
+            If the symbol or the exchange is unknown.
         calib.errors.StaticDataUnavailable
-            Where the exchange's table is older than 3600 s.
+            If the exchange's table is older than 3600 s.
         """
         table = self._table(exchange)
         if table is not None:
             return _found(table.spelled, symbol, exchange)
         match = _SYMBOL.fullmatch(symbol)
         if match is None:
-            raise SymbolError(f"{symbol!r} is not a symbol", hint=_EXAMPLES)
+            raise SymbolError(f"{symbol!r} is not a valid symbol", hint=_EXAMPLES)
         base, quote, settle = match["base"], match["quote"], match["settle"]
         row = _format(exchange)
-        due = {"spot": None, "linear": quote, "inverse": base}[row.market]
-        if settle is not None and settle != due:
+        expected = {"spot": None, "linear": quote, "inverse": base}[row.market]
+        if settle is not None and settle != expected:
             raise SymbolError(
-                f"{symbol!r} is settled in {settle}, {row.exchange} is a {row.market} market",
-                hint=f"Name another market: {', '.join(FORMATS)}",
+                f"{symbol!r} is settled in {settle}, but {row.exchange} is a {row.market} market",
+                hint=f"Give another market: {', '.join(FORMATS)}",
             )
         return row.spell(base, quote)
 
     def get_symbol(self, exchange_symbol: str, exchange: str) -> str:
-        """The symbol ``BASE/QUOTE`` of an exchange's spelling; errors as in `get_exchange_symbol`."""
+        """Return the symbol ``BASE/QUOTE`` of an exchange's symbol; errors as in `get_exchange_symbol`."""
         table = self._table(exchange)
         if table is not None:
             return _found(table.read, exchange_symbol, exchange)
@@ -96,32 +96,32 @@ class SymbolMapper:
         if len(pairs) != 1:
             what = " or ".join(f"{base}/{quote}" for base, quote in pairs)
             raise SymbolError(
-                f"{exchange_symbol!r} could be {what}"
+                f"{exchange_symbol!r} is ambiguous: {what}"
                 if pairs
                 else f"{exchange_symbol!r} is not a symbol of {exchange}",
-                hint=f"{row.exchange} spells BTC/USDT as {row.spell('BTC', 'USDT')}; give its table with put()",
+                hint=f"{row.exchange} writes BTC/USDT as {row.spell('BTC', 'USDT')}; give its table with put()",
             )
         base, quote = pairs[0]
         return f"{base}/{quote}"
 
     def put(self, exchange: str, symbols: Mapping[str, str]) -> None:
-        """Give the table of an exchange that was fetched just now: symbol -> exchange symbol."""
+        """Store the table of an exchange that was fetched just now: symbol -> exchange symbol."""
         self._tables.put(exchange, _Table(symbols))
         self._tabled.add(exchange)
 
     async def refresh(self, exchange: str) -> None:
-        """Fetch the table of an exchange, unless it is young enough; from then on it is refreshed in the background.
+        """Fetch the table of an exchange if needed; afterwards it is refreshed in the background.
 
         Raises
         ------
         calib.errors.StaticDataUnavailable
-            Where it cannot be had.
+            If it cannot be fetched.
         """
         self._tabled.add(exchange)
         await self._tables.get(exchange)
 
     async def close(self) -> None:
-        """Stop refreshing."""
+        """Stop refreshes."""
         await self._tables.close()
 
     async def _load(self, exchange: str) -> _Table:
@@ -139,7 +139,7 @@ class SymbolMapper:
 
 
 class _Table:
-    """The symbols of one exchange, both ways."""
+    """The symbols of one exchange, in both directions."""
 
     __slots__ = ("read", "spelled")
 
@@ -147,7 +147,9 @@ class _Table:
         self.spelled = dict(symbols)
         self.read = {exchange_symbol: symbol for symbol, exchange_symbol in symbols.items()}
         if len(self.read) != len(self.spelled):
-            raise SymbolError("two symbols have one spelling", hint="Give the table of one market of the exchange")
+            raise SymbolError(
+                "two symbols have the same exchange symbol", hint="Give the table of one market of the exchange"
+            )
 
 
 def _found(table: Mapping[str, str], name: str, exchange: str) -> str:
@@ -155,7 +157,7 @@ def _found(table: Mapping[str, str], name: str, exchange: str) -> str:
         return table[name]
     except KeyError:
         raise SymbolError(
-            f"{name!r} is not in the table of {exchange}", hint="Check the name, or fetch it again"
+            f"{name!r} is not in the table of {exchange}", hint="Check the name, or fetch the table again"
         ) from None
 
 
@@ -164,5 +166,5 @@ def _format(exchange: str) -> SymbolFormat:
         return FORMATS[exchange]
     except KeyError:
         raise SymbolError(
-            f"exchange {exchange!r} is not known", hint=f"Give its table with put(); known: {', '.join(FORMATS)}"
+            f"unknown exchange {exchange!r}", hint=f"Give its table with put(); known: {', '.join(FORMATS)}"
         ) from None

@@ -1,4 +1,4 @@
-"""What a cache of static data keeps of one key, and what its readers get."""
+"""The stored and the returned values of the cache of static data."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CachedValue(Generic[T]):
-    """A value with what its reader must know.
+    """A value with its age and data type.
 
     Parameters
     ----------
     value
-        What was fetched.
+        The fetched value.
     age_s
-        Seconds since the request that brought it began.
+        Time since the start of the request that fetched it, s.
     data_type
         Its name in the policy's table.
     for_trading
@@ -34,18 +34,18 @@ class CachedValue(Generic[T]):
 
 
 class CachedSlot(Generic[T]):
-    """One key: its value, its request, and when it is due.
+    """One key: its value, its running request and its refresh timer.
 
     Attributes
     ----------
     began_ns
-        When the request that brought the value began, monotonic ns; None without a value.
+        Start of the request that fetched the value, monotonic ns; None without a value.
     epoch
-        Grows at each invalidation: an answer of an earlier epoch is not stored.
+        Incremented by each invalidation: a response of an earlier epoch is not stored.
     retry_ns
-        After failures no request is started before, monotonic ns.
+        Earliest start of the next request after a failure, monotonic ns.
     read
-        Whether the value was read since it was fetched.
+        Whether the value has been read since it was fetched.
     """
 
     __slots__ = ("began_ns", "epoch", "failures", "last_error", "read", "retry_ns", "task", "timer", "value")
@@ -62,5 +62,5 @@ class CachedSlot(Generic[T]):
         self.read = False
 
     def age_ns(self, now_ns: int) -> int | None:
-        """Time since the request that brought the value began; None without a value."""
+        """Return the time since the start of the request that fetched the value, ns; None without a value."""
         return None if self.began_ns is None else now_ns - self.began_ns

@@ -1,1 +1,1 @@
-"""Pictures of reports as SVG that stands alone, one kind a file."""
+"""Pictures of reports as self-contained SVG, one kind per file."""

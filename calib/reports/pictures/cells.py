@@ -1,4 +1,4 @@
-"""A matrix of values between -1 and 1, each with its count: colour, sign and number say the same."""
+"""A matrix of values between -1 and 1 with counts; colour, sign and number show the same value."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def cells_svg(
     columns: Sequence[str],
     values: Mapping[tuple[str, str], tuple[float | None, int]],
 ) -> str:
-    """The matrix as an SVG document.
+    """Return the matrix as an SVG document.
 
     Parameters
     ----------
     rows, columns
         Their names.
     values
-        ``(value, n)`` by row and column; None where there is none.
+        ``(value, n)`` by row and column; the value may be None.
     """
     left = margin_of(rows)
     slant = margin_of(columns) * 0.5 + 10
@@ -50,7 +50,7 @@ def cells_svg(
 def _cell(value: float | None, n: int, left: float, top: float) -> str:
     box = f'x="{left:g}" y="{top:g}" width="{_WIDE - 2:g}" height="{_HIGH - 2:g}"'
     shown = NONE if value is None else f"{value:+.2f}".replace("-0.00", "0.00").replace("+0.00", "0.00")
-    # Faint: the number in the cell stays readable on it in both modes.
+    # Low opacity keeps the number in the cell readable in light and dark mode.
     strength = 0 if value is None else max(_FAINTEST, round(0.4 * abs(value), 2))
     parts = [f'<rect class="f{int(value is not None and value < 0)}" fill-opacity="{strength:g}" {box}/>']
     parts.append(text(left + _WIDE / 2 - 1, top + 14, shown, anchor="middle"))

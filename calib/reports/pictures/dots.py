@@ -1,4 +1,4 @@
-"""One dot a row with its interval, against a limit: what differs between symbols."""
+"""One dot per row with its interval and a limit, to compare symbols."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDE, _ROW, _TOP = 460.0, 18.0, 38.0
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A value with the ends of its interval; None where there is none."""
+    """A value with the ends of its interval; None without an interval."""
 
     label: str
     value: float
@@ -25,15 +25,15 @@ class Dot:
 
 
 def dots_svg(title: str, unit: str, dots: Sequence[Dot], limit: float | None = 0.0) -> str:
-    """The dots as an SVG document, in the order given: the first 40.
+    """Return the first 40 dots as an SVG document, in the given order.
 
     Raises
     ------
     ValueError
-        Without a dot.
+        If there is no dot.
     """
     if not dots:
-        raise ValueError("a picture of dots needs one")
+        raise ValueError("a picture of dots needs at least one dot")
     shown = dots[:ROWS]
     ends = [end for dot in shown for end in (dot.value, dot.low, dot.high) if end is not None]
     marks = ticks(min([*ends, *_limits(limit)]), max([*ends, *_limits(limit)]))

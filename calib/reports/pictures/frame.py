@@ -1,4 +1,4 @@
-"""What every picture has: a title, its numbers in words, its own style rules in light and dark."""
+"""The frame of every picture: title, text description, and styles for light and dark mode."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ COLOURS: Final = (
     ("#7a6a00", "#f0e442"),
     ("#555555", "#aaaaaa"),
 )
-"""Light and dark colour by index, after Okabe and Ito (2008); classes ``f0`` ... fill, ``l0`` ... draw with them."""
+"""Light and dark colours by index, after Okabe and Ito (2008); classes ``f0`` ... fill, ``l0`` ... stroke with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture without its wrapping.
+    """The content of a picture.
 
     Parameters
     ----------
     title
-        One line.
-    told
-        The numbers in words, for a reader who does not see the picture.
+        The title, one line.
+    description
+        The numbers as text, for readers who cannot see the picture.
     width, height
-        Pixels.
+        Size, pixels.
     body
         SVG elements.
     defs
-        SVG definitions; ``KEY-`` in them and in the body becomes the picture's own prefix of ids.
+        SVG definitions; ``KEY-`` in them and in the body is replaced by the picture's prefix of ids.
     """
 
     title: str
-    told: str
+    description: str
     width: float
     height: float
     body: Sequence[str]
     defs: str = ""
 
     def svg(self) -> str:
-        """The whole document; the same frame gives the same bytes."""
-        key = f"p{zlib.crc32((self.title + self.told).encode()):08x}"
+        """Return the document; equal frames yield equal bytes."""
+        key = f"p{zlib.crc32((self.title + self.description).encode()):08x}"
         size = f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}"'
         head = f'<svg xmlns="{NAMESPACE}" {size} role="img" aria-labelledby="{key}-t {key}-d" id="{key}">'
         inner = "\n".join([f"<defs>{self.defs}</defs>" if self.defs else "", *self.body])
@@ -59,7 +59,7 @@ class Frame:
             [
                 head,
                 f'<title id="{key}-t">{safe(self.title)}</title>',
-                f'<desc id="{key}-d">{safe(self.told)}</desc>',
+                f'<desc id="{key}-d">{safe(self.description)}</desc>',
                 f"<style>{_css(key)}</style>",
                 text(12, 20, self.title, kind="title"),
                 inner.replace("KEY-", f"{key}-").strip("\n"),
@@ -87,24 +87,24 @@ def _css(key: str) -> str:
 
 
 def safe(words: str) -> str:
-    """A text of a feed or a setting for SVG."""
+    """Return a text from a feed or a setting, escaped for SVG."""
     return escaped(visible(words))
 
 
 def text(at_x: float, at_y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
-    """A text whose baseline is at ``(at_x, at_y)``."""
+    """Return a text element with its baseline at ``(at_x, at_y)``."""
     named = f' class="{kind}"' if kind else ""
     side = f' text-anchor="{anchor}"' if anchor != "start" else ""
     return f'<text{named} x="{at_x:g}" y="{at_y:g}"{side}>{safe(words)}</text>'
 
 
 def margin_of(labels: Sequence[str], least: float = 40.0) -> float:
-    """Pixels that the longest of the labels takes, so that none is cut."""
+    """Return a margin for the longest of the labels, pixels."""
     return max([least, *(14 + wide(label) for label in labels)])
 
 
 def wide(label: str) -> float:
-    """Pixels that a label takes at most, about, at the pictures' 12 px in the widest of the common fonts."""
+    """Return the approximate maximum width of a label, pixels, at 12 px in the widest common font."""
     return sum(map(_char_px, visible(label)))
 
 

@@ -1,4 +1,4 @@
-"""Rows of cells over time: what share of each cell is in which state."""
+"""Rows of cells over time with the share of each state per cell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calib.reports.numbers import count, percent
 from calib.reports.pictures.frame import COLOURS, Frame, margin_of, safe, text
 
 ROWS: Final = 40
-"""Rows that a picture shows: the worst."""
+"""Maximum number of rows in a picture: the worst ones."""
 _ROW, _BAR, _WIDTH, _TOP = 18.0, 14.0, 660.0, 52.0
 _HATCHES: Final = (
     "",
@@ -20,21 +20,21 @@ _HATCHES: Final = (
     "M0 3h6",
     "M3 0v6M0 3h6",
 )
-"""Lines through the colour of each state, so that states differ without colour; the first has none."""
+"""Hatch pattern of each state, so that states differ without colour; the first has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateMap:
-    """What is to be drawn.
+    """The data of a state map.
 
     Parameters
     ----------
     title
-        One line.
+        The title, one line.
     states
-        Names, at most six; what a cell has beyond them (up to 1) stays empty and is called ``rest``.
+        Names of the states, at most six; the remaining share of a cell (up to 1) stays empty.
     rest
-        Name of what belongs to no state.
+        Name of the remaining share.
     rows
         ``(label, cells)``; a cell has the share of each state, 0..1. The worst rows come first.
     start, end
@@ -43,7 +43,7 @@ class StateMap:
     Raises
     ------
     ValueError
-        For more states than there are styles, or rows of different lengths.
+        If there are more states than styles, or rows of different lengths.
     """
 
     title: str
@@ -55,13 +55,13 @@ class StateMap:
 
     def __post_init__(self) -> None:
         if len(self.states) > len(COLOURS):
-            raise ValueError(f"a map tells at most {len(COLOURS)} states apart")
+            raise ValueError(f"too many states: {len(self.states)}, at most {len(COLOURS)}")
         if len({len(cells) for _, cells in self.rows}) > 1:
-            raise ValueError("every row of a map has as many cells")
+            raise ValueError("the rows of a map must have equal numbers of cells")
 
 
 def heat_svg(chart: StateMap) -> str:
-    """The map as an SVG document; a cell is filled from below by its states in their order."""
+    """Return the map as an SVG document; the states fill a cell from below, in order."""
     shown = chart.rows[:ROWS]
     left = margin_of([label for label, _ in shown], 60)
     bins = len(shown[0][1]) if shown else 1
@@ -84,7 +84,7 @@ def heat_svg(chart: StateMap) -> str:
 
 
 def _row(cells: Sequence[tuple[float, ...]], left: float, top: float, wide: float) -> list[str]:
-    """The row's bars, by state; equal neighbours are one bar."""
+    """Return the row's bars by state; equal neighbouring cells are merged."""
     runs: dict[int, list[str]] = {}
     at = 0
     while at < len(cells):

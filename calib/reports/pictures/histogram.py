@@ -19,13 +19,13 @@ class ColumnHistogram:
     Parameters
     ----------
     name, unit
-        What is counted.
+        Name and unit of the column.
     low, high
-        The edges of the first and the last bin.
+        Lower edge of the first and upper edge of the last bin.
     amounts
-        Values in each of the equal bins.
+        Number of values in each bin.
     median
-        Marked; None for no mark.
+        The median, which is marked; None for no mark.
     """
 
     name: str
@@ -37,7 +37,7 @@ class ColumnHistogram:
 
 
 def histograms_svg(title: str, columns: Sequence[ColumnHistogram]) -> str:
-    """The panels as an SVG document, three in a row."""
+    """Return the panels as an SVG document, three per row."""
     body = []
     for place, column in enumerate(columns):
         down, across = divmod(place, _COLUMNS)
@@ -73,7 +73,7 @@ def _panel(column: ColumnHistogram, left: float, top: float) -> str:
 
 
 def _height(amount: int, most: int) -> float:
-    """At least a pixel for a bin that holds anything."""
+    """Return a bar's height, at least one pixel for a bin that is not empty."""
     return max(1.0, round(_PLOT_HIGH * amount / most, 1))
 
 

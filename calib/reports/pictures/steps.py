@@ -1,4 +1,4 @@
-"""A value over time as steps, with its limit and the spans that matter shaded."""
+"""A value over time as a step chart, with a limit and shaded spans."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DASHES: Final = ("", "6 3", "2 3")
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """One line: its values in equal bins of time, None where there is none."""
+    """One line: its values in equal time bins; a value may be None."""
 
     name: str
     values: tuple[float | None, ...]
@@ -24,20 +24,20 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class StepChart:
-    """What is to be drawn.
+    """The data of a step chart.
 
     Parameters
     ----------
     title, unit
-        Of the picture and of its values.
+        Title of the picture, and unit of its values.
     lines
-        At most three, of equal length.
+        One to three lines of equal length.
     start, end
         Texts below the left and the right edge.
     limit
-        ``(value, name)`` of a line across; None for none.
+        ``(value, name)`` of a horizontal line; None for none.
     shaded
-        ``(from, to)`` as shares of the width, 0..1, with what that means in `shaded_name`.
+        ``(from, to)`` of shaded spans as shares of the width, 0..1; `shaded_name` is their name.
     """
 
     title: str
@@ -55,7 +55,7 @@ class StepChart:
 
 
 def steps_svg(chart: StepChart) -> str:
-    """The lines as an SVG document; where there is no value, a line is broken."""
+    """Return the lines as an SVG document; a missing value interrupts a line."""
     found = [value for line in chart.lines for value in line.values if value is not None]
     limits = [chart.limit[0]] if chart.limit else []
     marks = ticks(min([*found, *limits], default=0.0), max([*found, *limits], default=1.0))

@@ -1,4 +1,4 @@
-"""What is left after each step: bars that begin where the one before ended."""
+"""A waterfall chart: the amount left after each step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _WIDE, _ROW, _TOP = 420.0, 24.0, 36.0
 
 
 def waterfall_svg(title: str, total: int, steps: Sequence[tuple[str, int]], whole: str, rest: str) -> str:
-    """The steps as an SVG document.
+    """Return the steps as an SVG document.
 
     Parameters
     ----------
     total
-        What there is at first, named `whole`; what is left at last is named `rest`.
+        The initial amount, named `whole`; the final amount is named `rest`.
     steps
-        ``(name, amount taken away)``, in order.
+        ``(name, amount removed)``, in order.
 
     >>> "kept: 7" in waterfall_svg("Filters", 10, [("low_ticks", 3)], "all", "kept")
     True

@@ -1,4 +1,4 @@
-"""Where values lie: in memory, on Redis, or on Redis with a short memory in front."""
+"""The back ends that store values: memory, Redis, or Redis with a short-lived local cache in front."""
 
 from calib.smartcache.backends.base import Backend, Begun, Stored, StoreResult, Ticket
 from calib.smartcache.backends.memory import MemoryBackend

@@ -1,4 +1,4 @@
-"""What a back end of the SmartCache is: one protocol, whatever keeps the values."""
+"""The protocol of a SmartCache back end."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Ticket:
-    """The right to store what a compute that begins now will bring.
+    """The permission to store the value of a compute that begins now.
 
     Parameters
     ----------
     key, tags
-        What it is for.
+        The cache key, and the tags of its value.
     as_of_ns
         Monotonic time at which the compute begins.
     fence
-        Number of the compute; a later one has a greater one.
+        Fencing number of the compute; a later compute has a greater number.
     token
-        Owner of the lock; empty: no lock is held.
+        Owner token of the lock; empty if no lock is held.
     generations
-        What the back end compares when the value is stored.
+        Invalidation counters at the start, which the back end compares when the value is stored.
     usable
-        False: the back end could not be asked, or an invalidation struck meanwhile; the value must not be stored.
+        False if the back end did not respond or an invalidation has happened since: the value must not be stored.
     """
 
     key: str
@@ -42,111 +42,114 @@ class Ticket:
 
 
 class Begun(NamedTuple):
-    """The answer to `Backend.begin`: a ticket (compute), an entry (somebody just has), or neither (somebody does)."""
+    """The result of `Backend.begin`.
+
+    A ticket: compute. An entry: another caller has just computed it. Neither: another process is computing it.
+    """
 
     ticket: Ticket | None = None
     entry: CachedEntry | None = None
 
 
 class StoreResult(enum.StrEnum):
-    """What became of a computed value."""
+    """The result of storing a computed value."""
 
     STORED = "stored"
     INVALIDATED = "invalidated"
-    """It was computed before an invalidation."""
+    """Not stored: the compute began before an invalidation."""
     OVERTAKEN = "overtaken"
-    """A compute that began later has stored its value already."""
+    """Not stored: a compute that began later has already stored its value."""
     LOCK_LOST = "lock_lost"
-    """The lease ended before the compute did, and the lock may be another's."""
+    """Not stored: the lease expired during the compute, and another process may hold the lock."""
     UNSTORABLE = "unstorable"
-    """The back end cannot hold such a value unchanged."""
+    """Not stored: the back end cannot serialize the value without changing it."""
     UNAVAILABLE = "unavailable"
-    """The back end did not answer."""
+    """Not stored: the back end did not respond."""
 
 
 class Stored(NamedTuple):
-    """The answer to `Backend.store`: what became of the value, and the entry as readers get it."""
+    """The result of `Backend.store`, and the entry as readers receive it."""
 
     result: StoreResult
     entry: CachedEntry
 
 
 class Backend(Protocol):
-    """Keeps values. No method raises because of what is behind it: a failure is counted and answered as a miss."""
+    """Stores values. No method raises if the storage fails: the failure is counted and the result is a miss."""
 
     name: str
 
     @property
     def hot(self) -> Mapping[str, CachedEntry]:
-        """Entries that can be had without waiting: each may be served as it is until its ``quiet_until_ns``."""
+        """Entries that are available without awaiting; each may be served until its ``quiet_until_ns``."""
         ...
 
     def touch(self, key: str) -> object:
-        """Say that an entry of ``hot`` was used."""
+        """Mark an entry of ``hot`` as recently used."""
         ...
 
     @property
     def connected(self) -> bool:
-        """Whether what is behind it answered last time."""
+        """Whether the storage responded to the last command."""
         ...
 
     async def read(self, cache_key: str) -> CachedEntry | None:
-        """The entry, or None."""
+        """Return the entry, or None."""
         ...
 
     async def begin(self, cache_key: str, tags: tuple[Tag, ...], seen_fence: int, *, locked: bool) -> Begun:
-        """A compute is about to begin.
+        """Begin a compute.
 
         Parameters
         ----------
         cache_key, tags
-            What for.
+            The key, and the tags of its value.
         seen_fence
-            Fence of the entry that the decision to compute was based on, 0 without one: a newer entry is the answer.
+            Fence of the entry that led to the decision to compute, 0 without one: a newer entry is returned instead.
         locked
-            Whether only one process may; False: compute whatever others do.
+            Whether to take the lock, so that only one process computes; False computes in any case.
         """
         ...
 
     async def renew(self, ticket: Ticket) -> bool:
-        """Keep the lock for another lease; False where it is lost."""
+        """Renew the lease of the lock; returns False if the lock is lost."""
         ...
 
     async def store(self, ticket: Ticket, draft: Draft) -> Stored:
-        """Store what the compute brought, unless the ticket is void, and release the lock."""
+        """Store the computed value, unless the ticket is void, and release the lock."""
         ...
 
     async def release(self, ticket: Ticket) -> None:
-        """The compute failed: let another try."""
+        """Release the lock after a failed compute, so that another caller can compute."""
         ...
 
     async def invalidate(self, tags: Sequence[Tag]) -> int | None:
-        """Drop every key with one of the tags and void the tickets of such keys; how many values went.
+        """Drop every key with one of the tags and void the tickets of these keys; returns the number of values dropped.
 
-        None where what is behind did not answer: then it is done as soon as it does, and nothing is served before.
+        None if the storage did not respond: the invalidation stays pending and nothing is served until it succeeds.
         """
         ...
 
     async def delete(self, cache_key: str) -> bool | None:
-        """Drop one key and void its tickets; whether there was a value, None as in `invalidate`."""
+        """Drop one key and void its tickets; returns whether there was a value, None as in `invalidate`."""
         ...
 
     async def clear(self) -> None:
-        """Drop everything of this environment and version."""
+        """Drop all entries of this environment and version."""
         ...
 
     def forget(self) -> None:
-        """Drop at once what this process keeps in memory, and void its tickets."""
+        """Drop the entries in this process's memory at once, and void its tickets."""
         ...
 
     def ping(self) -> bool:
-        """Ask what is behind, from plain code; may block for as long as its timeout."""
+        """Check synchronously whether the storage responds; may block up to its timeout."""
         ...
 
     def counts(self) -> dict[str, Any]:
-        """Its counters."""
+        """Return the counters."""
         ...
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
         ...

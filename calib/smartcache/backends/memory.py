@@ -1,4 +1,4 @@
-"""Values in the memory of the process: bounded, the least recently used goes first."""
+"""Values in the memory of the process: bounded, with LRU eviction."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class MemoryBackend:
-    """A back end of one event loop. Values are kept as they are, not copied: readers must not change them.
+    """A back end for one event loop. Values are not copied: readers must not change them.
 
     Parameters
     ----------
     now_ns
-        Monotonic time.
+        Returns the monotonic time, ns.
     quiet_until
-        ``(as_of_ns, ttl_s, delta_s)`` to the end of an entry's quiet time, ns.
+        Returns ``quiet_until_ns`` of an entry, given ``(as_of_ns, ttl_s, delta_s)``.
     max_entries
-        Values kept.
+        Maximum number of values.
     """
 
     name = "memory"
@@ -64,7 +64,7 @@ class MemoryBackend:
         return entry
 
     async def begin(self, cache_key: str, tags: tuple[Tag, ...], seen_fence: int, *, locked: bool) -> Begun:
-        """Single flight in the process is lock enough: no one else sees this memory."""
+        """Begin a compute without a lock: single flight suffices, as no other process uses this memory."""
         entry = self._entries.get(cache_key) if locked else None
         if entry is not None and entry.fence > seen_fence:
             return Begun(entry=entry)
@@ -116,10 +116,10 @@ class MemoryBackend:
         return {"entries": len(self._entries), "evicted": self._evicted}
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""
 
     def entry_of(self, ticket: Ticket, draft: Draft, value: Any) -> CachedEntry:
-        """The entry that a draft becomes."""
+        """Return the entry of a draft."""
         quiet_ns = self._quiet_until(ticket.as_of_ns, draft.ttl_s, draft.delta_s)
         metadata = hit_metadata(self.name, draft.zone, draft.ttl_s)
         return CachedEntry(
@@ -127,7 +127,7 @@ class MemoryBackend:
         )
 
     def put(self, cache_key: str, entry: CachedEntry, tags: tuple[Tag, ...]) -> None:
-        """Keep an entry; past the bound the one that was used longest ago goes."""
+        """Store an entry; beyond ``max_entries`` the least recently used one is evicted."""
         if cache_key in self._tags:
             self._untag(cache_key)
         self._entries[cache_key] = entry
@@ -150,11 +150,11 @@ class MemoryBackend:
         return sum(self.drop(key) for key in sorted(keys))
 
     def holds(self, cache_key: str) -> bool:
-        """Whether there is an entry; it does not count as a use."""
+        """Return whether there is an entry, without marking it as used."""
         return cache_key in self._entries
 
     def drop(self, cache_key: str) -> bool:
-        """Drop an entry; whether there was one."""
+        """Drop an entry; returns whether there was one."""
         if cache_key in self._tags:
             self._untag(cache_key)
         return self._entries.pop(cache_key, None) is not None

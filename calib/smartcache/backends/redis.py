@@ -1,5 +1,7 @@
-"""Values on a Redis server, shared by the processes and machines of a desk. One server or a Sentinel's master; not
-Redis Cluster, whose scripts may not touch the keys of several slots."""
+"""Values on a Redis server, shared by the processes and machines of a desk.
+
+One server or a Sentinel's master; not Redis Cluster, where a script may not access keys of several slots.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("calib.smartcache")
 _PATIENT: Final = 4
-"""The lock is waited for that many timeouts: to compute beside another process costs far more."""
-_MOST_OWED: Final = 10_000
+"""Timeout factor of commands on locks and invalidations: a duplicate compute costs far more than the wait."""
+_MAX_PENDING: Final = 10_000
+"""Number of pending tags or keys beyond which the whole cache is cleared instead."""
 _MS: Final = 1000
 _ANY_FENCE: Final = 2**53
-"""Above every fence."""
+"""Greater than every fence."""
 _RESULTS: Final = (StoreResult.STORED, StoreResult.INVALIDATED, StoreResult.OVERTAKEN, StoreResult.LOCK_LOST)
 
 
@@ -40,9 +43,9 @@ class RedisBackend:
     Parameters
     ----------
     url
-        Its address.
+        Address of the server.
     settings
-        Lease, timeout, breaker.
+        Lease, timeout and circuit breaker.
     keys
         Names of the keys.
     now_ns, quiet_until
@@ -50,8 +53,9 @@ class RedisBackend:
 
     Notes
     -----
-    An invalidation that Redis did not answer is owed: it is done before the next read, and until then this process
-    reads nothing from Redis. Other processes cannot know of it; `invalidate` returns None so that the caller does.
+    An invalidation to which Redis did not respond stays pending: it is sent before the next read, and until it succeeds
+    this process reads nothing from Redis. Other processes may still serve the old values; `invalidate` returns None to
+    tell the caller.
     """
 
     name = "redis"
@@ -70,12 +74,12 @@ class RedisBackend:
         self._quiet_until = quiet_until
         self._lease_ms = round(settings.lease_s * _MS)
         self._index_ms = round(settings.hard_timeout_s * 2 * _MS)
-        self.hot: dict[str, CachedEntry] = {}  # nothing here can be had without waiting
+        self.hot: dict[str, CachedEntry] = {}  # always empty: every read needs a round trip
         self.touch: Callable[[str], object] = self.hot.get
         self._reading: dict[str, asyncio.Future[Any]] = {}
-        self._owed_tags: set[Tag] = set()
-        self._owed_keys: set[str] = set()
-        self._owed_all = False
+        self._pending_tags: set[Tag] = set()
+        self._pending_keys: set[str] = set()
+        self._pending_clear = False
         self._corrupt = self._unstorable = 0
 
     @property
@@ -83,11 +87,11 @@ class RedisBackend:
         return self.link.answered
 
     async def read(self, cache_key: str) -> CachedEntry | None:
-        """Callers who ask for a key while it is being read share the answer: a stampede is one command."""
+        """Return the entry, or None; concurrent reads of a key share one command."""
         while (
             reading := self._reading.get(cache_key)
         ) is not None and reading.get_loop() is asyncio.get_running_loop():
-            answer = await asyncio.shield(reading)  # a caller that is cancelled leaves alone
+            answer = await asyncio.shield(reading)  # a cancelled caller must not cancel the shared read
             if answer is not FAILED:
                 return cast("CachedEntry | None", answer)
         mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -96,14 +100,14 @@ class RedisBackend:
         try:
             entry = await self._read(cache_key)
         finally:
-            if self._reading.get(cache_key) is mine:  # by identity: an invalidation makes later callers read again
+            if self._reading.get(cache_key) is mine:  # after an invalidation it may be a later caller's read
                 del self._reading[cache_key]
-            mine.set_result(entry)  # FAILED where this caller was cancelled: another asks
+            mine.set_result(entry)  # FAILED if this caller was cancelled: a waiting caller then reads itself
         return cast("CachedEntry | None", entry)
 
     async def _read(self, cache_key: str) -> CachedEntry | None:
         asked_ns = self._now_ns()
-        if self._owes and not await self._settled():
+        if self._has_pending and not await self._flush_pending():
             return None
         answer = await self.link.script(scripts.READ, [self._keys.entry(cache_key)], ())
         return None if answer is FAILED else self._entry(answer, asked_ns)
@@ -114,7 +118,7 @@ class RedisBackend:
         generations = self._generation_keys(cache_key, tags)
         keys = [self._keys.entry(cache_key), self._keys.lock(cache_key), self._keys.fence, *generations]
         answer: Any = FAILED
-        if not self._owes or await self._settled():
+        if not self._has_pending or await self._flush_pending():
             answer = await self.link.script(
                 scripts.BEGIN,
                 [*keys, *map(self._keys.tag_index, tags)],
@@ -128,7 +132,7 @@ class RedisBackend:
                 entry = self._entry(raw, as_of_ns)
                 if entry is not None:
                     return Begun(entry=entry)
-                if seen_fence < _ANY_FENCE:  # garbage: compute over it, whatever its fence is
+                if seen_fence < _ANY_FENCE:  # corrupt entry: compute and overwrite it, whatever its fence
                     return await self.begin(cache_key, tags, _ANY_FENCE, locked=locked)
             case [2]:
                 return Begun()
@@ -142,7 +146,7 @@ class RedisBackend:
         answer = await self.link.script(
             scripts.RENEW, [self._keys.lock(ticket.key)], [ticket.token, self._lease_ms], patience=_PATIENT
         )
-        return answer is FAILED or bool(answer)  # no answer says nothing about the lock; storing will ask again
+        return answer is FAILED or bool(answer)  # after a failure the lock may still be held; `store` checks it again
 
     async def store(self, ticket: Ticket, draft: Draft) -> Stored:
         entry = self._drafted(ticket, draft, draft.value)
@@ -151,13 +155,13 @@ class RedisBackend:
         except UnstorableValue as error:
             self._unstorable += 1
             if self._unstorable == 1:
-                _LOG.warning("the value of %r %s: computed at every read", ticket.key, error)
+                _LOG.warning("the value of %r %s; it is computed at every read", ticket.key, error)
             await self.release(ticket)
             return Stored(StoreResult.UNSTORABLE, entry)
         packed = self._packed(ticket, draft)
         entry = self._drafted(ticket, draft, unpack(pack(packed, encoded)).value)
         life_ms = packed.hard_ms - math.ceil((self._now_ns() - ticket.as_of_ns) / NS_PER_MS)
-        if not ticket.usable or life_ms <= 0 or self._owes:
+        if not ticket.usable or life_ms <= 0 or self._has_pending:
             await self.release(ticket)
             return Stored(StoreResult.UNAVAILABLE, entry)
         generations = self._generation_keys(ticket.key, ticket.tags)
@@ -181,26 +185,26 @@ class RedisBackend:
         self._reading.clear()
         answer = await self._invalidated(tags)
         if answer is None:
-            self._owed_tags.update(tags)
-            self._owed_all = self._owed_all or len(self._owed_tags) > _MOST_OWED
+            self._pending_tags.update(tags)
+            self._pending_clear = self._pending_clear or len(self._pending_tags) > _MAX_PENDING
         return answer
 
     async def delete(self, cache_key: str) -> bool | None:
         self._reading.pop(cache_key, None)
         answer = await self._deleted(cache_key)
         if answer is None:
-            self._owed_keys.add(cache_key)
-            self._owed_all = self._owed_all or len(self._owed_keys) > _MOST_OWED
+            self._pending_keys.add(cache_key)
+            self._pending_clear = self._pending_clear or len(self._pending_keys) > _MAX_PENDING
         return answer
 
     async def clear(self) -> None:
         self._reading.clear()
         if not await self._cleared():
-            self._owed_all = True
+            self._pending_clear = True
 
     def forget(self) -> None:
-        """Nothing of Redis is kept here; what lies there may not be used any more."""
-        self._owed_all = True
+        """Mark all values on Redis as invalid: they are cleared before the next read."""
+        self._pending_clear = True
 
     def ping(self) -> bool:
         return self.link.ping()
@@ -213,7 +217,7 @@ class RedisBackend:
             "unstorable": self._unstorable,
             "breaker": self.link.breaker.state.value,
             "breaker_opened": self.link.breaker.opened,
-            "invalidations_owed": len(self._owed_tags) + len(self._owed_keys) + self._owed_all,
+            "invalidations_owed": len(self._pending_tags) + len(self._pending_keys) + self._pending_clear,
         }
 
     async def close(self) -> None:
@@ -238,13 +242,13 @@ class RedisBackend:
         return CachedEntry(value, ticket.as_of_ns, draft.ttl_s, draft.delta_s, draft.zone, ticket.fence, quiet_ns)
 
     def _entry(self, answer: Any, asked_ns: int) -> CachedEntry | None:
-        """The entry of ``ms left|bytes``: as old as what is gone of its life, and the way here counts as age."""
+        """Return the entry of ``ms left|bytes``; its age is its lifetime less the time left, plus the round trip."""
         if answer is None:
             return None
         try:
             left, _, raw = answer.partition(b"|")
             packed, left_ms = unpack(raw), int(left)
-            if left_ms < 0:  # -1: a key without an end, which nothing here writes
+            if left_ms < 0:  # -1: a key without expiry, which this module never writes
                 raise CorruptEntry("no time to live")
             as_of_ns = asked_ns - round((packed.hard_ms - left_ms) * NS_PER_MS)
         except (CorruptEntry, TypeError, ValueError, AttributeError):
@@ -254,27 +258,27 @@ class RedisBackend:
         quiet_ns = self._quiet_until(as_of_ns, ttl_s, delta_s)
         return CachedEntry(packed.value, as_of_ns, ttl_s, delta_s, packed.zone, packed.fence, quiet_ns)
 
-    # --- what is owed
+    # --- pending invalidations
 
     @property
-    def _owes(self) -> bool:
-        return self._owed_all or bool(self._owed_tags) or bool(self._owed_keys)
+    def _has_pending(self) -> bool:
+        return self._pending_clear or bool(self._pending_tags) or bool(self._pending_keys)
 
-    async def _settled(self) -> bool:
-        """Do what is owed; False where Redis still does not answer."""
-        if self._owed_all:
+    async def _flush_pending(self) -> bool:
+        """Send the pending invalidations; returns False if Redis still does not respond."""
+        if self._pending_clear:
             if not await self._cleared():
                 return False
-            self._owed_all = False
-        tags = sorted(self._owed_tags)
+            self._pending_clear = False
+        tags = sorted(self._pending_tags)
         if tags:
             if await self._invalidated(tags) is None:
                 return False
-            self._owed_tags.difference_update(tags)
-        for key in sorted(self._owed_keys):
+            self._pending_tags.difference_update(tags)
+        for key in sorted(self._pending_keys):
             if await self._deleted(key) is None:
                 return False
-            self._owed_keys.discard(key)
+            self._pending_keys.discard(key)
         return True
 
     async def _invalidated(self, tags: Sequence[Tag]) -> int | None:
@@ -297,7 +301,7 @@ class RedisBackend:
         return bool(answer) if isinstance(answer, int) else None
 
     async def _cleared(self) -> bool:
-        """Void every ticket, then drop keys in batches; a server is not held up by one great deletion."""
+        """Void every ticket, then delete keys in batches: one large deletion would block the server."""
         kept = {self._keys.all_generation.encode(), self._keys.fence.encode()}
 
         async def void(client: Any) -> None:

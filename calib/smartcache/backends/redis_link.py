@@ -1,7 +1,7 @@
-"""The way to one Redis server: every command under a timeout and behind a circuit breaker, no error ever raised.
+"""The connection to one Redis server: every command has a timeout and a circuit breaker, and never raises.
 
-An address may hold a password, and an exception's text may hold an address: only the host, port and database are ever
-shown, and of an error only its kind.
+An address may contain a password, and an exception's text may contain the address: logs and messages show only host,
+port and database, and of an error only its kind.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from calib.smartcache.settings import SmartCacheSettings
 
 _LOG: Final = logging.getLogger("calib.smartcache")
-_AT_ONCE: Final = 32
-"""Commands on their way at once: each takes a connection."""
+_MAX_CONCURRENT: Final = 32
+"""Maximum number of concurrent commands: each uses a connection."""
 FIRST_PATIENCE: Final = 4
-"""The first command may take that many timeouts."""
+"""Timeout factor of the first command."""
 FAILED: Final = object()
-"""The answer where there is none."""
+"""The result of a command that failed."""
 
 
 def safe_address(url: str) -> str:
-    """An address without user, password and options, for logs and messages.
+    """Return an address without user, password and options, for logs and messages.
 
     >>> safe_address("redis://me:secret@db.example:6380/2?password=secret")
     'redis://db.example:6380/2'
@@ -44,7 +44,7 @@ def safe_address(url: str) -> str:
         host, port = split.hostname or "", split.port
     except ValueError:
         return "redis://(not shown)"
-    # A password with an unescaped '/', '#' or '?' ends the host too early: what follows may be a part of it.
+    # An unescaped '/', '#' or '?' in the password ends the host too early: the rest may contain the password.
     if "@" in split.path + split.query + split.fragment:
         return "redis://(not shown)"
     if split.scheme == "unix":
@@ -59,18 +59,18 @@ class RedisLink:
     Parameters
     ----------
     url
-        ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes it.
+        A ``redis://``, ``rediss://`` or ``unix://`` address for redis-py.
     settings
-        Timeout and breaker.
+        Timeout and circuit breaker.
     now_ns
         Monotonic time, for the breaker.
 
     Raises
     ------
     calib.errors.MissingExtra
-        Where redis-py is not installed.
+        If redis-py is not installed.
     calib.errors.ConfigError
-        For an address that it cannot use; the address is not repeated.
+        If the address is invalid; the message does not repeat it.
     """
 
     def __init__(self, url: str, settings: SmartCacheSettings, now_ns: Callable[[], int]) -> None:
@@ -91,18 +91,18 @@ class RedisLink:
         self._redis = redis.asyncio
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Any = None
-        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._free = asyncio.Semaphore(_MAX_CONCURRENT)
         self._sha: dict[str, str] = {}
         try:
             self._make(redis.asyncio.Redis)
         except Exception:
             raise ConfigError(
-                "redis_url is not an address that redis-py understands (it is not shown: it may hold a password)",
+                "redis_url is not a valid redis-py address (not shown: it may contain a password)",
                 hint="Write redis://[user:password@]host:port/database, and escape special characters: %2F for /",
             ) from None
 
     async def script(self, text: str, keys: Sequence[str], arguments: Sequence[Any], *, patience: int = 1) -> Any:
-        """The answer of a script, or `FAILED`; ``patience`` multiplies the timeout."""
+        """Return the result of a script, or `FAILED`; ``patience`` multiplies the timeout."""
         sha = self._sha.get(text)
         if sha is None:
             sha = self._sha[text] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -111,24 +111,24 @@ class RedisLink:
 
         async def run(client: Any) -> Any:
             try:
-                return await _sent_again(client, packed)
+                return await _send_with_retry(client, packed)
             except Exception as error:
                 if "NOSCRIPT" not in f"{type(error).__name__} {error}".upper():
                     raise
-            return await client.eval(text, len(keys), *keys, *arguments)  # a server that was restarted has none
+            return await client.eval(text, len(keys), *keys, *arguments)  # a restarted server has lost its scripts
 
         return await self.run(run, patience=patience)
 
     async def run(self, command: Callable[[Any], Awaitable[Any]], *, patience: int = 1) -> Any:
-        """The answer of ``command(client)``, or `FAILED`."""
+        """Return the result of ``command(client)``, or `FAILED`."""
         began_ns = self._now_ns()
         if not self.breaker.allows(began_ns):
             self.errors["left_alone"] += 1
             return FAILED
         if not self._met:
-            patience = FIRST_PATIENCE  # connections are made, and a bot's loop is busiest at its start
+            patience = FIRST_PATIENCE  # it also connects, and a bot's event loop is busiest at its start
         try:
-            client = self._here()
+            client = self._loop_client()
             async with self._free, asyncio.timeout(self._timeout_s * patience):
                 answer = await command(client)
         except asyncio.CancelledError:
@@ -142,7 +142,7 @@ class RedisLink:
         return answer
 
     def ping(self) -> bool:
-        """Ask from plain code; blocks for at most twice the timeout."""
+        """Check synchronously whether the server responds; blocks for at most twice the timeout."""
         import redis
 
         try:
@@ -154,7 +154,7 @@ class RedisLink:
         return self.answered
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         client, self._client, self._loop = self._client, None, None
         if client is not None:
             try:
@@ -162,27 +162,27 @@ class RedisLink:
             except Exception as error:
                 self._count(_kind(error))
 
-    def _here(self) -> Any:
-        """The client of the running loop: connections belong to the loop that opened them."""
+    def _loop_client(self) -> Any:
+        """Return the client of the running loop: connections belong to the loop that opened them."""
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             self._loop = loop
-            self._free = asyncio.Semaphore(_AT_ONCE)
+            self._free = asyncio.Semaphore(_MAX_CONCURRENT)
             self._client = self._make(self._redis.Redis)
         return self._client
 
     def _make(self, kind: Any) -> Any:
-        """A client without redis-py's own retries: the breaker decides when to try again."""
+        """Create a client without redis-py's own retries: the circuit breaker decides when to retry."""
         if kind is self._redis.Redis:
             from redis.asyncio.retry import Retry
         else:
-            from redis.retry import Retry  # type: ignore[assignment]  # the twin for plain code
+            from redis.retry import Retry  # type: ignore[assignment]  # the synchronous variant
         from redis.backoff import NoBackoff
 
         return kind.from_url(
             self._url,
             protocol=2,
-            # In the loop one timeout holds for the whole command; redis-py's own would be a second one for each part.
+            # In the event loop one timeout covers the whole command; redis-py's would apply to each part separately.
             socket_timeout=None if kind is self._redis.Redis else self._timeout_s,
             socket_connect_timeout=None if kind is self._redis.Redis else self._timeout_s,
             retry=Retry(NoBackoff(), 0),
@@ -192,7 +192,7 @@ class RedisLink:
         kind = _kind(error)
         self._count(kind)
         if kind in ("read_only", "full", "reply"):
-            self.breaker.succeeded()  # it answers: what it can do, it may go on doing
+            self.breaker.succeeded()  # the server responds: other commands may succeed
             self.answered = True
             return
         self.answered = False
@@ -200,38 +200,41 @@ class RedisLink:
         before = self.breaker.state
         self.breaker.failed(began_ns, self._now_ns())
         if self.breaker.state is BreakerState.OPEN and before is BreakerState.CLOSED:
-            _LOG.warning("%s: left alone for a while after %s", self.address, kind)
+            _LOG.warning("%s: circuit breaker opened after %s", self.address, kind)
 
     def _count(self, kind: str) -> None:
         self.errors[kind] += 1
         if self.errors[kind] == 1:
-            _LOG.warning("%s: %s (logged once, counted from now on)", self.address, kind)
+            _LOG.warning("%s: %s (logged once, then only counted)", self.address, kind)
 
 
-async def _sent_again(client: Any, packed: bytes) -> Any:
-    """As `_sent`, once more where the connection broke: a server that was restarted, or that closes idle connections,
-    breaks all of the pool's. Every script may be run twice."""
+async def _send_with_retry(client: Any, packed: bytes) -> Any:
+    """Send a command, and retry once on a fresh connection if the connection broke.
+
+    A server that restarts or closes idle connections breaks all connections of the pool. Every script is safe to run
+    twice.
+    """
     try:
-        return await _sent(client, packed)
+        return await _send(client, packed)
     except Exception as error:
         if not _is_broken(error):
             raise
         await client.connection_pool.disconnect(inuse_connections=False)
-    return await _sent(client, packed)
+    return await _send(client, packed)
 
 
 def _is_broken(error: Exception) -> bool:
-    """Whether the connection broke, and another may do."""
+    """Return whether the connection broke, so that a retry on another may succeed."""
     from redis import exceptions
 
     refused = (exceptions.AuthenticationError, exceptions.BusyLoadingError)
     return isinstance(error, (exceptions.ConnectionError, OSError)) and not isinstance(error, refused)
 
 
-async def _sent(client: Any, packed: bytes) -> Any:
-    """The answer to a packed command, on a connection of the pool: redis-py's `execute_command` costs as much again.
+async def _send(client: Any, packed: bytes) -> Any:
+    """Send a packed command on a pooled connection and return the reply; `execute_command` would double the cost.
 
-    A connection that was left in the middle of an answer is closed: the next command would read the rest.
+    A connection with a partially read reply is closed: otherwise the next command would read the rest of it.
     """
     pool = client.connection_pool
     connection = await pool.get_connection()
@@ -239,7 +242,7 @@ async def _sent(client: Any, packed: bytes) -> Any:
         await connection.send_packed_command([packed], check_health=False)
         return await connection.read_response()
     except BaseException as error:
-        if not isinstance(error, _answers()):
+        if not isinstance(error, _server_errors()):
             await connection.disconnect(nowait=True)
         raise
     finally:
@@ -247,7 +250,7 @@ async def _sent(client: Any, packed: bytes) -> Any:
 
 
 def _packed(*words: object) -> bytes:
-    """A command as it goes over the wire.
+    """Return a command in the Redis wire protocol.
 
     >>> _packed(b"GET", "k", 1)
     b'*3\\r\\n$3\\r\\nGET\\r\\n$1\\r\\nk\\r\\n$1\\r\\n1\\r\\n'
@@ -257,15 +260,15 @@ def _packed(*words: object) -> bytes:
 
 
 @cache
-def _answers() -> type[Exception]:
-    """What an error that the server answers with is raised as."""
+def _server_errors() -> type[Exception]:
+    """Return the exception type of error replies of the server."""
     from redis.exceptions import ResponseError
 
     return ResponseError
 
 
 def _kind(error: Exception) -> str:
-    """What went wrong, in one word; an exception's text may hold the address."""
+    """Return the kind of an error in one word; the exception's text may contain the address."""
     import redis.exceptions as known
 
     text = str(error)

@@ -1,7 +1,7 @@
-"""The Lua scripts that run on Redis: what must happen at once, happens there. Commands of Redis 6.2.
+"""The Lua scripts for atomic operations on Redis, with the commands of Redis 6.2.
 
-An index of a tag is a sorted set of entry keys by the time at which they expire, so that it holds no dead keys for
-long. A lock's key is its entry's key with ``:!lock``. Every key that is written has a time to live.
+The index of a tag is a sorted set of entry keys by expiry time, so that expired keys are removed. A lock's key is its
+entry's key with ``:!lock``. Every written key has a time to live.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 BOOKKEEPING_MS: Final = 7 * 86_400_000
-"""Life of the fence and of generations, ms: far longer than any compute, so that none is reused while one runs."""
+"""TTL of the fence and of generations, ms: far longer than any compute, so that no number is reused during one."""
 
 READ: Final = """
 local raw = redis.call('GET', KEYS[1])
 return raw and redis.call('PTTL', KEYS[1]) .. '|' .. raw
 """
-"""KEYS entry. Returns milliseconds left and the entry's bytes: the age by the server's own clock, in one round trip and
-one string, because each part of an answer costs the client."""
+"""KEYS entry. Returns the remaining TTL (ms) and the entry's bytes, so that the server's clock determines the age. One
+string, because each part of a reply costs the client time."""
 
 BEGIN: Final = """
 local raw = redis.call('GET', KEYS[1])
@@ -45,12 +45,12 @@ local answer = {0, fence}
 for i = 4, 3 + generations do answer[#answer + 1] = redis.call('GET', KEYS[i]) or '' end
 return answer
 """
-"""KEYS entry, lock, fence, generations, indexes; ARGV token (empty: no lock), lease ms, fence of the entry seen, life
-of bookkeeping ms, number of generations, life of an index ms. The entry is checked again inside of the lock.
+"""KEYS entry, lock, fence, generations, indexes; ARGV token (empty: no lock), lease ms, fence of the entry seen, TTL of
+bookkeeping ms, number of generations, TTL of an index ms. The entry is checked again under the lock.
 
-``^1|`` is the codec's schema: garbage has no fence. A fence that Redis evicted starts again at 1; it is lifted above
-the entry's, or nothing could ever be stored over it. The indexes name the key from now on, so that an invalidation
-finds its lock while nothing is stored yet."""
+``^1|`` is the codec's schema: a corrupt entry has no fence. If Redis evicted the fence it restarts at 1; it is raised
+above the entry's fence, because otherwise no later value could replace the entry. The key is added to the indexes now,
+so that an invalidation finds its lock before a value is stored."""
 
 RENEW: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -93,8 +93,8 @@ end
 if mine then redis.call('DEL', KEYS[2]) end
 return 0
 """
-"""KEYS entry, lock, generations, indexes; ARGV token (empty: no lock), fence, bytes, life ms, number of generations,
-and these as they were when the compute began. Returns 0 stored, 1 invalidated, 2 overtaken, 3 lock lost."""
+"""KEYS entry, lock, generations, indexes; ARGV token (empty: no lock), fence, bytes, TTL ms, number of generations, and
+the generations at the start of the compute. Returns 0 stored, 1 invalidated, 2 overtaken, 3 lock lost."""
 
 INVALIDATE: Final = """
 local count = tonumber(ARGV[1])
@@ -111,8 +111,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 for i = 2 + count, 1 + 2 * count do redis.call('SET', KEYS[i], fence, 'PX', ARGV[2]) end
 return dropped
 """
-"""KEYS fence, indexes, generations; ARGV number of tags, life of bookkeeping ms. Values go first: where memory is full
-the rest may fail, and is then done again. A lock goes with its entry, so that the next caller need not wait for a
+"""KEYS fence, indexes, generations; ARGV number of tags, TTL of bookkeeping ms. Values are deleted first: if memory is
+full the rest may fail and is retried. A lock is deleted with its entry, so that the next caller does not wait for a
 compute whose value will be refused."""
 
 DELETE: Final = """
@@ -123,4 +123,4 @@ redis.call('PEXPIRE', KEYS[4], ARGV[1])
 redis.call('SET', KEYS[3], fence, 'PX', ARGV[1])
 return dropped
 """
-"""KEYS entry, lock, generation, fence; ARGV life of bookkeeping ms."""
+"""KEYS entry, lock, generation, fence; ARGV TTL of bookkeeping ms."""

@@ -87,7 +87,7 @@ def test_the_bounds_themselves_are_plausible(tmp_path: Path) -> None:
 def test_a_logger_refuses_a_clock_at_1970(tmp_path: Path) -> None:
     trade = {"symbol": "X", "price": 1.0, "qty": 1.0, "side": "buy"}
     with TradeLogger(tmp_path, clock=VirtualClock(12.0)) as trades:
-        with pytest.raises(BadRecord, match=r"the clock says 12\.0 is not plausibly"):
+        with pytest.raises(BadRecord, match=r"the clock is wrong: 12\.0 is not plausibly"):
             trades.log(trade)
         assert trades.log(trade | {"ts": TS})
         assert trades.stats.refused == 1

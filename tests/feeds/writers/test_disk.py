@@ -143,7 +143,7 @@ def test_on_error_takes_the_failure_in_place_of_the_caller(tmp_path: Path) -> No
 
 def test_a_day_that_was_compressed_is_not_begun_again_beside_it(tmp_path: Path) -> None:
     (tmp_path / "fills_20250101.jsonl.zst").write_bytes(b"")
-    with FillLogger(tmp_path, background=False) as fills, pytest.raises(SinkFailed, match="compressed already"):
+    with FillLogger(tmp_path, background=False) as fills, pytest.raises(SinkFailed, match="already compressed"):
         fills.log(fill(1))
     assert not (tmp_path / "fills_20250101.jsonl").exists()
 

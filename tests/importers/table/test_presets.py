@@ -218,7 +218,7 @@ def test_a_file_names_its_preset(name: str, tmp_path: Path, capsys: pytest.Captu
     assert f"calib import {name} {path}" in capsys.readouterr().out
     other = "tardis" if name != "tardis" else "okx"
     assert run(["import", other, str(path), "--out", str(tmp_path / "feeds")]) == 3
-    assert f"It is read by calib import {name} {path}" in capsys.readouterr().err
+    assert f"Use calib import {name} {path}" in capsys.readouterr().err
 
 
 def test_presets_are_listed_a_name_a_line(capsys: pytest.CaptureFixture[str]) -> None:

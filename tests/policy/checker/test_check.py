@@ -53,7 +53,7 @@ def test_an_allow_without_a_reason_allows_nothing() -> None:
 def test_an_allow_of_another_rule_is_told_as_unused() -> None:
     result = check_source(SOURCE.replace("    @cache\n", "    @cache  # calib: allow[CAL104] no\n"))
     assert [finding.suppressed for finding in result.findings] == [""]
-    assert "nothing" in result.allows[0].problem
+    assert "no effect: no finding" in result.allows[0].problem
 
 
 def test_a_text_that_looks_like_an_allow_is_none() -> None:

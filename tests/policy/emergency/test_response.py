@@ -272,7 +272,7 @@ def test_validation_finds_reads_after_the_cache_was_disabled() -> None:
         emergency = response(Reads(), monitor=monitor)
         monitor.monitor_cache_access("wallet", "balance")  # before: it is why the procedure runs
         outcome = await emergency.handle_cache_violation("t", "wallet")
-        assert outcome.safety.findings == ("wallet was read for balance: 1 since the last look",)
+        assert outcome.safety.findings == ("wallet was read for balance: 1 since the last check",)
         assert (await emergency.validate_no_cached_trading_data()).passed
 
     virtual_loop.run(main())
@@ -289,8 +289,8 @@ def test_validation_finds_what_the_bot_and_unmonitored_caches_keep() -> None:
             engine = FakeTradingEngine(cached=["balances of yesterday"])
             outcome = await EmergencyResponse(engine).handle_cache_violation("t", "wallet")
             assert outcome.safety.findings == (
-                "the bot still keeps balances of yesterday",
-                "mine keeps position outside of the policy",
+                "the bot still caches balances of yesterday",
+                "mine caches position outside of the policy",
             )
 
         virtual_loop.run(main())
@@ -501,6 +501,6 @@ def test_an_async_findings_of_any_sequence_is_taken() -> None:
 
     async def main() -> None:
         check = await response(Tuple()).validate_no_cached_trading_data()
-        assert check == SafetyCheck(False, ("the bot still keeps a", "the bot still keeps b"))
+        assert check == SafetyCheck(False, ("the bot still caches a", "the bot still caches b"))
 
     virtual_loop.run(main())

@@ -1,1 +1,1 @@
-"""What the rules look for, each pattern written once; a rule picks the kinds of data that are its own."""
+"""Detectors of caching patterns, shared by the rules; each rule selects its kinds of data."""

@@ -1,4 +1,4 @@
-"""The hand-written time-to-live: ``if now - fetched_at < ttl: return what is kept``, and its other shapes."""
+"""Detector of hand-written TTLs: ``if now - fetched_at < ttl: return cached``, and variants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from calib.policy.checker.words import says_cache, split
 
 
 class Idiom(NamedTuple):
-    """A test of an age that decides whether trading data is fetched."""
+    """An age test that decides whether trading data is fetched."""
 
     function: Function
     guard: Guard
@@ -24,11 +24,11 @@ class Idiom(NamedTuple):
 
 @once
 def idioms(module: Module, wanted: frozenset[DataKind]) -> Iterator[Idiom]:
-    """Every test of an age by which data of these kinds is kept instead of fetched."""
+    """Yield every age test that serves stored data of these kinds instead of fetching it."""
     for group in module.groups:
         owned = _written(module, group.functions)
         for function in group.functions:
-            if keeping.is_make_believe(function):
+            if keeping.is_simulated(function):
                 continue
             for guard in function.flow.guards:
                 if guard.asks_age and (kinds := _decides(module, function, guard, owned) & wanted):
@@ -69,7 +69,7 @@ def _uses_kept(guard: Guard) -> bool:
 
 
 def _ends_early(guard: Guard) -> bool:
-    """Whether the branch leaves the function without a value: ``if now - self._at < 5: return``."""
+    """Return whether the branch returns without a value: ``if now - self._at < 5: return``."""
     if not isinstance(guard.node, ast.If):
         return False
     last = guard.node.body[-1]
@@ -79,7 +79,7 @@ def _ends_early(guard: Guard) -> bool:
 def _kept_kinds(
     module: Module, function: Function, slots: frozenset[KeptSlot], kinds: frozenset[DataKind]
 ) -> frozenset[DataKind]:
-    """The kinds of what is returned: by the place's own name, else by the function's, its fetches', its class's."""
+    """Return the kinds of a returned value by the slot's name, else by the function's, its fetches or its class."""
     named = NONE.union(*(_named(module, slot) for slot in slots))
     if named or kinds:
         return named or kinds
@@ -109,7 +109,7 @@ def _refreshes(module: Module, event: FlowEvent, owned: dict[str, frozenset[Data
 
 
 def _written(module: Module, functions: list[Function]) -> dict[str, frozenset[DataKind]]:
-    """The kinds of fetched data that each function, or one that it calls, puts into a kept place."""
+    """Return the kinds of fetched data that each function, or one that it calls, stores."""
     own: dict[str, frozenset[DataKind]] = {}
     for function in functions:
         kinds = NONE
@@ -125,5 +125,5 @@ def _written(module: Module, functions: list[Function]) -> dict[str, frozenset[D
 
 
 def is_prohibited(kinds: frozenset[DataKind]) -> bool:
-    """Whether any of the kinds may never be kept."""
+    """Return whether any of the kinds must never be cached."""
     return bool(kinds & PROHIBITED)

@@ -1,4 +1,4 @@
-"""Threads, tasks and timers that refresh kept trading data while other functions use it."""
+"""Detector of threads, tasks and timers that refresh stored trading data which other functions use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REFRESH: Final = word_set(
 
 
 class Refresher(NamedTuple):
-    """A background function and a write of it that others read."""
+    """A background function and one of its writes that other functions read."""
 
     entry: Function
     function: Function
@@ -34,13 +34,13 @@ class Refresher(NamedTuple):
 
 
 def refreshers(module: Module, wanted: frozenset[DataKind]) -> Iterator[Refresher]:
-    """The background refreshes of kept data of these kinds, one for each place."""
+    """Yield the background refreshes of stored data of these kinds, one per slot."""
     started, scheduled = _started(module)
     for group in module.groups:
         places = list(keeping.kept_places(module, group))
         functions = group.functions if group.name else list(module.functions)
         for entry in group.functions:
-            if not _is_background(group, entry, started, scheduled) or keeping.is_make_believe(entry):
+            if not _is_background(group, entry, started, scheduled) or keeping.is_simulated(entry):
                 continue
             reached = _reached(entry, functions)
             for kept in places:
@@ -51,7 +51,7 @@ def refreshers(module: Module, wanted: frozenset[DataKind]) -> Iterator[Refreshe
 
 
 def _started(module: Module) -> tuple[set[str], set[str]]:
-    """Names that are handed to something that runs them beside the caller, and those that are run again and again."""
+    """Return names of functions that run concurrently with their caller, and of those that run periodically."""
     started: set[str] = set()
     scheduled: set[str] = set()
     for node in module.nodes:

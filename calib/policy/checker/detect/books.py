@@ -1,4 +1,4 @@
-"""Getters that return a kept order book."""
+"""Detector of getters that return a stored order book."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHECKS: Final = word_set(
 
 
 class BookGetter(NamedTuple):
-    """A function that returns a kept book, with the return and the place."""
+    """A function that returns a stored book, with the return event and the slot."""
 
     group: FunctionGroup
     function: Function
@@ -28,7 +28,7 @@ class BookGetter(NamedTuple):
 
 
 def book_getters(module: Module) -> Iterator[BookGetter]:
-    """Functions named for a book that return what a stream or a request put into a kept place."""
+    """Yield functions named after a book that return a slot filled by a stream or a request."""
     for group in module.groups:
         places = {kept.path: kept for kept in keeping.kept_places(module, group)}
         for function in group.functions:
@@ -38,7 +38,7 @@ def book_getters(module: Module) -> Iterator[BookGetter]:
                 ("fetch",),
             ):
                 continue
-            if keeping.is_make_believe(function) or any(event.what == "fetch" for event in function.flow.events):
+            if keeping.is_simulated(function) or any(event.what == "fetch" for event in function.flow.events):
                 continue
             for event in function.flow.of("return"):
                 kept = next((places[slot.path] for slot in event.value.slots if slot.path in places), None)
@@ -52,8 +52,8 @@ def _is_filled(kept: keeping.Kept) -> bool:
 
 
 def checks_age(module: Module, function: Function) -> bool:
-    """Whether the function looks at a clock, or asks something for its age or health."""
-    if any(guard.asks_age for guard in function.flow.guards) or function.flow.gives_age:
+    """Return whether the function compares a time, or checks an age or a health state."""
+    if any(guard.asks_age for guard in function.flow.guards) or function.flow.returns_age_test:
         return True
     for node in function.nodes:
         if isinstance(node, ast.Call | ast.Attribute | ast.Name) and not _CHECKS.isdisjoint(split(terminal(node))):
@@ -62,7 +62,7 @@ def checks_age(module: Module, function: Function) -> bool:
 
 
 def is_polled(module: Module, getter: BookGetter) -> bool:
-    """Whether the book comes from requests, and from no stream."""
+    """Return whether the book comes only from requests and not from a stream."""
     fetched = any(DataKind.BOOK in event.value.kinds for _, event in getter.kept.writes)
     return fetched and not any(
         keeping.is_stream(function) and not event.value.kinds for function, event in getter.kept.writes

@@ -1,4 +1,4 @@
-"""Places whose names say that they are caches of trading data, and containers with an expiry that hold it."""
+"""Detector of slots named as caches of trading data, and of expiring containers of such data."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _TIMES: Final = frozenset(["fetched", "cached", "expires", "expiry", "refreshed"
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A place that is a cache by its name or its type."""
+    """A slot that is a cache by its name or its type."""
 
     owner: str
     path: str
     node: ast.AST
     kinds: frozenset[DataKind]
     fetched: bool
-    """Fetched data is put into it in this file."""
+    """Whether this file stores fetched data in it."""
 
 
 @once
 def declared(module: Module) -> Iterator[Declared]:
-    """The caches of trading data that the file declares, one for each place."""
+    """Yield the caches of trading data that the file declares, one per slot."""
     for group in module.groups:
         places = {kept.path: kept for kept in keeping.kept_places(module, group)}
         found: dict[str, tuple[ast.AST, frozenset[DataKind]]] = {}
@@ -44,10 +44,10 @@ def declared(module: Module) -> Iterator[Declared]:
             kept = places.get(path)
             if kept is not None and any(_is_tracker(event.source) for _, event in kept.writes):
                 continue
-            if keeping.is_make_believe_name(group.name) or (kept is not None and keeping.is_streamed(kept)):
+            if keeping.is_simulated_name(group.name) or (kept is not None and keeping.is_streamed(kept)):
                 continue
-            brought = kept is not None and any(event.value.kinds for _, event in kept.writes)
-            yield Declared(group.name, path, node, kinds, brought)
+            fetched = kept is not None and any(event.value.kinds for _, event in kept.writes)
+            yield Declared(group.name, path, node, kinds, fetched)
 
 
 def _named(
@@ -96,14 +96,14 @@ def _expires(value: ast.expr | None) -> bool:
 
 
 def _is_tracker(value: ast.AST | None) -> bool:
-    """Whether a place holds a set or a queue: ids that were seen, times of requests."""
+    """Return whether a slot holds a set or a queue, such as seen ids or request times."""
     if isinstance(value, ast.Set | ast.SetComp):
         return True
     return isinstance(value, ast.Call) and terminal(value.func) in ("set", "deque", "Lock", "RLock", "Queue", "Event")
 
 
 def _is_used(kept: keeping.Kept | None, *, in_class: bool) -> bool:
-    """Whether anything but the declaration touches the place; a field of a class is used from elsewhere."""
+    """Return whether the slot is used besides its declaration; a class field may be used in other files."""
     if kept is None:
         return in_class
     later = [event for function, event in kept.writes if function.name not in ("__init__", "__post_init__")]
@@ -111,7 +111,7 @@ def _is_used(kept: keeping.Kept | None, *, in_class: bool) -> bool:
 
 
 def _handed_over(module: Module, places: dict[str, keeping.Kept]) -> Iterator[tuple[str, ast.AST, frozenset[DataKind]]]:
-    """Variables of the module that a function like ``store_orders(orders)`` fills, beside the time at which it did."""
+    """Yield module variables that a function such as ``store_orders(orders)`` stores together with the time."""
     for function in module.functions:
         if split(function.name)[:1] not in (("store",), ("set",), ("cache",), ("save",)) or function.owner:
             continue
@@ -128,7 +128,7 @@ def _handed_over(module: Module, places: dict[str, keeping.Kept]) -> Iterator[tu
 
 
 def _dated_fields(module: Module, group: FunctionGroup) -> Iterator[tuple[str, ast.AST, frozenset[DataKind]]]:
-    """Fields of a dataclass that stand beside the time at which they were fetched."""
+    """Yield fields of a dataclass that also has a field for the time of the fetch."""
     if not isinstance(group.node, ast.ClassDef):
         return
     decorators = {terminal(each) for each in group.node.decorator_list}

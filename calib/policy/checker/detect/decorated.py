@@ -1,4 +1,4 @@
-"""Functions whose answers a decorator keeps."""
+"""Detector of functions whose results a decorator caches."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _METHODS: Final = word_set("memoize cached cache decorator ttl_cache lru_cache w
 
 
 _LOOSE: Final = frozenset({DataKind.ORDER, DataKind.POSITION, DataKind.PRICE, DataKind.BOOK})
-"""Kinds whose names mean other things outside trading."""
+"""Kinds whose names have other meanings outside trading."""
 
 
 class Decorated(NamedTuple):
-    """A function whose answers are kept by a decorator."""
+    """A function whose results a decorator caches."""
 
     function: Function
     decorator: ast.expr
     name: str
-    """The decorator's own name, such as ``lru_cache``."""
+    """Name of the decorator, such as ``lru_cache``."""
     kinds: frozenset[DataKind]
     ttl_s: float | None
-    """How long, where a number says it."""
+    """The TTL, s, if it is a known number."""
     expires: bool
-    """Whether it has an expiry at all."""
+    """Whether entries expire."""
 
 
 @once
 def decorated(module: Module) -> Iterator[Decorated]:
-    """Every function with a decorator that caches, and those that are wrapped by a call of one."""
+    """Yield every function with a caching decorator, or wrapped by a call of one."""
     for function in module.functions:
         for decorator in function.node.decorator_list:
             name = _cache_name(module, decorator)
@@ -61,7 +61,7 @@ def decorated(module: Module) -> Iterator[Decorated]:
 
 
 def _cache_name(module: Module, decorator: ast.expr) -> str:
-    """The name of a decorator that caches, or empty."""
+    """Return the name of a caching decorator, or empty."""
     name = module.original(terminal(decorator))
     words = split(name)
     owner = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -115,7 +115,7 @@ def _kinds(module: Module, function: Function) -> frozenset[DataKind]:
     if asks_for_history([*function.arguments, *_keywords(function)]):
         kinds -= MARKET
     if kinds and module.level < 2 and kinds <= _LOOSE and not function.flow.of("fetch"):
-        return NONE  # positions in a text, orders of a sort
+        return NONE  # such as the positions of a text or a sort order
     if kinds or not _neutral(function.name):
         return kinds
     returned = NONE.union(*(event.value.kinds for event in function.flow.of("return")))
@@ -123,7 +123,7 @@ def _kinds(module: Module, function: Function) -> frozenset[DataKind]:
 
 
 def _is_getter(name: str, level: int) -> bool:
-    """Whether a name asks for data (``get_position``) or is the data (``position``)."""
+    """Return whether a name requests data (``get_position``) or names the data (``position``)."""
     words = tuple(word for word in split(name) if word not in CACHE_WORDS)
     if words[:1] != () and (words[0] in FETCH_VERBS or "get" in words):
         return True
@@ -136,7 +136,7 @@ def _keywords(function: Function) -> list[str]:
 
 
 def _neutral(name: str) -> bool:
-    """Whether a name leaves open what it gives: ``get_data``, ``fetch``, ``_load``."""
+    """Return whether a name does not say what it returns: ``get_data``, ``fetch``, ``_load``."""
     words = split(name)
     known = word_set("get fetch load data read query request state info all current snapshot my user")
     return bool(words) and not kinds_of(words, 3) and known.issuperset(words)

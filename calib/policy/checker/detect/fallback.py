@@ -1,4 +1,4 @@
-"""Old data given back where a fetch failed."""
+"""Detector of old data that is returned after a failed fetch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from calib.policy.checker.words import says_cache
 
 
 class Fallback(NamedTuple):
-    """A value that was kept and is returned because a fetch raised."""
+    """A stored value that is returned because a fetch raised."""
 
     function: Function
     node: ast.AST
@@ -24,9 +24,9 @@ class Fallback(NamedTuple):
 
 @once
 def fallbacks(module: Module, wanted: frozenset[DataKind]) -> Iterator[Fallback]:
-    """Returns of kept data in an ``except``, and after one that swallows the error."""
+    """Yield returns of stored data in an ``except``, and after one that suppresses the error."""
     for function in module.functions:
-        if keeping.is_make_believe(function):
+        if keeping.is_simulated(function):
             continue
         seen: frozenset[DataKind] = NONE
         for event in function.flow.of("return"):
@@ -44,7 +44,7 @@ def fallbacks(module: Module, wanted: frozenset[DataKind]) -> Iterator[Fallback]
 
 
 def _assigned(module: Module, function: Function) -> Iterator[tuple[ast.AST, frozenset[DataKind]]]:
-    """``except ...: balance = self.last_balance``, where the ``try`` fills the same name."""
+    """Yield ``except ...: balance = self.last_balance`` if the ``try`` assigns the same name."""
     for node in function.nodes:
         if not isinstance(node, ast.Try):
             continue
@@ -70,7 +70,7 @@ def _kinds(module: Module, function: Function, event: FlowEvent) -> frozenset[Da
     own = getter_kinds(function.name, module.level)
     asked = own.union(*(each.value.kinds for each in function.flow.events if each.what in ("fetch", "write")))
     if named:
-        return named if asked else NONE  # nothing of the kind was asked for: no fetch has failed
+        return named if asked else NONE  # the function fetches no such data, so no fetch can have failed
     return own if any(_may_hold(slot) for slot in slots) else NONE
 
 
@@ -79,7 +79,7 @@ def _may_hold(slot: KeptSlot) -> bool:
 
 
 def _looks_up(function: Function, event: FlowEvent) -> bool:
-    """Whether the ``except`` is for a missing key: no fetch has failed."""
+    """Return whether the ``except`` handles a missing key and not a failed fetch."""
     missing = {"KeyError", "IndexError", "AttributeError", "StopIteration", "LookupError"}
     for node in function.nodes:
         if isinstance(node, ast.Try | ast.TryStar) and any(owner == id(node) for owner, _ in event.trail):
@@ -96,7 +96,7 @@ def _looks_up(function: Function, event: FlowEvent) -> bool:
 
 
 def _after_swallowed(function: Function, event: FlowEvent) -> bool:
-    """``try: self.x = fetch()``, ``except: pass``, ``return self.x``."""
+    """Return whether an event follows the pattern ``try: self.x = fetch()``, ``except: pass``, ``return self.x``."""
     paths = {slot.path for slot in event.value.slots}
     writes = [write for write in function.flow.of("write") if write.slot.path in paths and write.at < event.at]
     for write in writes:
@@ -109,7 +109,7 @@ def _after_swallowed(function: Function, event: FlowEvent) -> bool:
 
 
 def _swallows(function: Function, owner: int) -> bool:
-    """Whether some ``except`` of that ``try`` lets the function go on."""
+    """Return whether an ``except`` of that ``try`` lets the function continue."""
     for node in function.nodes:
         if id(node) == owner and isinstance(node, ast.Try | ast.TryStar):
             leaving = ast.Raise | ast.Return | ast.Continue

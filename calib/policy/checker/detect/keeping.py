@@ -1,4 +1,4 @@
-"""Kept places: which attributes and variables hold fetched data, who writes them, and who reads them later."""
+"""Slots: attributes and variables that store fetched data, with the functions that write and read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWING: Final = word_set(
 )
 _STREAM_FIRST: Final = frozenset(["on", "handle", "handler", "process", "consume", "apply"])
 _STREAM_WORDS: Final = word_set("message msg event stream websocket ws socket push callback listener webhook")
-_MAKE_BELIEVE: Final = word_set(
+_SIMULATED: Final = word_set(
     "paper backtest backtester backtesting simulated simulator simulation mock fake dummy stub sim virtual "
     "replay test tests dry historical"
 )
@@ -28,7 +28,7 @@ _KEEPERS: Final = word_set("wallet wallets state snapshot latest data current in
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A kept place with everything that is done to it in one file."""
+    """A slot with all its writes and reads in one file."""
 
     path: str
     kinds: frozenset[DataKind]
@@ -37,7 +37,7 @@ class Kept:
 
 
 def slot_kinds(slot: KeptSlot, level: int) -> frozenset[DataKind]:
-    """The kinds of data that the name of a kept place says it holds."""
+    """Return the kinds of data that the name of a slot indicates."""
     words = slot.words
     return NONE if is_fixed(words) else kinds_of(words, level)
 
@@ -49,15 +49,15 @@ _ALIKE: Final = (
     frozenset({DataKind.BOOK, DataKind.PRICE}),
     STATIC,
 )
-"""Kinds that come in one answer: a position that is built from the fill of an order is no kept answer."""
+"""Kinds that one response may contain; a position computed from the fill of an order is not a cached response."""
 
 
 def can_keep(slot: KeptSlot, given: frozenset[DataKind], level: int) -> bool:
-    """Whether a place by its name may hold fetched data of these kinds: the data itself, a cache, a state, a wallet."""
+    """Return whether a slot's name allows fetched data of these kinds: the data itself, a cache, a state, a wallet."""
     words = slot.words
     if is_fixed(words):
         return False
-    if kinds := kinds_of(words, max(level, 2)):  # fetched data of a kind is evidence enough
+    if kinds := kinds_of(words, max(level, 2)):  # fetched data of a kind shows that the file is about trading
         return any(kinds & sort and given & sort for sort in _ALIKE)
     if not NOT_DATA.isdisjoint(words):
         return False
@@ -65,7 +65,7 @@ def can_keep(slot: KeptSlot, given: frozenset[DataKind], level: int) -> bool:
 
 
 def is_stream(function: Function) -> bool:
-    """Whether a function takes what a stream pushes: it is written by every event, not by a poll."""
+    """Return whether a function handles stream events, so that its writes are pushed and not polled."""
     words = split(function.name)
     if words and (words[0] in _STREAM_FIRST or not _STREAM_WORDS.isdisjoint(words)):
         return True
@@ -73,23 +73,23 @@ def is_stream(function: Function) -> bool:
 
 
 def is_showing(function: Function) -> bool:
-    """Whether a function only shows, saves or clears what it reads."""
+    """Return whether a function only displays, saves or clears data."""
     return not _SHOWING.isdisjoint(split(function.name))
 
 
-def is_make_believe(function: Function) -> bool:
-    """Whether a function belongs to a paper or test account, whose figures are the truth and not a copy."""
-    return is_make_believe_name(function.owner) or is_make_believe_name(function.name)
+def is_simulated(function: Function) -> bool:
+    """Return whether a function belongs to a paper or test account, whose figures are not copies of an exchange's."""
+    return is_simulated_name(function.owner) or is_simulated_name(function.name)
 
 
-def is_make_believe_name(name: str) -> bool:
-    """Whether a name speaks of a paper or test account."""
-    return not _MAKE_BELIEVE.isdisjoint(split(name))
+def is_simulated_name(name: str) -> bool:
+    """Return whether a name refers to a paper or test account."""
+    return not _SIMULATED.isdisjoint(split(name))
 
 
 @once
 def kept_places(module: Module, group: FunctionGroup) -> Iterator[Kept]:
-    """The kept places of a class, or for the module's group those of the module, with what is done to them."""
+    """Yield the slots of a class or of the module, with their writes and reads."""
     functions = group.functions if group.name else list(module.functions)
     places: dict[str, tuple[list[tuple[Function, FlowEvent]], list[tuple[Function, FlowEvent]], set[DataKind]]] = {}
     for function in functions:
@@ -101,13 +101,13 @@ def kept_places(module: Module, group: FunctionGroup) -> Iterator[Kept]:
             kinds |= slot_kinds(event.slot, module.level)
     for path, (_, reads, _) in list(places.items()):
         while (path := path.rpartition(".")[0]) and path in places and path != "self":
-            places[path][1].extend(reads)  # who reads `self.account.cash` reads `self.account`
+            places[path][1].extend(reads)  # a read of `self.account.cash` is also a read of `self.account`
     for path, (writes, reads, kinds) in places.items():
         yield Kept(path, frozenset(kinds), tuple(writes), tuple(reads))
 
 
 def is_streamed(kept: Kept) -> bool:
-    """Whether the place is kept current by a stream; one snapshot at the start or after a reconnect is part of that."""
+    """Return whether a stream updates the slot; a snapshot at the start or after a reconnect may initialise it."""
     pushed = False
     for function, event in kept.writes:
         if function.name in ("__init__", "__post_init__") or isinstance(event.node, ast.Constant):
@@ -141,17 +141,17 @@ def _is_start(function: Function) -> bool:
 
 
 def fetched(kept: Kept, wanted: frozenset[DataKind], level: int) -> list[tuple[Function, FlowEvent]]:
-    """Its writes with data that was fetched in the same function and is of the kinds wanted."""
+    """Return the slot's writes of data of the wanted kinds that was fetched in the same function."""
     found = []
     for function, event in kept.writes:
         kinds = event.value.kinds & wanted
-        if kinds and can_keep(event.slot, kinds, level) and not is_make_believe(function):
+        if kinds and can_keep(event.slot, kinds, level) and not is_simulated(function):
             found.append((function, event))
     return found
 
 
 def writers(module: Module, group: FunctionGroup, kinds: frozenset[DataKind] = PROHIBITED) -> dict[str, set[str]]:
-    """For each function of the group, the places that it or what it calls writes with fetched data."""
+    """Return, per function of the group, the slots to which it or its callees write fetched data."""
     functions = group.functions if group.name else list(module.functions)
     own: dict[str, set[str]] = {}
     for function in functions:

@@ -1,5 +1,4 @@
-"""Caches asked by a key: ``cache.set("account:balance", ...)``, ``redis.setex(key, 30, ...)``, ``cached = "
-"get_cached(key)``."""
+"""Detector of keyed caches: ``cache.set("account:balance", ...)``, ``redis.setex(key, 30, ...)``, ``get_cached()``."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ _TTL_NAMES: Final = (
 
 
 class KeyedCall(NamedTuple):
-    """A call that stores or reads under a key."""
+    """A call that writes or reads a value by key."""
 
     function: Function | None
     node: ast.Call
@@ -45,7 +44,7 @@ class KeyedCall(NamedTuple):
 
 @once
 def keyed_calls(module: Module) -> Iterator[KeyedCall]:
-    """Every call of a cache whose key, or own name, speaks of data that the policy knows."""
+    """Yield every call of a cache whose key or name refers to data that the policy covers."""
     stores = _store_names(module)
     for function in module.functions:
         calls = [node for node in function.nodes if isinstance(node, ast.Call) and _asks_cache(node, stores)]
@@ -56,7 +55,7 @@ def keyed_calls(module: Module) -> Iterator[KeyedCall]:
 
 
 def _asks_cache(node: ast.Call, stores: set[str]) -> bool:
-    """Whether a call may go to a cache, by its name or by what it is called on."""
+    """Return whether a call may go to a cache, by its name or its object."""
     if says_cache(split(terminal(node.func))):
         return True
     name = terminal(node.func.value) if isinstance(node.func, ast.Attribute) else ""
@@ -78,7 +77,7 @@ def _local_texts(module: Module, function: Function) -> dict[str, str]:
 
 
 def _store_names(module: Module) -> set[str]:
-    """Names that hold a client of a store, such as ``r`` of ``r = redis.Redis()``."""
+    """Return names of store clients, such as ``r`` of ``r = redis.Redis()``."""
     found = set()
     for node in module.nodes:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call | ast.Await):

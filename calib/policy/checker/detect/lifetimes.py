@@ -1,4 +1,4 @@
-"""How long permitted data is kept: by decorators, by calls of caches, by tests of an age, by named constants."""
+"""Detector of the TTLs of permitted data: in decorators, cache calls, age tests and named constants."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _EXPIRING: Final = frozenset({"TTLCache", "ExpiringDict", "TTLDict"})
 
 
 class Lifetime(NamedTuple):
-    """How long data of one kind is kept at one place."""
+    """The TTL of data of one kind at one place in the code."""
 
     node: ast.AST
     kind: DataKind
     ttl_s: float | None
     never: bool
-    """It is certain that it never expires."""
+    """Whether it certainly never expires."""
 
 
 def lifetimes(module: Module) -> Iterator[Lifetime]:
-    """The lifetimes that the file states, one for each line."""
-    told: set[int] = set()
+    """Yield the TTLs in the file, one per line."""
+    reported: set[int] = set()
     for each in _all(module):
         line = getattr(each.node, "lineno", 0)
-        if line not in told:
-            told.add(line)
+        if line not in reported:
+            reported.add(line)
             yield each
 
 
@@ -61,12 +61,12 @@ def _all(module: Module) -> Iterator[Lifetime]:
 
 
 def _lists_markets(name: str) -> bool:
-    """A list of the markets is no rule that orders are made by."""
+    """Return whether a name refers to the list of markets, which does not affect how orders are made."""
     return "markets" in split(name)
 
 
 def _compared(module: Module, test: ast.expr) -> float | None:
-    """The number that an age is compared with, in seconds."""
+    """Return the number that an age is compared with, in seconds."""
     for node in ast.walk(test):
         if not isinstance(node, ast.Compare):
             continue

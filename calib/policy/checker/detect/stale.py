@@ -1,4 +1,4 @@
-"""Fetched data that is written in one function and used in another without a fetch between the two."""
+"""Detector of fetched data that one function stores and another uses without a fetch in between."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from calib.policy.checker.traced import FlowEvent
 
 
 class StaleRead(NamedTuple):
-    """A place, a write with fetched data, and a read that no fetch precedes."""
+    """A slot, a write of fetched data, and a read without a preceding fetch."""
 
     kept: Kept
     written_in: Function
@@ -27,7 +27,7 @@ class StaleRead(NamedTuple):
 
 @dataclass(slots=True)
 class _Callers:
-    """Who calls whom within a class or a module, and which calls refresh a place first."""
+    """The call graph of a class or a module, and the functions that refresh a slot."""
 
     functions: list[Function]
     refreshers: set[str]
@@ -35,12 +35,12 @@ class _Callers:
     seen: dict[str, bool] = field(default_factory=dict)
 
     def fresh(self, function: Function, event: FlowEvent) -> bool:
-        """Whether the place was refreshed before this event, here or in every caller."""
+        """Return whether the slot is refreshed before this event, in the function or in every caller."""
         if self.refreshed(function, event):
             return True
         if function.name in self.seen:
             return self.seen[function.name]
-        self.seen[function.name] = True  # a circle of calls decides nothing
+        self.seen[function.name] = True  # ends the recursion for cyclic calls
         calls = [
             (caller, call)
             for caller in self.functions
@@ -66,7 +66,7 @@ class _Callers:
 
 @once
 def stale_reads(module: Module, group: FunctionGroup, wanted: frozenset[DataKind]) -> Iterator[StaleRead]:
-    """One stale read for each place of the group that has any."""
+    """Yield at most one stale read per slot of the group."""
     owned = keeping.writers(module, group, wanted)
     functions = group.functions if group.name else list(module.functions)
     for kept in keeping.kept_places(module, group):
@@ -89,12 +89,12 @@ def stale_reads(module: Module, group: FunctionGroup, wanted: frozenset[DataKind
 
 
 def _is_tested_only(function: Function, read: FlowEvent) -> bool:
-    """A place that is only written to (``self.x[key] = ...``) is no use of what it holds."""
+    """Return whether the access only writes to the slot (``self.x[key] = ...``) and does not use its data."""
     return isinstance(getattr(read.node, "ctx", None), ast.Store)
 
 
 class Memo(NamedTuple):
-    """A fetch that is skipped where the answer of an earlier one is kept."""
+    """A fetch that is skipped if an earlier result is stored."""
 
     function: Function
     write: FlowEvent
@@ -103,9 +103,9 @@ class Memo(NamedTuple):
 
 @once
 def memos(module: Module, wanted: frozenset[DataKind]) -> Iterator[Memo]:
-    """``if self._balance is None: self._balance = fetch()``, and ``if key in cache: return cache[key]``."""
+    """Yield ``if self._balance is None: self._balance = fetch()`` and ``if key in cache: return cache[key]``."""
     for function in module.functions:
-        if keeping.is_make_believe(function):
+        if keeping.is_simulated(function):
             continue
         for write in function.flow.of("write"):
             kinds = write.value.kinds & wanted

@@ -1,4 +1,4 @@
-"""Fetched figures that are used after the function has slept or waited."""
+"""Detector of fetched data that is used after a sleep or wait."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ORDER_VERBS: Final = word_set("create place submit send buy sell open market li
 _ORDERS: Final = word_set("order orders buy sell market limit position trade")
 _WAITS: Final = frozenset(["sleep", "wait", "recv", "join", "wait_for", "countdown"])
 _SHORT_S: Final = 1.0
-"""A pause below this only keeps to the rate limit of the exchange."""
+"""Shorter pauses are taken as rate limiting, s."""
 _ID_KEYS: Final = frozenset(["id", "order_id", "orderId", "symbol", "side", "clientOrderId", "ticket"])
 
 
 class Waited(NamedTuple):
-    """A local name that was filled before a wait and is used after it."""
+    """A local variable that is assigned before a wait and used after it."""
 
     function: Function
     use: ast.Name
@@ -30,7 +30,7 @@ class Waited(NamedTuple):
 
 
 def waited(module: Module, wanted: frozenset[DataKind]) -> Iterator[Waited]:
-    """The first such use of each name, function by function."""
+    """Yield the first such use of each variable, function by function."""
     for function in module.functions:
         if not any(isinstance(node, ast.Call) and _may_wait(terminal(node.func)) for node in function.nodes):
             continue
@@ -40,7 +40,7 @@ def waited(module: Module, wanted: frozenset[DataKind]) -> Iterator[Waited]:
 
 
 class _Walker:
-    """Follows local names through one function; a wait makes what they hold old."""
+    """Tracks local variables through one function; a wait makes their data old."""
 
     def __init__(self, module: Module, function: Function, wanted: frozenset[DataKind]) -> None:
         self.module = module
@@ -49,7 +49,7 @@ class _Walker:
         self.fresh: dict[str, frozenset[DataKind]] = {}
         self.old: dict[str, tuple[frozenset[DataKind], ast.Call]] = {}
         self.found: list[Waited] = []
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
 
     def block(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
@@ -92,7 +92,7 @@ class _Walker:
                 self.waits(node)
 
     def arms(self, bodies: list[list[ast.stmt]]) -> None:
-        """Branches of which one is taken: a wait in a branch that leaves does not touch what comes after."""
+        """Walk alternative branches: a wait in a branch that returns does not affect the code after it."""
         before = dict(self.fresh), dict(self.old)
         after: list[tuple[dict[str, frozenset[DataKind]], dict[str, tuple[frozenset[DataKind], ast.Call]]]] = []
         for body in bodies:
@@ -108,7 +108,7 @@ class _Walker:
         self.old = {name: kinds for _, each in after for name, kinds in each.items() if name not in renewed}
 
     def loop(self, body: list[ast.stmt]) -> None:
-        """A loop: what was fetched before it is old in it once it waits, unless it is fetched in it again."""
+        """Walk a loop: if it waits, data fetched before it is old in the next iteration unless fetched again."""
         before = dict(self.fresh)
         self.block(body)
         renewed = {
@@ -173,7 +173,7 @@ class _Walker:
                 return
 
     def tested(self, test: ast.expr) -> None:
-        """Tests of an old figure count where they compare it with another."""
+        """Walk a test; old data counts as used if it is compared by order."""
         for node in ast.walk(test):
             if isinstance(node, ast.Compare) and any(
                 isinstance(op, ast.Lt | ast.Gt | ast.LtE | ast.GtE) for op in node.ops
@@ -199,12 +199,12 @@ class _Walker:
 
     def look(self, node: ast.AST) -> None:
         for each in ast.walk(node):
-            if not isinstance(each, ast.Name) or each.id not in self.old or each.id in self.told:
+            if not isinstance(each, ast.Name) or each.id not in self.old or each.id in self.reported:
                 continue
-            if _only_id(node, each) or keeping.is_make_believe(self.function):
+            if _only_id(node, each) or keeping.is_simulated(self.function):
                 continue
             kinds, wait = self.old[each.id]
-            self.told.add(each.id)
+            self.reported.add(each.id)
             self.found.append(Waited(self.function, each, wait, kinds))
 
 
@@ -224,7 +224,7 @@ def _is_shown(statement: ast.stmt) -> bool:
 
 
 def _only_id(within: ast.AST, name: ast.Name) -> bool:
-    """Whether the name is used for its id alone: ``order["id"]``, ``position.symbol``."""
+    """Return whether only an id of the variable is used: ``order["id"]``, ``position.symbol``."""
     for node in ast.walk(within):
         match node:
             case ast.Subscript(value=ast.Name() as inner, slice=ast.Constant(value=str(key))) if inner is name:

@@ -1,4 +1,4 @@
-"""The rules of the static checker, one a file. A new rule is one file and one line here."""
+"""The rules of the static checker, one per file. A new rule is one file and one line here."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ RULES: Final[dict[str, Rule]] = {
         polled_book,
     )
 }
-"""Every rule by its id, in the order of the ids."""
+"""Every rule by id, sorted by id."""

@@ -12,11 +12,11 @@ from calib.policy.checker.module import Module
 
 
 def _find(module: Module) -> Iterator[Hit]:
-    told: set[str] = set()
+    reported: set[str] = set()
     for each in refreshers(module, PROHIBITED):
         place = f"{each.entry.owner}.{each.write.slot.path}"
-        if place not in told:
-            told.add(place)
+        if place not in reported:
+            reported.add(place)
             yield Hit(
                 each.write.node,
                 f"`{shown(each.write.slot.path)}` is a snapshot of {listed(each.kinds)} that "
@@ -31,9 +31,9 @@ RULE = Rule(
     severity=Severity.ERROR,
     title="An account snapshot that is refreshed in the background",
     why=(
-        "The reader sees the state of some seconds ago, and of much longer where the thread has died or its "
+        "The reader sees a state that is some seconds old, or much older if the thread has died or its "
         "requests fail. "
-        "Fetch in the function that decides."
+        "Fetch in the function that makes the decision."
     ),
     wrong=code("""
         import threading

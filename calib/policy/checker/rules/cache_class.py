@@ -29,7 +29,7 @@ def _find(module: Module) -> Iterator[Hit]:
         if kinds := kinds_of(rest, max(module.level, 2)) & PROHIBITED:
             yield Hit(group.node, f"`{group.name}` is a cache of {listed(kinds)}, which must never be cached")
         elif kinds_of(rest, 3):
-            continue  # its name says that it holds something that may be kept
+            continue  # its name refers to data that may be cached
         elif kinds := _held(module, group):
             yield Hit(group.node, f"`{group.name}` is a cache and holds {listed(kinds)}, which must never be cached")
 
@@ -42,7 +42,7 @@ def _is_other(group: FunctionGroup) -> bool:
 
 
 def _held(module: Module, group: FunctionGroup) -> frozenset[DataKind]:
-    """The prohibited kinds that attributes of the class say they hold."""
+    """Return the prohibited kinds in the names of the class's attributes."""
     found = NONE
     for kept in keeping.kept_places(module, group):
         if kept.writes and not keeping.is_streamed(kept):
@@ -61,9 +61,8 @@ RULE = Rule(
     severity=Severity.ERROR,
     title="A class that is a cache of balances, orders, positions or accounts",
     why=(
-        "A class made to keep such data will be asked for it by a part of the bot that does not know how old "
-        "it is. Give "
-        "that part the client, or a protocol of fresh calls, instead."
+        "Code that reads from such a class does not know how old the data is. Give that code the client, or a "
+        "protocol that always fetches, instead."
     ),
     wrong=code("""
         class PositionCache:

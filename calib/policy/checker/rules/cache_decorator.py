@@ -1,4 +1,4 @@
-"""CAL101: a cache decorator on a function that gets prohibited data."""
+"""CAL101: a cache decorator on a function that returns prohibited data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from calib.policy.checker.words import split
 
 
 def prohibited(each: Decorated) -> frozenset[DataKind]:
-    """Of the kinds that a function gets, those that its decorator must not keep; a price is the last price."""
+    """Return the kinds of a function that its decorator must not cache; a price counts as the last price."""
     priced = not {"price", "prices"}.isdisjoint(split(each.function.name))
     wanted = PROHIBITED | {DataKind.PRICE} if priced or not each.expires else PROHIBITED
     return each.kinds & (wanted if each.expires else wanted | {DataKind.BOOK})
@@ -25,7 +25,7 @@ def _find(module: Module) -> Iterator[Hit]:
             name = each.function.name
             yield Hit(
                 each.decorator,
-                f"`{each.name}` keeps the answers of `{name}`: {listed(kinds)} must be fetched on every call",
+                f"`{each.name}` caches the results of `{name}`: {listed(kinds)} must be fetched on every call",
             )
 
 
@@ -33,11 +33,11 @@ RULE = Rule(
     id="CAL101",
     name="cache-decorator",
     severity=Severity.ERROR,
-    title="A cache decorator on a function that gets prohibited data",
+    title="A cache decorator on a function that returns prohibited data",
     why=(
-        "The second caller gets what the first one saw. A fill, a transfer or a liquidation in between is "
-        "invisible, and "
-        "the bot sizes its next order with money that it no longer has. Remove the decorator and fetch on every call."
+        "The second caller receives the first caller's result. It does not see a fill, a transfer or a liquidation in "
+        "between, so the bot may size its next order with money that it no longer has. Remove the decorator and fetch "
+        "on every call."
     ),
     wrong=code("""
         from functools import lru_cache

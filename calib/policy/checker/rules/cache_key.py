@@ -1,4 +1,4 @@
-"""CAL105: a cache asked with a key of prohibited data."""
+"""CAL105: a cache key of prohibited data."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ RULE = Rule(
     id="CAL105",
     name="cache-key",
     severity=Severity.ERROR,
-    title="A cache is asked with a key of prohibited data",
+    title="A cache key of prohibited data",
     why=(
-        "A shared cache such as Redis hands the figure to other processes too, and survives a restart. The "
-        "key shows what "
-        "it is, also where it is put together in a constant or a local variable."
+        "A shared cache such as Redis serves the value to other processes too, and keeps it over a restart. The key "
+        "shows the kind of data, even if it is built in a constant or a local variable."
     ),
     wrong=code("""
         import json

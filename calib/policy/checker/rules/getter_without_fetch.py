@@ -1,4 +1,4 @@
-"""CAL201: a getter of prohibited data with a path that makes no fresh call."""
+"""CAL201: a getter of prohibited data with a code path without a request."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from calib.policy.checker.words import split
 
 def _find(module: Module) -> Iterator[Hit]:
     for group in module.groups:
-        brought = {kept.path for kept in keeping.kept_places(module, group) if _is_brought(module, kept)}
+        fetched = {kept.path for kept in keeping.kept_places(module, group) if _is_fetched(module, kept)}
         for function in group.functions:
-            if split(function.name)[:1] not in (("get",), ("fetch",)) or keeping.is_make_believe(function):
+            if split(function.name)[:1] not in (("get",), ("fetch",)) or keeping.is_simulated(function):
                 continue
             kinds = getter_kinds(function.name, module.level) & PROHIBITED
-            if kinds and (event := _bare(function, brought)) is not None:
+            if kinds and (event := _return_without_fetch(function, fetched)) is not None:
                 yield Hit(event.node, f"`{function.name}` has a path that returns {listed(kinds)} without a fresh call")
 
 
-def _is_brought(module: Module, kept: keeping.Kept) -> bool:
-    """Whether fetched data is put into the place by anything but a stream."""
+def _is_fetched(module: Module, kept: keeping.Kept) -> bool:
+    """Return whether the slot stores fetched data that does not come from a stream."""
     return bool(keeping.fetched(kept, PROHIBITED, module.level)) and not keeping.is_streamed(kept)
 
 
-def _bare(function: Function, brought: set[str]) -> FlowEvent | None:
-    """A return of kept data on whose way nothing was fetched."""
+def _return_without_fetch(function: Function, fetched: set[str]) -> FlowEvent | None:
+    """Return the first return of stored data without a fetch on its code path, or None."""
     for event in function.flow.of("return"):
-        if event.value.kinds or not {slot.path for slot in event.value.slots} & brought:
+        if event.value.kinds or not {slot.path for slot in event.value.slots} & fetched:
             continue
-        way = set(event.trail)
+        branches = set(event.trail)
         fresh = [
             other
             for other in function.flow.events[: event.at]
             if (other.what == "fetch" or (other.what == "write" and other.value.kinds != NONE))
-            and set(other.trail) <= way
+            and set(other.trail) <= branches
         ]
         if not fresh:
             return event
@@ -51,11 +51,10 @@ RULE = Rule(
     id="CAL201",
     name="getter-without-fetch",
     severity=Severity.WARNING,
-    title="A getter of prohibited data has a path that makes no fresh call",
+    title="A getter of prohibited data has a code path without a request",
     why=(
-        "The name promises the figure of now. On one path the function returns what an earlier call brought. "
-        "Every path of "
-        "such a getter must ask the exchange."
+        "The name promises current data, but one code path returns the result of an earlier call. Every path of such a "
+        "getter must request the data from the exchange."
     ),
     wrong=code("""
         class Account:

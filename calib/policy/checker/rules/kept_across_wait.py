@@ -1,4 +1,4 @@
-"""CAL109: a fetched figure that is used after a wait."""
+"""CAL109: fetched data that is used after a wait."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ RULE = Rule(
     name="kept-across-wait",
     severity=Severity.ERROR,
     title="A fetched value is kept across a sleep or an await and then used",
-    why=(
-        "A local variable is a cache too where the function sleeps between the fetch and the use. Fetch after the wait."
-    ),
+    why=("A local variable is a cache too if the function sleeps between the fetch and the use. Fetch after the wait."),
     wrong=code("""
         import asyncio
 

@@ -13,27 +13,26 @@ from calib.policy.checker.module import Module
 
 
 def _find(module: Module) -> Iterator[Hit]:
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for each in declared(module):
         kinds = each.kinds & (PROHIBITED if each.fetched else PROHIBITED - {DataKind.TRADE})
-        if kinds:  # a last price that nothing here fetches comes from a stream
-            told.add((each.owner, each.path))
+        if kinds:  # a last price that this file does not fetch comes from a stream
+            reported.add((each.owner, each.path))
             yield Hit(each.node, f"`{shown(each.path)}` keeps {listed(kinds)} across calls; fetch it where it is used")
     for memo in memos(module, PROHIBITED):
         place = (memo.function.owner, memo.write.slot.path)
-        if place not in told:
-            told.add(place)
+        if place not in reported:
+            reported.add(place)
             yield Hit(
                 memo.write.node,
                 f"`{shown(memo.write.slot.path)}` keeps {listed(memo.kinds)}: `{memo.function.name}` skips "
-                "the fetch where "
-                "an earlier answer is there",
+                "the fetch if an earlier result is stored",
             )
     for group in module.groups:
         for stale in stale_reads(module, group, PROHIBITED):
             place = (group.name, stale.kept.path)
-            if place not in told:
-                told.add(place)
+            if place not in reported:
+                reported.add(place)
                 yield Hit(
                     stale.write.node,
                     f"`{shown(stale.kept.path)}` keeps {listed(stale.kinds)} across calls: "
@@ -48,9 +47,9 @@ RULE = Rule(
     severity=Severity.ERROR,
     title="An attribute, a variable or a dataclass field that keeps prohibited data across calls",
     why=(
-        "What one call stored, a later call reads, and nothing says how much later. Fetch in the function "
-        "that needs the "
-        "figure and pass it on as an argument. A place that a user stream writes at every event is not meant."
+        "A later call reads what an earlier call stored, without knowing how old it is. Fetch in the function that "
+        "needs the data and pass it on as an argument. Attributes that a user stream updates at every event are not "
+        "reported."
     ),
     wrong=code("""
         class Bot:

@@ -1,4 +1,4 @@
-"""CAL107: a cache of prices, tickers or books that are fetched by request."""
+"""CAL107: a cache of requested prices, tickers or books."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from calib.policy.checker.rules.cache_decorator import prohibited
 
 
 def _find(module: Module) -> Iterator[Hit]:
-    told: set[int] = set()
+    reported: set[int] = set()
     for node, kinds, what in _places(module):
         line = getattr(node, "lineno", 0)
-        if line not in told:
-            told.add(line)
+        if line not in reported:
+            reported.add(line)
             yield Hit(
                 node,
                 f"{what} keeps a fetched {listed(kinds)}; take it from a stream with an age limit",
@@ -36,7 +36,7 @@ def _places(module: Module) -> Iterator[tuple[ast.AST, frozenset[DataKind], str]
             yield decoration.decorator, kinds, f"`{decoration.name}`"
     for idiom in idioms(module, MARKET):
         if _fetches(module, idiom.function.owner):
-            yield idiom.guard.node.test, idiom.kinds, f"this test of an age in `{idiom.function.name}`"
+            yield idiom.guard.node.test, idiom.kinds, f"this age test in `{idiom.function.name}`"
     for call in keyed_calls(module):
         if kinds := call.kinds & MARKET:
             yield call.node, kinds, "this cache"
@@ -50,7 +50,7 @@ def _places(module: Module) -> Iterator[tuple[ast.AST, frozenset[DataKind], str]
 
 
 def _fetches(module: Module, owner: str) -> bool:
-    """Whether anything in the class, or in the module's functions, asks for market data; a stream does not."""
+    """Return whether the class, or the module's functions, request market data; a stream does not."""
     return any(
         event.value.kinds & MARKET
         for function in module.functions
@@ -63,11 +63,10 @@ RULE = Rule(
     id="CAL107",
     name="market-data-cache",
     severity=Severity.WARNING,
-    title="A price, ticker or book that was fetched by request is cached",
+    title="A requested price, ticker or book is cached",
     why=(
-        "A polled price is old when it arrives, and older at every later read. For quoting take market data "
-        "from a live "
-        "stream, with a limit of 5 s and a check that the connection is alive."
+        "A polled price is already old when it arrives, and older at every later read. For quoting, use market data "
+        "from a live stream, with an age limit of 5 s and a check that the connection is alive."
     ),
     wrong=code("""
         import time

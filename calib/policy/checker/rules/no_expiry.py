@@ -13,7 +13,9 @@ from calib.policy.checker.module import Module
 def _find(module: Module) -> Iterator[Hit]:
     for each in lifetimes(module):
         if each.ttl_s is None and each.never:
-            yield Hit(each.node, f"{each.kind.value} is kept without an expiry; the limit is {LIMITS_S[each.kind]:g} s")
+            yield Hit(
+                each.node, f"{each.kind.value} is cached without an expiry; the limit is {LIMITS_S[each.kind]:g} s"
+            )
 
 
 RULE = Rule(
@@ -22,9 +24,8 @@ RULE = Rule(
     severity=Severity.ERROR,
     title="A permitted cache without an expiry",
     why=(
-        "Symbol information, trading rules and the exchange's configuration may be kept, with a refresh. A "
-        "cache without "
-        "one holds the rules of the day on which the bot was started."
+        "Symbol information, trading rules and the exchange's configuration may be cached if they are refreshed. A "
+        "cache without expiry keeps the rules of the day on which the bot was started."
     ),
     wrong=code("""
         from functools import lru_cache

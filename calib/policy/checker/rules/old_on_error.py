@@ -1,4 +1,4 @@
-"""CAL106: old prohibited data returned where a fetch failed."""
+"""CAL106: old prohibited data returned after a failed fetch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ def _find(module: Module) -> Iterator[Hit]:
     for fallback in fallbacks(module, PROHIBITED):
         yield Hit(
             fallback.node,
-            f"`{fallback.function.name}` returns old {listed(fallback.kinds)} where the fetch failed; raise, "
-            "or say that "
-            "it is not known",
+            f"`{fallback.function.name}` returns old {listed(fallback.kinds)} if the fetch fails; raise, "
+            "or report that it is unknown",
         )
 
 
@@ -27,9 +26,8 @@ RULE = Rule(
     severity=Severity.ERROR,
     title="An old value is returned from `except`",
     why=(
-        "The exchange fails to answer mostly when markets move: then the old figure is most wrong, and the "
-        "caller cannot "
-        "tell. Let the error through and do not quote until a fresh answer is there."
+        "Requests fail mostly when markets move fast. The old value is then most wrong, and the caller cannot detect "
+        "it. Let the error propagate and do not quote until a request succeeds."
     ),
     wrong=code("""
         class Account:

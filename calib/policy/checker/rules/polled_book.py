@@ -1,4 +1,4 @@
-"""CAL202: a book getter that is not fed by a stream."""
+"""CAL202: a getter of a stored book without a stream."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from calib.policy.checker.module import Module
 def _find(module: Module) -> Iterator[Hit]:
     for getter in book_getters(module):
         if is_polled(module, getter):
-            yield Hit(getter.event.node, f"`{getter.function.name}` returns a kept order book that no stream feeds")
+            yield Hit(getter.event.node, f"`{getter.function.name}` returns a stored order book that no stream updates")
 
 
 RULE = Rule(
     id="CAL202",
     name="polled-book",
     severity=Severity.WARNING,
-    title="A book getter returns a kept book that no stream feeds",
+    title="A getter returns a stored order book that no stream updates",
     why=(
-        "An order book may be kept only where a live stream keeps it current. A book that was fetched by "
-        "request is old at "
-        "the next change of the market."
+        "An order book may be stored only if a live stream updates it. A requested book is outdated by the next change "
+        "of the market."
     ),
     wrong=code("""
         import time

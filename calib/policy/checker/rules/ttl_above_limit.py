@@ -1,4 +1,4 @@
-"""CAL110: a literal time-to-live above the policy's limit."""
+"""CAL110: a literal TTL above the policy's limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _find(module: Module) -> Iterator[Hit]:
     for each in lifetimes(module):
         if each.ttl_s is not None and each.ttl_s > LIMITS_S[each.kind]:
             yield Hit(
-                each.node, f"{each.kind.value} is kept for {each.ttl_s:g} s; the limit is {LIMITS_S[each.kind]:g} s"
+                each.node, f"{each.kind.value} is cached for {each.ttl_s:g} s; the limit is {LIMITS_S[each.kind]:g} s"
             )
 
 
@@ -22,11 +22,10 @@ RULE = Rule(
     id="CAL110",
     name="ttl-above-limit",
     severity=Severity.ERROR,
-    title="A literal time-to-live above the policy's limit",
+    title="A literal TTL above the policy's limit",
     why=(
-        "Exchanges change tick sizes, lot sizes and listings while the bot runs. Past the limit an order is "
-        "refused, or "
-        "rounded to a price that was not meant. `calib policy limits` prints the limits."
+        "Exchanges change tick sizes, lot sizes and listings while the bot runs. With outdated rules an order is "
+        "rejected, or rounded to a wrong price. `calib policy limits` prints the limits."
     ),
     wrong=code("""
         import time

@@ -1,4 +1,4 @@
-"""CAL104: the hand-written time-to-live around prohibited data."""
+"""CAL104: a hand-written TTL around prohibited data."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ def _find(module: Module) -> Iterator[Hit]:
     for idiom in idioms(module, PROHIBITED):
         yield Hit(
             idiom.guard.node.test,
-            f"this test of an age decides whether `{idiom.function.name}` fetches {listed(idiom.kinds)}; it "
-            "must be fetched "
-            "on every call",
+            f"this age test decides whether `{idiom.function.name}` fetches {listed(idiom.kinds)}; it "
+            "must be fetched on every call",
         )
 
 
@@ -25,10 +24,10 @@ RULE = Rule(
     id="CAL104",
     name="ttl-idiom",
     severity=Severity.ERROR,
-    title="A hand-written time-to-live around prohibited data",
+    title="A hand-written TTL around prohibited data",
     why=(
-        "However short the time is, an order can fill within it. Rate limits are met by asking less often for what the "
-        "bot does not need, or by a user stream, not by answering with an old balance."
+        "An order can fill within even a short TTL. To stay within rate limits, request less often what the bot does "
+        "not need, or use a user stream; do not serve an old balance."
     ),
     wrong=code("""
         import time

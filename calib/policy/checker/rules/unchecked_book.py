@@ -1,4 +1,4 @@
-"""CAL108: a book getter without a check of its age."""
+"""CAL108: a getter of a stored book without an age check."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from calib.policy.checker.module import Module
 def _find(module: Module) -> Iterator[Hit]:
     for getter in book_getters(module):
         if not checks_age(module, getter.function):
-            yield Hit(
-                getter.event.node, f"`{getter.function.name}` returns a kept order book without a check of its age"
-            )
+            yield Hit(getter.event.node, f"`{getter.function.name}` returns a stored order book without an age check")
 
 
 RULE = Rule(
     id="CAL108",
     name="unchecked-book",
     severity=Severity.WARNING,
-    title="A getter returns a kept order book without a check of its age",
+    title="A getter returns a stored order book without an age check",
     why=(
-        "A stream that has died leaves its last book behind, and the book looks as good as ever. Compare its "
-        "time with the "
-        "clock, or ask whether the connection is alive, and return None past 5 s."
+        "After a stream has died its last book still looks valid. Compare its time with the clock, or check whether "
+        "the connection is alive, and return None after 5 s."
     ),
     wrong=code("""
         class Books:
