@@ -347,3 +347,21 @@ def shape(item: Imported) -> tuple[Any, ...]:
         record["type"], dict(record["bids"]), dict(record["asks"])
     )  # fmt: skip
     return record["symbol"], pytest.approx(record["ts"], abs=1e-6), record["ts_exchange"], rest
+
+
+def test_files_that_may_be_of_two_markets_are_told(tmp_path: Path) -> None:
+    """spot/ and usdm/ keep the same names: nothing inside tells them apart, but their times overlap."""
+    paths = []
+    for number, (name, begin) in enumerate([("spot", 0), ("usdm", 500), ("later", 2_000_000)]):
+        (tmp_path / name).mkdir()
+        rows = [*snapshot(begin), row(TRADE | BOTH | SELL, begin + 1_000, begin + 1_000, 9.0, 1.0 + number)]
+        paths.append(save(tmp_path / name / "btcusdt_20240808.npz", rows))
+    importer = HftbacktestNpz()
+    for path in paths:
+        assert sum(isinstance(item, Imported) for item in importer.read(path)) > 1
+    (remark,) = importer.remarks()
+    assert f"{paths[0]} and {paths[1]} cover the same times of BTCUSDT, and npz files name no market" in remark
+    apart = HftbacktestNpz()
+    for path in (paths[0], paths[2]):
+        list(apart.read(path))
+    assert list(apart.remarks()) == []

@@ -10,6 +10,7 @@ Consecutive rows with the same two times, to the microsecond, belong to one mess
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,8 @@ class HftbacktestNpz:
 
     def __init__(self, symbol: str | None = None) -> None:
         self._symbol = symbol
+        self._covered: dict[str, list[tuple[float, float, Path]]] = {}
+        """Symbol -> first and last time of each of its files."""
 
     def read(self, path: Path, advance: Advance = unseen) -> Iterator[Imported | Rejected]:
         """Yield the rows of one file; a record has the number of its first row.
@@ -94,13 +97,33 @@ class HftbacktestNpz:
             symbol = self._symbol or symbol_of(path)
             if symbol is None:
                 raise UsageError("the file name does not give a symbol", where=str(path), hint="Give it with --symbol")
-            builder = _RecordBuilder(symbol)
-            number = 1
-            for chunk in array.chunks():
-                yield from builder.rows(_rows(chunk, number, structured))
-                number += len(chunk)
-                advance(array.size * len(chunk) / array.header.shape[0])
-            yield from builder.flush()
+            first, last = math.inf, -math.inf
+            for item in self._items(array, _RecordBuilder(symbol), structured, advance):
+                if isinstance(item, Imported):
+                    first, last = min(first, item.record["ts"]), max(last, item.record["ts"])
+                yield item
+            self._covered.setdefault(symbol, []).append((first, last, path))
+
+    @staticmethod
+    def _items(
+        array: NpzArray, builder: _RecordBuilder, structured: bool, advance: Advance
+    ) -> Iterator[Imported | Rejected]:
+        number = 1
+        for chunk in array.chunks():
+            yield from builder.rows(_rows(chunk, number, structured))
+            number += len(chunk)
+            advance(array.size * len(chunk) / array.header.shape[0])
+        yield from builder.flush()
+
+    def remarks(self) -> Iterator[str]:
+        """Return files that cover the same times of one symbol: they may be of two markets."""
+        for symbol, files in self._covered.items():
+            for (_, last, one), (first, _, other) in itertools.pairwise(sorted(files)):
+                if first < last:
+                    yield (
+                        f"{one} and {other} cover the same times of {symbol}, and npz files name no market: where they "
+                        "are of two, such as spot and futures, import each alone with a --symbol of its own"
+                    )
 
 
 def _layout(array: NpzArray) -> bool:
