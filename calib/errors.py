@@ -17,6 +17,7 @@
     |   |-- BadContext              bad-context
     |   |-- BadCacheKey             bad-cache-key
     |   |-- MissingExtra            missing-extra
+    |   |-- ClusterUnavailable      cluster-unavailable
     |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   what was given is missing or not what it should be
     |   |-- NoFeeds                 no-feeds
@@ -197,6 +198,12 @@ class MissingExtra(UsageError):
     """A part of calib whose optional dependency is not installed."""
 
     name = "missing-extra"
+
+
+class ClusterUnavailable(UsageError):
+    """A Dask cluster that cannot be reached, has no workers, is lost, or runs another version of calib."""
+
+    name = "cluster-unavailable"
 
 
 class InputError(CalibError):

@@ -14,6 +14,7 @@ from calib.cli.output import Session, say
 from calib.cli.times import parse_range
 from calib.dataset.settings import SETTINGS
 from calib.errors import NoFeeds, WouldReplace
+from calib.feeds.settings import ENGINE
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, make_directory
 from calib.words import counted
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @command(
     "aggregate",
     example="calib aggregate --day yesterday --format json,parquet",
-    settings=[*FEEDS.values(), *SETTINGS.values()],
+    settings=[*FEEDS.values(), *ENGINE.values(), *SETTINGS.values()],
     directory=True,
 )
 def aggregate(
@@ -114,6 +115,7 @@ def _make(
 ) -> int:
     from calib.dataset.build import build_from_plan, stored_size
     from calib.dataset.store import write_dataset
+    from calib.engines.choice import EngineChoice
 
     make_directory(root / "datasets")
     total = sum(stored_size(file) for file in plan.files)
@@ -122,7 +124,7 @@ def _make(
             plan,
             _recipe(session),
             out=root,
-            jobs=session.config["jobs"],
+            engine=EngineChoice.of(session.config),
             note=session.note,
             progress=signals.checked(advance),
         )

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import polars as pl
 
-from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.fills import FillAggregator
 from calib.dataset.filters import REASONS, Filter, chosen_filters
@@ -26,7 +25,7 @@ from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
 from calib.dataset.thin import low_ticks_note
 from calib.dataset.ticks import TickAggregator
-from calib.engines import InProcess, Workers
+from calib.engines import EngineChoice
 from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
 from calib.feeds.reading.batches import read_batches, read_records
@@ -35,8 +34,6 @@ from calib.feeds.reading.pieces import PieceDecoder
 from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
-
-_WORTH_WORKERS: Final = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,8 @@ def build_dataset(
     contracts: Contracts | None = None,
     out: Path | str | None = None,
     jobs: int | None = None,
+    engine: str = "auto",
+    scheduler: str | None = None,
     note: Callable[[str], None] = _silent,
 ) -> Dataset:
     """Cut feeds into one row per (symbol, interval) and drop the rows that are not fit to learn from.
@@ -100,6 +99,9 @@ def build_dataset(
         Root below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
         Processes that read; None: as many as there are cores. It never changes the result.
+    engine, scheduler
+        What decodes the lines, and the address of a Dask scheduler, see `calib.engines.EngineChoice`; they never change
+        the result. A program that gives ``dask`` without a scheduler needs ``if __name__ == "__main__"``.
     note
         Gets what the user should know, one sentence at a time.
 
@@ -114,7 +116,10 @@ def build_dataset(
         One of its kinds: no feeds, nothing in range, symbols that match nothing, a damaged file, too many bad lines.
     BadRange, BadTime
         Where the range is empty, or a time is not one.
+    UsageError
+        For an unknown engine; MissingExtra, ClusterUnavailable where Dask cannot be used.
     """
+    chosen = EngineChoice(engine, jobs, scheduler)
     plan = plan_dataset(
         Path(feeds),
         start=None if start is None else unix_seconds(start),
@@ -132,7 +137,7 @@ def build_dataset(
         max_reject_ratio,
         contracts or {},
     )
-    return build_from_plan(plan, recipe, out=None if out is None else Path(out), jobs=jobs, note=note)
+    return build_from_plan(plan, recipe, out=None if out is None else Path(out), engine=chosen, note=note)
 
 
 def build_from_plan(
@@ -140,7 +145,7 @@ def build_from_plan(
     recipe: DatasetOptions,
     *,
     out: Path | None = None,
-    jobs: int | None = None,
+    engine: EngineChoice | None = None,
     note: Callable[[str], None] = _silent,
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
@@ -148,8 +153,9 @@ def build_from_plan(
     tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
     fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
-    with _engine(plan, jobs) as engine:
-        reader = _Reader(plan, out, engine, progress)
+    stored_bytes = sum(stored_size(file) for file in plan.files)
+    with (engine or EngineChoice()).decoder(stored_bytes) as decoder:
+        reader = _Reader(plan, out, decoder, progress)
         # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
         ticks, fills = (sum_days(reader.days(sums), wanted, sums) for sums in (tick_sums, fill_sums))
     found = [reader.stats[file] for file in (*plan.files, *plan.books) if file in reader.stats]
@@ -187,13 +193,6 @@ def _params(recipe: DatasetOptions) -> Params:
         taker_fee_bps=recipe.taker_fee_bps,
         contracts=_contracts(recipe.contracts),
     )
-
-
-def _engine(plan: DatasetPlan, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
-    """What decodes the lines: for small files starting workers would take longer than the work."""
-    cores = system.cores() if jobs is None else jobs
-    small = jobs is None and sum(stored_size(file) for file in plan.files) < _WORTH_WORKERS
-    return contextlib.nullcontext(InProcess()) if cores == 1 or small else Workers(cores)
 
 
 def stored_size(file: DayFile) -> int:

@@ -258,8 +258,9 @@ def _pieces(file: DayFile, stored: StoredFile, limits: tuple[int, int], by_refer
             yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
         yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
     else:
+        place = (file.path, stored.identity) if file.form is Form.PLAIN else ()
         for chunk in chunks.cut(contents(stored, file.form, block), *limits):
-            yield Piece(chunk.span, chunk.data)
+            yield Piece(chunk.span, chunk.data, *place)
 
 
 class _Ledger:

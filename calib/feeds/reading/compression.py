@@ -168,11 +168,17 @@ def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], bloc
         )
 
 
-def read_again(path: Path, identity: tuple[int, int], offset: int, size: int) -> bytes:
-    """A piece of a plain file that somebody else has open; an error where it is not that same file any more."""
+def read_again(path: Path, identity: tuple[int, int] | None, offset: int, size: int) -> bytes:
+    """A piece of a plain file that somebody else has open; an error where it is not that same file any more.
+
+    Parameters
+    ----------
+    identity
+        Device and inode of the file; None where they are those of another machine, and the caller compares the bytes.
+    """
     try:
         with path.open("rb", buffering=0) as handle:
-            same = _identity(os.fstat(handle.fileno())) == identity
+            same = identity is None or _identity(os.fstat(handle.fileno())) == identity
             piece = system.read_at(handle.fileno(), size, offset)
             while same and 0 < len(piece) < size:
                 more = system.read_at(handle.fileno(), size - len(piece), offset + len(piece))
