@@ -7,6 +7,7 @@ The rooms, from the ground up; a room imports only from those above it in this l
   days pass in seconds, how files are written
 - `calib.arguments`: points in time and symbols as callers give them
 - `calib.config`: settings with their ranges and origins
+- `calib.storage`: where feeds are read and outputs written: files of this machine, objects of a store
 - `calib.metrics`: the one table of metric names, the collector, rules, dashboard, and the text files of jobs
 - `calib.policy`: the caching policy: what may be cached, the monitor of every cache, the emergency procedure
 - `calib.feeds`: what is on disk: `schema` (the one table of fields), `reading`, `writers`

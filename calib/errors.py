@@ -52,7 +52,8 @@
     |-- ComputeError            1   a value that a cache was asked for and could not get
     |   |-- ComputeTimeout          compute-timeout
     |   `-- ComputeCancelled        compute-cancelled
-    `-- LockHeld               75   lock-held: another run works in the same output directory
+    |-- LockHeld               75   lock-held: another run works in the same output directory
+    `-- OutputChanged          75   output-changed: another run wrote an object of the same output
 
 An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
 is stable: scripts may match on it; the sentences may improve.
@@ -417,6 +418,13 @@ class LockHeld(CalibError):
     """Another run holds the lock of this output directory."""
 
     name = "lock-held"
+    exit_code = 75
+
+
+class OutputChanged(CalibError):
+    """An object that another run wrote while this one ran; it stays."""
+
+    name = "output-changed"
     exit_code = 75
 
 

@@ -16,7 +16,8 @@ from calib.dataset.settings import SETTINGS
 from calib.errors import NoFeeds, WouldReplace
 from calib.feeds.settings import ENGINE
 from calib.feeds.settings import SETTINGS as FEEDS
-from calib.files import locked, make_directory
+from calib.files import make_directory
+from calib.storage import Place, place_of, size_of, sole_use
 from calib.words import counted
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     example="calib aggregate --day yesterday --format json,parquet",
     settings=[*FEEDS.values(), *ENGINE.values(), *SETTINGS.values()],
     directory=True,
+    urls=True,
 )
 def aggregate(
     session: Session,
@@ -66,7 +68,7 @@ def aggregate(
 
     try:
         plan = plan_dataset(
-            Path(session.config["feeds"]),
+            place_of(session.config["feeds"], "--feeds"),
             start=asked.start,
             end=asked.end,
             interval_sec=session.config["aggregate.interval_sec"],
@@ -77,10 +79,10 @@ def aggregate(
         raise
     for note in plan.notes:
         session.note(note)
-    root = Path(session.config["out"])
+    root = place_of(session.config["out"], "--out")
     if dry_run:
         return _say_plan(session, plan, root)
-    with locked(root):
+    with sole_use(root):
         return _make(session, plan, root, strict=strict, replace=replace, prom=prom, now=now)
 
 
@@ -106,19 +108,20 @@ def _recipe(session: Session) -> DatasetOptions:
 def _make(
     session: Session,
     plan: DatasetPlan,
-    root: Path,
+    root: Place,
     *,
     strict: bool,
     replace: bool,
     prom: Path | None,
     now: float,
 ) -> int:
-    from calib.dataset.build import build_from_plan, stored_size
+    from calib.dataset.build import build_from_plan
     from calib.dataset.store import write_dataset
     from calib.engines.choice import EngineChoice
 
-    make_directory(root / "datasets")
-    total = sum(stored_size(file) for file in plan.files)
+    if isinstance(root, Path):
+        make_directory(root / "datasets")
+    total = sum(size_of(file.path) for file in plan.files)
     with session.progress("aggregate", total) as advance:
         dataset = build_from_plan(
             plan,
@@ -188,7 +191,7 @@ def _digest(dataset: Dataset) -> list[str]:
     ]
 
 
-def _data(dataset: Dataset, paths: list[Path]) -> dict[str, Any]:
+def _data(dataset: Dataset, paths: list[Place]) -> dict[str, Any]:
     import msgspec
 
     parts = ("range", "filters", "params", "inputs", "missing_days", "counts")
@@ -221,9 +224,9 @@ def _result(dataset: Dataset) -> JobResult:
     )
 
 
-def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
+def _say_plan(session: Session, plan: DatasetPlan, root: Place) -> int:
     """What ``--dry-run`` prints: files, days missing, intervals expected and paths."""
-    from calib.dataset.build import planned_name, stored_size
+    from calib.dataset.build import planned_name
 
     formats = session.config["aggregate.format"]
     name = planned_name(plan, _recipe(session))
@@ -232,7 +235,7 @@ def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     per = counted(len(symbols), "symbol") if symbols else "each symbol"
     missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}
     lines = [
-        *(f"would read   {file.path} ({counted(stored_size(file), 'byte')})" for file in plan.files),
+        *(f"would read   {file.path} ({counted(size_of(file.path), 'byte')})" for file in plan.files),
         *(f"missing      {kind} {day}" for kind, days in missing.items() for day in days),
         f"expected     {counted(plan.intervals, 'interval')} of {plan.grid.interval_sec} s for {per}, at most",
         *(f"would write  {path}" for path in paths),
@@ -240,7 +243,7 @@ def _say_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     ]
     data = {
         "range": {"from": span.from_, "to": span.to, "interval_sec": span.interval_sec},
-        "files": [{"path": str(file.path), "bytes": stored_size(file)} for file in plan.files],
+        "files": [{"path": str(file.path), "bytes": size_of(file.path)} for file in plan.files],
         "missing_days": missing,
         "intervals_per_symbol": plan.intervals,
         "paths": paths,

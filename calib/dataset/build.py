@@ -34,6 +34,7 @@ from calib.feeds.reading.pieces import PieceDecoder
 from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
+from calib.storage import Place, place_of, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def build_dataset(
     Parameters
     ----------
     feeds
-        Directory of the feed files.
+        Directory of the feed files, or its URL (``s3://``, ``file://``).
     start, end
         ``[start, end)``: Unix seconds, ISO 8601 text or an aware datetime, widened outward to the interval grid; None:
         all days found.
@@ -96,7 +97,7 @@ def build_dataset(
     contracts
         Symbol -> `calib.feeds.contracts.Contract`, of symbols whose quantities are contracts.
     out
-        Root below which ``rejects/`` is written; None: the bad lines are counted only.
+        Root, or its URL, below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
         Processes that read; None: as many as there are cores. It never changes the result.
     engine, scheduler
@@ -121,7 +122,7 @@ def build_dataset(
     """
     chosen = EngineChoice(engine, jobs, scheduler)
     plan = plan_dataset(
-        Path(feeds),
+        place_of(feeds),
         start=None if start is None else unix_seconds(start),
         end=None if end is None else unix_seconds(end),
         interval_sec=interval_sec,
@@ -137,14 +138,14 @@ def build_dataset(
         max_reject_ratio,
         contracts or {},
     )
-    return build_from_plan(plan, recipe, out=None if out is None else Path(out), engine=chosen, note=note)
+    return build_from_plan(plan, recipe, out=None if out is None else place_of(out), engine=chosen, note=note)
 
 
 def build_from_plan(
     plan: DatasetPlan,
     recipe: DatasetOptions,
     *,
-    out: Path | None = None,
+    out: Place | None = None,
     engine: EngineChoice | None = None,
     note: Callable[[str], None] = _silent,
     progress: Callable[[float], None] = _silent,
@@ -153,7 +154,7 @@ def build_from_plan(
     tick_sums = TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate)
     fill_sums = FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts))
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
-    stored_bytes = sum(stored_size(file) for file in plan.files)
+    stored_bytes = sum(size_of(file.path) for file in plan.files)
     with (engine or EngineChoice()).decoder(stored_bytes) as decoder:
         reader = _Reader(plan, out, decoder, progress)
         # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
@@ -195,20 +196,12 @@ def _params(recipe: DatasetOptions) -> Params:
     )
 
 
-def stored_size(file: DayFile) -> int:
-    """Bytes of a file as it lies on disk; 0 where it has gone: its reader raises later."""
-    try:
-        return file.path.stat().st_size
-    except OSError:
-        return 0
-
-
 @dataclass(slots=True)
 class _Reader:
     """Reads the plan's files, and keeps what was found in them: the first reading counts, later ones repeat it."""
 
     plan: DatasetPlan
-    out: Path | None
+    out: Place | None
     engine: PieceDecoder
     progress: Callable[[float], None]
     stats: dict[DayFile, FileStats] = field(default_factory=dict)

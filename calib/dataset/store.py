@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar, cast
 
 from calib.dataset import stored_columns, stored_json
 from calib.dataset.naming import name_of
 from calib.errors import CalibError, NotADataset, UnreadableInput, WouldReplace
-from calib.files import write_atomic
+from calib.storage import Place, is_file, local_copy, write_whole
 from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.dataset.model import Dataset
 
+P = TypeVar("P", bound=Place)
 _WRITERS: Final[dict[str, Callable[[Dataset, BinaryIO], None]]] = {
     "json": stored_json.write,
     "parquet": stored_columns.write_parquet,
@@ -26,8 +27,8 @@ _MAKE: Final = "`calib aggregate` makes a dataset from feeds; give the .json, .p
 
 
 def write_dataset(
-    dataset: Dataset, directory: Path, formats: Sequence[str] = ("json",), *, replace: bool = False
-) -> list[Path]:
+    dataset: Dataset, directory: P, formats: Sequence[str] = ("json",), *, replace: bool = False
+) -> list[P]:
     """Write ``directory/calib_{from}_{to}.{format}`` for each format; unchanged files are left alone.
 
     Settings other than the defaults add their hash to the name, see `calib.dataset.naming`. Other forms of the same
@@ -42,7 +43,7 @@ def write_dataset(
 
     Returns
     -------
-    list[Path]
+    list[Path] or list[ObjectPath]
         The paths: those asked for in the order of ``formats``, then the others that were written.
 
     Raises
@@ -51,19 +52,21 @@ def write_dataset(
         Where it has no kept interval, one that has some lies there, and not ``replace``.
     UnwritableOutput
         Where the system refuses.
+    OutputChanged
+        Where another run wrote an object of that name meanwhile.
     """
     name = name_of(dataset)
-    paths = {form: directory / f"{name}.{form}" for form in dict.fromkeys(formats)}
-    paths |= {form: path for form in _WRITERS if form not in paths and (path := directory / f"{name}.{form}").is_file()}
+    paths: dict[str, Place] = {form: directory / f"{name}.{form}" for form in dict.fromkeys(formats)}
+    paths |= {form: path for form in _WRITERS if form not in paths and is_file(path := directory / f"{name}.{form}")}
     if dataset.counts.kept == 0 and not replace:
         for form in _WRITERS:
             _refuse_loss(directory / f"{name}.{form}")
     for form, path in paths.items():
-        write_atomic(path, partial(_WRITERS[form], dataset))
-    return list(paths.values())
+        write_whole(path, partial(_WRITERS[form], dataset))
+    return cast("list[P]", list(paths.values()))
 
 
-def _refuse_loss(path: Path) -> None:
+def _refuse_loss(path: Place) -> None:
     """Refuse to replace a dataset that has kept intervals.
 
     Raises
@@ -71,7 +74,7 @@ def _refuse_loss(path: Path) -> None:
     WouldReplace
         Where it has.
     """
-    if path.is_file() and (kept := _kept(path)):
+    if is_file(path) and (kept := _kept(path)):
         raise WouldReplace(
             f"has {counted(kept, 'kept interval')}, the new dataset of the same name has none, so the old one stays",
             where=str(path),
@@ -79,12 +82,13 @@ def _refuse_loss(path: Path) -> None:
         )
 
 
-def _kept(path: Path) -> int:
+def _kept(place: Place) -> int:
     """How many kept intervals a dataset on disk has; 0 where it cannot be read as one."""
     try:
-        if path.suffix == ".csv":
-            return max(0, path.read_bytes().count(b"\n") - 1)
-        return read_dataset(path).counts.kept
+        with local_copy(place) as path:
+            if path.suffix == ".csv":
+                return max(0, path.read_bytes().count(b"\n") - 1)
+            return read_dataset(path).counts.kept
     except (CalibError, OSError):
         return 0
 

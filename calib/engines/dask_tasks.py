@@ -13,9 +13,9 @@ from calib._version import __version__
 from calib.engines.messages import Answer
 from calib.errors import UnreadableInput
 from calib.feeds.reading.chunks import ByteSpan, without_mark
-from calib.feeds.reading.compression import read_again
 from calib.feeds.reading.packing import ColumnPlan, Packer
 from calib.feeds.reading.pieces import Piece, packed
+from calib.storage import source_of
 
 NOT_READ = b""
 """The answer of a worker that cannot read those bytes from the file: it does not see it, or sees another one."""
@@ -68,7 +68,7 @@ def decode(request: bytes) -> bytes:
 
 def _read(asked: RemoteRequest, path: Path) -> bytes | None:
     try:
-        data = without_mark(read_again(path, None, asked.span.offset, asked.span.size), asked.span)
+        data = without_mark(source_of(path).read_range(path, None, asked.span.offset, asked.span.size), asked.span)
     except UnreadableInput:
         return None
     return data if zlib.crc32(data) == asked.checksum else None

@@ -78,7 +78,7 @@ def enrich(feeds: Path) -> Enriched:
     known = _known(files, newest, wanted)
     found = Enriched()
     for day in days:
-        found.written.append((day.path, _rewrite(day, known, found)))
+        found.written.append((day.local, _rewrite(day, known, found)))
     return found
 
 
@@ -187,7 +187,7 @@ def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
         gained = fill is not None and _join(fill, known.get(fill["symbol"]) or _Known(), found)
         changed |= gained
         lines.append(orjson.dumps(fill) + b"\n" if gained else line)
-    return write_atomic(day.path, _packed(b"".join(lines), day.form)) if changed else False
+    return write_atomic(day.local, _packed(b"".join(lines), day.form)) if changed else False
 
 
 def _join(fill: dict[str, Any], known: _Known, found: Enriched) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, lt
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -252,15 +253,15 @@ def read_records(file: DayFile, *, newest: bool, rejects: RejectWriter | None = 
 def _pieces(file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool) -> Iterator[Piece]:
     """The file's chunks; ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself."""
     block = min(BLOCK, limits[0])
-    if by_reference and file.form is Form.PLAIN:
+    path = file.path if file.form is Form.PLAIN and isinstance(file.path, Path) else None
+    if by_reference and path is not None:
         buffer, cutter = bytearray(block), chunks.Cutter(*limits)
         while size := stored.read_into(buffer):
-            yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
-        yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
+            yield from (Piece(span, None, path, stored.identity) for span in cutter.add(buffer, size))
+        yield from (Piece(span, None, path, stored.identity) for span in cutter.finish())
     else:
-        place = (file.path, stored.identity) if file.form is Form.PLAIN else ()
         for chunk in chunks.cut(contents(stored, file.form, block), *limits):
-            yield Piece(chunk.span, chunk.data, *place)
+            yield Piece(chunk.span, chunk.data, path, stored.identity)
 
 
 class _Ledger:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from calib.feeds.reading.chunks import HEAD, ByteSpan, without_mark
-from calib.feeds.reading.compression import read_again
 from calib.feeds.reading.packing import ColumnPlan, Packed, Packer
+from calib.storage import source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,9 @@ class Piece:
             return self.data
         assert self.path is not None
         size = min(self.span.size, HEAD) if self.span.oversized else self.span.size
-        return without_mark(read_again(self.path, self.identity, self.span.offset, size), self.span)
+        return without_mark(
+            source_of(self.path).read_range(self.path, self.identity, self.span.offset, size), self.span
+        )
 
     def lines(self) -> list[bytes]:
         return self.content().split(b"\n")
