@@ -9,6 +9,7 @@ The packages ("rooms"), lowest layer first; a room imports only from rooms above
 - `calib.config`: declaring and resolving settings
 - `calib.metrics`: the table of metric names, the collector, alert rules, dashboard, text files of jobs
 - `calib.policy`: the caching policy: what may be cached, the monitor of all caches, the emergency stop
+- `calib.storage`: local files and objects of a store: listing, reading, writing
 - `calib.feeds`: the files on disk: `schema` (the table of fields), `reading`, `writers`
 - `calib.market`: the live order book: `book` (levels, exact prices), `stream` (messages to a verified book), `cache`
 - `calib.features`: live statistics of the bot, per symbol

@@ -22,7 +22,7 @@ from calib.experiments.settings import SETTINGS as AB
 from calib.experiments.settings import ABSettings, RoutingSettings
 from calib.feeds.contracts import SETTINGS as CONTRACTS
 from calib.feeds.contracts import Contract, contracts_of
-from calib.feeds.settings import CHECK, CheckSettings, FeedsSettings
+from calib.feeds.settings import CHECK, ENGINE, CheckSettings, EngineSettings, FeedsSettings
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.fitting.settings import SETTINGS as FITTING
 from calib.fitting.settings import FitSettings, PublishSettings
@@ -39,6 +39,7 @@ from calib.smartcache.settings import SmartCacheSettings
 
 SETTINGS: Final[dict[str, Setting]] = (
     FEEDS
+    | ENGINE
     | CONTRACTS
     | CHECK
     | DATASET
@@ -66,7 +67,8 @@ class AppConfig:
     config: Config
     """The same values by key, with the origin of each."""
     feeds: FeedsSettings
-    """The keys without a section."""
+    """The keys without a section, but for those of ``engine``."""
+    engine: EngineSettings
     contracts: dict[str, Contract]
     """Symbol -> its contract."""
     check: CheckSettings
@@ -90,6 +92,7 @@ class AppConfig:
         return cls(
             config,
             FeedsSettings(**_own(config, FEEDS)),
+            EngineSettings(**_own(config, ENGINE)),
             contracts_of(config["contracts"]),
             CheckSettings(**_own(config, CHECK)),
             AggregateSettings(**_own(config, {key: DATASET[key] for key in DATASET if _field(key, AggregateSettings)})),

@@ -17,6 +17,7 @@
     |   |-- BadContext              bad-context
     |   |-- BadCacheKey             bad-cache-key
     |   |-- MissingExtra            missing-extra
+    |   |-- ClusterUnavailable      cluster-unavailable
     |   `-- MaxAgeError             bad-max-age
     |-- InputError              3   input that is missing or not valid
     |   |-- NoFeeds                 no-feeds
@@ -51,7 +52,8 @@
     |-- ComputeError            1   the computation behind a cache returned no value
     |   |-- ComputeTimeout          compute-timeout
     |   `-- ComputeCancelled        compute-cancelled
-    `-- LockHeld               75   lock-held: another run uses the same output directory
+    |-- LockHeld               75   lock-held: another run uses the same output directory
+    `-- OutputChanged          75   output-changed: another run wrote an object of the same output
 
 An error says **what** happened, **where** (a file with its line, a key, a field) and **what to do next**. ``name``
 is stable: scripts may match on it; the sentences may change.
@@ -197,6 +199,12 @@ class MissingExtra(UsageError):
     """A part of calib needs an optional dependency that is not installed."""
 
     name = "missing-extra"
+
+
+class ClusterUnavailable(UsageError):
+    """A Dask cluster that cannot be reached, has no workers, is lost, or runs another version of calib."""
+
+    name = "cluster-unavailable"
 
 
 class InputError(CalibError):
@@ -410,6 +418,13 @@ class LockHeld(CalibError):
     """Another run holds the lock of this output directory."""
 
     name = "lock-held"
+    exit_code = 75
+
+
+class OutputChanged(CalibError):
+    """An object that another run wrote while this one ran; it stays."""
+
+    name = "output-changed"
     exit_code = 75
 
 

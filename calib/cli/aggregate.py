@@ -15,8 +15,10 @@ from calib.cli.output import Session, say
 from calib.cli.times import parse_range
 from calib.dataset.settings import SETTINGS
 from calib.errors import NoFeeds, WouldReplace
+from calib.feeds.settings import ENGINE
 from calib.feeds.settings import SETTINGS as FEEDS
-from calib.files import locked, make_directory
+from calib.files import make_directory
+from calib.storage import Place, place_of, size_of, sole_use
 from calib.words import counted
 
 if TYPE_CHECKING:
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
 @command(
     "aggregate",
     example="calib aggregate --day yesterday --format json,parquet",
-    settings=[*FEEDS.values(), *SETTINGS.values()],
+    settings=[*FEEDS.values(), *ENGINE.values(), *SETTINGS.values()],
     directory=True,
+    urls=True,
 )
 def aggregate(
     session: Session,
@@ -73,7 +76,7 @@ def aggregate(
 
     try:
         plan = plan_dataset(
-            Path(session.config["feeds"]),
+            place_of(session.config["feeds"], "--feeds"),
             start=asked.start,
             end=asked.end,
             interval_sec=session.config["aggregate.interval_sec"],
@@ -84,10 +87,10 @@ def aggregate(
         raise
     for note in plan.notes:
         session.note(note)
-    root = Path(session.config["out"])
+    root = place_of(session.config["out"], "--out")
     if dry_run:
         return _show_plan(session, plan, root)
-    with locked(root):
+    with sole_use(root):
         return _make(session, plan, root, strict=strict, replace=replace, verify=verify, prom=prom, now=now)
 
 
@@ -110,11 +113,11 @@ def _dataset_options(session: Session) -> DatasetOptions:
     )
 
 
-def _finished(session: Session, plan: DatasetPlan, root: Path, *, verify: bool) -> FinishedDays | None:
+def _finished(session: Session, plan: DatasetPlan, root: Place, *, verify: bool) -> FinishedDays | None:
     """Where the rows of days are kept; None where that is switched off, or no day is worth it."""
     from calib.dataset.kept_days import worth_keeping
 
-    if not session.config["aggregate.cache"] or not worth_keeping(plan):
+    if not isinstance(root, Path) or not session.config["aggregate.cache"] or not worth_keeping(plan):
         return None
     from calib.dataset.finished import FinishedDays
     from calib.dataset.finished.directory import NAME
@@ -125,7 +128,7 @@ def _finished(session: Session, plan: DatasetPlan, root: Path, *, verify: bool) 
 def _make(
     session: Session,
     plan: DatasetPlan,
-    root: Path,
+    root: Place,
     *,
     strict: bool,
     replace: bool,
@@ -133,11 +136,10 @@ def _make(
     prom: Path | None,
     now: float,
 ) -> int:
-    from calib.dataset.assembly import stored_size
-
-    make_directory(root / "datasets")
+    if isinstance(root, Path):
+        make_directory(root / "datasets")
     finished = _finished(session, plan, root, verify=verify)
-    total = sum(stored_size(file) for file in plan.files)
+    total = sum(size_of(file.path) for file in plan.files)
     with session.progress("aggregate", total) as advance:
         dataset = _build(session, plan, root, finished, signals.checked(advance))
     signals.check()
@@ -167,39 +169,44 @@ def _make(
 def _build(
     session: Session,
     plan: DatasetPlan,
-    root: Path,
+    root: Place,
     finished: FinishedDays | None,
     progress: Callable[[float], None],
 ) -> Dataset | LeanDataset:
     """The dataset; json and csv need no polars where the kernel is and no rows are kept."""
     from calib.dataset.lean import PLAIN_FORMATS
+    from calib.engines.choice import EngineChoice
 
-    recipe, jobs = _dataset_options(session), session.config["jobs"]
-    if finished is None and set(session.config["aggregate.format"]) <= set(PLAIN_FORMATS):
+    recipe, engine = _dataset_options(session), EngineChoice.of(session.config)
+    plain = set(session.config["aggregate.format"]) <= set(PLAIN_FORMATS)
+    if plain and finished is None and engine.name == "auto" and plan.is_local and isinstance(root, Path):
         from calib.dataset.lean_build import build_lean
 
-        lean = build_lean(plan, recipe, out=root, jobs=jobs, note=session.note, progress=progress)
+        lean = build_lean(plan, recipe, out=root, jobs=engine.jobs, note=session.note, progress=progress)
         if lean is not None:
             return lean
     from calib.dataset.build import build_from_plan
 
-    return build_from_plan(plan, recipe, out=root, jobs=jobs, finished=finished, note=session.note, progress=progress)
+    return build_from_plan(
+        plan, recipe, out=root, engine=engine, finished=finished, note=session.note, progress=progress
+    )
 
 
 def _write(
     dataset: Dataset | LeanDataset,
-    directory: Path,
+    directory: Place,
     formats: Sequence[str],
     *,
     replace: bool,
     finished: FinishedDays | None,
-) -> list[Path]:
+) -> list[Place]:
     from calib.dataset.lean import LeanDataset
 
     if isinstance(dataset, LeanDataset):
         from calib.dataset.lean_store import write_lean
 
-        return write_lean(dataset, directory, formats, replace=replace)
+        assert isinstance(directory, Path)  # see `_build`
+        return list(write_lean(dataset, directory, formats, replace=replace))
     from calib.dataset.store import write_dataset
 
     whole = None if finished is None else finished.whole
@@ -247,7 +254,7 @@ def _digest(dataset: Dataset | LeanDataset) -> list[str]:
     ]
 
 
-def _data(dataset: Dataset | LeanDataset, paths: list[Path]) -> dict[str, Any]:
+def _data(dataset: Dataset | LeanDataset, paths: list[Place]) -> dict[str, Any]:
     import msgspec
 
     parts = ("range", "filters", "params", "inputs", "missing_days", "counts")
@@ -281,9 +288,9 @@ def _result(dataset: Dataset | LeanDataset) -> JobResult:
     )
 
 
-def _show_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
+def _show_plan(session: Session, plan: DatasetPlan, root: Place) -> int:
     """Print for ``--dry-run`` the files, the missing days, the expected intervals and the paths."""
-    from calib.dataset.assembly import planned_name, stored_size
+    from calib.dataset.assembly import planned_name
 
     formats = session.config["aggregate.format"]
     name = planned_name(plan, _dataset_options(session))
@@ -292,7 +299,7 @@ def _show_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     per = counted(len(symbols), "symbol") if symbols else "each symbol"
     missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}
     lines = [
-        *(f"would read   {file.path} ({counted(stored_size(file), 'byte')})" for file in plan.files),
+        *(f"would read   {file.path} ({counted(size_of(file.path), 'byte')})" for file in plan.files),
         *(f"missing      {kind} {day}" for kind, days in missing.items() for day in days),
         f"expected     {counted(plan.intervals, 'interval')} of {plan.grid.interval_sec} s for {per}, at most",
         *(f"would write  {path}" for path in paths),
@@ -300,7 +307,7 @@ def _show_plan(session: Session, plan: DatasetPlan, root: Path) -> int:
     ]
     data = {
         "range": {"from": span.from_, "to": span.to, "interval_sec": span.interval_sec},
-        "files": [{"path": str(file.path), "bytes": stored_size(file)} for file in plan.files],
+        "files": [{"path": str(file.path), "bytes": size_of(file.path)} for file in plan.files],
         "missing_days": missing,
         "intervals_per_symbol": plan.intervals,
         "paths": paths,

@@ -21,6 +21,7 @@ from calib.cli.times import parse_duration
 from calib.errors import UsageError
 from calib.feeds.settings import CHECK
 from calib.feeds.settings import SETTINGS as FEEDS
+from calib.storage import Place, place_of, size_of
 from calib.words import counted
 
 if TYPE_CHECKING:
@@ -35,11 +36,13 @@ _MIN_BYTES_FOR_WORKERS: Final = 64 << 20
     "check",
     example="calib check --feeds artifacts/edge/feeds --max-age 2h",
     settings=[FEEDS["feeds"], FEEDS["out"], FEEDS["max_reject_ratio"], CHECK["check.max_bad_book_ratio"]],
+    urls=True,
 )
 def check(
     session: Session,
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Feed files or directories; default --feeds.")
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Feed files or directories, or URLs of such; default --feeds."),
     ] = None,
     max_age: Annotated[
         str | None,
@@ -77,11 +80,13 @@ def check(
     if ready:
         if max_age is not None or rejects:
             raise UsageError("--ready cannot be combined with --max-age or --rejects", hint="Run them separately")
-        return check_ready(session, paths, baseline, format_, open_)
+        options.refuse_urls([*(paths or []), session.config["feeds"], session.config["out"]], "check --ready")
+        return check_ready(session, [Path(path) for path in paths] if paths else None, baseline, format_, open_)
     if baseline is not None or format_ is not None or open_:
         raise UsageError("--baseline, --format and --open require --ready", hint="Add --ready")
     max_age_s = None if max_age is None else parse_duration(max_age)
-    return _check(session, paths or [Path(session.config["feeds"])], max_age_s, time.time(), rejects, prom)
+    places = [place_of(path) for path in paths or [session.config["feeds"]]]
+    return _check(session, places, max_age_s, time.time(), rejects, prom)
 
 
 def _print_schema(session: Session, kind: str) -> int:
@@ -97,7 +102,7 @@ def _print_schema(session: Session, kind: str) -> int:
 
 
 def _check(
-    session: Session, paths: list[Path], max_age_s: float | None, now: float, keep: bool, prom: Path | None
+    session: Session, paths: list[Place], max_age_s: float | None, now: float, keep: bool, prom: Path | None
 ) -> int:
     from calib.cli import check_sequence
     from calib.cli.check_verdict import verdict_of
@@ -111,7 +116,7 @@ def _check(
         session.note(f"{name} is ignored: feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.zst")
     found: list[checkup.FileHealth] = []
     audits, newest_days = check_sequence.Audits(files), days.NewestDays()
-    total = sum(file.path.stat().st_size for file in files)
+    total = sum(size_of(file.path) for file in files)
     jobs = min(_MAX_JOBS, os.cpu_count() or 1) if total > _MIN_BYTES_FOR_WORKERS else 1
     with session.progress("reading", float(total)) as advance, decoders(jobs) as engine:
         for file in files:
@@ -140,7 +145,7 @@ def _check(
     }
     lines = []
     for file, health in zip(files, found, strict=True):
-        kept = rejects_path(Path(session.config["out"]), file.name) if keep else None
+        kept = rejects_path(place_of(session.config["out"], "--out"), file.name) if keep else None
         lines += [*_describe(health, kept), *audits.describe(file), ""]
     lines += _days(missing)
     lines.append(_age(freshness))
@@ -160,14 +165,15 @@ def _result(found: list[Any], missing: dict[str, list[date]]) -> JobResult:
     return JobResult(used, rejected, share(used, lines), share(len(found), len(found) + gone))
 
 
-def _files(paths: list[Path]) -> tuple[list[Any], list[str]]:
+def _files(paths: list[Place]) -> tuple[list[Any], list[str]]:
     """Return the feed files of the paths in order, and the names of files that nearly match."""
     from calib.feeds.reading import days
 
-    chosen: dict[Path, Any] = {}
+    chosen: dict[Place, Any] = {}
     near: list[str] = []
     for path in paths:
-        if (path.is_dir() and days.DayFile.of(path) is None) or not path.exists():
+        named = days.DayFile.of(path) is not None
+        if (path.is_dir() and not named) or not path.exists() if isinstance(path, Path) else not named:
             chosen |= {file.path: file for file in days.find_days(path)}
             near += days.near_misses(path)
         else:
@@ -178,10 +184,10 @@ def _files(paths: list[Path]) -> tuple[list[Any], list[str]]:
 def _rejects(session: Session, file: Any, keep: bool) -> AbstractContextManager[Any]:
     from calib.feeds.reading.rejects import rejects_path, rejects_to
 
-    return rejects_to(rejects_path(Path(session.config["out"]), file.name) if keep else None)
+    return rejects_to(rejects_path(place_of(session.config["out"], "--out"), file.name) if keep else None)
 
 
-def _describe(health: Any, kept: Path | None) -> list[str]:
+def _describe(health: Any, kept: Place | None) -> list[str]:
     from calib.feeds.reading.checkup import iso
 
     stats = health.stats

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 from calib.feeds.reading import trade_audit
 from calib.feeds.reading.days import DayFile
 from calib.recorded import book_audit
+from calib.storage import Place
 from calib.words import counted
 
 _SHOWN: Final = 5
@@ -25,9 +25,9 @@ class Audits:
 
     def __init__(self, files: Sequence[DayFile]) -> None:
         self._files = files
-        self._audits: dict[tuple[Path, str], Any] = {}
-        self._found: dict[Path, Sequence[Any]] = {}
-        self._books: dict[tuple[Path, str], list[int]] = {}
+        self._audits: dict[tuple[Place, str], Any] = {}
+        self._found: dict[Place, Sequence[Any]] = {}
+        self._books: dict[tuple[Place, str], list[int]] = {}
         """By directory and symbol: lines, bad lines, sessions."""
 
     def watch(self, file: DayFile) -> Callable[[int, Any], None] | None:
@@ -51,12 +51,12 @@ class Audits:
                 for place, count in enumerate((facts.lines, facts.bad_lines, facts.sessions)):
                     totals[place] += count
 
-    def books(self) -> Iterator[tuple[Path, str, int, int, bool]]:
+    def books(self) -> Iterator[tuple[Place, str, int, int, bool]]:
         """Yield each recorded book over all files: directory, symbol, lines, bad lines, whether it was ever known."""
         for (directory, symbol), (lines, bad, sessions) in sorted(self._books.items()):
             yield directory, symbol, lines, bad, sessions > 0
 
-    def _audit(self, directory: Path, kind: str) -> Any:
+    def _audit(self, directory: Place, kind: str) -> Any:
         if kind == "trades":
             return trade_audit.TradeAudit()
         from calib.recorded.origins import DeltaSymbols

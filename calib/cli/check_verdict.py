@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calib.cli.length import length
+from calib.storage import place_of
 from calib.words import counted
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _bad_files(config: Config, files: Sequence[DayFile], found: Sequence[FileHea
         if health.too_bad(limit):
             stats = health.stats
             what = most_faults([fault for fault in stats.faults if fault.reason not in TOLERATED])
-            place = rejects_path(Path(config["out"]), file.name) if keep else file.path
+            place = rejects_path(place_of(config["out"]), file.name) if keep else file.path
             bad = f"{health.bad} of {stats.lines} lines are bad (max_reject_ratio allows {limit:.2%})"
             yield f"{stats.file}: {bad}: {what}; see {place}"
 

@@ -13,6 +13,7 @@ import typer
 from calib.cli import options
 from calib.config import Setting
 from calib.errors import UsageError
+from calib.storage import is_url
 
 _SHARED: Final[dict[str, tuple[Any, Any]]] = {
     "config_file": (options.ConfigFile, None),
@@ -28,7 +29,7 @@ _METAVARS: Final = {"int": "N", "float": "X", "str": "TEXT", "list": "NAME[,NAME
 
 
 def command(
-    name: str, *, example: str, settings: Sequence[Setting] = (), directory: bool = False
+    name: str, *, example: str, settings: Sequence[Setting] = (), directory: bool = False, urls: bool = False
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Turn a function into a command.
 
@@ -45,6 +46,8 @@ def command(
         The settings that get flags.
     directory
         Whether the directory of the feeds may also be given as an argument.
+    urls
+        Whether ``--feeds`` and ``--out`` may be URLs; other commands refuse them.
     """
 
     def decorate(body: Callable[..., int]) -> Callable[..., int]:
@@ -66,6 +69,7 @@ def command(
                 quiet=shared["quiet"],
                 verbose=shared["verbose"],
                 color=shared["color"],
+                urls=urls,
             )
             return body(session, **given)
 
@@ -134,7 +138,7 @@ def _value(row: Setting, given: Any) -> Any:
 def _directory(place: str, flag: str | None) -> str:
     if flag is not None and flag != place:
         raise UsageError(f"two directories of feeds: {place} and --feeds {flag}", hint="Give one of them")
-    if not Path(place).is_dir():
+    if not is_url(place) and not Path(place).is_dir():
         hint = "Give the directory of the feeds" if Path(place).exists() else "--symbols takes commas: BTCUSDT,ETHUSDT"
         raise UsageError(f"{place} is not a directory", hint=hint)
     return place

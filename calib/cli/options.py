@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import enum
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from calib.cli import success
 from calib.cli.output import Session
 from calib.config import Config, find_file
-from calib.errors import ConfigError
+from calib.errors import ConfigError, UsageError
+from calib.storage import is_url
+
+_WITHOUT_FEEDS: Final = (
+    "config",
+    "metrics",
+    "policy limits",
+    "policy classify",
+    "policy check",
+    "import guess",
+    "import presets",
+)
+"""Commands that touch neither feeds nor the output root, whatever the configuration says of them."""
 
 
 class OutputForm(enum.StrEnum):
@@ -81,6 +93,7 @@ def start(
     quiet: bool = False,
     verbose: int = 0,
     color: ColorMode = ColorMode.AUTO,
+    urls: bool = False,
 ) -> Session:
     """Resolve the configuration and open the session of a command; flags by configuration key, None if not given."""
     from calib.app_config import SETTINGS
@@ -92,7 +105,27 @@ def start(
     session = Session(command, resolved, output.value, quiet, verbose, color.value, flags=given)
     for warning in renamed:
         session.note(str(warning.message))
+    if not urls and not command.startswith(_WITHOUT_FEEDS):
+        refuse_urls([resolved["feeds"], resolved["out"]], command)
     return session
+
+
+def refuse_urls(places: Sequence[str], command: str) -> None:
+    """Refuse URLs where a command reads and writes directories of this machine only.
+
+    Raises
+    ------
+    UsageError
+        Where one of the places is a URL.
+    """
+    for place in places:
+        if is_url(place):
+            scheme = place.partition("://")[0]
+            raise UsageError(
+                f"calib {command} takes no URL of feeds or outputs, and one of {scheme}:// was given",
+                hint="`calib aggregate`, `check` and `summary` take s3:// and file://; copy what this one needs to a"
+                " directory first",
+            )
 
 
 def split_commas(values: list[str] | None) -> list[str] | None:

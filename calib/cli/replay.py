@@ -26,6 +26,7 @@ from calib.cli.replay_setup import (
 from calib.cli.report_options import Format, Open, ReportFormat, form_of
 from calib.cli.times import parse_duration, parse_range
 from calib.errors import UsageError
+from calib.feeds.settings import ENGINE
 from calib.feeds.settings import SETTINGS as FEEDS
 from calib.files import locked, write_atomic
 from calib.replay.options import SETTINGS
@@ -41,7 +42,11 @@ _LIMITS = ("min_hit_ratio", "max_fetch_p95_ms", "max_pricing_on_stale", "max_err
 @command(
     "replay",
     example="calib replay --feeds feeds --fill callback --sweep md_cache.ttl_ms=20,60,100 --gate",
-    settings=[*FEEDS.values(), *(SETTINGS[f"replay.{name}"] for name in ("fill", "use_case", "latency", *_LIMITS))],
+    settings=[
+        *FEEDS.values(),
+        *ENGINE.values(),
+        *(SETTINGS[f"replay.{name}"] for name in ("fill", "use_case", "latency", *_LIMITS)),
+    ],
     directory=True,
 )
 def replay(
@@ -113,11 +118,13 @@ def replay(
     if compare and len(compare) < 2:
         raise UsageError("--compare was given once", hint="Repeat it for each configuration, at least two")
     span = parse_range(start=start, end=end, since=since, day=day, now=time.time())
-    workers = session.config["jobs"] or os.cpu_count() or 1
+    workers = 1 if session.config["engine"] == "in-process" else session.config["jobs"] or os.cpu_count() or 1
     seen = (form_of(format_, open_), open_)
     asked = Asked(
         span.start, span.end, tuple(fault or ()), expand_reads, features_out, gate, strict, workers, *seen, prom, cost
     )
+    if not sweep and not compare and session.config["engine"] == "dask":
+        raise UsageError("--engine dask runs several replays", hint="Add --sweep or --compare; one replay runs here")
     with locked(Path(session.config["out"])):
         if sweep:
             return replay_many.sweep(session, asked, sweep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from calib.errors import ChildLost, ConfigError, UsageError
 from calib.words import counted
 
 if TYPE_CHECKING:
+    from calib.engines.dask_cluster import DaskCluster
     from calib.replay.sweep import SkippedPoint
 
 
@@ -153,12 +155,18 @@ def _outcomes(session: Session, configs: list[Config], asked: Asked) -> list[dic
 
     feeds = Path(session.config["feeds"])
     jobs = [Job(feeds, settings_of(config, asked), options_of(config, asked)) for config in configs]
-    with session.progress("replaying", len(jobs)) as advance:
-        outcomes = run_all(jobs, asked.jobs, advance)
+    with session.progress("replaying", len(jobs)) as advance, _cluster(session) as cluster:
+        outcomes = run_all(jobs, asked.jobs, advance, cluster)
     whole = [outcome for outcome in outcomes if not isinstance(outcome, ChildLost)]
     for note in dict.fromkeys(note for outcome in whole for note in outcome["notes"]):
         session.note(note)
     return outcomes
+
+
+def _cluster(session: Session) -> AbstractContextManager[DaskCluster | None]:
+    from calib.engines.choice import EngineChoice
+
+    return EngineChoice.of(session.config).cluster()
 
 
 def _valid(

@@ -119,6 +119,7 @@ def simulate(
     from calib.simulation.plan import SimulationPlan
 
     session.set_flags({"feeds": out})
+    options.refuse_urls([session.config["feeds"]], "simulate")
     if gate and not compare:
         raise UsageError("--gate requires --compare", hint="Add --compare")
     if serve_metrics is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calib.errors import UnwritableOutput
 from calib.files import write_atomic
+from calib.storage import Place, write_whole
 
 if TYPE_CHECKING:
     from calib.cli.output import Session
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 LAST_SUCCESS: Final = "_last_success.json"
 
 
-def write_last_success(root: Path, command: str, now: float, facts: Mapping[str, Any]) -> Path:
+def write_last_success(root: Place, command: str, now: float, facts: Mapping[str, Any]) -> Place:
     """Write ``root/_last_success.json``: the command that succeeded, when (Unix seconds), and its results.
 
     Raises
@@ -28,7 +29,7 @@ def write_last_success(root: Path, command: str, now: float, facts: Mapping[str,
     """
     path = root / LAST_SUCCESS
     body = {"schema": "calib.last_success/1", "command": command, "ts": round(now, 3), **facts}
-    write_atomic(path, json.dumps(body, indent=2).encode("utf-8") + b"\n")
+    write_whole(path, json.dumps(body, indent=2).encode("utf-8") + b"\n")
     return path
 
 

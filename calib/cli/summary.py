@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from calib.cli.output import Session
 from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.errors import UnreadableInput, UsageError
 from calib.feeds.settings import SETTINGS
+from calib.storage import ObjectPath, Place, local_copy, place_of
 
 if TYPE_CHECKING:
     from calib.metrics.text_file import JobResult
@@ -25,15 +27,18 @@ _READABLE = (".json", ".parquet", ".arrow")
     "summary",
     example="calib summary artifacts/edge/datasets/calib_20250101_000000_20250103_000000.json",
     settings=[SETTINGS["out"]],
+    urls=True,
 )
 def summary(
     session: Session,
     datasets: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="DATASET", help="Datasets: json, parquet or arrow. Default: the newest of --out."),
+        list[str] | None,
+        typer.Argument(
+            metavar="DATASET", help="Datasets, or their URLs: json, parquet or arrow. Default: the newest of --out."
+        ),
     ] = None,
     against: Annotated[
-        Path | None, typer.Option("--against", metavar="OLD", help="An older dataset: show the drift of each column.")
+        str | None, typer.Option("--against", metavar="OLD", help="An older dataset: show the drift of each column.")
     ] = None,
     format_: Format = ReportFormat.MD,
     open_: Open = False,
@@ -41,23 +46,26 @@ def summary(
 ) -> int:
     """Summarise datasets: verdict, alerts, distributions, missing data, data quality, provenance.
 
-    Writes reports/calib_summary_DATASET.md for each, into the root of the dataset, or below --out if it is given.
-    Exit 1 if one of them is not usable.
+    Writes reports/calib_summary_DATASET.md for each, into the root of the dataset, or below --out if it is given;
+    for a dataset given by URL, below a directory that --out names. Exit 1 if one of them is not usable.
     """
-    from calib.reports.render import render_summary, root_of
+    from calib.reports.render import render_summary
 
-    given = session.flags.get("out")
-    out = Path(session.config["out"])
-    paths = datasets or [_newest(out / "datasets", session)]
-    roots = [Path(given) if given else root_of(path, out) for path in paths]
+    out = place_of(session.config["out"], "--out")
+    paths = [place_of(text) for text in datasets] if datasets else [_newest(out / "datasets", session)]
+    roots = [_root(path, out, session) for path in paths]
     _refuse_clashes(list(zip(paths, roots, strict=True)))
+    older = None if against is None else place_of(against, "--against")
 
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     unusable: list[str] = []
     reports: list[SummaryReport] = []
     for path, root in zip(paths, roots, strict=True):
-        report = render_summary(path, root, form=form_of(format_, open_).value, against=against)
+        with contextlib.ExitStack() as copies:
+            local = copies.enter_context(local_copy(path))
+            old = None if older is None else copies.enter_context(local_copy(older))
+            report = render_summary(local, root, form=form_of(format_, open_).value, against=old)
         if open_:
             open_report(session, report.paths)
         reports.append(report)
@@ -71,8 +79,28 @@ def summary(
     return session.finish({"reports": data}, lines, exit_code=1 if unusable else 0, verdict=verdict)
 
 
-def _newest(directory: Path, session: Session) -> Path:
+def _root(path: Place, out: Place, session: Session) -> Path:
+    """Where the report of a dataset goes.
+
+    Raises
+    ------
+    UsageError
+        Where that is a URL: reports are written to directories.
+    """
+    from calib.reports.render import root_of
+
+    if isinstance(out, Path):
+        return out if session.flags.get("out") or not isinstance(path, Path) else root_of(path, out)
+    raise UsageError(
+        f"reports are written to a directory, and --out is {out}",
+        hint="Name the dataset by its URL, and give --out a directory",
+    )
+
+
+def _newest(directory: Place, session: Session) -> Place:
     """Return the newest dataset."""
+    if isinstance(directory, ObjectPath):
+        raise UsageError("no dataset given", hint=f"Give the URL of one of {directory}, and --out a directory")
     try:
         found = [path for path in directory.iterdir() if path.suffix in _READABLE and not path.name.startswith(".")]
         newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.stem, path.suffix == ".json"))
@@ -86,9 +114,9 @@ def _newest(directory: Path, session: Session) -> Path:
     return newest
 
 
-def _refuse_clashes(paths: list[tuple[Path, Path]]) -> None:
+def _refuse_clashes(paths: list[tuple[Place, Path]]) -> None:
     """Reject two datasets whose reports would be the same file; each path is given with its root."""
-    seen: dict[tuple[Path, str], Path] = {}
+    seen: dict[tuple[Path, str], Place] = {}
     for path, root in paths:
         other = seen.setdefault((root.absolute(), path.stem), path)
         if other is not path:
@@ -107,7 +135,7 @@ def _digest(report: SummaryReport) -> list[str]:
     return [*written, *(f"  {text}" for text in texts if text)]
 
 
-def _data(path: Path, report: SummaryReport) -> dict[str, Any]:
+def _data(path: Place, report: SummaryReport) -> dict[str, Any]:
     import msgspec
 
     summary = report.summary

@@ -14,7 +14,6 @@ from calib.dataset.plan import DatasetPlan
 from calib.dataset.settings import DEFAULTS
 from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
 
@@ -101,11 +100,3 @@ def check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], *, e
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
     """The name that the dataset will have, without a suffix."""
     return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
-
-
-def stored_size(file: DayFile) -> int:
-    """Bytes of a file as it lies on disk; 0 where it has gone: its reader raises later."""
-    try:
-        return file.path.stat().st_size
-    except OSError:
-        return 0

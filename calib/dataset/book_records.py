@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calib.feeds.reading.days import DayFile, is_newest
 from calib.feeds.reading.record_reading import read_records
 from calib.feeds.reading.rejects import rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
+from calib.storage import Place
 
 if TYPE_CHECKING:
     from calib.dataset.finished.copies import ReadingCopy
@@ -31,7 +31,7 @@ class BookRecords:
         Gets a copy of what the reading of each book found; None where nobody asks for them.
     """
 
-    out: Path | None
+    out: Place | None
     stats: dict[DayFile, FileStats]
     copies: dict[DayFile, ReadingCopy] | None = None
 

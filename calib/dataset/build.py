@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from calib import system
 from calib.arguments import Moment, symbol_list, unix_seconds
-from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of, stored_size
+from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.finished import FinishedDays
 from calib.dataset.model import Dataset
@@ -18,17 +16,16 @@ from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.plan_reader import PlanReader
 from calib.dataset.settings import DEFAULTS
+from calib.dataset.summing_kernel import summing_kernel
+from calib.engines.choice import EngineChoice
 from calib.feeds.contracts import Contracts
-from calib.feeds.reading.native import library
 from calib.feeds.settings import MAX_REJECT_RATIO
+from calib.storage import Place, place_of, size_of
 
 if TYPE_CHECKING:
     import polars as pl
 
     from calib.dataset.intervals import Summation
-    from calib.feeds.reading.pieces import PieceDecoder
-
-_WORTH_WORKERS: Final = 32 << 20
 
 
 def _silent(_: object) -> None:
@@ -50,6 +47,8 @@ def build_dataset(
     contracts: Contracts | None = None,
     out: Path | str | None = None,
     jobs: int | None = None,
+    engine: str = "auto",
+    scheduler: str | None = None,
     finished: FinishedDays | None = None,
     note: Callable[[str], None] = _silent,
 ) -> Dataset:
@@ -58,7 +57,7 @@ def build_dataset(
     Parameters
     ----------
     feeds
-        Directory of the feed files.
+        Directory of the feed files, or its URL (``s3://``, ``file://``).
     start, end
         ``[start, end)``: Unix seconds, ISO 8601 text or an aware datetime, widened outward to the interval grid; None:
         all days found.
@@ -77,9 +76,12 @@ def build_dataset(
     contracts
         Symbol -> `calib.feeds.contracts.Contract`, of symbols whose quantities are contracts.
     out
-        Root below which ``rejects/`` is written; None: the bad lines are counted only.
+        Root, or its URL, below which ``rejects/`` is written; None: the bad lines are counted only.
     jobs
         Threads that read (processes without the kernel); None: as many as there are cores. It never changes the result.
+    engine, scheduler
+        What decodes the lines, and the address of a Dask scheduler, see `calib.engines.EngineChoice`; they never change
+        the result. A program that gives ``dask`` without a scheduler needs ``if __name__ == "__main__"``.
     finished
         Keeps the rows of the days from one run to the next (`calib.dataset.finished.FinishedDays`), a new one for each
         call; None: every file is read. It never changes the result.
@@ -97,9 +99,12 @@ def build_dataset(
         One of its kinds: no feeds, nothing in range, symbols that match nothing, a damaged file, too many bad lines.
     BadRange, BadTime
         Where the range is empty, or a time is not one.
+    UsageError
+        For an unknown engine; MissingExtra, ClusterUnavailable where Dask cannot be used.
     """
+    chosen = EngineChoice(engine, jobs, scheduler)
     plan = plan_dataset(
-        Path(feeds),
+        place_of(feeds),
         start=None if start is None else unix_seconds(start),
         end=None if end is None else unix_seconds(end),
         interval_sec=interval_sec,
@@ -116,7 +121,7 @@ def build_dataset(
         contracts or {},
     )
     return build_from_plan(
-        plan, recipe, out=None if out is None else Path(out), jobs=jobs, finished=finished, note=note
+        plan, recipe, out=None if out is None else place_of(out), engine=chosen, finished=finished, note=note
     )
 
 
@@ -124,14 +129,15 @@ def build_from_plan(
     plan: DatasetPlan,
     recipe: DatasetOptions,
     *,
-    out: Path | None = None,
-    jobs: int | None = None,
+    out: Place | None = None,
+    engine: EngineChoice | None = None,
     finished: FinishedDays | None = None,
     note: Callable[[str], None] = _silent,
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
     """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
     reader = PlanReader(plan, out, progress)
+    engine = engine or EngineChoice()
     notes: list[str] = []
 
     def tell(sentence: str) -> None:
@@ -139,7 +145,7 @@ def build_from_plan(
         note(sentence)
 
     if finished is None or not finished.worth_it(plan):
-        return _assembled(_without_entries(reader, recipe, jobs), reader, recipe, note)
+        return _assembled(_without_entries(reader, recipe, engine), reader, recipe, note)
     asked = repr((plan.grid, plan.span, plan.missing, recipe))
     known = finished.look_up(plan, _sums(plan, recipe))
     if (ready := finished.dataset(asked, reader)) is not None:
@@ -148,8 +154,8 @@ def build_from_plan(
         for sentence in ready[1]:
             note(sentence)
         return ready[0]
-    unread = sum(max(0, stored_size(file) - known.get(file, 0)) for file in plan.files)
-    with _engine(unread, jobs) as reader.engine:
+    unread = sum(max(0, size_of(file.path) - known.get(file, 0)) for file in plan.files)
+    with engine.decoder(unread) as reader.engine:
         rows = _by_days(reader, recipe, finished)
     finished.trim()
     made = _assembled(rows, reader, recipe, tell)
@@ -183,15 +189,18 @@ def _assembled(rows: pl.DataFrame, reader: PlanReader, recipe: DatasetOptions, n
     )
 
 
-def _without_entries(reader: PlanReader, recipe: DatasetOptions, jobs: int | None) -> pl.DataFrame:
+def _without_entries(reader: PlanReader, recipe: DatasetOptions, engine: EngineChoice) -> pl.DataFrame:
     """The intervals before the filters: by the kernel where there is one, else in Python."""
     plan = reader.plan
-    if (kernel := library()) is None:
-        with _engine(sum(map(stored_size, plan.files)), jobs) as reader.engine:
+    kernel = summing_kernel() if plan.is_local and engine.name == "auto" else None
+    if kernel is None:
+        with engine.decoder(sum(size_of(file.path) for file in plan.files)) as reader.engine:
             return _by_days(reader, recipe, None)
     from calib.dataset.native.intervals import sums_of
 
-    made = sums_of(kernel, plan, recipe, lambda: reader.markouts, out=reader.out, jobs=jobs, progress=reader.progress)
+    made = sums_of(
+        kernel, plan, recipe, lambda: reader.markouts, out=reader.out, jobs=engine.jobs, progress=reader.progress
+    )
     reader.stats |= made.result.stats
     reader.symbols |= made.result.symbols
     return made.frame()
@@ -225,14 +234,6 @@ def _sums(plan: DatasetPlan, recipe: DatasetOptions) -> tuple[Summation, Summati
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
     """The name that the dataset will have, without a suffix."""
     return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
-
-
-def _engine(unread: int, jobs: int | None) -> contextlib.AbstractContextManager[PieceDecoder]:
-    """What decodes the lines: for few bytes starting workers would take longer than the work."""
-    from calib.engines import decoders
-
-    small = not unread or (jobs is None and unread < _WORTH_WORKERS)
-    return decoders(1 if small else system.cores() if jobs is None else jobs)
 
 
 def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:

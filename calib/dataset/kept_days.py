@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from calib.storage import size_of
+
 if TYPE_CHECKING:
     from calib.dataset.plan import DatasetPlan
-    from calib.feeds.reading.days import DayFile
 
 WORTH_TOTAL_BYTES: Final = 16 << 20
 """Stored bytes of all files from which on `calib aggregate` keeps finished rows: less is read in a moment."""
@@ -18,22 +19,16 @@ LONGEST_EDGE_S: Final = 3600
 
 def worth_keeping(plan: DatasetPlan) -> bool:
     """Whether the files of a plan are so large that keeping finished rows pays."""
-    return has_finished_days(plan) and sum(map(_stored_size, plan.files)) >= WORTH_TOTAL_BYTES
+    return has_finished_days(plan) and sum(size_of(file.path) for file in plan.files) >= WORTH_TOTAL_BYTES
 
 
 def may_have_entries(plan: DatasetPlan, worth_bytes: int) -> bool:
     """Whether any file of a plan may have an entry: where none may, the files are best read without them."""
-    return has_finished_days(plan) and any(_stored_size(file) >= worth_bytes for file in plan.files)
+    return has_finished_days(plan) and any(size_of(file.path) >= worth_bytes for file in plan.files)
 
 
 def has_finished_days(plan: DatasetPlan) -> bool:
-    """Whether intervals of this length have finished days at all."""
+    """Whether finished days are kept of such files, and of intervals of this length."""
+    if not plan.is_local:
+        return False
     return plan.grid.divides_a_day or plan.grid.interval_sec <= LONGEST_EDGE_S
-
-
-def _stored_size(file: DayFile) -> int:
-    """0 where the file has gone: its reader raises later."""
-    try:
-        return file.path.stat().st_size
-    except OSError:
-        return 0

@@ -12,6 +12,7 @@ from calib.dataset.grid import DAY_S, Grid, Span
 from calib.dataset.parts import Range, iso
 from calib.errors import NoFeeds, NoLines
 from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_days
+from calib.storage import Place
 
 KINDS: Final = ("fills", "pipeline_ticks")
 """The kinds of feed that a dataset is made from, in the order of the file."""
@@ -40,7 +41,7 @@ class DatasetPlan:
         The book files of the days with fills, and of the days after them: for markouts.
     """
 
-    directory: Path
+    directory: Place
     grid: Grid
     span: Span
     files: tuple[DayFile, ...]
@@ -48,6 +49,11 @@ class DatasetPlan:
     missing: Mapping[str, tuple[date, ...]]
     notes: tuple[str, ...]
     books: tuple[DayFile, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether every file is one of this machine."""
+        return all(isinstance(file.path, Path) for file in (*self.files, *self.books))
 
     @property
     def intervals(self) -> int:
@@ -61,7 +67,7 @@ class DatasetPlan:
         )
 
 
-def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interval_sec: int) -> DatasetPlan:
+def plan_dataset(feeds: Place, *, start: float | None, end: float | None, interval_sec: int) -> DatasetPlan:
     """Find the files of a range and put the range on the grid.
 
     Parameters
@@ -103,7 +109,7 @@ def plan_dataset(feeds: Path, *, start: float | None, end: float | None, interva
     return DatasetPlan(feeds, grid, span, files, newest_days(found), missing, notes, _books(feeds, files))
 
 
-def _books(feeds: Path, files: Sequence[DayFile]) -> tuple[DayFile, ...]:
+def _books(feeds: Place, files: Sequence[DayFile]) -> tuple[DayFile, ...]:
     """Of the days with fills, and of the day after each: a fill's markout may reach into it."""
     days = {file.day + timedelta(days=later) for file in files if file.kind == "fills" for later in (0, 1)}
     try:
@@ -117,7 +123,7 @@ def _number(day: date) -> int:
     return (day - _EPOCH).days
 
 
-def _no_days(feeds: Path, first: date, last: date) -> NoLines:
+def _no_days(feeds: Place, first: date, last: date) -> NoLines:
     return NoLines(
         "no file of a day within the range",
         where=str(feeds),

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calib.dataset.book_records import BookRecords
@@ -15,6 +14,7 @@ from calib.dataset.plan import DatasetPlan
 from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
+from calib.storage import Place
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,7 +42,7 @@ class PlanReader:
     """
 
     plan: DatasetPlan
-    out: Path | None
+    out: Place | None
     progress: Callable[[float], None]
     engine: PieceDecoder | None = None
     stats: dict[DayFile, FileStats] = field(default_factory=dict)

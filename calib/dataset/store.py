@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar, cast
 
 from calib.dataset import stored_columns, stored_json
 from calib.dataset.naming import name_of
 from calib.errors import CalibError, NotADataset, UnreadableInput, WouldReplace
-from calib.files import write_atomic
+from calib.storage import Place, is_file, local_copy, write_whole
 from calib.words import counted
 
 if TYPE_CHECKING:
     from calib.dataset.finished.whole import WholeDataset
     from calib.dataset.model import Dataset
 
+P = TypeVar("P", bound=Place)
 _WRITERS: Final[dict[str, Callable[[Dataset, BinaryIO], None]]] = {
     "json": stored_json.write,
     "parquet": stored_columns.write_parquet,
@@ -28,12 +29,12 @@ _MAKE: Final = "`calib aggregate` makes a dataset from feeds; give the .json, .p
 
 def write_dataset(
     dataset: Dataset,
-    directory: Path,
+    directory: P,
     formats: Sequence[str] = ("json",),
     *,
     replace: bool = False,
     whole: WholeDataset | None = None,
-) -> list[Path]:
+) -> list[P]:
     """Write ``directory/calib_{from}_{to}.{format}`` for each format; unchanged files are left alone.
 
     Settings other than the defaults add their hash to the name, see `calib.dataset.naming`. Other forms of the same
@@ -51,7 +52,7 @@ def write_dataset(
 
     Returns
     -------
-    list[Path]
+    list[Path] or list[ObjectPath]
         The paths: those asked for in the order of ``formats``, then the others that were written.
 
     Raises
@@ -60,23 +61,25 @@ def write_dataset(
         Where it has no kept interval, one that has some lies there, and not ``replace``.
     UnwritableOutput
         Where the system refuses.
+    OutputChanged
+        Where another run wrote an object of that name meanwhile.
     """
     name = name_of(dataset)
-    paths = {form: directory / f"{name}.{form}" for form in dict.fromkeys(formats)}
-    paths |= {form: path for form in _WRITERS if form not in paths and (path := directory / f"{name}.{form}").is_file()}
+    paths: dict[str, Place] = {form: directory / f"{name}.{form}" for form in dict.fromkeys(formats)}
+    paths |= {form: path for form in _WRITERS if form not in paths and is_file(path := directory / f"{name}.{form}")}
     if dataset.counts.kept == 0 and not replace:
         for form in _WRITERS:
             _refuse_loss(directory / f"{name}.{form}")
     for form, path in paths.items():
-        if whole is None:
-            write_atomic(path, partial(_WRITERS[form], dataset))
+        if whole is None or not isinstance(path, Path):
+            write_whole(path, partial(_WRITERS[form], dataset))
         elif not whole.stands(path):
-            write_atomic(path, partial(_WRITERS[form], dataset))
+            write_whole(path, partial(_WRITERS[form], dataset))
             whole.written(path)
-    return list(paths.values())
+    return cast("list[P]", list(paths.values()))
 
 
-def _refuse_loss(path: Path) -> None:
+def _refuse_loss(path: Place) -> None:
     """Refuse to replace a dataset that has kept intervals.
 
     Raises
@@ -84,7 +87,7 @@ def _refuse_loss(path: Path) -> None:
     WouldReplace
         Where it has.
     """
-    if path.is_file() and (kept := _kept(path)):
+    if is_file(path) and (kept := _kept(path)):
         raise WouldReplace(
             f"has {counted(kept, 'kept interval')}, the new dataset of the same name has none, so the old one stays",
             where=str(path),
@@ -92,12 +95,13 @@ def _refuse_loss(path: Path) -> None:
         )
 
 
-def _kept(path: Path) -> int:
+def _kept(place: Place) -> int:
     """How many kept intervals a dataset on disk has; 0 where it cannot be read as one."""
     try:
-        if path.suffix == ".csv":
-            return max(0, path.read_bytes().count(b"\n") - 1)
-        return read_dataset(path).counts.kept
+        with local_copy(place) as path:
+            if path.suffix == ".csv":
+                return max(0, path.read_bytes().count(b"\n") - 1)
+            return read_dataset(path).counts.kept
     except (CalibError, OSError):
         return 0
 

@@ -1,8 +1,12 @@
-"""How the parts of a job run: in this process, in its threads, or in several processes."""
+"""Running the parts of a job: in this process, in its threads, in several processes, or on a Dask cluster.
 
-from calib.engines.choice import decoders
+A part of a dataset is a range of bytes of a day file, and `calib.feeds.reading.pieces.PieceDecoder` is the protocol of
+each engine; the parts of a sweep are whole replays.
+"""
+
+from calib.engines.choice import EngineChoice, decoders
 from calib.engines.processes import Workers
 from calib.engines.threads import DecodingThreads
 from calib.feeds.reading.pieces import InProcess
 
-__all__ = ["DecodingThreads", "InProcess", "Workers", "decoders"]
+__all__ = ["DecodingThreads", "EngineChoice", "InProcess", "Workers", "decoders"]

@@ -1,21 +1,110 @@
-"""Which engine decodes: threads where the kernel is, worker processes where Python does it."""
+"""Which engine runs the parts of a job: chosen from settings, and from how much there is to do."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from calib import system
+from calib.errors import UsageError
 from calib.feeds.reading.native import library
 from calib.feeds.reading.pieces import InProcess, PieceDecoder
+from calib.feeds.settings import ENGINES
+
+if TYPE_CHECKING:
+    from calib.config import Config
+    from calib.engines.dask_cluster import DaskCluster
+
+_WORTH_WORKERS: Final = 32 << 20
 
 
-def decoders(jobs: int) -> AbstractContextManager[PieceDecoder]:
-    """A context with ``jobs`` decoders; one job is this process alone."""
-    if jobs == 1:
-        return nullcontext(InProcess())
-    if library() is not None:
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What the user asked for; it never changes a result.
+
+    Parameters
+    ----------
+    name
+        One of `calib.feeds.settings.ENGINES`.
+    jobs
+        Threads or worker processes, at least 1; None: one a core, and with ``auto`` none for little work.
+    scheduler
+        Address of a Dask scheduler; None: a cluster of this machine. Only with ``dask``.
+
+    Raises
+    ------
+    calib.errors.UsageError
+        For an unknown name, or a scheduler with another engine.
+    """
+
+    name: str = "auto"
+    jobs: int | None = None
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise UsageError(f"unknown engine {self.name!r}", hint=f"One of {', '.join(ENGINES)}")
+        if self.scheduler is not None and self.name != "dask":
+            raise UsageError(
+                f"a scheduler ({self.scheduler}) does not go together with the engine {self.name}",
+                hint="Add --engine dask, or leave out --scheduler",
+            )
+
+    @classmethod
+    def of(cls, config: Config) -> EngineChoice:
+        """The choice that a configuration states."""
+        return cls(config["engine"], config["jobs"], config["scheduler"])
+
+    def decoder(self, stored_bytes: int) -> contextlib.AbstractContextManager[PieceDecoder]:
+        """What decodes the pieces of feed files that have so many bytes; to be entered.
+
+        Raises
+        ------
+        calib.errors.MissingExtra, calib.errors.ClusterUnavailable
+            With ``dask``, on entering: where it is not installed, or the cluster cannot be used.
+        """
+        if self.name == "dask":
+            return _on_dask(self)
+        cores = system.cores() if self.jobs is None else self.jobs
+        small = self.jobs is None and stored_bytes < _WORTH_WORKERS
+        if self.name == "in-process" or (self.name == "auto" and (cores == 1 or small)):
+            return contextlib.nullcontext(InProcess())
+        return decoders(cores, processes=self.name == "processes")
+
+    def cluster(self) -> contextlib.AbstractContextManager[DaskCluster | None]:
+        """The Dask cluster to run whole jobs on; None where another engine was chosen. Errors as `decoder`."""
+        if self.name != "dask":
+            return contextlib.nullcontext()
+        return open_cluster(self)
+
+
+def decoders(jobs: int, *, processes: bool = False) -> contextlib.AbstractContextManager[PieceDecoder]:
+    """A context with ``jobs`` decoders: threads where the kernel is, unless processes are asked for, else processes.
+
+    One job is this process alone, unless processes are asked for.
+    """
+    if jobs == 1 and not processes:
+        return contextlib.nullcontext(InProcess())
+    if library() is not None and not processes:
         from calib.engines.threads import DecodingThreads
 
         return DecodingThreads(jobs)
     from calib.engines.processes import Workers
 
     return Workers(jobs)
+
+
+def open_cluster(choice: EngineChoice) -> DaskCluster:
+    """The cluster of a choice, to be entered."""
+    from calib.engines.dask_cluster import DaskCluster  # only where asked for: it takes a second to import
+
+    return DaskCluster(choice.scheduler, choice.jobs or system.cores())
+
+
+@contextlib.contextmanager
+def _on_dask(choice: EngineChoice) -> Any:
+    from calib.engines.dask_decoder import DaskDecoder
+
+    with open_cluster(choice) as cluster:
+        yield DaskDecoder(cluster)

@@ -1,4 +1,4 @@
-"""The settings that every command on feeds shares."""
+"""The settings that commands on feeds share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from calib.config import Setting, setting, settings_of
+
+ENGINES: Final = ("auto", "in-process", "processes", "dask")
+"""What may run the parts of a job, see `calib.engines`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,25 @@ class FeedsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What runs the parts of a job; keys without a section."""
+
+    engine: str = setting(
+        "auto",
+        "What runs the parts of a job: auto, in-process, processes or dask; auto is processes for large files",
+        choices=ENGINES,
+        metavar="NAME",
+    )
+    scheduler: str | None = setting(
+        None,
+        "Address of a Dask scheduler, for engine dask; null: a cluster on this machine for the time of the run",
+        kind="str",
+        nullable=True,
+        metavar="ADDRESS",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSettings:
     """The ``check`` section."""
 
@@ -36,6 +58,7 @@ class CheckSettings:
 
 
 SETTINGS: Final[dict[str, Setting]] = settings_of(FeedsSettings)
+ENGINE: Final[dict[str, Setting]] = settings_of(EngineSettings)
 CHECK: Final[dict[str, Setting]] = settings_of(CheckSettings, "check")
 MAX_REJECT_RATIO: Final[float] = SETTINGS["max_reject_ratio"].default
 """Share of bad lines of one file that is tolerated where nothing else is said."""

@@ -88,7 +88,7 @@ def enrich(feeds: Path) -> Enriched:
     known = _known(files, newest, wanted)
     found = Enriched()
     for day in days:
-        found.written.append((day.path, _rewrite(day, known, found)))
+        found.written.append((day.local, _rewrite(day, known, found)))
     return found
 
 
@@ -232,7 +232,7 @@ def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
             raise _NothingGained
 
     try:
-        return write_atomic(day.path, write)
+        return write_atomic(day.local, write)
     except _NothingGained:
         return False
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -100,6 +100,7 @@ class JobFailed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 Message = Part | JobDone | Raised | JobFailed
+_MESSAGE: Final = cast("type[Message]", Message)
 
 
 def ask(
@@ -118,7 +119,7 @@ def ask(
         send(process.stdin, JobData.of(job))
         process.stdin.close()
         while True:
-            match receive(process.stdout, cast("type[Message]", Message)):
+            match receive(process.stdout, _MESSAGE):
                 case Part(done=done):
                     progress(done)
                 case JobDone(outcome=outcome):
@@ -143,14 +144,50 @@ def serve_job() -> None:
     asked = receive(sys.stdin.buffer, JobData)
     if asked is None:
         return
-    answer: Message
     try:
-        try:
-            answer = JobDone(asked.job.run(lambda part: send(out, Part(part))))
-        except CalibError as error:
-            answer = Raised(type(error).__name__, error.what, error.where, error.hint)
-        except Exception:
-            answer = JobFailed(traceback.format_exc())
-        send(out, answer)
+        send(out, _answer(asked.job, lambda part: send(out, Part(part))))
     except BrokenPipeError:
         os._exit(1)  # the parent has ended
+
+
+def run_packed(request: bytes) -> bytes:
+    """Run a job for a worker that receives and returns bytes: packed `JobData` in, a packed `Message` out."""
+    job = msgspec.msgpack.decode(request, type=JobData).job
+    return msgspec.msgpack.encode(_answer(job, lambda _: None))
+
+
+def packed_request(job: Job) -> bytes:
+    """Return the argument of `run_packed`; its worker may have another current directory."""
+    return msgspec.msgpack.encode(JobData.of(replace(job, feeds=job.feeds.absolute())))
+
+
+def packed_answer(answer: bytes) -> dict[str, Any]:
+    """Return the outcome in a result of `run_packed`.
+
+    Raises
+    ------
+    calib.errors.CalibError
+        The error that the job raised.
+    ChildProcessError
+        If the job met an error that calib cannot explain; the text has its trace.
+    """
+    match msgspec.msgpack.decode(answer, type=_MESSAGE):
+        case JobDone(outcome=outcome):
+            return outcome
+        case Raised() as raised:
+            raise raised.error
+        case JobFailed(trace=trace):
+            raise ChildProcessError(f"a replay's process failed\n{trace}")
+        case _:
+            raise ChildProcessError("a replay's process ended without an answer")
+
+
+def _answer(job: Job, progress: Callable[[float], None]) -> Message:
+    try:
+        return JobDone(job.run(progress))
+    except CalibError as error:
+        return Raised(type(error).__name__, error.what, error.where, error.hint)
+    except BrokenPipeError:
+        raise
+    except Exception:
+        return JobFailed(traceback.format_exc())

@@ -19,6 +19,7 @@ from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_da
 from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
+from calib.storage import size_of
 
 US_PER_S: Final = 1_000_000
 BATCH: Final = 4096
@@ -141,7 +142,7 @@ class Sources:
 
     def stored_bytes(self, *kinds: str) -> int:
         """Total size of the stored files, of these kinds or of all."""
-        return sum(_size(file) for file in self.files() if not kinds or file.kind in kinds)
+        return sum(size_of(file.path) for file in self.files() if not kinds or file.kind in kinds)
 
     def bytes_read(self) -> int:
         """Number of stored bytes that `events` has read."""
@@ -260,13 +261,6 @@ class Sources:
 def _filtered(block: _Block, chosen: Sequence[bool]) -> _Block:
     times, lines, records = (list(compress(column, chosen)) for column in block)
     return times, lines, records
-
-
-def _size(file: DayFile) -> int:
-    try:
-        return file.path.stat().st_size
-    except OSError:
-        return 0  # deleted: the reader raises the error later
 
 
 def _symbols_before(file: DayFile, start: float, wanted: frozenset[str]) -> tuple[set[str], set[str]]:

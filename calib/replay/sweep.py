@@ -9,17 +9,21 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from calib.errors import CalibError, ChildLost
 from calib.limits import Limit, LimitResult
 from calib.pipes import end_of, start_child
-from calib.replay.job import Job, ask, serve_job
+from calib.replay.job import Job, ask, packed_answer, packed_request, run_packed, serve_job
 from calib.replay.limits import check_overall
+
+if TYPE_CHECKING:
+    from calib.engines.dask_cluster import DaskCluster
 
 T = TypeVar("T")
 _POLL_S: Final = 0.1
 """Interval at which a waiting sweep checks for an interrupt, s."""
+_WORKER_MEMORY_HINT: Final = "If the workers ran out of memory, give them more, or a shorter range"
 _MEMORY_HINT: Final = "If it ran out of memory, give fewer --jobs, or a shorter range"
 
 
@@ -157,18 +161,28 @@ def _by_requests(point: Point) -> tuple[float, float]:
 
 
 def run_all(
-    jobs: Sequence[Job], workers: int, progress: Callable[[float], None] = lambda _: None
+    jobs: Sequence[Job],
+    workers: int,
+    progress: Callable[[float], None] = lambda _: None,
+    cluster: DaskCluster | None = None,
 ) -> list[dict[str, Any] | ChildLost]:
     """Run the jobs and return their outcomes in order, for any number of processes.
 
     If a process is killed (for example out of memory), only its own outcome is lost and replaced by an error.
     ``progress`` receives the number of jobs done since the last call, as fractions, and from other threads too.
 
+    Parameters
+    ----------
+    cluster
+        What runs the jobs instead of processes of ours; its workers must see the feeds' directory.
+
     Raises
     ------
     calib.errors.CalibError
         The first error of a job, in the order of the jobs.
     """
+    if cluster is not None:
+        return _on_cluster(cluster, jobs, progress)
     if workers <= 1 or len(jobs) == 1:
         return [job.run(progress) for job in jobs]
     # In this order: leaving the pool waits for its threads, which wait for processes that must be killed first.
@@ -179,6 +193,17 @@ def run_all(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _on_cluster(
+    cluster: DaskCluster, jobs: Sequence[Job], progress: Callable[[float], None]
+) -> list[dict[str, Any] | ChildLost]:
+    found: list[dict[str, Any] | ChildLost] = []
+    for _, answer in cluster.run(run_packed, ((job, packed_request(job)) for job in jobs)):
+        lost = ChildLost(f"no worker came to its end: {type(answer).__name__}", hint=_WORKER_MEMORY_HINT)
+        found.append(packed_answer(answer) if isinstance(answer, bytes) else lost)
+        progress(1.0)
+    return found
 
 
 def _result(future: Future[T]) -> T:

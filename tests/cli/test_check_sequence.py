@@ -60,7 +60,7 @@ def test_the_troubles_of_a_book_in_text_and_json(tmp_path: Path, capsys: pytest.
         "  crossed        B 1 (first at line 7)\n"
     ) in text
     assert max(map(len, text.splitlines())) <= 120
-    found = checked(capsys, file.path, code=1)[file.name]
+    found = checked(capsys, file.local, code=1)[file.name]
     assert found["book"][0] == {
         "symbol": "A", "snapshots": 2, "deltas": 4, "rules": {"range": 4}, "sessions": 2, "unverified": 1,
         "bad_lines": 1, "gaps": 1,
@@ -82,7 +82,7 @@ def test_the_troubles_of_trades(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "  duplicates     BTCUSDT 1 (first at line 2)\n"
     ) in text
     assert "  rewinds        BTCUSDT 1 (first at line 3)\n  out of order   BTCUSDT 1 (first at line 3)\n" in text
-    (found,) = checked(capsys, file.path)[file.name]["trades"]
+    (found,) = checked(capsys, file.local)[file.name]["trades"]
     assert (found["trades"], found["without_id"], found["duplicates"]) == (4, 1, 1)
 
 

@@ -166,10 +166,10 @@ class FinishedDays:
         key = key_of(file, plan.grid, sums)
         look = Lookup(f"{file.name}.{key[:16]}", key, None)
         try:
-            now = KnownFile(file, FileIdentity.of(file.path), file in plan.newest)
+            now = KnownFile(file, FileIdentity.of(file.local), file in plan.newest)
             if now.identity.size < self._worth_bytes:
                 return look
-            books = tuple(KnownFile(book, FileIdentity.of(book.path), is_newest(book)) for book in _books(file, plan))
+            books = tuple(KnownFile(book, FileIdentity.of(book.local), is_newest(book)) for book in _books(file, plan))
             look = Lookup(look.name, key, now, books)
             entry = self._entries.read(look.name, DayHeader)
             return look if entry is None else judged(look, entry, verify=self._verify)

@@ -29,7 +29,7 @@ def key_of(file: DayFile, grid: Grid, sums: Any) -> str:
         A `calib.dataset.intervals.Summation`: a dataclass of all its parameters.
     """
     parts = {
-        "directory": str(file.path.parent.resolve()).encode("utf-8", "surrogateescape").hex(),
+        "directory": str(file.local.parent.resolve()).encode("utf-8", "surrogateescape").hex(),
         "file": file.name,
         "interval_sec": grid.interval_sec,
         "kind": sums.kind,

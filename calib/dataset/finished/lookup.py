@@ -98,7 +98,7 @@ def judged(look: Lookup, entry: StoredEntry[DayHeader], *, verify: bool) -> Look
         return _with(look, entry, grown=False)
     # The sha256 of all that was read is compared while the file is read on; this only spares a vain attempt.
     longer = now.identity.size >= header.stats.bytes
-    grown = whole or (longer and header.identity.may_begin(now.identity, now.file.path))
+    grown = whole or (longer and header.identity.may_begin(now.identity, now.file.local))
     return _with(look, entry, grown=True) if grown and header.state is not None else look
 
 
@@ -112,7 +112,7 @@ def _is_whole(header: DayHeader, now: KnownFile, *, verify: bool) -> bool:
         return True
     if header.stats.bytes != now.identity.size or not header.identity.same_ends(now.identity):
         return False
-    return sha256_of(now.file.path, 0, now.identity.size) == header.stats.sha256
+    return sha256_of(now.file.local, 0, now.identity.size) == header.stats.sha256
 
 
 def books_hold(header: DayHeader, books: Sequence[KnownFile], *, verify: bool) -> bool:
@@ -131,4 +131,4 @@ def _holds(use: BookUse, book: KnownFile, *, verify: bool) -> bool:
         return True
     if book.identity.size < use.begin or (use.ended and book.identity.size != use.begin):
         return False
-    return sha256_of(book.file.path, 0, use.begin) == use.sha256
+    return sha256_of(book.file.local, 0, use.begin) == use.sha256

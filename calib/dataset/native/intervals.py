@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calib import system
-from calib.dataset.assembly import stored_size
 from calib.dataset.grid import ALLOWED_LATENESS_S, Grid
 from calib.dataset.interval_table import IntervalTable
 from calib.dataset.native.sums import COLUMNS, NativeJob, NativeResult, sum_natively
 from calib.feeds.reading.native.sums import SumsOptions
 from calib.feeds.reading.rejects import rejects_path, rejects_to
+from calib.storage import Place, size_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -64,7 +63,7 @@ def sums_of(
     recipe: DatasetOptions,
     books: Callable[[], BookMarkouts],
     *,
-    out: Path | None,
+    out: Place | None,
     jobs: int | None,
     progress: Callable[[float], None],
 ) -> PlanSums:
@@ -109,4 +108,4 @@ def _threads(plan: DatasetPlan, jobs: int | None) -> int:
     """As many as were asked for, else as there are cores; one for small files."""
     if jobs is not None:
         return jobs
-    return system.cores() if sum(map(stored_size, plan.files)) >= _WORTH_THREADS else 1
+    return system.cores() if sum(size_of(file.path) for file in plan.files) >= _WORTH_THREADS else 1

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Iterator
-from io import FileIO
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 import zstandard
 
-from calib import system
 from calib.errors import TruncatedInput, UnreadableInput
 from calib.feeds.reading.days import Form
+from calib.storage import Place, source_of
 
 BLOCK: Final = 1 << 20
 """Bytes given at a time, about: what is in memory stays a small multiple of it."""
@@ -23,7 +20,7 @@ _STORED_BLOCK: Final = 1 << 18
 
 
 class StoredFile:
-    """The bytes of one file as it lies on disk: counted and hashed while they are read.
+    """The bytes of one file as it lies on disk, or of one object: counted and hashed while they are read.
 
     Only the bytes that were there when it was opened are read: a writer that appends meanwhile changes nothing, and
     ``bytes``, ``sha256`` and the lines speak of the same content.
@@ -34,17 +31,13 @@ class StoredFile:
         Where it cannot be opened or read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         self.bytes = 0
         self._hash = hashlib.sha256()
-        try:
-            self._handle: FileIO = FileIO(system.open_regular(path))
-            self._left = os.fstat(self._handle.fileno()).st_size
-        except OSError as error:
-            raise self._unreadable(error) from error
-        self.size = self._left
-        self.identity = _identity(os.fstat(self._handle.fileno()))
+        self._source = source_of(path).open(path)
+        self.size = self._left = self._source.size
+        self.identity = self._source.identity
 
     def __enter__(self) -> StoredFile:
         return self
@@ -52,7 +45,7 @@ class StoredFile:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._handle.close()
+        self._source.close()
 
     @property
     def sha256(self) -> str:
@@ -71,30 +64,20 @@ class StoredFile:
 
     def read(self, size: int) -> bytes:
         """At most ``size`` more bytes; empty at the end."""
-        try:
-            block = self._handle.read(min(size, self._left))
-        except OSError as error:
-            raise self._unreadable(error) from error
+        block = self._source.read(min(size, self._left))
         self._take(block)
         return block
 
     def read_into(self, buffer: bytearray) -> int:
         """Fill the buffer from its beginning with what comes next; how many bytes that were, 0 at the end."""
         room = memoryview(buffer)[: min(len(buffer), self._left)]
-        try:
-            size = self._handle.readinto(room)
-        except OSError as error:
-            raise self._unreadable(error) from error
+        size = self._source.readinto(room)
         self._take(room[:size])
         return size
 
     def fill(self, room: memoryview) -> int:
         """As `read_into`, but nothing is hashed: `hash_later` has to be given the same bytes, in their order."""
-        room = room[: self._left]
-        try:
-            size = self._handle.readinto(room)
-        except OSError as error:
-            raise self._unreadable(error) from error
+        size = self._source.readinto(room[: self._left])
         self._count(size)
         return size
 
@@ -113,13 +96,6 @@ class StoredFile:
             raise UnreadableInput(
                 "became shorter while it was read", where=str(self.path), hint="Run again when nobody rewrites it"
             )
-
-    def _unreadable(self, error: OSError) -> UnreadableInput:
-        return UnreadableInput(
-            f"cannot be read: {error.strerror or error}",
-            where=str(self.path),
-            hint="Check its permissions and the disk",
-        )
 
 
 def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[bytes]:
@@ -193,27 +169,3 @@ def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], bloc
             where=str(stored.path),
             hint="Wait for its copy to end, or fetch it again",
         )
-
-
-def read_again(path: Path, identity: tuple[int, int], offset: int, size: int) -> bytes:
-    """A piece of a plain file that somebody else has open; an error where it is not that same file any more."""
-    try:
-        with path.open("rb", buffering=0) as handle:
-            same = _identity(os.fstat(handle.fileno())) == identity
-            piece = system.read_at(handle.fileno(), size, offset)
-            while same and 0 < len(piece) < size:
-                more = system.read_at(handle.fileno(), size - len(piece), offset + len(piece))
-                if not more:
-                    break
-                piece += more
-    except OSError as error:
-        raise UnreadableInput(f"cannot be read: {error.strerror}", where=str(path)) from error
-    if not same or len(piece) != size:
-        raise UnreadableInput(
-            "was replaced or shortened while it was read", where=str(path), hint="Run again when nobody rewrites it"
-        )
-    return piece
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino

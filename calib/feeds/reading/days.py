@@ -1,12 +1,10 @@
-"""Finding feed files: which days of which kinds lie in a directory, and which are missing."""
+"""Finding feed files: which days of which kinds lie in a directory or below a URL, and which are missing."""
 
 from __future__ import annotations
 
 import enum
 import itertools
-import os
 import re
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +14,7 @@ from typing import Final
 from calib.errors import DuplicateDayFile, NoFeeds, UnreadableInput
 from calib.feeds.schema.table import FEEDS
 from calib.feeds.schema.types import DAY_S
+from calib.storage import Place, source_of
 
 _NAME: Final = re.compile(r"(?P<kind>[a-z_]+)_(?P<day>[0-9]{8})\.jsonl(?P<form>\.gz|\.zst)?")
 _LAYOUT: Final = "Feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.zst"
@@ -33,7 +32,7 @@ class Form(enum.Enum):
 class DayFile:
     """One feed file: the lines of one kind and one UTC day."""
 
-    path: Path
+    path: Place
     kind: str
     day: date
     form: Form
@@ -42,6 +41,13 @@ class DayFile:
     def name(self) -> str:
         """The base name, as datasets and reports give it."""
         return self.path.name
+
+    @property
+    def local(self) -> Path:
+        """The path of a file of this machine; `TypeError` for an object of a store."""
+        if not isinstance(self.path, Path):
+            raise TypeError(f"{self.path} is not a file of this machine")
+        return self.path
 
     @property
     def first_ts(self) -> int:
@@ -54,7 +60,7 @@ class DayFile:
         return (start is None or first + DAY_S > start) and (end is None or first < end)
 
     @classmethod
-    def of(cls, path: Path) -> DayFile | None:
+    def of(cls, path: Place) -> DayFile | None:
         """The feed file that ``path`` names, whether it exists or not; None where the name is no feed file's.
 
         >>> DayFile.of(Path("feeds/fills_20250101.jsonl.gz")).day
@@ -73,7 +79,7 @@ class DayFile:
         return cls(path, match["kind"], day, Form(match["form"] or ""))
 
 
-def find_days(directory: Path, kinds: Iterable[str] = tuple(FEEDS)) -> list[DayFile]:
+def find_days(directory: Place, kinds: Iterable[str] = tuple(FEEDS)) -> list[DayFile]:
     """The feed files of these kinds, sorted by kind and day. Other files are ignored (see `near_misses`).
 
     Raises
@@ -96,7 +102,7 @@ def in_order(files: Iterable[DayFile]) -> list[DayFile]:
     """The files sorted by kind and day, each a regular file, no day in two forms; see `find_days` for the errors."""
     ordered = sorted(files, key=lambda file: (file.kind, file.day, file.name, str(file.path)))
     for file in ordered:
-        _must_be_regular(file.path)
+        source_of(file.path).size(file.path)  # raises where it is no regular file
     for one, other in itertools.pairwise(ordered):
         if (one.kind, one.day) == (other.kind, other.day):
             raise DuplicateDayFile(
@@ -107,7 +113,7 @@ def in_order(files: Iterable[DayFile]) -> list[DayFile]:
     return ordered
 
 
-def named_file(path: Path) -> DayFile:
+def named_file(path: Place) -> DayFile:
     """The feed file at ``path``, given by name.
 
     Raises
@@ -118,7 +124,7 @@ def named_file(path: Path) -> DayFile:
     file = DayFile.of(path)
     if file is None:
         raise UnreadableInput("is not named like a feed file", where=str(path), hint=_LAYOUT)
-    _must_be_regular(path)
+    source_of(path).size(path)  # raises where it is no regular file
     return file
 
 
@@ -135,7 +141,7 @@ class NewestDays:
     """Which files hold the newest day of their kind in their directory; each directory is listed once."""
 
     def __init__(self) -> None:
-        self._newest: dict[Path, dict[str, date]] = {}
+        self._newest: dict[Place, dict[str, date]] = {}
 
     def __contains__(self, file: DayFile) -> bool:
         directory = file.path.parent
@@ -162,7 +168,7 @@ def days_missing(files: Iterable[DayFile], kind: str, first: date, last: date) -
     return [day for n in range(span) if (day := first + timedelta(days=n)) not in there]
 
 
-def near_misses(directory: Path, kinds: Iterable[str] = tuple(FEEDS)) -> list[str]:
+def near_misses(directory: Place, kinds: Iterable[str] = tuple(FEEDS)) -> list[str]:
     """Names in the directory that look meant as feed files of these kinds but are not, sorted.
 
     A temporary file (leading dot) is none.
@@ -175,32 +181,11 @@ def near_misses(directory: Path, kinds: Iterable[str] = tuple(FEEDS)) -> list[st
     )
 
 
-def _list(directory: Path) -> Sequence[str]:
-    try:
-        return sorted(os.listdir(directory))  # noqa: PTH208 - names are all that is needed
-    except FileNotFoundError as error:
-        raise NoFeeds("the directory does not exist", where=str(directory), hint="Check --feeds") from error
-    except NotADirectoryError as error:
-        raise UnreadableInput("is no directory", where=str(directory), hint="Check --feeds") from error
-    except OSError as error:
-        raise UnreadableInput(
-            f"cannot be listed: {error.strerror}", where=str(directory), hint="Check its permissions"
-        ) from error
+def _list(directory: Place) -> Sequence[str]:
+    return source_of(directory).names(directory)
 
 
-def _empty(directory: Path) -> str:
+def _empty(directory: Place) -> str:
     missed = near_misses(directory)
     seen = f" (not {missed[0]}{f' and {len(missed) - 1} more' if len(missed) > 1 else ''})" if missed else ""
     return f"{_LAYOUT}{seen}; check --feeds"
-
-
-def _must_be_regular(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise UnreadableInput(
-            f"cannot be read: {error.strerror}", where=str(path), hint="Check the path and its permissions"
-        ) from error
-    if not stat.S_ISREG(mode):
-        what = "is a directory" if stat.S_ISDIR(mode) else "is no regular file"
-        raise UnreadableInput(f"{what}, though named like a feed file", where=str(path), hint="Move it away")

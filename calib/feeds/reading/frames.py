@@ -17,6 +17,7 @@ from calib.feeds.reading.days import DayFile, find_days, newest_days
 from calib.feeds.reading.rejects import check_ratio
 from calib.feeds.schema.table import FEEDS, Type
 from calib.feeds.settings import MAX_REJECT_RATIO
+from calib.storage import place_of
 
 _TIMES: Final = ("ts", "ts_quote", "ts_exchange", "ts_open", "ts_close")
 _LEVELS: Final = pl.List(pl.List(pl.Float64))
@@ -37,7 +38,7 @@ def read_feeds(
     Parameters
     ----------
     directory
-        The feed directory.
+        The feed directory, or its URL (``s3://``, ``file://``).
     kind
         ``fills``, ``pipeline_ticks``, ``book``, ``trades`` or ``quotes``.
     start, end
@@ -65,7 +66,7 @@ def read_feeds(
     low = -math.inf if start is None else unix_seconds(start)
     high = math.inf if end is None else unix_seconds(end)
     names = symbol_list(symbols)
-    files = find_days(Path(directory), (kind,))
+    files = find_days(place_of(directory), (kind,))
     newest = newest_days(files)
     read = _with_levels if any(field.type is Type.LEVELS for field in FEEDS[kind].fields) else _flat
     parts = [read(file, file in newest, tuple(stages), max_reject_ratio) for file in files if file.touches(low, high)]

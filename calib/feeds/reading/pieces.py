@@ -9,9 +9,10 @@ from typing import Protocol
 
 from calib.feeds.reading import chunks
 from calib.feeds.reading.chunks import HEAD, ByteSpan, without_mark
-from calib.feeds.reading.compression import BLOCK, StoredFile, contents, read_again
+from calib.feeds.reading.compression import BLOCK, StoredFile, contents
 from calib.feeds.reading.days import DayFile, Form
 from calib.feeds.reading.packing import ColumnPlan, Packed, Packer, PlanCarrier
+from calib.storage import source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Piece:
             return self.data
         assert self.path is not None
         size = min(self.span.size, HEAD) if self.span.oversized else self.span.size
-        return without_mark(read_again(self.path, self.identity, self.span.offset, size), self.span)
+        return without_mark(
+            source_of(self.path).read_range(self.path, self.identity, self.span.offset, size), self.span
+        )
 
     def lines(self) -> list[bytes]:
         return self.content().split(b"\n")
@@ -83,11 +86,12 @@ def pieces_of(
     ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself.
     """
     block = min(BLOCK, limits[0])
-    if by_reference and file.form is Form.PLAIN:
+    path = file.path if file.form is Form.PLAIN and isinstance(file.path, Path) else None
+    if by_reference and path is not None:
         buffer, cutter = bytearray(block), chunks.Cutter(*limits, begin)
         while size := stored.read_into(buffer):
-            yield from (Piece(span, None, file.path, stored.identity) for span in cutter.add(buffer, size))
-        yield from (Piece(span, None, file.path, stored.identity) for span in cutter.finish())
+            yield from (Piece(span, None, path, stored.identity) for span in cutter.add(buffer, size))
+        yield from (Piece(span, None, path, stored.identity) for span in cutter.finish())
     else:
         for chunk in chunks.cut(contents(stored, file.form, block), *limits, begin):
-            yield Piece(chunk.span, chunk.data)
+            yield Piece(chunk.span, chunk.data, path, stored.identity)

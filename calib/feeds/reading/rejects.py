@@ -16,7 +16,7 @@ import orjson
 from calib.errors import TooManyRejects, UnwritableOutput
 from calib.feeds.reading.stats import FieldFault, FileStats
 from calib.feeds.schema.validation import RejectReason
-from calib.files import write_atomic
+from calib.storage import Place, remove, write_whole
 from calib.words import counted
 
 TEXT_LIMIT: Final = 500
@@ -60,7 +60,7 @@ def clipped(line: bytes) -> str:
     return line[: 4 * TEXT_LIMIT + 4].rstrip(b"\r\n").decode("utf-8", "replace")[:TEXT_LIMIT]
 
 
-def rejects_path(out: Path, feed_file_name: str) -> Path:
+def rejects_path(out: Place, feed_file_name: str) -> Place:
     """Where the rejects of a feed file go below the output root."""
     return out / "rejects" / f"{feed_file_name}.rejects.jsonl"
 
@@ -85,7 +85,7 @@ class RejectWriter:
         Where the system refuses.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         self.count = 0
         self._held = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - closed in __exit__
@@ -114,14 +114,9 @@ class RejectWriter:
     def _commit(self) -> None:
         if self.count:
             self._held.seek(0)
-            write_atomic(self.path, lambda handle: shutil.copyfileobj(self._held, handle))
+            write_whole(self.path, lambda handle: shutil.copyfileobj(self._held, handle))
             return
-        try:
-            self.path.unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        remove(self.path)
 
 
 def _unwritable(path: Path, error: OSError) -> UnwritableOutput:
@@ -133,7 +128,7 @@ def _unwritable(path: Path, error: OSError) -> UnwritableOutput:
 
 
 @contextlib.contextmanager
-def rejects_to(path: Path | None) -> Iterator[RejectWriter | None]:
+def rejects_to(path: Place | None) -> Iterator[RejectWriter | None]:
     """A `RejectWriter` for the block, or None where nothing is to be written."""
     if path is None:
         yield None
@@ -142,7 +137,7 @@ def rejects_to(path: Path | None) -> Iterator[RejectWriter | None]:
         yield writer
 
 
-def check_ratio(stats: FileStats, max_reject_ratio: float, rejects: Path | None = None) -> None:
+def check_ratio(stats: FileStats, max_reject_ratio: float, rejects: Place | None = None) -> None:
     """Refuse a file of which too many lines were bad.
 
     Parameters
@@ -182,7 +177,7 @@ def most_faults(faults: Sequence[FieldFault]) -> str:
     return "; ".join(fault.sentence for fault in ordered[:_TOLD])
 
 
-def _hint(bad: int, stats: FileStats, rejects: Path | None) -> str:
+def _hint(bad: int, stats: FileStats, rejects: Place | None) -> str:
     see = f"See {rejects} for each bad line" if rejects is not None else f"See {stats.path}"
     if bad * 2 > stats.lines:
         return f"{see}; correct what writes the file"  # a higher tolerance would leave next to nothing

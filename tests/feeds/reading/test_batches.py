@@ -428,7 +428,7 @@ def as_nobody() -> Iterator[None]:
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     file = make(tmp_path, lines(GOOD))
-    file.path.chmod(0)
+    file.local.chmod(0)
     with as_nobody(), pytest.raises(UnreadableInput, match="Permission denied") as caught:
         list(read_records(file, newest=False))
     assert caught.value.where == str(file.path)
@@ -445,7 +445,7 @@ def test_a_directory_that_may_not_be_listed_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     file = make(tmp_path, b"")
-    file.path.unlink()
+    file.local.unlink()
     with pytest.raises(UnreadableInput, match="No such file"):
         read_all(file, tmp_path)
 
@@ -527,7 +527,7 @@ def test_a_file_replaced_while_workers_read_it_is_an_error(tmp_path: Path) -> No
         next(batches)
         other = tmp_path / "other"
         other.write_bytes(b"")
-        other.replace(file.path)
+        other.replace(file.local)
         with pytest.raises(UnreadableInput, match="was replaced"):
             list(batches)
 
@@ -538,7 +538,7 @@ def test_a_writer_that_appends_meanwhile_changes_nothing(tmp_path: Path) -> None
     reading = RecordReading(file, newest=True, chunk_bytes=2000)
     pairs = iter(reading)
     next(pairs)
-    with file.path.open("ab") as handle:
+    with file.local.open("ab") as handle:
         handle.write(lines(*[line("fills", trade_id="late")] * 50))
     assert len(list(pairs)) == 599
     assert reading.stats.sha256 == hashlib.sha256(content).hexdigest()

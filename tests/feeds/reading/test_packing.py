@@ -74,7 +74,7 @@ def test_lines_keep_their_numbers_over_the_blocks_of_a_chunk(tmp_path: Path) -> 
         bad = n % 701 == 3
         content.append(b"" if n % 503 == 1 else b"[]" if bad else line("fills", trade_id=None, ts=TS + n, price=1 + n))
     file = make(tmp_path, b"\n".join(content))
-    assert file.path.stat().st_size > 3 << 18
+    assert file.local.stat().st_size > 3 << 18
     rows, stats, rejects = read_columns(file, ["price"], tmp_path)
     assert rows == [(n + 1, 1.0 + n) for n, text in enumerate(content) if text.startswith(b"{")]
     assert [json.loads(text)["line"] for text in rejects.splitlines()] == [

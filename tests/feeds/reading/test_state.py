@@ -56,10 +56,10 @@ def read(file: DayFile, after: ReadingState | None = None, **options: Any) -> tu
 def test_cut_anywhere(file: DayFile, begin: bytes, chunk_bytes: int) -> None:
     content = begin + CONTENT
     for cut in range(3, len(content), 37):
-        file.path.write_bytes(content[:cut])
+        file.local.write_bytes(content[:cut])
         first, reading = read(file, chunk_bytes=chunk_bytes)
         assert reading.tail is not None
-        file.path.write_bytes(content)
+        file.local.write_bytes(content)
         rest, on = read(file, reading.tail, chunk_bytes=chunk_bytes)
         whole, once = read(file)
         assert on.stats == once.stats
@@ -68,9 +68,9 @@ def test_cut_anywhere(file: DayFile, begin: bytes, chunk_bytes: int) -> None:
 
 
 def test_workers_go_on_too(file: DayFile) -> None:
-    file.path.write_bytes(CONTENT)
+    file.local.write_bytes(CONTENT)
     state = read(file)[1].tail
-    file.path.write_bytes(CONTENT * 2)
+    file.local.write_bytes(CONTENT * 2)
     with Workers(1) as engine:
         rows, reading = read(file, state, engine=engine)
     expected = read(file, state, engine=InProcess())
@@ -79,22 +79,22 @@ def test_workers_go_on_too(file: DayFile) -> None:
 
 
 def test_another_beginning_is_noticed(file: DayFile) -> None:
-    file.path.write_bytes(CONTENT + b'{"ts"')
+    file.local.write_bytes(CONTENT + b'{"ts"')
     state = read(file)[1].tail
-    file.path.write_bytes(CONTENT.replace(b"garbage", b"gabrage") + line(9))
+    file.local.write_bytes(CONTENT.replace(b"garbage", b"gabrage") + line(9))
     with pytest.raises(PrefixChanged):
         read(file, state)
-    file.path.write_bytes(CONTENT + line(9))  # what stood behind the last newline may change
+    file.local.write_bytes(CONTENT + line(9))  # what stood behind the last newline may change
     assert read(file, state)[1].stats == read(file)[1].stats
 
 
 def test_no_state_after_a_long_line_without_its_end(file: DayFile) -> None:
-    file.path.write_bytes(CONTENT + b"x" * (MAX_TAIL + 1))
+    file.local.write_bytes(CONTENT + b"x" * (MAX_TAIL + 1))
     assert read(file)[1].tail is None
 
 
 def test_fills_cannot_go_on(tmp_path: Path, file: DayFile) -> None:
-    file.path.write_bytes(CONTENT)
+    file.local.write_bytes(CONTENT)
     state = read(file)[1].tail
     path = tmp_path / "fills_20250101.jsonl"
     path.touch()

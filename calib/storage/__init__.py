@@ -1,0 +1,26 @@
+"""Where feeds are read and outputs are written: the local file system, or an object store named by a URL.
+
+A `Place` is a path or an `ObjectPath`; `calib.storage.source.source_of` gives what lists and reads it, and
+`calib.storage.outputs` writes it whole or not at all.
+"""
+
+from calib.storage.objects import ObjectPath
+from calib.storage.outputs import is_file, local_copy, remove, sole_use, write_whole
+from calib.storage.source import ByteSource, Place, StoredBytes, size_of, source_of
+from calib.storage.urls import is_url, place_of
+
+__all__ = [
+    "ByteSource",
+    "ObjectPath",
+    "Place",
+    "StoredBytes",
+    "is_file",
+    "is_url",
+    "local_copy",
+    "place_of",
+    "remove",
+    "size_of",
+    "sole_use",
+    "source_of",
+    "write_whole",
+]

@@ -1,0 +1,283 @@
+"""Objects of a bucket: found, read by range, and written on condition that nobody else did meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import total_ordering
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeVar
+
+from calib.errors import CalibError, MissingExtra, NoFeeds, OutputChanged, UnreadableInput, UnwritableOutput
+from calib.storage.object_reader import ObjectReader
+from calib.storage.objects import ObjectPath
+from calib.storage.requests import Attempts, is_conflict, is_missing, reason_of
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+T = TypeVar("T")
+_BLOCK: Final = 1 << 20
+
+
+class ObjectFacts(NamedTuple):
+    """Of one object: its size, bytes, and the tag of its content."""
+
+    size: int
+    tag: str
+
+
+@total_ordering
+class Bucket:
+    """A bucket of an S3 store; the credentials come from the environment, and are never shown.
+
+    Parameters
+    ----------
+    url
+        ``s3://NAME``; buckets of the same URL are equal.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._store: S3Store | None = None
+        self._listed: dict[str, ObjectFacts] = {}
+        """What listings have shown, by key."""
+        self._claimed: set[str] = set()
+        """The keys of the directories that `claim` has listed."""
+        self._tags: dict[str, str] = {}
+        """Of the objects in them, and of those written since: the tag of the content."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bucket) and self.url == other.url
+
+    def __lt__(self, other: Bucket) -> bool:
+        return self.url < other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.url!r})"
+
+    @property
+    def store(self) -> S3Store:
+        """The connection, made when it is needed.
+
+        Raises
+        ------
+        calib.errors.MissingExtra
+            Where obstore is not installed.
+        calib.errors.UnreadableInput
+            Where the environment holds a setting that cannot be used; its value is not repeated.
+        """
+        if self._store is None:
+            self._store = _connected(self.url)
+        return self._store
+
+    def names(self, directory: ObjectPath) -> list[str]:
+        """The names directly below a prefix, sorted.
+
+        Raises
+        ------
+        calib.errors.NoFeeds
+            Where there is none: a prefix without objects does not exist.
+        calib.errors.UnreadableInput
+            Where the store refuses or does not answer.
+        """
+        found = self._list(directory)
+        if not found:
+            raise NoFeeds("holds no objects", where=str(directory), hint="Check the URL of --feeds")
+        return found
+
+    def size(self, path: ObjectPath) -> int:
+        """Bytes of an object, as it was listed where it was; errors as `open`."""
+        return (self._listed.get(path.key) or self.facts(path)).size
+
+    def facts(self, path: ObjectPath) -> ObjectFacts:
+        """What the store says of an object now; errors as `open`."""
+        import obstore
+
+        found = self._read(path, lambda: obstore.head(self.store, path.key))
+        return ObjectFacts(found["size"], found["e_tag"] or "")
+
+    def open(self, path: ObjectPath) -> ObjectReader:
+        """The bytes of an object as it is now.
+
+        Raises
+        ------
+        calib.errors.UnreadableInput
+            Where it does not exist, the store refuses or does not answer; while reading also where it was replaced.
+        """
+        facts = self.facts(path)
+        return ObjectReader(facts.size, lambda begin, end: self._range(path, facts.tag, begin, end))
+
+    def read_range(self, path: ObjectPath, identity: str | None, offset: int, size: int) -> bytes:
+        """Some bytes of an object, of the content with that tag where one is given; errors as `open`."""
+        return self._range(path, identity or "", offset, offset + size)
+
+    def claim(self, directories: Iterable[ObjectPath]) -> None:
+        """Note what lies directly below these now: a later `put` there is refused where another one wrote meanwhile."""
+        for directory in directories:
+            self._claimed.add(directory.key)
+            for name in self._list(directory):
+                key = (directory / name).key
+                self._tags[key] = self._listed[key].tag
+
+    def put(self, path: ObjectPath, content: BinaryIO) -> bool:
+        """Write an object, whole or not at all; one with the same bytes is left alone.
+
+        Returns
+        -------
+        bool
+            True where the object changed.
+
+        Raises
+        ------
+        calib.errors.OutputChanged
+            Where another run wrote it since `claim`, or since a moment before.
+        calib.errors.UnwritableOutput
+            Where the store refuses or does not answer.
+        """
+        import obstore
+
+        tag = self._tag_before(path)
+        if tag is not None and self._same(path, content):
+            return False
+        content.seek(0)
+        try:
+            done = obstore.put(
+                self.store,
+                path.key,
+                content,
+                mode="create" if tag is None else {"e_tag": tag},
+                use_multipart=False,
+            )
+        except CalibError:
+            raise
+        except Exception as error:
+            if is_conflict(error) and self._same(path, content):
+                return True  # our own request, tried again after its answer was lost
+            if is_conflict(error):
+                raise OutputChanged(
+                    "was written by another run meanwhile",
+                    where=str(path),
+                    hint="Let that run end, then run again; or give this one another --out",
+                ) from None
+            raise self._unwritable(path, error) from None
+        self._tags[path.key] = done["e_tag"] or ""
+        return True
+
+    def delete(self, path: ObjectPath) -> None:
+        """Remove an object that may not be there."""
+        import obstore
+
+        if self._tag_before(path) is None:
+            return
+        try:
+            obstore.delete(self.store, path.key)
+        except Exception as error:
+            raise self._unwritable(path, error) from None
+        self._tags.pop(path.key, None)
+
+    def exists(self, path: ObjectPath) -> bool:
+        """Whether there is such an object; as `claim` saw it, where it did."""
+        return self._tag_before(path) is not None
+
+    def modified(self, directory: ObjectPath) -> list[tuple[float, str]]:
+        """Each name directly below a prefix, with the Unix seconds at which it was written."""
+        import obstore
+
+        found = self._read(directory, lambda: obstore.list_with_delimiter(self.store, directory.key)["objects"])
+        return [(each["last_modified"].timestamp(), each["path"].rpartition("/")[2]) for each in found]
+
+    def _list(self, directory: ObjectPath) -> list[str]:
+        import obstore
+
+        found = self._read(directory, lambda: obstore.list_with_delimiter(self.store, directory.key or None))
+        for each in found["objects"]:
+            self._listed[each["path"]] = ObjectFacts(each["size"], each["e_tag"] or "")
+        prefix = f"{directory.key}/" if directory.key else ""
+        return sorted(each["path"].removeprefix(prefix) for each in found["objects"])
+
+    def _range(self, path: ObjectPath, tag: str, begin: int, end: int) -> bytes:
+        import obstore
+
+        options: Any = {"range": (begin, end)} | ({"if_match": tag} if tag else {})
+        return self._read(path, lambda: bytes(obstore.get(self.store, path.key, options=options).bytes()))
+
+    def _read(self, path: ObjectPath, request: Callable[[], T]) -> T:
+        try:
+            return Attempts().of(request)
+        except CalibError:
+            raise
+        except Exception as error:
+            if is_conflict(error):
+                raise UnreadableInput(
+                    "was replaced while it was read", where=str(path), hint="Run again when nobody rewrites it"
+                ) from None
+            if is_missing(error):
+                raise UnreadableInput("does not exist", where=str(path), hint="Check the URL") from None
+            what, hint = reason_of(error)
+            raise UnreadableInput(f"cannot be read: {what}", where=str(path), hint=hint) from None
+
+    def _tag_before(self, path: ObjectPath) -> str | None:
+        """The tag of the content that a `put` may replace; None where nothing is there."""
+        if path.key in self._tags or path.parent.key in self._claimed:
+            return self._tags.get(path.key)
+        import obstore
+
+        try:
+            found = Attempts().of(lambda: obstore.head(self.store, path.key))
+        except CalibError:
+            raise
+        except Exception as error:
+            if is_missing(error):
+                return None
+            raise self._unwritable(path, error) from None
+        tag: str = found["e_tag"] or ""
+        return tag
+
+    def _same(self, path: ObjectPath, content: BinaryIO) -> bool:
+        """Whether the object has these bytes."""
+        size = content.seek(0, 2)
+        try:
+            if self.facts(path).size != size:
+                return False
+            content.seek(0)
+            with self.open(path) as there:
+                while block := there.read(_BLOCK):
+                    if content.read(len(block)) != block:
+                        return False
+        except UnreadableInput:
+            return False
+        return True
+
+    def _unwritable(self, path: ObjectPath, error: Exception) -> UnwritableOutput:
+        what, hint = reason_of(error)
+        return UnwritableOutput(f"cannot be written: {what}", where=str(path), hint=hint)
+
+
+def _connected(url: str) -> S3Store:
+    try:
+        from obstore.store import S3Store
+    except ImportError as error:
+        raise MissingExtra(
+            f"{url} needs obstore", hint="Install calib with its extra: pip install 'calib[cloud]'"
+        ) from error
+    try:
+        return S3Store(
+            url.removeprefix("s3://"),
+            retry_config=Attempts.retry_config(),
+            client_options={"timeout": "60s", "allow_http": _plain_http(os.environ)},
+        )
+    except Exception as error:
+        raise UnreadableInput(
+            f"cannot be used: the environment's settings make no connection ({type(error).__name__})",
+            where=url,
+            hint="Check the AWS_* variables; their values are not shown",
+        ) from None
+
+
+def _plain_http(environment: Mapping[str, str]) -> bool:
+    """Whether the user's own endpoint is a plain one, as that of a store in the same rack may be."""
+    given = (environment.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
+    return any(endpoint.lower().startswith("http://") for endpoint in given)

@@ -1,0 +1,72 @@
+"""The bytes of an object in order, fetched by ranges a little ahead of what is read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Final
+
+RANGE: Final = 4 << 20
+"""Bytes of one request."""
+_AHEAD: Final = 4
+
+
+class ObjectReader:
+    """Reads an object from its beginning to its end, in bounded memory.
+
+    Parameters
+    ----------
+    size
+        Of the object, bytes.
+    fetch
+        Gives the bytes from a place to another; called from several threads.
+    """
+
+    identity = (0, 0)
+    """An object has no device and inode; each request names the content that it must be of."""
+
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        self.size = size
+        self._fetch = fetch
+        self._asked = 0
+        self._coming: deque[Future[bytes]] = deque()
+        self._held = memoryview(b"")
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> ObjectReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes, fewer where a range ends; empty at the end."""
+        if not self._held:
+            self._held = memoryview(self._next())
+        taken, self._held = self._held[:size], self._held[size:]
+        return bytes(taken)
+
+    def readinto(self, room: memoryview) -> int:
+        """The same into a buffer; how many bytes it took."""
+        block = self.read(len(room))
+        room[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        """Let go of what is under way."""
+        for future in self._coming:
+            future.cancel()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self) -> bytes:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_AHEAD, thread_name_prefix="calib-object")
+        while len(self._coming) < _AHEAD and self._asked < self.size:
+            begin, self._asked = self._asked, min(self._asked + RANGE, self.size)
+            self._coming.append(self._threads.submit(self._fetch, begin, self._asked))
+        return self._coming.popleft().result() if self._coming else b""
