@@ -19,9 +19,9 @@ from calib.dataset.model import Dataset
 from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.settings import DEFAULTS
+from calib.dataset.summing_kernel import summing_kernel
 from calib.feeds.contracts import Contracts
 from calib.feeds.reading.days import DayFile
-from calib.feeds.reading.native import library
 from calib.feeds.reading.rejects import check_ratio, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
@@ -160,7 +160,7 @@ def build_from_plan(
 def _rows(reader: _Reader, recipe: DatasetOptions, jobs: int | None) -> pl.DataFrame:
     """The intervals before the filters: by the kernel where there is one, else in Python."""
     plan = reader.plan
-    if (kernel := library()) is not None:
+    if (kernel := summing_kernel()) is not None:
         from calib.dataset.native.intervals import sums_of
 
         made = sums_of(
