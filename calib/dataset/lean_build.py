@@ -13,9 +13,9 @@ from calib.dataset.lean import DroppedRow, LeanDataset, plain_filters, split
 from calib.dataset.native.intervals import sums_of
 from calib.dataset.parts import Counts, MissingDays
 from calib.dataset.plan import DatasetPlan
+from calib.dataset.summing_kernel import summing_kernel
 from calib.dataset.thin import thin_note
 from calib.feeds.reading.days import DayFile
-from calib.feeds.reading.native import library
 from calib.feeds.reading.rejects import check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
 
@@ -37,7 +37,7 @@ def build_lean(
     """What `calib.dataset.build.build_from_plan` makes, with packed rows.
 
     None without the kernel, and for a filter that knows frames only."""
-    kernel, filters = library(), plain_filters(recipe.filters)
+    kernel, filters = summing_kernel(), plain_filters(recipe.filters)
     if kernel is None or filters is None:
         return None
     book_stats: dict[DayFile, FileStats] = {}
