@@ -112,7 +112,7 @@ class History:
             path = self._any("pipeline_ticks", newest=True)
         kind, day = _of(path)
         more, self.times[path] = lines(self.rng, kind, day, self.times[path], self.rng.randint(0, 25))
-        if self.rng.random() < 0.3:  # caught in the middle of a line, or before its newline
+        if self.rng.random() < 0.5:  # caught in the middle of a line, or before its newline
             more = more[: -self.rng.choice([1, 1, 5, 30])]
         with path.open("ab") as handle:
             handle.write(gzip.compress(more, 1, mtime=0) if path.suffix == ".gz" else more)

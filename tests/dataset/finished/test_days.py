@@ -123,6 +123,9 @@ def test_a_last_line_in_the_making(runs: Runs) -> None:
     append(ticks(runs), b"...\n")  # it was not whole after all
     assert runs.counts() == (1, 1, 0)
     assert "NEWUSDT" not in runs.make().range.symbols
+    notes: list[str] = []
+    runs.make(symbols=("BTCUSDT", "NEWUSDT"), note=notes.append)
+    assert "symbol NEWUSDT does not occur in the feeds of this range" in notes
 
 
 def test_a_line_of_a_finished_interval_makes_the_file_be_read_whole(runs: Runs) -> None:
@@ -186,6 +189,14 @@ def test_markouts_follow_the_book_of_the_day_and_the_first_seconds_of_the_next(r
     assert runs.finished.read == 1
     book.write_bytes(content)
     assert runs.make().intervals["markout_30s_bps"].drop_nulls().to_list() != before
+
+
+def test_a_torn_book_is_judged_again_once_there_is_a_newer_one(runs: Runs) -> None:
+    book = write(runs.feeds, "book", *(snapshot(DAY_0 + n, 100, symbol="BTCUSDT") for n in range(200)))
+    append(book, b'{"ts"')
+    assert runs.make().inputs[-1].rejected == {"partial_tail": 1}
+    write(runs.feeds, "book", snapshot(DAY_0 + 2 * 86_400, 100))
+    assert runs.make().inputs[-1].rejected == {"bad_json": 1}
 
 
 def test_rejects_are_written_again_and_the_ratio_is_judged_each_time(runs: Runs) -> None:
