@@ -117,7 +117,12 @@ def _finished(session: Session, plan: DatasetPlan, root: Place, *, verify: bool)
     """Where the rows of days are kept; None where that is switched off, or no day is worth it."""
     from calib.dataset.kept_days import worth_keeping
 
-    if not isinstance(root, Path) or not session.config["aggregate.cache"] or not worth_keeping(plan):
+    if not session.config["aggregate.cache"]:
+        return None
+    if not isinstance(root, Path) or not worth_keeping(plan):
+        session.detail(
+            "finished days: none kept of files below 16 MiB in all, of URLs, or of intervals that cross midnight"
+        )
         return None
     from calib.dataset.finished import FinishedDays
     from calib.dataset.finished.directory import NAME

@@ -195,7 +195,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFi
     os.mkfifo(pipe)
     for words, code in (
         (["config", "--config", str(pipe)], 2),
-        (["policy", "check", str(pipe)], 0),
+        (["policy", "check", str(pipe)], 3),
         (["replay", "--feeds", str(tmp_path), "--latency", f"empirical:{pipe}"], 2),
         (["summary", str(pipe)], 3),
         (["import", "hummingbot", str(pipe), "--out", str(tmp_path / "out")], 3),

@@ -167,7 +167,7 @@ def test_the_report_says_how_many_fills_could_not_be_joined(tmp_path: Path) -> N
     assert "7 fills unknown: no logged tick covers the time of the quote" in text
     assert "Ticks are sampled" in text
     assert digest(found)[2] == "7 fills could not be classified (ticks are sampled)"
-    assert digest(found)[0] == "1 of 1 tick lines used a stale book (they stand for 10 of 10 ticks)"
+    assert digest(found)[0] == "1 of 1 tick lines used a stale book (they represent 10 of 10 ticks)"
 
 
 def test_the_same_feeds_give_the_same_bytes_and_other_settings_another_name(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_trap_persistent_arms_below_ten_symbols_are_inconclusive(market: Make) -
     ab = ABHarness("shadow", 0.5, symbols=SYMBOLS[:8], settings=settings)
     market(symbols=tuple(SYMBOLS[:8])).feed(ab, 300)
     why = ab.status()["verdicts"]["sequential"]["gates"][0]["evidence"]["why"]
-    assert "10 symbols, here are 8" in why
+    assert "need at least 10 symbols, got 8" in why
 
 
 def test_short_blocks_make_the_deadline_gate_inconclusive(market: Make) -> None:

@@ -171,7 +171,7 @@ def test_plain_and_aggregated_trades_of_one_symbol_are_not_counted_twice(tmp_pat
     plain, aggregated = tmp_path / "BTCUSDT-trades-2024-01-01.csv", tmp_path / "BTCUSDT-aggTrades-2024-01-01.csv"
     plain.write_text(SPOT_TRADE)
     aggregated.write_text(SPOT_AGG)
-    with pytest.raises(MixedStreams, match="trades of BTCUSDT, of which aggTrades is imported"):
+    with pytest.raises(MixedStreams, match="BTCUSDT comes from aggTrades and from trades"):
         collect(BinanceVision(), [plain, aggregated])
     other = aggregated.rename(tmp_path / "ETHUSDT-aggTrades-2024-01-01.csv")
     assert collect(BinanceVision(), [plain, other]).used == 2

@@ -154,7 +154,7 @@ def test_the_command_says_its_counts(tmp_path: Path, capsys: pytest.CaptureFixtu
     feeds(tmp_path, [fill(T + 3.5), fill(T + 40)], BOOKS)
     assert run(["enrich", "--feeds", str(tmp_path)]) == 0
     said = capsys.readouterr()
-    assert "mid_now: 1 joined, 0 there before, 1 not known" in said.out
+    assert "mid_now: 1 joined, 0 already present, 1 unknown" in said.out
     assert "1 of 2 fills have no mid" in said.err
     assert run(["enrich", "--feeds", str(tmp_path / "no")]) == 3
 

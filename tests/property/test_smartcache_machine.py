@@ -102,7 +102,7 @@ class SmartCacheMachine(RuleBasedStateMachine):
             self.server.url, clock=self.clock, hard_timeout_s=3600.0, local_ttl_s=self.local_ttl_s, lease_s=60.0
         )
         backend: Any = cache._backend
-        link = getattr(backend, "far", backend).link
+        link = getattr(backend, "remote", backend).link
         plain = link.run
 
         async def counted(*arguments: Any, **options: Any) -> Any:

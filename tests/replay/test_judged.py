@@ -50,7 +50,7 @@ def test_a_hole_of_the_recording_is_no_miss_and_the_headline_says_what_was_judge
     assert f"Judged 20 of {20 + 179} reads." in report
     assert overall["hit_ratio"] > 0.8
     assert replay(path, "--gate", "--strict")[0] == 1
-    assert "judged 20 of 199 reads, and a verdict needs at least half" in capsys.readouterr().err
+    assert "checked 20 of 199 reads; a verdict needs at least half of the reads" in capsys.readouterr().err
 
 
 def test_a_gate_needs_a_judged_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

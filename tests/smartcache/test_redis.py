@@ -58,7 +58,8 @@ def test_an_age_is_the_time_since_the_compute_began_for_every_reader(server: Red
             await get(writer, Counting(0.3))
             _, meta = await get(reader, Counting())
             assert (meta["strategy"], meta["source"]) == ("serve_fresh", "redis")
-            assert 0.3 <= meta["age"] <= time.monotonic() - began + 0.001
+            # The server tells the time by the wall clock, which may be slewed against the monotonic one.
+            assert 0.29 <= meta["age"] <= time.monotonic() - began + 0.01
 
     asyncio.run(main())
 

@@ -28,7 +28,7 @@ def document(report: Report, version: str) -> dict[str, Any]:
         invocation["toolExecutionNotifications"] = [
             {
                 "level": "error" if each.unread else "warning",
-                "message": {"text": f"{'cannot be read' if each.unread else 'not Python'}: {each.error}"},
+                "message": {"text": f"{'cannot be read' if each.unread else 'not valid Python'}: {each.error}"},
                 "locations": [{"physicalLocation": _place(each.path, each.error_line or 1)}],
             }
             for each in report.broken

@@ -261,7 +261,7 @@ def test_what_is_refused_says_what_came_of_it(tmp_path: Path) -> None:
     with PipelineTickLogger(tmp_path, sample_rate=10) as ticks:
         for change, what in (
             ({"n_quotes": -1}, "must be a whole number >= 0, but is -1"),
-            ({"sample_rate": 3}, "is the logger's own, 10, but the record says 3"),
+            ({"sample_rate": 3}, "the logger uses 10, but the record has 3"),
         ):
             with pytest.raises(BadRecord) as refused:
                 ticks.log(TICK | change)
@@ -282,7 +282,7 @@ def test_a_disk_that_refuses_says_what_to_do(tmp_path: Path) -> None:
         fills.flush()
     assert refused.value.what == "cannot be written: Is a directory"
     assert refused.value.hint == (
-        "Free some space or repair the directory: logging then goes on by itself; `stats` has what was lost"
+        "Free some space or repair the directory; logging then continues; `stats` counts the lost records"
     )
     (tmp_path / "feeds" / "fills_20250101.jsonl").rmdir()
     assert fills.log(FILL)
