@@ -39,7 +39,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.suffix)
         return write_atomic(path, content)
 
-    monkeypatch.setattr(store, "write_atomic", noted)
+    monkeypatch.setattr(store, "write_whole", noted)
     return names
 
 
