@@ -270,7 +270,7 @@ def test_what_is_refused_says_what_came_of_it(tmp_path: Path) -> None:
         ticks.log(TICK)
     assert (closed.value.what, closed.value.hint) == (
         "this logger is closed",
-        "Log before close(), or make a new logger",
+        "Log before close(), or create a new logger",
     )
 
 
