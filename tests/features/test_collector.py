@@ -195,6 +195,33 @@ def test_alpha_and_half_life_are_set_per_symbol() -> None:
     assert depths == {"SLOW": pytest.approx(1.2), "TIMED": pytest.approx(2.5), "X": pytest.approx(2.0)}
 
 
+def test_configure_starts_the_symbol_over_and_leaves_the_others() -> None:
+    collector = FeatureCollector(alpha=0.5)
+    for symbol in ("X", "OTHER"):
+        collector.record_book(symbol, 1.0, 0.5, 1.0, 0.5, now_ns=0)
+    collector.configure("X", alpha=0.1)
+    assert "X" not in collector.snapshot_all()
+    collector.record_book("X", 1.0, 8.0, 1.0, 8.0, now_ns=1 * S)
+    assert collector.snapshot("X").liq_top_depth == 16.0  # the first observation is the average: nothing is left of 1.0
+    assert collector.snapshot("OTHER").liq_top_depth == 1.0
+
+
+@pytest.mark.parametrize("own_qty", [0, 0.0, -1.0])
+def test_a_quote_of_nothing_is_refused(own_qty: float) -> None:
+    collector = FeatureCollector()
+    with pytest.raises(BadObservation) as refused:
+        collector.record_queue("X", "q", 5.0, own_qty)
+    assert "own_qty" in refused.value.where
+    collector.record_queue("X", "q", 0.0, 1e-9)  # nothing ahead is a place in the queue
+
+
+def test_a_snapshot_as_a_dict_has_every_feature_once_and_the_totals() -> None:
+    got = _worked().snapshot("X").as_dict()
+    assert list(got) == ["symbol", *FEATURES, "fills_total", "fills_maker", "fills_taker"]
+    assert (got["symbol"], got["fills_total"], got["fills_maker"], got["fills_taker"]) == ("X", 2, 1, 1)
+    assert got["queue_absorb_rate"] == 5.0
+
+
 def test_times_come_from_the_clock_where_none_is_given() -> None:
     clock = VirtualClock()
     collector = FeatureCollector(clock=clock)

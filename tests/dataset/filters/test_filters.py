@@ -69,6 +69,12 @@ def test_any_number_that_is_none_is_seen(name: str) -> None:
     assert _reasons([NonFinite()], {name: INF}) == ["non_finite"]
 
 
+@pytest.mark.parametrize("value", [float("nan"), -INF])
+def test_nan_and_minus_infinity_are_not_finite_and_null_is_no_fault(value: float) -> None:
+    assert _reasons([NonFinite()], {"net_bps": value}) == ["non_finite"]
+    assert _reasons([NonFinite()], {"net_bps": None}) == []
+
+
 def test_a_row_that_fails_several_filters_has_all_their_reasons_in_order() -> None:
     row = {"ticks": 1, "deadline_miss_rate": 1.0, "max_gap_s": 61.0, "net_bps": NAN}
     assert _reasons(ALL, row) == ["low_ticks", "deadline_miss", "ws_gap", "non_finite"]
