@@ -72,6 +72,8 @@ class ChunkPipeline:
         self._opened: list[FilePass] = []
         self._stored, self._told = 0, 0
         self._error: BaseException | None = None
+        self._unreadable: Exception | None = None
+        """Why reading stopped early: the files before are finished all the same, as if each were read by itself."""
 
     def run(self) -> None:
         """Do everything; the first error of any thread is raised here."""
@@ -85,10 +87,10 @@ class ChunkPipeline:
         finally:
             for thread in threads:
                 thread.join()
-        if self._error is not None:
+        if (failure := self._error or self._unreadable) is not None:
             for one in self._opened:
-                one.abandon(self._error)
-            raise self._error
+                one.abandon(failure)
+            raise failure
         self._tell()
 
     def _tell(self) -> None:
@@ -162,13 +164,20 @@ class ChunkPipeline:
 
     def _read(self, buffer: PooledBuffer) -> None:
         first = self._reading is None
-        if self._reading is None:
-            self._reading = self._waiting.popleft()
-            self._opened.append(self._reading)
-            self._reading.open()
-        of = self._reading
-        before = of.stored.bytes
-        chunk = of.read(buffer)
+        try:
+            if self._reading is None:
+                self._reading = self._waiting.popleft()
+                self._opened.append(self._reading)
+                self._reading.open()
+            of = self._reading
+            before = of.stored.bytes
+            chunk = of.read(buffer)
+        except Exception as error:
+            with self._ready:
+                self._unreadable = error
+                self._reading = None
+                self._waiting.clear()
+            return
         work = _Work(of, chunk, first, of.source.exhausted, hashed=chunk.read_from == chunk.read_to)
         with self._ready:
             self._stored += of.stored.bytes - before
