@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.naming import dataset_name
-from calib.dataset.parts import ContractParams, Filters, Input, Params
+from calib.dataset.parts import ContractParams, Filters, Input, MissingDays, Params
 from calib.dataset.plan import DatasetPlan
 from calib.dataset.settings import DEFAULTS
 from calib.errors import NoLines, NoSuchSymbol
 from calib.feeds.contracts import Contracts
+from calib.feeds.reading.days import DayFile
+from calib.feeds.reading.rejects import check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
 from calib.feeds.settings import MAX_REJECT_RATIO
+from calib.storage import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,35 @@ def check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], *, e
             hint="Widen --from and --to; `calib check` shows what each file holds",
         )
     return [f"symbol {symbol} does not occur in the feeds of this range" for symbol in absent]
+
+
+def checked_stats(
+    plan: DatasetPlan, stats: Mapping[DayFile, FileStats], max_reject_ratio: float, out: Place | None
+) -> list[FileStats]:
+    """Return the facts of the files that were read, in the order of the envelope.
+
+    Raises
+    ------
+    TooManyRejects
+        For a file with a larger share of bad lines.
+    """
+    found = [stats[file] for file in (*plan.files, *plan.books) if file in stats]
+    for facts in found:
+        check_ratio(facts, max_reject_ratio, None if out is None else rejects_path(out, facts.file))
+    return found
+
+
+def missing_days_of(plan: DatasetPlan) -> MissingDays:
+    """Return the days without a file as the envelope gives them."""
+    return MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()})
+
+
+def asked_symbols_of(recipe: DatasetOptions, present: set[str]) -> tuple[str, ...]:
+    """Return the symbols that the dataset is limited to.
+
+    Empty if they are all that the files hold: that is the dataset of all.
+    """
+    return recipe.symbols if present - set(recipe.symbols) else ()
 
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:

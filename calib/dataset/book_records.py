@@ -28,7 +28,7 @@ class BookRecords:
     stats
         Gets what was found in a file once its records are exhausted.
     copies
-        Gets a copy of what the reading of each book found; None where nobody asks for them.
+        Receives a copy of what the reading of each book found; None if it is not needed.
     """
 
     out: Place | None

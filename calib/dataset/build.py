@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calib.arguments import Moment, symbol_list, unix_seconds
-from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of
+from calib.dataset.assembly import (
+    DatasetOptions,
+    asked_symbols_of,
+    check_found,
+    input_of,
+    limits_of,
+    missing_days_of,
+    params_of,
+)
 from calib.dataset.filters import REASONS, Filter, chosen_filters
 from calib.dataset.finished import FinishedDays
 from calib.dataset.model import Dataset
-from calib.dataset.naming import dataset_name
-from calib.dataset.parts import Counts, MissingDays
+from calib.dataset.parts import Counts
 from calib.dataset.plan import DatasetPlan, plan_dataset
 from calib.dataset.plan_reader import PlanReader
 from calib.dataset.settings import DEFAULTS
@@ -180,12 +187,11 @@ def _assembled(rows: pl.DataFrame, reader: PlanReader, recipe: DatasetOptions, n
         filters=limits_of(recipe.filters),
         params=params_of(recipe),
         inputs=[input_of(stats) for stats in found],
-        missing_days=MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}),
+        missing_days=missing_days_of(plan),
         counts=_counts(rows, kept, dropped),
         intervals=kept,
         dropped=dropped,
-        # Naming every symbol that the files hold leaves none out: that is the dataset of all.
-        asked_symbols=recipe.symbols if reader.symbols - set(recipe.symbols) else (),
+        asked_symbols=asked_symbols_of(recipe, reader.symbols),
     )
 
 
@@ -229,11 +235,6 @@ def _sums(plan: DatasetPlan, recipe: DatasetOptions) -> tuple[Summation, Summati
         TickAggregator(plan.grid.interval_sec, recipe.tick_sample_rate),
         FillAggregator(recipe.maker_fee_bps, recipe.taker_fee_bps, dict(recipe.contracts)),
     )
-
-
-def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
-    """The name that the dataset will have, without a suffix."""
-    return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)
 
 
 def _counts(rows: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame) -> Counts:

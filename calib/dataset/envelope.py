@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -107,6 +108,15 @@ def decode(text: bytes | str | msgspec.Raw, kind: type[Any], where: str) -> Any:
         ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotADataset(f"is damaged: {error}", where=where, hint=DAMAGED_HINT) from error
+
+
+def json_array(items: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the pieces of an array of encoded items, one per line, as the json form of a dataset has them."""
+    separator = b"[\n  "
+    for item in items:
+        yield separator + item
+        separator = b",\n  "
+    yield b"]" if separator != b"[\n  " else b"[]"
 
 
 def dropped_frame(rows: list[Dropped]) -> pl.DataFrame:

@@ -6,17 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calib.dataset.assembly import DatasetOptions, check_found, input_of, limits_of, params_of
+from calib.dataset.assembly import (
+    DatasetOptions,
+    asked_symbols_of,
+    check_found,
+    checked_stats,
+    input_of,
+    limits_of,
+    missing_days_of,
+    params_of,
+)
 from calib.dataset.filters import REASONS
 from calib.dataset.interval_table import IntervalTable
 from calib.dataset.lean import DroppedRow, LeanDataset, plain_filters, split
 from calib.dataset.native.intervals import sums_of
-from calib.dataset.parts import Counts, MissingDays
+from calib.dataset.parts import Counts
 from calib.dataset.plan import DatasetPlan
 from calib.dataset.summing_kernel import summing_kernel
 from calib.dataset.thin import thin_note
 from calib.feeds.reading.days import DayFile
-from calib.feeds.reading.rejects import check_ratio, rejects_path
 from calib.feeds.reading.stats import FileStats
 
 if TYPE_CHECKING:
@@ -49,10 +57,7 @@ def build_lean(
         return BookMarkouts(plan.books, BookRecords(out, book_stats))
 
     made = sums_of(kernel, plan, recipe, books, out=out, jobs=jobs, progress=progress)
-    stats = made.result.stats | book_stats
-    found = [stats[file] for file in (*plan.files, *plan.books) if file in stats]
-    for facts in found:
-        check_ratio(facts, recipe.max_reject_ratio, None if out is None else rejects_path(out, facts.file))
+    found = checked_stats(plan, made.result.stats | book_stats, recipe.max_reject_ratio, out)
     table = made.table()
     for sentence in check_found(plan, recipe.symbols, made.result.symbols, empty=not len(table)):
         note(sentence)
@@ -65,19 +70,17 @@ def build_lean(
 
         return apply_filters(made.frame(), recipe.filters)
 
-    missing = {kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()}
     return LeanDataset(
         range=plan.range(table.symbols()),
         filters=limits_of(recipe.filters),
         params=params_of(recipe),
         inputs=[input_of(facts) for facts in found],
-        missing_days=MissingDays(**missing),
+        missing_days=missing_days_of(plan),
         counts=_counts(table, kept, dropped),
         table=kept,
         dropped_rows=dropped,
         frames=frames,
-        # Naming every symbol that the files hold leaves none out: that is the dataset of all.
-        asked_symbols=recipe.symbols if made.result.symbols - set(recipe.symbols) else (),
+        asked_symbols=asked_symbols_of(recipe, made.result.symbols),
     )
 
 

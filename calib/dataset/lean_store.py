@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from calib.dataset.columns import COUNTS, FEATURES, NUMBERS, TARGETS
-from calib.dataset.envelope import envelope_of
+from calib.dataset.envelope import envelope_of, json_array
 from calib.dataset.interval_table import INDEX_AT, NUMBERS_AT, SYMBOL_AT, TICKS_AT
 from calib.dataset.lean import PLAIN_FORMATS, LeanDataset
 from calib.dataset.naming import dataset_name
@@ -50,9 +50,9 @@ def write_json(dataset: LeanDataset, handle: BinaryIO) -> None:
         if name == "tool":
             for part, texts in (("intervals", _intervals(dataset)), ("dropped", _dropped(dataset))):
                 handle.write(separator + _encode(part) + b": ")
-                handle.writelines(_array(texts))
+                handle.writelines(json_array(texts))
         handle.write(separator + _encode(name) + b": ")
-        handle.writelines(_array(map(_encode, value)) if name == "inputs" else [_encode(value)])
+        handle.writelines(json_array(map(_encode, value)) if name == "inputs" else [_encode(value)])
         separator = b",\n "
     handle.write(b"}\n")
 
@@ -73,14 +73,6 @@ def write_csv(dataset: LeanDataset, handle: BinaryIO) -> None:
 def _exponents(numbers: bytes) -> bytes:
     """Positive exponents with their sign, as polars writes them."""
     return re.sub(rb"e(?=\d)", b"e+", numbers) if b"e" in numbers else numbers
-
-
-def _array(items: Iterable[bytes]) -> Iterator[bytes]:
-    separator = b"[\n  "
-    for item in items:
-        yield separator + item
-        separator = b",\n  "
-    yield b"]" if separator != b"[\n  " else b"[]"
 
 
 def _intervals(dataset: LeanDataset) -> Iterator[bytes]:

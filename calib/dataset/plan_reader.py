@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from calib.dataset.assembly import checked_stats
 from calib.dataset.book_records import BookRecords
 from calib.dataset.grid import DAY_S
 from calib.dataset.plan import DatasetPlan
 from calib.feeds.reading.days import DayFile
-from calib.feeds.reading.rejects import RejectWriter, check_ratio, rejects_path, rejects_to
+from calib.feeds.reading.rejects import RejectWriter, rejects_path, rejects_to
 from calib.feeds.reading.stats import FileStats
 from calib.storage import Place
 
@@ -90,11 +91,7 @@ class PlanReader:
         TooManyRejects
             For a file with a larger share of bad lines.
         """
-        files = (*self.plan.files, *self.plan.books)
-        found = [self.stats[file] for file in files if file in self.stats]
-        for stats in found:
-            check_ratio(stats, max_reject_ratio, None if self.out is None else rejects_path(self.out, stats.file))
-        return found
+        return checked_stats(self.plan, self.stats, max_reject_ratio, self.out)
 
     def _rejects(self, file: DayFile) -> contextlib.AbstractContextManager[RejectWriter | None]:
         return rejects_to(None if self.out is None else rejects_path(self.out, file.name))

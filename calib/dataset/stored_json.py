@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from calib.dataset.columns import COUNTS, FEATURES, TARGETS
-from calib.dataset.envelope import Envelope, assemble, check_schema, decode, dropped_frame, envelope_of
+from calib.dataset.envelope import Envelope, assemble, check_schema, decode, dropped_frame, envelope_of, json_array
 from calib.dataset.model import INTERVALS, Dataset, Dropped, Interval, iso
 from calib.errors import UnreadableInput
 
@@ -39,18 +39,10 @@ def _parts(dataset: Dataset) -> Iterator[tuple[str, Iterable[bytes]]]:
     envelope = envelope_of(dataset)
     for name in envelope.__struct_fields__:
         if name == "tool":
-            yield "intervals", _array(_encode(row) for row in dataset.rows())
-            yield "dropped", _array(_encode(row) for row in _dropped(dataset))
+            yield "intervals", json_array(_encode(row) for row in dataset.rows())
+            yield "dropped", json_array(_encode(row) for row in _dropped(dataset))
         value = getattr(envelope, name)
-        yield name, _array(map(_encode, value)) if name == "inputs" else [_encode(value)]
-
-
-def _array(items: Iterable[bytes]) -> Iterator[bytes]:
-    separator = b"[\n  "
-    for item in items:
-        yield separator + item
-        separator = b",\n  "
-    yield b"]" if separator != b"[\n  " else b"[]"
+        yield name, json_array(map(_encode, value)) if name == "inputs" else [_encode(value)]
 
 
 def _dropped(dataset: Dataset) -> Iterator[Dropped]:

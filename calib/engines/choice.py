@@ -57,7 +57,7 @@ class EngineChoice:
         return cls(config["engine"], config["jobs"], config["scheduler"])
 
     def decoder(self, stored_bytes: int) -> contextlib.AbstractContextManager[PieceDecoder]:
-        """What decodes the pieces of feed files that have so many bytes; to be entered.
+        """Return a context with the decoder for feed files of ``stored_bytes`` in all.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Objects of a bucket: found, read by range, and written on condition that nobody else did meanwhile."""
+"""Objects of a bucket: listing, ranged reads, and writes that fail if another run wrote meanwhile."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ObjectReader:
         self.close()
 
     def read(self, size: int) -> bytes:
-        """At most so many bytes, fewer where a range ends; empty at the end."""
+        """Return at most ``size`` bytes, fewer at the end of a range; empty at the end."""
         if not self._held:
             self._held = memoryview(self._next())
         taken, self._held = self._held[:size], self._held[size:]

@@ -26,7 +26,7 @@ class Attempts:
     Parameters
     ----------
     pause
-        Waits so many seconds.
+        Waits for a number of seconds.
     """
 
     def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:

@@ -31,7 +31,7 @@ class StoredBytes(Protocol):
         ...
 
     def read(self, size: int) -> bytes:
-        """At most so many bytes; empty at the end."""
+        """Return at most ``size`` bytes; empty at the end."""
         ...
 
     def readinto(self, room: memoryview) -> int:

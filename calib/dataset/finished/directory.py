@@ -1,4 +1,4 @@
-"""The directory of entries: bounded, and nobody's only copy of anything."""
+"""The directory of entries: bounded, and safe to delete."""
 
 from __future__ import annotations
 

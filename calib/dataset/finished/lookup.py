@@ -54,7 +54,7 @@ class Lookup:
 
     @property
     def stale_identity(self) -> bool:
-        """Whether the content is the entry's, and only its hash could tell: the identity is to be written anew."""
+        """Whether only the hash proved that the content is the entry's: the stored identity must be updated."""
         if self.entry is None or self.now is None or self.grown or not self.now.identity.settled:
             return False
         uses = self.entry.header.books

@@ -19,7 +19,7 @@ _CODES = {"symbol": "u4", "side": "u4", "liquidity": "u4"}
 
 
 def marking(books: BookMarkouts, file: DayFile, columns: tuple[str, ...]) -> Callable[[], Markouts] | None:
-    """What gives the markouts of a day's fills, once it is needed; None where there is no book of the day."""
+    """Return a factory of the markouts of a day's fills; None if the day has no book."""
     if not books.has_book(file.first_ts):
         return None
     layout = RecordLayout.of(ColumnPlan(file.kind, file.first_ts, columns), [])

@@ -48,7 +48,7 @@ class ThreadDecoder:
         return ParsedChunk(self, found, judged, found.line_count, len(self.names))
 
     def codes_of(self, sums: NativeSums, symbols: int) -> int:
-        """Address of the codes of the first so many symbols."""
+        """Return the address of the codes of the first ``symbols`` symbols."""
         self.codes.extend(sums.symbol(name) for name in self.names[len(self.codes) - 1 : symbols])
         return self.codes.buffer_info()[0]
 

@@ -175,7 +175,7 @@ def _redo_late(job: NativeJob, kind: _Kind, newest: frozenset[DayFile]) -> None:
 
 
 def _parts(expected: Mapping[_Group, int], redo_lines: int) -> list[dict[_Group, int]]:
-    """The groups by time, in parts of about so many lines."""
+    """Return the groups by time, in parts of about ``redo_lines`` lines."""
     parts: dict[int, dict[_Group, int]] = {}
     total = 0
     for group in sorted(expected, key=lambda group: (group[1], group[0])):

@@ -58,7 +58,7 @@ class StoredFile:
         return self._hash.copy()
 
     def skip(self, size: int) -> None:
-        """Read and hash so many bytes that are not needed."""
+        """Read and hash ``size`` bytes without returning them."""
         while size > 0 and (block := self.read(min(size, BLOCK))):
             size -= len(block)
 

@@ -241,7 +241,7 @@ def new_room(library: Any) -> Any:
 
 
 def suits(plan: ColumnPlan) -> bool:
-    """Whether a kernel can carry out a plan: it has room for so many stages."""
+    """Return whether a kernel can carry out a plan: it has room for `MAX_STAGES`."""
     return sum("." in name for name in plan.columns) <= MAX_STAGES
 
 
