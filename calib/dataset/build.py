@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calib.arguments import Moment, symbol_list, unix_seconds
 from calib.dataset.assembly import (
@@ -32,6 +32,7 @@ from calib.storage import Place, place_of, size_of
 if TYPE_CHECKING:
     import polars as pl
 
+    from calib.dataset.finished.days import WholeDays
     from calib.dataset.intervals import Summation
 
 
@@ -163,7 +164,7 @@ def build_from_plan(
         return ready[0]
     unread = sum(max(0, size_of(file.path) - known.get(file, 0)) for file in plan.files)
     with engine.decoder(unread) as reader.engine:
-        rows = _by_days(reader, recipe, finished)
+        rows = _by_days(reader, recipe, finished, _day_kernel(plan, recipe, engine))
     finished.trim()
     made = _assembled(rows, reader, recipe, tell)
     finished.keep(asked, made, notes)
@@ -198,7 +199,7 @@ def _assembled(rows: pl.DataFrame, reader: PlanReader, recipe: DatasetOptions, n
 def _without_entries(reader: PlanReader, recipe: DatasetOptions, engine: EngineChoice) -> pl.DataFrame:
     """The intervals before the filters: by the kernel where there is one, else in Python."""
     plan = reader.plan
-    kernel = summing_kernel() if plan.is_local and engine.name == "auto" else None
+    kernel = _kernel_for(plan, engine)
     if kernel is None:
         with engine.decoder(sum(size_of(file.path) for file in plan.files)) as reader.engine:
             return _by_days(reader, recipe, None)
@@ -212,7 +213,24 @@ def _without_entries(reader: PlanReader, recipe: DatasetOptions, engine: EngineC
     return made.frame()
 
 
-def _by_days(reader: PlanReader, recipe: DatasetOptions, finished: FinishedDays | None) -> pl.DataFrame:
+def _kernel_for(plan: DatasetPlan, engine: EngineChoice) -> Any | None:
+    """The kernel, where it is to sum: not where other engines were asked for."""
+    return summing_kernel() if plan.is_local and engine.name == "auto" else None
+
+
+def _day_kernel(plan: DatasetPlan, recipe: DatasetOptions, engine: EngineChoice) -> WholeDays | None:
+    """What sums days that have no entry yet."""
+    kernel = _kernel_for(plan, engine)
+    if kernel is None:
+        return None
+    from calib.dataset.finished.day_kernel import DayKernel
+
+    return DayKernel(kernel, plan, recipe, engine.jobs)
+
+
+def _by_days(
+    reader: PlanReader, recipe: DatasetOptions, finished: FinishedDays | None, kernel: WholeDays | None = None
+) -> pl.DataFrame:
     """The intervals before the filters, of batches of lines, and of rows that are at hand already."""
     from calib.dataset.intervals import LineFilter, join_kinds, sum_days
 
@@ -220,7 +238,9 @@ def _by_days(reader: PlanReader, recipe: DatasetOptions, finished: FinishedDays 
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
     # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
     ticks, fills = (
-        sum_days(reader.days(sums), wanted, sums) if finished is None else finished.sum_days(reader, wanted, sums)
+        sum_days(reader.days(sums), wanted, sums)
+        if finished is None
+        else finished.sum_days(reader, wanted, sums, kernel)
         for sums in _sums(plan, recipe)
     )
     return join_kinds(ticks, fills, plan.grid)

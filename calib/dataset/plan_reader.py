@@ -75,7 +75,7 @@ class PlanReader:
 
     def take(self, file: DayFile, stats: FileStats, symbols: set[str], rejects: bytes) -> None:
         """Note what an earlier run found in a file, and write its rejects, as if it had been read."""
-        with self._rejects(file) as writer:
+        with self.rejects(file) as writer:
             if writer is not None:
                 writer.add_lines(rejects)
         self.stats[file] = replace(stats, path=str(file.path))
@@ -93,7 +93,8 @@ class PlanReader:
         """
         return checked_stats(self.plan, self.stats, max_reject_ratio, self.out)
 
-    def _rejects(self, file: DayFile) -> contextlib.AbstractContextManager[RejectWriter | None]:
+    def rejects(self, file: DayFile) -> contextlib.AbstractContextManager[RejectWriter | None]:
+        """A context with what writes the rejects of a file; None where they are counted only."""
         return rejects_to(None if self.out is None else rejects_path(self.out, file.name))
 
     def _batches(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy | None) -> Iterator[pl.DataFrame]:
@@ -105,7 +106,7 @@ class PlanReader:
             yield from read_batches(file, columns, newest=newest, engine=self.engine, after=after)
             return
         copy = ReadingCopy() if copy is None else copy
-        with self._rejects(file) as rejects:
+        with self.rejects(file) as rejects:
             reading = read_batches(
                 file, columns, newest=newest, engine=self.engine, rejects=copy.forward_to(rejects), after=after
             )

@@ -67,6 +67,11 @@ class ReadingCopy:
         """The reading is over."""
         self.state, self.unended = reading.tail, reading.unended
 
+    def was_whole(self, symbols: set[str], state: ReadingState | None, *, unended: bool) -> None:
+        """The file was read at once, not in batches: every symbol of it, and where a later reading goes on."""
+        self.symbols |= symbols
+        self.state, self.unended = state, unended
+
     @property
     def rejects(self) -> bytes | None:
         """The lines of the rejects file; None where they were too many to keep."""

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -57,6 +57,18 @@ class DayReader(ReadFiles, Protocol):
 
     def take(self, file: DayFile, stats: FileStats, symbols: set[str], rejects: bytes) -> None:
         """Note what an earlier run found in a file, and write its rejects."""
+        ...
+
+
+class WholeDays(Protocol):
+    """What sums some files at once instead of batch by batch."""
+
+    def suits(self, file: DayFile) -> bool:
+        """Whether it can sum this one."""
+        ...
+
+    def sum_day(self, file: DayFile, reader: Any, copy: ReadingCopy, columns: DayColumns) -> DaySums:
+        """What a file comes to; the copy is filled, and the reader gets the facts."""
         ...
 
 
@@ -138,13 +150,15 @@ class FinishedDays:
         """Bring the directory back below its limit."""
         self._entries.trim()
 
-    def sum_days(self, reader: DayReader, wanted: LineFilter, sums: Summation) -> pl.DataFrame:
-        """As `calib.dataset.intervals.sum_days`, of the files that were looked up."""
+    def sum_days(
+        self, reader: DayReader, wanted: LineFilter, sums: Summation, kernel: WholeDays | None = None
+    ) -> pl.DataFrame:
+        """As `calib.dataset.intervals.sum_days`, of the files that were looked up; files that suit the kernel by it."""
         done = [self._columns[sums.kind].rows.to_frame()]
         edges = WatermarkBuffer(wanted.grid, lambda lines: done.append(sums(lines)))
         files = [file for file in self._found if file.kind == sums.kind]
         for number, file in enumerate(files):
-            part = self._day(self._found[file], reader, wanted.grid, sums, file)
+            part = self._day(self._found[file], reader, wanted.grid, sums, file, kernel)
             done.append(_chosen(part.rows, wanted))
             if part.edges.height:
                 edges.add(wanted.of(part.edges, number))
@@ -176,14 +190,23 @@ class FinishedDays:
         except OSError:
             return look  # what reads the file says what is wrong
 
-    def _day(self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation, file: DayFile) -> DaySums:
+    def _day(
+        self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation, file: DayFile, kernel: WholeDays | None
+    ) -> DaySums:
         if look.entry is not None:
             with contextlib.suppress(DamagedEntry, PrefixChanged, LateLine):
                 return self._read_on(look, reader, grid, sums) if look.grown else self._serve(look, reader, sums)
             # It may have been read to its end before it turned out to be another file: that reading counts for nothing.
             reader.stats.pop(file, None)
             self._headers.pop(file, None)
-        return self._read_whole(look, reader, grid, sums, file)
+        copy, columns = ReadingCopy(), self._columns[sums.kind]
+        if kernel is not None and kernel.suits(file):
+            part = kernel.sum_day(file, reader, copy, columns)
+        else:
+            part = sum_day(file, grid, partial(reader.lines, file, sums.columns, copy), sums, columns)
+        self._keep(look, reader, copy, part, file)
+        self.read += 1
+        return part
 
     def _serve(self, look: Lookup, reader: DayReader, sums: Summation) -> DaySums:
         """The rows as they were kept."""
@@ -232,14 +255,6 @@ class FinishedDays:
         part.edges = pl.concat([before.edges.filter(pl.col(LINE) < state.line), part.edges])
         self._keep(look, reader, copy, part, now.file)
         self.continued += 1
-        return part
-
-    def _read_whole(self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation, file: DayFile) -> DaySums:
-        copy = ReadingCopy()
-        batches = partial(reader.lines, file, sums.columns, copy)
-        part = sum_day(file, grid, batches, sums, self._columns[sums.kind])
-        self._keep(look, reader, copy, part, file)
-        self.read += 1
         return part
 
     def _keep(self, look: Lookup, reader: DayReader, copy: ReadingCopy, part: DaySums, file: DayFile) -> None:

@@ -17,8 +17,30 @@ from calib.feeds.reading.native.packer import NativeDecoder, new_room
 from calib.feeds.reading.native.stream import LineChunk, LineSource, PooledBuffer
 from calib.feeds.reading.native.sums import NativeSums
 from calib.feeds.reading.packing import ColumnPlan
-from calib.feeds.reading.rejects import RejectWriter
+from calib.feeds.reading.rejects import RejectSink
+from calib.feeds.reading.state import ReadingState
 from calib.feeds.schema.types import DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlace:
+    """Where some lines of a file lie.
+
+    Parameters
+    ----------
+    offset, size
+        In its content, bytes.
+    first_line
+        Number of the first line.
+    last_ts
+        Largest ``ts`` of the valid ones, Unix seconds.
+    """
+
+    offset: int
+    size: int
+    first_line: int
+    last_ts: float
+
 
 Markouts = Callable[[list[str], bytes], "array[float]"]
 """Of records with the names that their codes stand for: three markouts each, NaN where one is not known."""
@@ -54,7 +76,7 @@ class FilePass:
     plan: ColumnPlan
     sums: NativeSums
     library: Any
-    rejects: contextlib.AbstractContextManager[RejectWriter | None]
+    rejects: contextlib.AbstractContextManager[RejectSink | None]
     finished: Callable[[FilePass], None]
     last_line: int | None = None
     markouts: Callable[[], Markouts | None] | None = None
@@ -64,6 +86,12 @@ class FilePass:
     source: LineSource = field(init=False)
     last_valid: int = 0
     """Number of the last valid line."""
+    places: list[ChunkPlace] = field(default_factory=list)
+    """Of the chunks with a valid line."""
+    unended: bool = False
+    """Whether no newline ends the last line."""
+    tail: ReadingState | None = None
+    """Where a later reading may go on; None where none can, or where no newline ends the last line."""
     _next_line: int = 1
     _decoders: dict[int, ThreadDecoder] = field(default_factory=dict)
     _files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -116,9 +144,11 @@ class FilePass:
         tally.trade_id_conflicts += found.conflicts
         if found.used:
             tally.use(found.used, found.first, found.last, found.least, found.largest, found.steps_back)
+            self.places.append(ChunkPlace(chunk.offset, chunk.size, self._next_line, found.largest))
         if last >= 0:
             self.last_valid = self._next_line + last
         self._next_line += parsed.count
+        self.unended |= chunk.unended and parsed.count > 0
 
     def settled(self) -> None:
         """After its last chunk: every interval of its day is complete."""
@@ -129,6 +159,8 @@ class FilePass:
 
     def end(self) -> None:
         """After its last chunk is settled and hashed."""
+        if not self.unended:
+            self.tail = self.ledger.tail(self.stored, self._next_line, None)
         self.ledger.close(self.stored)
         self._decoders.clear()
         self._files.close()

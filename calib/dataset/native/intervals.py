@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from calib.dataset.assembly import DatasetOptions
     from calib.dataset.markouts import BookMarkouts
+    from calib.dataset.native.file_pass import Markouts
     from calib.dataset.plan import DatasetPlan
     from calib.feeds.reading.days import DayFile
 
@@ -53,7 +54,9 @@ class PlanSums:
         from calib.dataset.native.frames import kind_frame
 
         return join_kinds(
-            kind_frame("pipeline_ticks", *self.result.ticks), kind_frame("fills", *self.result.fills), self.grid
+            kind_frame("pipeline_ticks", *self.result.of("pipeline_ticks")),
+            kind_frame("fills", *self.result.of("fills")),
+            self.grid,
         )
 
 
@@ -71,25 +74,36 @@ def sums_of(
 
     kept: list[BookMarkouts] = []
 
+    def book() -> BookMarkouts:
+        if not kept:
+            kept.append(books())
+        return kept[0]
+
     def rejects(file: DayFile) -> contextlib.AbstractContextManager[Any]:
         return rejects_to(None if out is None else rejects_path(out, file.name))
 
     def markouts(file: DayFile) -> Any:
-        if not any(book.first_ts == file.first_ts for book in plan.books):
-            return None
-        from calib.dataset.native.markouts import marking
+        return markouts_of_day(file, plan, book)
 
-        if not kept:
-            kept.append(books())
-        return marking(kept[0], file, COLUMNS["fills"])
-
-    job = NativeJob(library, _threads(plan, jobs), rejects, markouts, progress)
-    options = [_options(kind, plan, recipe) for kind in ("pipeline_ticks", "fills")]
+    job = NativeJob(library, threads_for(plan.files, jobs), rejects, markouts, progress)
+    options = [sums_options(kind, plan, recipe) for kind in ("pipeline_ticks", "fills")]
     found = sum_natively(job, options, plan.files, plan.newest)
     return PlanSums(found, library, plan.grid)
 
 
-def _options(kind: str, plan: DatasetPlan, recipe: DatasetOptions) -> SumsOptions:
+def markouts_of_day(
+    file: DayFile, plan: DatasetPlan, books: Callable[[], BookMarkouts]
+) -> Callable[[], Markouts | None] | None:
+    """What marks the fills of a file; None where its day has no book."""
+    if not any(book.first_ts == file.first_ts for book in plan.books):
+        return None
+    from calib.dataset.native.markouts import marking
+
+    return marking(books(), file, COLUMNS["fills"])
+
+
+def sums_options(kind: str, plan: DatasetPlan, recipe: DatasetOptions) -> SumsOptions:
+    """How the lines of one kind are summed for a plan."""
     return SumsOptions(
         kind,
         plan.grid.interval_sec,
@@ -104,8 +118,8 @@ def _options(kind: str, plan: DatasetPlan, recipe: DatasetOptions) -> SumsOption
     )
 
 
-def _threads(plan: DatasetPlan, jobs: int | None) -> int:
+def threads_for(files: Sequence[DayFile], jobs: int | None) -> int:
     """As many as were asked for, else as there are cores; one for small files."""
     if jobs is not None:
         return jobs
-    return system.cores() if sum(size_of(file.path) for file in plan.files) >= _WORTH_THREADS else 1
+    return system.cores() if sum(size_of(file.path) for file in files) >= _WORTH_THREADS else 1

@@ -17,7 +17,7 @@ from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.native.packer import NativeDecoder
 from calib.feeds.reading.native.sums import FILL_COLUMNS, ROW_BYTES, TICK_COLUMNS, NativeSums, SumsOptions, join_rows
 from calib.feeds.reading.packing import ColumnPlan
-from calib.feeds.reading.rejects import RejectWriter
+from calib.feeds.reading.rejects import RejectSink
 from calib.feeds.reading.stats import FileStats
 
 REDO_LINES: Final = 2_000_000
@@ -35,7 +35,7 @@ class NativeResult:
 
     Parameters
     ----------
-    ticks, fills
+    kinds
         The rows of each kind, see ``struct sums_row`` of the kernel, in no order; and the number of each symbol.
     stats
         What was found in each file.
@@ -43,14 +43,17 @@ class NativeResult:
         Every symbol in the files, whatever was asked for.
     """
 
-    ticks: tuple[bytearray, dict[str, int]]
-    fills: tuple[bytearray, dict[str, int]]
+    kinds: dict[str, tuple[bytearray, dict[str, int]]]
     stats: dict[DayFile, FileStats]
     symbols: set[str]
 
+    def of(self, kind: str) -> tuple[bytearray, dict[str, int]]:
+        """The rows and symbols of one kind."""
+        return self.kinds[kind]
+
     def intervals(self, library: Any) -> tuple[list[str], bytes]:
         """The rows joined: symbols, sorted, and one record an interval, see ``struct interval`` of the kernel."""
-        return join_rows(library, [self.ticks, self.fills])
+        return join_rows(library, [self.of("pipeline_ticks"), self.of("fills")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,17 @@ class NativeJob:
         Of a file of fills: gives what computes them, or None where its day has no book.
     progress
         Gets the stored bytes read since its last call.
+    finished
+        Gets each pass that is over; not those that read late lines a second time.
     """
 
     library: Any
     jobs: int
-    rejects: Callable[[DayFile], contextlib.AbstractContextManager[RejectWriter | None]]
+    rejects: Callable[[DayFile], contextlib.AbstractContextManager[RejectSink | None]]
     markouts: Callable[[DayFile], Callable[[], Markouts | None] | None]
     progress: Callable[[float], None]
     redo_lines: int = REDO_LINES
+    finished: Callable[[FilePass], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -107,9 +113,9 @@ def sum_natively(
     job
         See `NativeJob`.
     options
-        Of ticks and of fills: their lines go into memory in this order.
+        Of ticks and of fills, or of one of them: their lines go into memory in this order.
     files
-        The day files of both kinds, by kind and day.
+        The day files of these kinds, by kind and day.
     newest
         Those that a writer may still be at.
 
@@ -124,6 +130,7 @@ def sum_natively(
     def finished(of: _Kind, one: FilePass) -> None:
         stats[one.file] = one.ledger.stats
         of.last_lines[one.file] = one.last_valid
+        job.finished(one)
 
     passes = [
         FilePass(
@@ -145,8 +152,8 @@ def sum_natively(
     for kind in kinds:
         _redo_late(job, kind, newest)
     symbols = {name for kind in kinds for name in kind.sums.seen}
-    ticks, fills = ((kind.rows, {name: n for n, name in enumerate(kind.sums.names)}) for kind in kinds)
-    return NativeResult(ticks, fills, stats, symbols)
+    rows = {kind.options.kind: (kind.rows, {name: n for n, name in enumerate(kind.sums.names)}) for kind in kinds}
+    return NativeResult(rows, stats, symbols)
 
 
 def _kind(job: NativeJob, options: SumsOptions, files: Sequence[DayFile]) -> _Kind:

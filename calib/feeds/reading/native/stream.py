@@ -45,6 +45,8 @@ class LineChunk:
     ----------
     buffer, begin, end
         Where they are.
+    offset
+        Where they begin in the file's content, bytes.
     read_from, read_to
         The bytes of the buffer that came from the disk as they are, to be hashed; nothing of a compressed file.
     unended
@@ -56,6 +58,7 @@ class LineChunk:
     buffer: PooledBuffer
     begin: int
     end: int
+    offset: int
     read_from: int
     read_to: int
     unended: bool = False
@@ -97,6 +100,8 @@ class LineSource:
         self._head: bytes | None = None
         """The beginning of an oversized line whose end has not come yet."""
         self._at_start, self._ended = True, False
+        self._position = 0
+        """Where the next buffer begins in the content."""
 
     @property
     def exhausted(self) -> bool:
@@ -117,24 +122,26 @@ class LineSource:
                 break
             buffer.grow(filled)
         hashed = (kept, filled) if self._blocks is None else (0, 0)
+        place = self._position
         if self._head is not None or (newline < 0 and filled > self._max_line):
-            return self._oversized(buffer, filled, hashed)
-        if newline < 0:  # the last line of all; or nothing
-            self._carried = b""
-            return LineChunk(buffer, self._begin(buffer, filled), filled, *hashed, unended=True)
-        self._carried = bytes(buffer.view[newline + 1 : filled])
-        return LineChunk(buffer, self._begin(buffer, filled), newline + 1, *hashed)
+            chunk = self._oversized(buffer, filled, place, hashed)
+        else:  # without a newline the last line of all; or nothing
+            begin, end = self._begin(buffer, filled), newline + 1 if newline >= 0 else filled
+            self._carried = bytes(buffer.view[end:filled])
+            chunk = LineChunk(buffer, begin, end, place + begin, *hashed, unended=newline < 0)
+        self._position = place + filled - len(self._carried)
+        return chunk
 
-    def _oversized(self, buffer: PooledBuffer, filled: int, hashed: tuple[int, int]) -> LineChunk:
+    def _oversized(self, buffer: PooledBuffer, filled: int, place: int, hashed: tuple[int, int]) -> LineChunk:
         """Its beginning, once its end has come; until then no line."""
         if self._head is None:
             self._head = bytes(buffer.view[self._begin(buffer, filled) : HEAD])
         end = buffer.data.find(b"\n", 0, filled)
         self._carried = bytes(buffer.view[end + 1 : filled]) if end >= 0 else b""
         if end < 0 and not self._ended:
-            return LineChunk(buffer, 0, 0, *hashed)
+            return LineChunk(buffer, 0, 0, place, *hashed)
         head, self._head = self._head, None
-        return LineChunk(buffer, 0, 0, *hashed, unended=end < 0, head=head)
+        return LineChunk(buffer, 0, 0, place, *hashed, unended=end < 0, head=head)
 
     def _begin(self, buffer: PooledBuffer, filled: int) -> int:
         """Where the lines begin: behind a byte-order mark, where this is the beginning of the content."""
