@@ -10,7 +10,7 @@ from calib.feeds.reading.chunks import HEAD, MAX_LINE
 from calib.feeds.reading.compression import StoredFile, contents
 from calib.feeds.reading.days import Form
 
-CHUNK: Final = 4 << 20
+CHUNK: Final = 2 << 20
 """Bytes of a buffer; a longer line makes it larger."""
 _BOM: Final = b"\xef\xbb\xbf"
 _BLOCK: Final = 1 << 20
