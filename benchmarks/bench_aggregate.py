@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -76,12 +77,13 @@ def main() -> None:
             "duckdb": [*peer, "duckdb", str(feeds), f"{name}/duckdb"],
             "calib aggregate": aggregate,
             "polars streaming": [*peer, "polars", str(feeds), f"{name}/polars"],
+            "calib, no cache": [*aggregate, "--no-cache"],
             "calib, Python": aggregate,
             "orjson loop": ["-m", "benchmarks.bench_reading", "--one", "orjson", "--path", str(feeds)],
         }
         if given.only:
             commands = {what: command for what, command in commands.items() if what in given.only}
-        turns = [_turn(commands) for _ in range(given.repeats)]
+        turns = [_turn(commands, Path(name) / "out") for _ in range(given.repeats)]
         for what in commands:
             wall, cpu, peak = (
                 statistics.median(column) for column in zip(*(turn[what] for turn in turns), strict=True)
@@ -95,11 +97,13 @@ def main() -> None:
             print(f"{what:<16} {wall:6.2f} s  {cpu:6.2f} s CPU  {peak:5.0f} MB{ratio}   (medians of {walls} s)")
 
 
-def _turn(commands: dict[str, list[str]]) -> dict[str, tuple[float, float, float]]:
-    """Each command once, one after the other."""
-    return {
-        what: measure(command, native="0" if what == "calib, Python" else "1") for what, command in commands.items()
-    }
+def _turn(commands: dict[str, list[str]], out: Path) -> dict[str, tuple[float, float, float]]:
+    """Each command once, one after the other; none finds what another one kept in ``out``."""
+    found = {}
+    for what, command in commands.items():
+        shutil.rmtree(out, ignore_errors=True)
+        found[what] = measure(command, native="0" if what == "calib, Python" else "1")
+    return found
 
 
 if __name__ == "__main__":

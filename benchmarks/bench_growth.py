@@ -4,7 +4,7 @@
     python -m benchmarks.bench_growth --scale 20      # 20 M ticks, 100,000 symbols, 1,600 days: an hour
     python -m benchmarks.bench_growth --only symbols
 
-One process (``--engine in-process``) reads, so that CPU seconds and the peak are its own; on a machine that does
+One thread (``--jobs 1``) reads, so that CPU seconds and the peak are its own; on a machine that does
 nothing else its wall time is about its CPU time. The slope is the exponent between two sizes: 1 where twice the size
 takes twice as much, 0 where it takes no more.
 """
@@ -116,7 +116,7 @@ def grow(name: str, shape: Shape, largest: int) -> None:
             (feeds / first.replace("pipeline_ticks", "fills")).touch()  # a kind without any file would be noted
             mb = sum(path.stat().st_size for path in feeds.iterdir()) / 1e6
             command = ["-m", "calib", "aggregate", "--feeds", str(feeds), "--out", f"{place}/out", "--quiet"]
-            command += ["--engine", "in-process", "--max-gap-sec", "1e9", "--min-ticks", "1", *shape.options]
+            command += ["--jobs", "1", "--max-gap-sec", "1e9", "--min-ticks", "1", *shape.options]
             wall, cpu, peak = measure(command)
             shutil.rmtree(feeds)
         line = f"  {size:>10,}  {mb:7.1f} MB  {wall:7.1f} s  {cpu:7.2f} s CPU  {peak:5.0f} MB"
