@@ -6,11 +6,13 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from calib import system
 from calib.dataset.finished.copies import ReadingCopy
 from calib.dataset.finished.day_entry import MAX_LINES_BYTES
 from calib.dataset.finished.day_sums import DayColumns, DaySums
@@ -126,8 +128,11 @@ def _complete(lines: pl.DataFrame, rows: pl.DataFrame, grid: Grid) -> bool:
 
 
 def _ends_with_newline(file: DayFile) -> bool:
-    """Whether the last byte of a plain file is a newline; True of an empty one."""
-    with file.local.open("rb", buffering=0) as handle:
-        size = handle.seek(0, os.SEEK_END)
-        handle.seek(max(0, size - 1))
-        return size == 0 or handle.read(1) == b"\n"
+    """Whether the last byte of a plain file is a newline; True also where it has none, or cannot be read."""
+    try:
+        with FileIO(system.open_regular(file.local)) as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(max(0, size - 1))
+            return size == 0 or handle.read(1) == b"\n"
+    except OSError:
+        return True  # what sums the file says what is wrong
