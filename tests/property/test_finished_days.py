@@ -17,7 +17,6 @@ from calib.dataset import stored_json
 from calib.dataset.build import build_dataset
 from calib.dataset.finished import FinishedDays, identity
 from calib.errors import InputError
-from calib.feeds.reading.native import library
 
 DAY_0 = 1_735_689_600
 """2025-01-01T00:00:00Z"""
@@ -197,9 +196,6 @@ class History:
             dataset = build_dataset(self.feeds, finished=finished, **options)
         except InputError as error:
             result: Any = str(error).replace(str(out), "OUT")
-            if library() is not None:
-                # Threads have read further in one run than in the other when a file ends both: its error is the same.
-                return result, notes, {}
         else:
             stored_json.write(dataset, handle := io.BytesIO())
             result = handle.getvalue()
