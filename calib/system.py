@@ -23,6 +23,8 @@ NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
 _LOCKED_BYTE: Final = 1 << 40
 """Offset of the byte that Windows locks: far beyond the content, because a locked byte cannot be read there."""
 _AGAIN_S: Final = 0.005
+_M_MMAP_THRESHOLD: Final = -3
+"""Of glibc's ``mallopt``."""
 
 
 def _module(name: str) -> Any:
@@ -147,6 +149,18 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def return_large_blocks() -> None:
+    """Make the C library return blocks of 1 MiB and more to the system when they are freed, for this whole process.
+
+    glibc raises that size up to 32 MiB as larger blocks are freed, and then keeps them: summing day after day, a third
+    of the peak was memory that nothing used. Does nothing where the C library has no such setting.
+    """
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # macOS and musl; Windows
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import ctypes
 import errno
 import os
 import subprocess
@@ -209,3 +210,41 @@ def test_a_pipe_or_a_directory_is_not_read_as_a_file(tmp_path: Path) -> None:
     for path, words in ((pipe, "named pipe"), (tmp_path, "directory"), (Path("/dev/null"), "device")):
         with pytest.raises(OSError, match=words):
             system.read_regular(path)
+
+
+_FREED = """
+import ctypes
+from calib import system
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+
+def resident_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+
+{call}
+libc.free(libc.malloc(24 << 20))  # from now on glibc keeps blocks of less than that
+blocks = [libc.malloc(4 << 20) for _ in range(20)]
+last = libc.malloc(512 << 10)  # what lies behind them keeps the heap from shrinking
+for block in blocks:
+    ctypes.memset(block, 1, 4 << 20)
+full = resident_mb()
+for block in blocks:
+    libc.free(block)
+print(round(full - resident_mb()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="a setting of glibc")
+def test_large_blocks_that_are_freed_go_back_to_the_system() -> None:
+    """80 MB in 20 blocks of 4 MiB."""
+    back = [
+        int(subprocess.run([sys.executable, "-c", _FREED.format(call=call)], capture_output=True, check=True).stdout)
+        for call in ("", "system.return_large_blocks()")
+    ]
+    assert back[0] < 10
+    assert back[1] >= 79
+
+
+def test_a_c_library_without_that_setting_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    system.return_large_blocks()

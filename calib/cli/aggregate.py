@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calib import system
 from calib.cli import options, signals, success
 from calib.cli.command import command
 from calib.cli.output import Session, say
@@ -144,6 +145,7 @@ def _make(
     if isinstance(root, Path):
         make_directory(root / "datasets")
     finished = _finished(session, plan, root, verify=verify)
+    system.return_large_blocks()
     total = sum(size_of(file.path) for file in plan.files)
     with session.progress("aggregate", total) as advance:
         dataset = _build(session, plan, root, finished, signals.checked(advance))
