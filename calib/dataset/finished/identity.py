@@ -62,7 +62,7 @@ class FileIdentity(msgspec.Struct, frozen=True):
         )
 
     def proves(self, now: FileIdentity) -> bool:
-        """Whether the content is certainly unchanged, given this identity before the reading and the identity ``now``."""
+        """Whether the content is proved unchanged: this is the identity before the reading, ``now`` the current one."""
         return self.settled and msgspec.structs.replace(now, settled=True) == self
 
     def same_ends(self, now: FileIdentity) -> bool:
