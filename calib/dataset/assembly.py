@@ -1,4 +1,4 @@
-"""What a dataset is told and tells beside its rows: options, limits, inputs, and what is missing."""
+"""The parts of a dataset besides its rows: options, limits, inputs, and missing days and symbols."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from calib.storage import Place
 
 @dataclass(frozen=True, slots=True)
 class DatasetOptions:
-    """What is asked of a dataset beside its range; defaults as `build_dataset`."""
+    """Options of a dataset other than its range; meaning and defaults as in `build_dataset`."""
 
     symbols: tuple[str, ...] = ()
     filters: tuple[Filter, ...] = chosen_filters()
@@ -35,7 +35,7 @@ class DatasetOptions:
 
 
 def params_of(recipe: DatasetOptions) -> Params:
-    """What else the numbers depend on, as the envelope gives it."""
+    """Return the parameters that the numbers depend on, in the form of the envelope."""
     return Params(
         tick_sample_rate=recipe.tick_sample_rate,
         maker_fee_bps=recipe.maker_fee_bps,
@@ -45,13 +45,13 @@ def params_of(recipe: DatasetOptions) -> Params:
 
 
 def limits_of(filters: Sequence[Filter]) -> Filters:
-    """The limits as the envelope gives them; a filter that is not in the list is off."""
+    """Return the limits of the filters in the form of the envelope; a filter that is not in the list is off."""
     limits = {rule.reason: rule.limit for rule in filters}
     return {reason: limits.get(reason) for reason in REASONS}
 
 
 def input_of(stats: FileStats) -> Input:
-    """A file as the envelope gives it."""
+    """Return the statistics of a file in the form of the envelope."""
     return Input(
         file=stats.file,
         bytes=stats.bytes,
@@ -72,14 +72,21 @@ def _contracts(contracts: Contracts) -> dict[str, ContractParams] | msgspec.Unse
 
 
 def check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], *, empty: bool) -> list[str]:
-    """Notes on symbols that do not occur; ``empty``: no line lies in the range.
+    """Return a note for each requested symbol that does not occur.
+
+    Parameters
+    ----------
+    asked, present
+        The requested symbols, and the symbols in the files.
+    empty
+        Whether the range has no usable line.
 
     Raises
     ------
     NoSuchSymbol
-        Where none of those asked for does.
+        If none of the requested symbols occurs.
     NoLines
-        Where no usable line lies in the range.
+        If the range has no usable line.
     """
     absent = [symbol for symbol in asked if symbol not in present]
     if asked and present and len(absent) == len(asked):
@@ -103,12 +110,12 @@ def check_found(plan: DatasetPlan, asked: Sequence[str], present: set[str], *, e
 def checked_stats(
     plan: DatasetPlan, stats: Mapping[DayFile, FileStats], max_reject_ratio: float, out: Place | None
 ) -> list[FileStats]:
-    """Return the facts of the files that were read, in the order of the envelope.
+    """Return the statistics of the files that were read, in the order of the envelope.
 
     Raises
     ------
     TooManyRejects
-        For a file with a larger share of bad lines.
+        If the share of bad lines in a file is larger than ``max_reject_ratio``.
     """
     found = [stats[file] for file in (*plan.files, *plan.books) if file in stats]
     for facts in found:
@@ -117,18 +124,18 @@ def checked_stats(
 
 
 def missing_days_of(plan: DatasetPlan) -> MissingDays:
-    """Return the days without a file as the envelope gives them."""
+    """Return the days without a file in the form of the envelope."""
     return MissingDays(**{kind: [day.isoformat() for day in days] for kind, days in plan.missing.items()})
 
 
 def asked_symbols_of(recipe: DatasetOptions, present: set[str]) -> tuple[str, ...]:
     """Return the symbols that the dataset is limited to.
 
-    Empty if they are all that the files hold: that is the dataset of all.
+    Empty if these are all symbols of the files: that is the same dataset as one without a list of symbols.
     """
     return recipe.symbols if present - set(recipe.symbols) else ()
 
 
 def planned_name(plan: DatasetPlan, recipe: DatasetOptions) -> str:
-    """The name that the dataset will have, without a suffix."""
+    """Return the file name of the dataset of this plan, without a suffix."""
     return dataset_name(plan.range([]), limits_of(recipe.filters), params_of(recipe), recipe.symbols)

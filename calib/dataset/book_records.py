@@ -1,4 +1,4 @@
-"""The book files of a dataset, read for its markouts; their rejects and facts are kept as those of the others."""
+"""Read the book files of a dataset for its markouts, and keep their rejects and statistics as for other files."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BookRecords:
-    """Gives the records of a book file, as they stand in it.
+    """Reader of the records of a book file, in the order of the file.
 
     Parameters
     ----------
     out
-        Root of the rejects; None: the bad lines are counted only. Of a file read before nothing is written again.
+        Root of the rejects; if None, bad lines are only counted. The rejects of a file are written once, at its first
+        reading.
     stats
-        Gets what was found in a file once its records are exhausted.
+        Receives the statistics of a file after the block.
     copies
-        Receives a copy of what the reading of each book found; None if it is not needed.
+        Receives a copy of the results of each book's reading; None if they are not needed.
     """
 
     out: Place | None
@@ -37,7 +38,7 @@ class BookRecords:
 
     @contextlib.contextmanager
     def __call__(self, file: DayFile) -> Iterator[Iterator[Any]]:
-        """The records of the file, for the block."""
+        """Return a context with the records of the file."""
         first = file not in self.stats
         path = None if self.out is None or not first else rejects_path(self.out, file.name)
         with rejects_to(path) as rejects:

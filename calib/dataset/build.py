@@ -1,4 +1,4 @@
-"""From a feed directory to a dataset: plan, read, sum, filter."""
+"""Build a dataset from a feed directory: plan, read, sum, filter."""
 
 from __future__ import annotations
 
@@ -60,55 +60,55 @@ def build_dataset(
     finished: FinishedDays | None = None,
     note: Callable[[str], None] = _silent,
 ) -> Dataset:
-    """Cut feeds into one row per (symbol, interval) and drop the rows that are not fit to learn from.
+    """Aggregate feeds to one row per (symbol, interval) and drop the rows that fail a sanity filter.
 
     Parameters
     ----------
     feeds
         Directory of the feed files, or its URL (``s3://``, ``file://``).
     start, end
-        ``[start, end)``: Unix seconds, ISO 8601 text or an aware datetime, widened outward to the interval grid; None:
-        all days found.
+        ``[start, end)`` as Unix seconds, ISO 8601 text or an aware datetime, widened outward to the interval grid. If
+        None, the range begins with the first day found, or ends with the last.
     interval_sec
         Length of an interval, s, at least 1.
     symbols
-        Only this one, or these; empty for all.
+        The symbol or symbols to use; empty for all.
     filters
-        The sanity filters that are on; None for all with their usual limits (`chosen_filters`).
+        The active sanity filters; None for all of them with their default limits (`chosen_filters`).
     tick_sample_rate
-        Ticks that a tick line without ``sample_rate`` stands for.
+        Number of ticks that a tick line without ``sample_rate`` represents.
     maker_fee_bps, taker_fee_bps
         Fee of a fill without ``fee_bps``, bps of notional; negative is a rebate.
     max_reject_ratio
-        Share of bad lines in one file past which the run ends, 0..1.
+        Largest allowed share of bad lines in one file, 0..1.
     contracts
-        Symbol -> `calib.feeds.contracts.Contract`, of symbols whose quantities are contracts.
+        Symbol -> `calib.feeds.contracts.Contract`, for symbols whose quantities are contracts.
     out
-        Root, or its URL, below which ``rejects/`` is written; None: the bad lines are counted only.
+        Directory or URL in which ``rejects/`` is written; if None, bad lines are only counted.
     jobs
-        Threads that read (processes without the kernel); None: as many as there are cores. It never changes the result.
+        Number of reading threads (processes without the kernel); None for one per core. Does not affect the result.
     engine, scheduler
-        What decodes the lines, and the address of a Dask scheduler, see `calib.engines.EngineChoice`; they never change
-        the result. A program that gives ``dask`` without a scheduler needs ``if __name__ == "__main__"``.
+        Engine that decodes the lines, and the address of a Dask scheduler, see `calib.engines.EngineChoice`. They do
+        not affect the result. A program that passes ``dask`` without a scheduler needs ``if __name__ == "__main__"``.
     finished
-        Keeps the rows of the days from one run to the next (`calib.dataset.finished.FinishedDays`), a new one for each
-        call; None: every file is read. It never changes the result.
+        Keeps the rows of each day from one run to the next (`calib.dataset.finished.FinishedDays`). Create a new one
+        for each call. If None, every file is read. Does not affect the result.
     note
-        Gets what the user should know, one sentence at a time.
+        Called with each message for the user, one sentence per call.
 
     Returns
     -------
     Dataset
-        The same for the same files and parameters, to the last bit. It may hold no interval at all: see ``counts``.
+        Bit-identical for the same files and parameters. It may have no kept interval: see ``counts``.
 
     Raises
     ------
     InputError
-        One of its kinds: no feeds, nothing in range, symbols that match nothing, a damaged file, too many bad lines.
+        One of its subclasses: no feeds, no data in range, no symbol found, a damaged file, or too many bad lines.
     BadRange, BadTime
-        Where the range is empty, or a time is not one.
+        If the range is empty, or a time is not valid.
     UsageError
-        For an unknown engine; MissingExtra, ClusterUnavailable where Dask cannot be used.
+        If the engine is unknown. MissingExtra or ClusterUnavailable if Dask cannot be used.
     """
     chosen = EngineChoice(engine, jobs, scheduler)
     plan = plan_dataset(
@@ -143,7 +143,10 @@ def build_from_plan(
     note: Callable[[str], None] = _silent,
     progress: Callable[[float], None] = _silent,
 ) -> Dataset:
-    """Carry out a plan; see `build_dataset`. ``progress`` gets the stored bytes read since its last call."""
+    """Build the dataset of a plan; see `build_dataset`.
+
+    ``progress`` is called with the number of stored bytes read since its last call.
+    """
     reader = PlanReader(plan, out, progress)
     engine = engine or EngineChoice()
     notes: list[str] = []
@@ -172,7 +175,7 @@ def build_from_plan(
 
 
 def _assembled(rows: pl.DataFrame, reader: PlanReader, recipe: DatasetOptions, note: Callable[[str], None]) -> Dataset:
-    """The dataset of the intervals before the filters."""
+    """Apply the filters to the intervals and return the dataset."""
     from calib.dataset.filters.apply import apply_filters
     from calib.dataset.thin import low_ticks_note
 
@@ -197,7 +200,7 @@ def _assembled(rows: pl.DataFrame, reader: PlanReader, recipe: DatasetOptions, n
 
 
 def _without_entries(reader: PlanReader, recipe: DatasetOptions, engine: EngineChoice) -> pl.DataFrame:
-    """The intervals before the filters: by the kernel where there is one, else in Python."""
+    """Return the intervals before the filters: summed by the kernel if there is one, else in Python."""
     plan = reader.plan
     kernel = _kernel_for(plan, engine)
     if kernel is None:
@@ -214,12 +217,12 @@ def _without_entries(reader: PlanReader, recipe: DatasetOptions, engine: EngineC
 
 
 def _kernel_for(plan: DatasetPlan, engine: EngineChoice) -> Any | None:
-    """The kernel, where it is to sum: not where other engines were asked for."""
+    """Return the kernel if it can be used: the files are local and the engine is ``auto``."""
     return summing_kernel() if plan.is_local and engine.name == "auto" else None
 
 
 def _day_kernel(plan: DatasetPlan, recipe: DatasetOptions, engine: EngineChoice) -> WholeDays | None:
-    """What sums days that have no entry yet."""
+    """Return the summation of days without an entry by the kernel; None without the kernel."""
     kernel = _kernel_for(plan, engine)
     if kernel is None:
         return None
@@ -231,12 +234,12 @@ def _day_kernel(plan: DatasetPlan, recipe: DatasetOptions, engine: EngineChoice)
 def _by_days(
     reader: PlanReader, recipe: DatasetOptions, finished: FinishedDays | None, kernel: WholeDays | None = None
 ) -> pl.DataFrame:
-    """The intervals before the filters, of batches of lines, and of rows that are at hand already."""
+    """Return the intervals before the filters, from batches of lines and from the stored rows of finished days."""
     from calib.dataset.intervals import LineFilter, join_kinds, sum_days
 
     plan = reader.plan
     wanted = LineFilter(plan.grid, plan.span, recipe.symbols)
-    # Ticks first: what remembers the fills' ids is the largest thing in memory, and comes when the rest has gone.
+    # Ticks first: the table of fill ids needs the most memory, so it is built after the ticks are released.
     ticks, fills = (
         sum_days(reader.days(sums), wanted, sums)
         if finished is None
@@ -247,7 +250,7 @@ def _by_days(
 
 
 def _sums(plan: DatasetPlan, recipe: DatasetOptions) -> tuple[Summation, Summation]:
-    """How ticks and fills are summed."""
+    """Return the aggregators of ticks and fills."""
     from calib.dataset.fills import FillAggregator
     from calib.dataset.ticks import TickAggregator
 

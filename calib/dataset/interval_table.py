@@ -1,4 +1,4 @@
-"""Intervals as the kernel gives them: packed records, read without polars."""
+"""Intervals as packed records, as the kernel returns them, read without polars."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Final
 from calib.dataset.columns import NUMBERS
 
 RECORD: Final = struct.Struct(f"<qIIqqq{len(NUMBERS)}d")
-"""Interval index, symbol, nulls, ticks, fills, quotes, then the numbers; see ``struct interval`` of the kernel."""
+"""Interval index, symbol, null bits, ticks, fills, quotes, then the numbers; see ``struct interval`` of the kernel."""
 INDEX_AT, SYMBOL_AT, NULLS_AT, TICKS_AT, FILLS_AT, QUOTES_AT, NUMBERS_AT = range(7)
-"""Where each stands in an unpacked record."""
+"""Position of each of these in an unpacked record."""
 _PLACES: Final = {column.name: NUMBERS_AT + n for n, column in enumerate(NUMBERS)}
 
 
 def place_of(name: str) -> int:
-    """Where a target or feature stands in an unpacked record."""
+    """Return the position of a target or feature in an unpacked record."""
     return _PLACES[name]
 
 
@@ -29,9 +29,9 @@ class IntervalTable:
     Parameters
     ----------
     names
-        The symbols, sorted; a record's symbol is a position in it.
+        The symbols, sorted; the symbol of a record is an index of this sequence.
     records
-        One after the other; a number that is missing is NaN, and its bit of the nulls is set.
+        The concatenated records. A missing number is NaN, and its null bit is set.
     interval_sec
         Length of an interval, s.
     """
@@ -44,11 +44,11 @@ class IntervalTable:
         return len(self.records) // RECORD.size
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Each record unpacked."""
+        """Iterate over the unpacked records."""
         return RECORD.iter_unpack(self.records)
 
     def symbols(self) -> list[str]:
-        """The symbols that have a record, sorted."""
+        """Return the symbols that have a record, sorted."""
         return [self.names[n] for n in sorted({row[SYMBOL_AT] for row in self.rows()})]
 
     def known(self, name: str) -> bool:

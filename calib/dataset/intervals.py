@@ -1,4 +1,4 @@
-"""From lines to rows: each (symbol, interval) summed once, in one place, in bounded memory."""
+"""Sum the lines of each (symbol, interval) to one row, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from calib.dataset.watermark_buffer import WatermarkBuffer
 from calib.errors import UnreadableInput
 
 REDO_LINES: Final = 2_000_000
-"""Lines that one more pass over the files may hold; with more late ones there are more passes."""
+"""Largest number of lines that are summed again in one pass over the files; more late lines need more passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayLines:
-    """One day file's lines.
+    """The lines of one day file.
 
     Parameters
     ----------
     name
-        For errors.
+        Name of the file, for error messages.
     day
-        Days since the epoch; every line's ``ts`` lies within it.
+        Days since the epoch. The ``ts`` of every line lies within this day.
     batches
-        Starts to read the file again, and yields its valid lines in line order, as frames of ``line`` and the columns
-        that are summed.
+        Reads the file from its beginning and yields its valid lines in line order, as frames with ``line`` and the
+        columns that are summed.
     """
 
     name: str
@@ -41,24 +41,24 @@ class DayLines:
 
 @dataclass(frozen=True, slots=True)
 class LineFilter:
-    """Which lines are summed: those within ``span``, and of ``symbols`` where any are named."""
+    """Selects the lines within ``span`` and, unless ``symbols`` is empty, of these symbols."""
 
     grid: Grid
     span: Span
     symbols: tuple[str, ...] = ()
 
     def of(self, batch: pl.DataFrame, file: int) -> pl.DataFrame:
-        """The wanted lines of a batch, with their interval's ``index`` and the ``file``'s place in the order."""
+        """Return the selected lines of a batch, with the ``index`` of their interval and the number of the ``file``."""
         inside = (batch["ts"] >= self.span.start) & (batch["ts"] < self.span.end)
         if self.symbols:
             inside &= batch["symbol"].is_in(self.symbols)
-        # Most batches are wanted whole, and are spared the copy.
+        # Most batches are selected whole and need no copy.
         lines = batch if inside.all() else batch.filter(inside)
         return lines.with_columns(self.grid.index_of(), pl.lit(file, pl.Int64).alias("file"))
 
 
 class Summation(Protocol):
-    """How one kind of feed is summed: `TickAggregator` or `FillAggregator`."""
+    """Aggregator of one kind of feed: `TickAggregator` or `FillAggregator`."""
 
     @property
     def kind(self) -> str:
@@ -67,21 +67,21 @@ class Summation(Protocol):
 
     @property
     def lines(self) -> pl.Schema:
-        """The columns that it takes of a line."""
+        """Columns of a line that it needs."""
         ...
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Those of them that the feed itself holds."""
+        """Those columns of ``lines`` that are read from the feed."""
         ...
 
     @property
     def count(self) -> str:
-        """The column of the result that holds the number of lines of a group."""
+        """Column of the result with the number of lines of a group."""
         ...
 
     def __call__(self, lines: pl.DataFrame) -> pl.DataFrame:
-        """All lines of some groups -> one row per group."""
+        """Return one row per group from all lines of some groups."""
         ...
 
 
@@ -99,25 +99,25 @@ def sum_days(
     Parameters
     ----------
     days
-        The files, by day.
+        The files, sorted by day.
     wanted
-        Which lines.
+        Selects the lines.
     sums
-        How.
+        The aggregator.
     allowance_s, redo_lines
-        See `ALLOWED_LATENESS_S` and `REDO_LINES`: they decide the cost, never the result.
+        See `ALLOWED_LATENESS_S` (s) and `REDO_LINES`. They affect the cost, not the result.
     at_end
-        Gets the lines of the intervals that are still open at the last line of each file.
+        Called after the last line of each file with the lines of the intervals that are still open.
 
     Returns
     -------
     polars.DataFrame
-        What ``sums`` gives, sorted by (symbol, index); one row per group, whatever the order of the lines.
+        The rows from ``sums``, one per group, sorted by (symbol, index). The order of the lines does not matter.
 
     Raises
     ------
     UnreadableInput
-        Where a file had to be read again and was no longer the same.
+        If a file had to be read again and had changed.
     """
     done = [sums(_nothing(sums))]
     holdback = WatermarkBuffer(wanted.grid, lambda lines: done.append(sums(lines)), allowance_s)
@@ -143,7 +143,7 @@ def _hold_day(
     wanted: LineFilter,
     at_end: Callable[[pl.DataFrame], None] | None,
 ) -> int:
-    """Give one file to the holdback; the number of its last valid line."""
+    """Add one file to the watermark buffer; return the number of its last valid line."""
     last = 0
     for batch in day.batches():
         if batch.height:
@@ -156,7 +156,7 @@ def _hold_day(
 
 
 def _parts(late: pl.DataFrame, table: pl.DataFrame, count: str, redo_lines: int) -> list[pl.DataFrame]:
-    """The late intervals, by time, in parts of at most ``redo_lines`` lines where one interval is not larger alone."""
+    """Split the late intervals, by time, into parts of at most ``redo_lines`` lines plus those of one interval."""
     met = table.select(*GROUP, count)
     expected = late.join(met, on=list(GROUP), how="left").with_columns(pl.col("lines") + pl.col(count).fill_null(0))
     ordered = expected.drop(count).sort(INDEX, "symbol")
@@ -166,7 +166,7 @@ def _parts(late: pl.DataFrame, table: pl.DataFrame, count: str, redo_lines: int)
 def _read_again(
     days: Sequence[DayLines], wanted: LineFilter, part: pl.DataFrame, last_lines: Sequence[int]
 ) -> Iterator[pl.DataFrame]:
-    """Every line of the late intervals, from the files that hold them, no further than these were read before."""
+    """Yield every line of the late intervals from their files, up to the last line of the first reading."""
     touched = Span(
         int(part[INDEX].min()) * wanted.grid.interval_sec,  # type: ignore[arg-type]  # a part is never empty
         (int(part[INDEX].max()) + 1) * wanted.grid.interval_sec,  # type: ignore[arg-type]
@@ -188,10 +188,10 @@ def _check_unchanged(redone: pl.DataFrame, part: pl.DataFrame, sums: Summation) 
 
 
 def join_kinds(ticks: pl.DataFrame, fills: pl.DataFrame, grid: Grid) -> pl.DataFrame:
-    """The rows of the dataset, before the filters, from what the ticks and the fills gave.
+    """Return the rows of the dataset before the filters, from the rows of the ticks and of the fills.
 
-    Columns as `INTERVALS`, sorted by (symbol, start_ts). A count of quotes past 63 bits makes the fill rate NaN, so
-    that `non_finite` speaks of it.
+    The columns are those of `INTERVALS`, sorted by (symbol, start_ts). If the count of quotes does not fit in 63 bits,
+    the fill rate is NaN, so that `non_finite` drops the row.
     """
     quotes = pl.col("quotes")
     rate = pl.when(quotes == MAX_QUOTES).then(float("nan")).when(quotes > 0).then(pl.col("filled_quotes") / quotes)

@@ -1,4 +1,4 @@
-"""A dataset whose rows stay packed: what `calib aggregate` writes as json or csv without loading polars."""
+"""A dataset with packed rows, which `calib aggregate` writes as json or csv without loading polars."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
 DroppedRow = tuple[str, int, tuple[str, ...]]
 """Symbol, start and reasons of a dropped row."""
 PLAIN_FORMATS: Final = ("json", "csv")
-"""The formats that it can be written in."""
+"""The formats in which a lean dataset can be written."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeanDataset:
-    """One dataset, whole; parts as `calib.dataset.model.Dataset` has them.
+    """A dataset with packed rows; the other fields are those of `calib.dataset.model.Dataset`.
 
     Parameters
     ----------
     table
         The kept rows; a number that is not finite counts as missing.
     dropped_rows
-        The dropped ones, in order.
+        The dropped rows, sorted by (symbol, start).
     frames
-        Makes the frames of both, as polars' filters do: a stored frame shows how it was made.
+        Returns the kept and the dropped rows as frames. It applies the filters with polars, because the bytes of a
+        stored frame depend on how it was made.
     """
 
     range: Range
@@ -49,11 +50,11 @@ class LeanDataset:
     asked_symbols: tuple[str, ...] = ()
 
     def known(self, name: str) -> bool:
-        """Whether any kept row has this target or feature."""
+        """Whether any kept row has a value of this target or feature."""
         return self.table.known(name)
 
     def whole(self) -> Dataset:
-        """The same with its rows as polars frames."""
+        """Return the same dataset with its rows as polars frames."""
         from calib.dataset.model import Dataset
 
         kept, dropped = self.frames()
@@ -72,16 +73,16 @@ class LeanDataset:
 
 
 def plain_filters(filters: Sequence[Filter]) -> list[PlainFilter] | None:
-    """The filters as rules on plain rows; None where one of them knows frames only."""
+    """Return the filters as rules on unpacked rows; None if one of them supports frames only."""
     plain = [rule.plain() for rule in filters if hasattr(rule, "plain")]
     return plain if len(plain) == len(filters) else None
 
 
 def split(table: IntervalTable, filters: Sequence[PlainFilter]) -> tuple[IntervalTable, list[DroppedRow], list[int]]:
-    """The kept rows, the dropped ones with all reasons, and the ticks of those that only ``low_ticks`` dropped."""
+    """Return the kept rows, the dropped rows with all reasons, and the ticks of rows dropped by ``low_ticks`` alone."""
     size, kept, dropped, thin = RECORD.size, bytearray(), list[DroppedRow](), list[int]()
     begin = 0
-    """Where the rows begin that were kept and are not copied yet: nearly all are."""
+    """First kept row that is not copied yet. Runs of kept rows are copied at once, as most rows are kept."""
     for place, row in enumerate(table.rows()):
         reasons = tuple([rule.reason for rule in filters if rule.drops(row)])
         if reasons:

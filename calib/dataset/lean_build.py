@@ -1,4 +1,4 @@
-"""From a plan to a lean dataset: by the kernel, without polars."""
+"""Build a lean dataset from a plan by the kernel, without polars."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def build_lean(
     note: Callable[[str], None],
     progress: Callable[[float], None],
 ) -> LeanDataset | None:
-    """What `calib.dataset.build.build_from_plan` makes, with packed rows.
+    """Build the dataset of `calib.dataset.build.build_from_plan` with packed rows.
 
-    None without the kernel, and for a filter that knows frames only."""
+    Return None without the kernel, or if a filter supports frames only.
+    """
     kernel, filters = summing_kernel(), plain_filters(recipe.filters)
     if kernel is None or filters is None:
         return None

@@ -1,4 +1,4 @@
-"""Writing a lean dataset as json or csv: the bytes of `calib.dataset.store`, a row at a time from packed records."""
+"""Write a lean dataset as json or csv: the same bytes as `calib.dataset.store`, row by row from packed records."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from calib.files import write_atomic
 
 _encode = msgspec.json.Encoder().encode
 _QUOTED: Final = frozenset('",\r\n')
-"""What makes a csv cell need quotes."""
+"""Characters for which a csv cell needs quotes."""
 
 
 def write_lean(
     dataset: LeanDataset, directory: Path, formats: Sequence[str] = ("json",), *, replace: bool = False
 ) -> list[Path]:
-    """Write it as `calib.dataset.store.write_dataset` does, which takes over where another form is written too."""
+    """Write the dataset like `calib.dataset.store.write_dataset`.
+
+    That function is called if another format is written too, a symbol needs quotes, or no interval is kept.
+    """
     name = dataset_name(dataset.range, dataset.filters, dataset.params, dataset.asked_symbols)
     paths = {form: directory / f"{name}.{form}" for form in ("json", "parquet", "csv", "arrow")}
     wanted = [*dict.fromkeys(formats), *(form for form in paths if form not in formats and paths[form].is_file())]
@@ -42,7 +45,7 @@ def write_lean(
 
 
 def write_json(dataset: LeanDataset, handle: BinaryIO) -> None:
-    """The json form; see `calib.dataset.stored_json.write`."""
+    """Write the dataset as json; see `calib.dataset.stored_json.write`."""
     envelope = envelope_of(dataset)
     separator = b"{"
     for name in envelope.__struct_fields__:
@@ -58,7 +61,7 @@ def write_json(dataset: LeanDataset, handle: BinaryIO) -> None:
 
 
 def write_csv(dataset: LeanDataset, handle: BinaryIO) -> None:
-    """The csv form; see `calib.dataset.stored_columns.write_csv`."""
+    """Write the dataset as csv; see `calib.dataset.stored_columns.write_csv`."""
     names = ["symbol", "start", "start_ts", "end_ts", *(column.name for column in (*COUNTS, *NUMBERS))]
     handle.write(",".join(names).encode() + b"\r\n")
     symbols = [symbol.encode() for symbol in dataset.table.names]
@@ -71,12 +74,12 @@ def write_csv(dataset: LeanDataset, handle: BinaryIO) -> None:
 
 
 def _exponents(numbers: bytes) -> bytes:
-    """Positive exponents with their sign, as polars writes them."""
+    """Return the text with a plus sign on positive exponents, as polars writes them."""
     return re.sub(rb"e(?=\d)", b"e+", numbers) if b"e" in numbers else numbers
 
 
 def _intervals(dataset: LeanDataset) -> Iterator[bytes]:
-    """One object a row, as `calib.dataset.parts.Interval` is encoded; what is not finite is null."""
+    """Yield each row as a json object, encoded like `calib.dataset.parts.Interval`; NaN and infinities are null."""
     symbols = [_encode(symbol) for symbol in dataset.table.names]
     length = dataset.table.interval_sec
     form = _form()
@@ -89,7 +92,7 @@ def _intervals(dataset: LeanDataset) -> Iterator[bytes]:
 
 @cache
 def _form() -> bytes:
-    """A row's object with a place for each value."""
+    """Return the format string of a row's json object."""
     counts = ",".join(f'"{column.name}":%d' for column in COUNTS)
     targets, features = (",".join(f'"{column.name}":%b' for column in group) for group in (TARGETS, FEATURES))
     text = (

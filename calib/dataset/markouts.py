@@ -1,4 +1,4 @@
-"""Each fill's markout, from the book feed of its day: what the targets ``markout_*`` are averaged from."""
+"""Compute the markout of each fill from the book feed of its day; the targets ``markout_*`` are averages of these."""
 
 from __future__ import annotations
 
@@ -21,40 +21,43 @@ if TYPE_CHECKING:
 HORIZONS_S: Final[Mapping[str, float]] = {"markout_1s_bps": 1.0, "markout_5s_bps": 5.0, "markout_30s_bps": 30.0}
 """Horizon of each target, s."""
 MAX_MID_AGE_S: Final = 5.0
-"""How long a mid stands after it was last seen, s."""
+"""Longest time that a mid is used after it was last seen, s."""
 CLOCK_SHARE: Final = 0.99
-"""The exchange's clock is used where at least this share of a book's lines has it."""
+"""Smallest share of a book's lines with the exchange's time for its clock to be used, 0..1."""
 
 ReadBook = Callable[[DayFile], contextlib.AbstractContextManager[Iterator[Any]]]
-"""Gives the records of a book file, and keeps what was found in it once they are exhausted."""
+"""Returns a context with the records of a book file; may store the file's statistics once they are exhausted."""
 
 
 @dataclass(slots=True)
 class BookMarkouts:
-    """Adds the markouts to the fills of a day; the books of one day are kept at a time.
+    """Adds the markouts to the fills of a day. Only the books of one day are in memory at a time.
 
     Parameters
     ----------
     books
-        The book files of the range, and of the day after it.
+        The book files of the range and of the day after it.
     read
-        Reads one of them for the first time.
+        Reads the whole book file of a fills' day.
     """
 
     books: Sequence[DayFile]
     read: ReadBook
     glances: dict[DayFile, tuple[int, str, bool]] = field(default_factory=dict)
-    """Of each book that was read for the sake of the day before: bytes read, their sha256, whether that was all."""
+    """Bytes read, their sha256 and whether the whole file was read, of each book read for the day before it."""
     _day: int | None = None
     _tops: dict[str, Tops] = field(default_factory=dict)
 
     def add(self, batch: pl.DataFrame, day: int) -> pl.DataFrame:
-        """The batch with one column a horizon: s (M_(t+h) - mid_now) / mid_at_quote x 1e4; null where it is not known.
+        """Return the batch with a column of markouts, bps, for each horizon.
+
+        A markout is s (M_(t+h) - mid_now) / mid_at_quote x 1e4, where s is 1 for a buy and -1 for a sell. It is null if
+        it is not known.
 
         Parameters
         ----------
         day
-            First second of the fills' day, Unix time.
+            First second of the fills' day, Unix seconds.
         """
         import polars as pl
 
@@ -71,11 +74,11 @@ class BookMarkouts:
         return batch.with_columns(pl.Series(name, columns[name], nan_to_null=True) for name in names)
 
     def has_book(self, day: int) -> bool:
-        """Whether there is a book of the day that begins at ``day``."""
+        """Whether there is a book file of the day that begins at ``day`` (Unix seconds)."""
         return any(file.first_ts == day for file in self.books)
 
     def tops(self, day: int) -> dict[str, Tops]:
-        """The best levels of a day by symbol; those of the day asked for last are kept."""
+        """Return the best levels of a day by symbol. The day of the last call is cached."""
         if self._day != day:
             self._tops, self._day = self._load(day), day
         return self._tops
@@ -91,7 +94,7 @@ class BookMarkouts:
         return {symbol: recorder.finish() for symbol, recorder in sorted(recorders.items())}
 
     def _records(self, day: int) -> Iterator[Any]:
-        """The day's book, and that of the next day as far as the longest horizon reaches."""
+        """Yield the records of the day's book, and those of the next day's up to the longest horizon."""
         until = day + 86_400 + max(HORIZONS_S.values())
         for file in self.books:
             if file.first_ts == day:
@@ -115,9 +118,9 @@ class MarkedFills:
     Parameters
     ----------
     ts, ts_exchange, mid_now, mid_at_quote
-        As the feed has them.
+        Columns of the feed: times in Unix seconds, mids in quote currency.
     buy, maker
-        Whether a fill is a buy, and whether it is a maker's.
+        Whether a fill is a buy, and whether it is a maker fill.
     """
 
     ts: Floats
@@ -129,7 +132,7 @@ class MarkedFills:
 
     @classmethod
     def of(cls, fills: pl.DataFrame) -> MarkedFills:
-        """From a frame."""
+        """Return the fills of a frame."""
         names = ("ts", "ts_exchange", "mid_now", "mid_at_quote")
         numbers = [np.array(fills[name].fill_null(float("nan")).to_list(), float) for name in names]
         buy, maker = (
@@ -139,10 +142,10 @@ class MarkedFills:
 
 
 def markouts_of(fills: MarkedFills, tops: Tops) -> dict[str, Floats]:
-    """By horizon, of the maker fills of one symbol; NaN where it is not known."""
+    """Return the markouts of one symbol's fills by horizon, bps; NaN for taker fills and where it is not known."""
     sign = np.where(fills.buy, 1.0, -1.0)
     base = np.where(np.isnan(fills.mid_at_quote), fills.mid_now, fills.mid_at_quote)
-    # A fill without the venue's time is looked up among the mids by time of receipt: never one clock in the other.
+    # A fill without the exchange's time uses the mids by receive time. Times of the two clocks are never mixed.
     clocks = {"receive": fills.ts}
     if tops.exchange_share >= CLOCK_SHARE:
         clocks["exchange"] = fills.ts_exchange

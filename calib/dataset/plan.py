@@ -1,4 +1,4 @@
-"""Which files a dataset is made from, and over which range: what is known before a line is read."""
+"""Plan a dataset before any line is read: its files and its range on the grid."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from calib.feeds.reading.days import DayFile, days_missing, find_days, newest_da
 from calib.storage import Place
 
 KINDS: Final = ("fills", "pipeline_ticks")
-"""The kinds of feed that a dataset is made from, in the order of the file."""
+"""Kinds of feed that a dataset is made from, in the order of the output file."""
 _EPOCH: Final = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetPlan:
-    """The range on the grid, and what lies there for it.
+    """The range of a dataset on the grid, and its input files.
 
     Parameters
     ----------
     directory
-        Where the files lie.
+        Directory of the feed files.
     grid, span
-        The intervals.
+        The interval grid, and the range on it.
     files
-        The day files of both kinds that the span touches, by kind and day.
+        Day files of both kinds that overlap the span, sorted by kind and day.
     newest
-        The newest file of each kind in the whole directory: a writer may still be at it.
+        Newest file of each kind in the whole directory: it may still be written.
     missing
         Days of the span without a file, by kind.
     notes
-        What the user should know: that the range was widened, that the intervals do not divide a day.
+        Messages for the user: the range was widened, or the intervals do not divide a day.
     books
-        The book files of the days with fills, and of the days after them: for markouts.
+        Book files of the days with fills and of the days after them, for markouts.
     """
 
     directory: Place
@@ -52,43 +52,43 @@ class DatasetPlan:
 
     @property
     def is_local(self) -> bool:
-        """Whether every file is one of this machine."""
+        """Whether every file is on a local file system."""
         return all(isinstance(file.path, Path) for file in (*self.files, *self.books))
 
     @property
     def intervals(self) -> int:
-        """Intervals of the span, for each symbol."""
+        """Number of intervals of the span, per symbol."""
         return (self.span.end - self.span.start) // self.grid.interval_sec
 
     def range(self, symbols: list[str]) -> Range:
-        """The dataset's range."""
+        """Return the dataset's range for these symbols."""
         return Range(
             from_=iso(self.span.start), to=iso(self.span.end), interval_sec=self.grid.interval_sec, symbols=symbols
         )
 
 
 def plan_dataset(feeds: Place, *, start: float | None, end: float | None, interval_sec: int) -> DatasetPlan:
-    """Find the files of a range and put the range on the grid.
+    """Find the files of a range and widen the range to the grid.
 
     Parameters
     ----------
     feeds
         Directory of the feed files.
     start, end
-        ``[start, end)``, Unix seconds; None: from the first, to the last day found.
+        ``[start, end)``, Unix seconds. If None, the range begins with the first day found, or ends with the last.
     interval_sec
         Length of an interval, s.
 
     Raises
     ------
     BadRange
-        Where the range is empty, or leaves the years 1970 to 9999.
+        If the range is empty, or not within the years 1970 to 9999.
     NoFeeds
-        Where the directory is missing or holds neither fills nor pipeline_ticks.
+        If the directory is missing or has neither fills nor pipeline_ticks.
     NoLines
-        Where it holds some, but none of a day that the range touches.
+        If no file of the directory overlaps the range.
     DuplicateDayFile, UnreadableInput
-        Where a day lies there twice, or a feed file's name belongs to something else.
+        If there are two files of one day, or a path with the name of a feed file is not a file.
     """
     grid = Grid(interval_sec)
     found = find_days(feeds, KINDS)
@@ -110,7 +110,7 @@ def plan_dataset(feeds: Place, *, start: float | None, end: float | None, interv
 
 
 def _books(feeds: Place, files: Sequence[DayFile]) -> tuple[DayFile, ...]:
-    """Of the days with fills, and of the day after each: a fill's markout may reach into it."""
+    """Return the book files of each day with fills and of the next day, which a late fill's markout needs."""
     days = {file.day + timedelta(days=later) for file in files if file.kind == "fills" for later in (0, 1)}
     try:
         found = find_days(feeds, ("book",))

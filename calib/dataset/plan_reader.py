@@ -1,4 +1,4 @@
-"""Reading the files of a plan as batches, each once, with what was found in it."""
+"""Read the files of a plan as batches, and keep the statistics, symbols and rejects of each file."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PlanReader:
-    """Reads the plan's files, and keeps what was found in them: the first reading counts, later ones repeat it.
+    """Reader of the plan's files. Statistics, symbols and rejects come from the first reading of each file.
 
     Parameters
     ----------
     plan
-        The files.
+        The plan whose files are read.
     out
-        Root of the rejects; None: the bad lines are counted only.
+        Root of the rejects; if None, bad lines are only counted.
     progress
-        Gets the stored bytes read since its last call.
+        Called with the number of stored bytes read since its last call.
     engine
-        What decodes the lines; None: this process.
+        Decoder of the lines; None for this process.
     """
 
     plan: DatasetPlan
@@ -48,9 +48,9 @@ class PlanReader:
     engine: PieceDecoder | None = None
     stats: dict[DayFile, FileStats] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
-    """Every symbol in the files, whatever range was asked."""
+    """Every symbol in the files, also outside the range."""
     book_copies: dict[DayFile, ReadingCopy] = field(default_factory=dict)
-    """What the first reading of each book found."""
+    """Statistics, symbols and rejects of the first reading of each book."""
     markouts: BookMarkouts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class PlanReader:
         self.markouts = BookMarkouts(self.plan.books, BookRecords(self.out, self.stats, self.book_copies))
 
     def days(self, sums: Summation) -> list[DayLines]:
-        """The files of one kind."""
+        """Return the lines of each file of the kind that ``sums`` aggregates."""
         from calib.dataset.intervals import DayLines
 
         return [
@@ -69,12 +69,12 @@ class PlanReader:
         ]
 
     def lines(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy | None = None) -> Generator[pl.DataFrame]:
-        """The batches of a file; fills with their markouts. The first reading fills the copy."""
+        """Yield the batches of a file; fills have their markouts. The first reading is recorded in ``copy``."""
         for batch in self._batches(file, columns, copy):
             yield self.markouts.add(batch, file.first_ts) if file.kind == "fills" else batch
 
     def take(self, file: DayFile, stats: FileStats, symbols: set[str], rejects: bytes) -> None:
-        """Note what an earlier run found in a file, and write its rejects, as if it had been read."""
+        """Take over the results of an earlier run for a file, and write its rejects, as if it had been read."""
         with self.rejects(file) as writer:
             if writer is not None:
                 writer.add_lines(rejects)
@@ -84,17 +84,17 @@ class PlanReader:
             self.progress(stats.bytes)
 
     def found(self, max_reject_ratio: float) -> list[FileStats]:
-        """The facts of the files that were read, in the order of the envelope.
+        """Return the statistics of the files that were read, in the order of the envelope.
 
         Raises
         ------
         TooManyRejects
-            For a file with a larger share of bad lines.
+            If the share of bad lines in a file is larger than ``max_reject_ratio``.
         """
         return checked_stats(self.plan, self.stats, max_reject_ratio, self.out)
 
     def rejects(self, file: DayFile) -> contextlib.AbstractContextManager[RejectWriter | None]:
-        """A context with what writes the rejects of a file; None where they are counted only."""
+        """Return a context with the writer of a file's rejects; None if they are only counted."""
         return rejects_to(None if self.out is None else rejects_path(self.out, file.name))
 
     def _batches(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy | None) -> Iterator[pl.DataFrame]:

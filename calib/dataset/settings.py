@@ -1,4 +1,4 @@
-"""The settings of a dataset; those of the filters come from their registry."""
+"""The settings of a dataset; the settings of the filters are in their registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORMATS: Final = ("json", "parquet", "csv", "arrow")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateSettings:
-    """The ``aggregate`` section but for the filters' limits."""
+    """The ``aggregate`` section except the filters' limits."""
 
     interval_sec: int = setting(300, "Length of an interval, s", 1, 31_536_000, metavar="S")
     no_filter: tuple[str, ...] = setting((), "Filters that are switched off", choices=REASONS)

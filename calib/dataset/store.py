@@ -1,4 +1,4 @@
-"""Datasets on disk: write in any of the formats, read back from all but csv."""
+"""Write datasets in all formats and read them from all but csv."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ def write_dataset(
     replace: bool = False,
     whole: WholeDataset | None = None,
 ) -> list[P]:
-    """Write ``directory/calib_{from}_{to}.{format}`` for each format; unchanged files are left alone.
+    """Write ``directory/calib_{from}_{to}.{format}`` for each format; files with the same bytes are not rewritten.
 
-    Settings other than the defaults add their hash to the name, see `calib.dataset.naming`. Other forms of the same
-    name that lie there already are written too, so that all say the same.
+    Settings other than the defaults add their hash to the name, see `calib.dataset.naming`. If the directory has files
+    of the same name in other formats, these are written too, so that all formats have the same content.
 
     Parameters
     ----------
     formats
-        Of ``json``, ``parquet``, ``csv`` (the intervals only) and ``arrow``.
+        Any of ``json``, ``parquet``, ``csv`` (intervals only) and ``arrow``.
     replace
-        Whether a dataset without kept intervals may take the place of one that has some.
+        Whether a dataset without kept intervals may replace one with kept intervals.
     whole
-        Knows which files were written from this dataset before (`calib.dataset.finished.FinishedDays.whole`): those
-        that are as they were are not made again.
+        Records which files were written from this dataset before (`calib.dataset.finished.FinishedDays.whole`). Files
+        that have not changed since are not written again.
 
     Returns
     -------
     list[Path] or list[ObjectPath]
-        The paths: those asked for in the order of ``formats``, then the others that were written.
+        The written paths: the requested formats in the order of ``formats``, then the others.
 
     Raises
     ------
     WouldReplace
-        Where it has no kept interval, one that has some lies there, and not ``replace``.
+        If the dataset has no kept interval, a dataset of that name has some, and ``replace`` is false.
     UnwritableOutput
-        Where the system refuses.
+        If the file cannot be written.
     OutputChanged
-        Where another run wrote an object of that name meanwhile.
+        If another run wrote an object of that name at the same time.
     """
     name = name_of(dataset)
     paths: dict[str, Place] = {form: directory / f"{name}.{form}" for form in dict.fromkeys(formats)}
@@ -80,12 +80,12 @@ def write_dataset(
 
 
 def _refuse_loss(path: Place) -> None:
-    """Refuse to replace a dataset that has kept intervals.
+    """Check that ``path`` is not a dataset with kept intervals.
 
     Raises
     ------
     WouldReplace
-        Where it has.
+        If it is one.
     """
     if is_file(path) and (kept := _kept(path)):
         raise WouldReplace(
@@ -96,7 +96,7 @@ def _refuse_loss(path: Place) -> None:
 
 
 def _kept(place: Place) -> int:
-    """How many kept intervals a dataset on disk has; 0 where it cannot be read as one."""
+    """Return the number of kept intervals of a dataset on disk; 0 if it cannot be read."""
     try:
         with local_copy(place) as path:
             if path.suffix == ".csv":
@@ -107,16 +107,16 @@ def _kept(place: Place) -> int:
 
 
 def read_dataset(path: Path) -> Dataset:
-    """Read a dataset from json, parquet or arrow; the content decides which, not the name.
+    """Read a dataset from json, parquet or arrow. The format is detected by the content, not by the name.
 
     Raises
     ------
     UnreadableInput
-        Where the file is missing, a directory, or cannot be opened.
+        If the file is missing, is not a regular file, or cannot be opened.
     NotADataset
-        Where it is something else, or was damaged or changed.
+        If the file is not a dataset, or was damaged or changed.
     NewerSchema
-        Where a later version of calib wrote it.
+        If a later version of calib wrote it.
     """
     match _head(path):
         case b"":

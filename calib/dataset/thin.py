@@ -21,7 +21,7 @@ def low_ticks_note(rows: pl.DataFrame, dropped: pl.DataFrame) -> str | None:
 
 
 def thin_note(ticks: Sequence[int]) -> str | None:
-    """The same from the tick lines of each such row."""
+    """Return the note of `low_ticks_note` from the number of tick lines of each such row."""
     if not ticks:
         return None
     ordered = sorted(ticks, reverse=True)

@@ -1,9 +1,9 @@
-"""Lines held back until their interval can grow no more: what makes exact quantiles possible in bounded memory.
+"""Buffer lines until their interval is complete: this allows exact quantiles in bounded memory.
 
-Feeds are nearly in time order. So a symbol's interval is closed, and its lines let go, once the symbol's watermark has
-passed its end by an allowance. The watermark is the largest *median* time of a batch: one line with a wild time moves
-it nowhere. A line that comes later still is remembered by its interval (`WatermarkBuffer.late`), and that interval is
-summed again from the files: it is neither lost nor made into a second group.
+Feeds are nearly in time order. An interval of a symbol is closed, and its lines are released, once the symbol's
+watermark is past the end of the interval by an allowance. The watermark is the largest *median* time of a batch, so a
+single line with a wrong time does not move it. The intervals of lines that arrive after the closing are recorded
+(`WatermarkBuffer.late`) and summed again from the files. So no line is lost and no group is split.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
 class WatermarkBuffer:
-    """The open intervals of one kind of feed.
+    """The lines of the open intervals of one kind of feed.
 
     Parameters
     ----------
     grid
         The interval grid.
     close
-        Gets every line of some intervals, whole.
+        Called with the buffered lines of the intervals that are closed.
     allowance_s
-        See `ALLOWED_LATENESS_S`.
+        Time by which the watermark must be past the end of an interval, s, see `ALLOWED_LATENESS_S`.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class WatermarkBuffer:
         self._held: list[_Held] = []
         self._symbols: dict[str, int] = {}
         self._first_open = np.zeros(0, np.int64)
-        """By the symbols' places: the index of the first interval that is not closed."""
+        """Index of the first open interval of each symbol, by the symbol's number."""
         self._late: list[pl.DataFrame] = []
 
     def add(self, lines: pl.DataFrame) -> None:
-        """Take lines with their ``symbol``, ``ts`` and ``index``; close what has become complete."""
+        """Add lines with ``symbol``, ``ts`` and ``index``, and close the intervals that are complete now."""
         new = _Held(lines, self._places(lines["symbol"]), lines[INDEX].to_numpy())
         late, kept = new.parted(self._first_open)
         if late is not None:
@@ -56,35 +56,35 @@ class WatermarkBuffer:
             return
         self._held.append(kept)
         medians = pl.DataFrame({"place": kept.places, "ts": kept.lines["ts"]}).group_by("place").median()
-        # Raised together with the closing, never before: else a line would count as late whose interval is still held.
+        # Raise it and close in one call: in between, a line of an interval that is still buffered would count as late.
         for place, ts in medians.iter_rows():
             self._first_open[place] = max(self._first_open[place], self._grid.index(ts - self._allowance_s))
         self._close_complete()
 
     def end_day(self, end: int) -> None:
-        """No later line is before ``end`` (Unix seconds): every interval that ends by then is complete."""
+        """Close every interval that ends by ``end`` (Unix seconds); no further line is earlier than that."""
         np.maximum(self._first_open, self._grid.index(end), out=self._first_open)
         self._close_complete()
 
     def end(self) -> None:
-        """No line comes any more."""
+        """Close all intervals; there are no further lines."""
         self._first_open[:] = np.iinfo(np.int64).max
         self._close_complete()
 
     @property
     def held(self) -> pl.DataFrame | None:
-        """The lines of the open intervals; None where there are none."""
+        """The lines of the open intervals; None if there are none."""
         return pl.concat(held.lines for held in self._held) if self._held else None
 
     @property
     def late(self) -> pl.DataFrame:
-        """Intervals that were closed too early: ``symbol``, ``index`` and the number of ``lines`` that came late."""
+        """Intervals that were closed too early: ``symbol``, ``index`` and the number of late ``lines``."""
         if not self._late:
             return pl.DataFrame(schema={"symbol": pl.String, INDEX: pl.Int64, "lines": pl.Int64})
         return pl.concat(self._late).group_by(*GROUP).agg(pl.col("lines").sum()).sort(*GROUP)
 
     def _places(self, symbols: pl.Series) -> _Integers:
-        """Each line's symbol as its place in `_first_open`, which gets a place for each new one."""
+        """Return the number of each line's symbol, an index of `_first_open`, which is extended for new symbols."""
         for symbol in symbols.unique().sort():
             self._symbols.setdefault(symbol, len(self._symbols))
         fresh = len(self._symbols) - len(self._first_open)
@@ -101,14 +101,14 @@ class WatermarkBuffer:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Lines, and of each its symbol's place and its interval's index."""
+    """Lines, with the number of each line's symbol (``places``) and the index of its interval."""
 
     lines: pl.DataFrame
     places: _Integers
     index: _Integers
 
     def parted(self, first_open: _Integers) -> tuple[_Held | None, _Held | None]:
-        """Those whose interval is closed and those whose interval is open; None instead of none."""
+        """Split into the lines of closed intervals and the lines of open intervals; None for an empty part."""
         closed = self.index < first_open[self.places]
         count = int(np.count_nonzero(closed))
         if count == len(closed):

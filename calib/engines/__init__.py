@@ -1,7 +1,7 @@
-"""Running the parts of a job: in this process, in its threads, in several processes, or on a Dask cluster.
+"""Run the parts of a job in this process, in its threads, in several processes, or on a Dask cluster.
 
-A part of a dataset is a range of bytes of a day file, and `calib.feeds.reading.pieces.PieceDecoder` is the protocol of
-each engine; the parts of a sweep are whole replays.
+A part of a dataset is a range of bytes of a day file; each engine implements `calib.feeds.reading.pieces.PieceDecoder`.
+A part of a sweep is a whole replay.
 """
 
 from calib.engines.choice import EngineChoice, decoders

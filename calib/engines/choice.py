@@ -1,4 +1,4 @@
-"""Which engine runs the parts of a job: chosen from settings, and from how much there is to do."""
+"""Choose the engine that runs the parts of a job, from the settings and the amount of work."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ _WORTH_WORKERS: Final = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """What the user asked for; it never changes a result.
+    """The user's choice of an engine. It does not affect the result.
 
     Parameters
     ----------
     name
         One of `calib.feeds.settings.ENGINES`.
     jobs
-        Threads or worker processes, at least 1; None: one a core, and with ``auto`` none for little work.
+        Number of threads or worker processes, at least 1; None for one per core, and for none if the engine is
+        ``auto`` and the files are small.
     scheduler
-        Address of a Dask scheduler; None: a cluster of this machine. Only with ``dask``.
+        Address of a Dask scheduler; None for a cluster on this machine. Only with ``dask``.
 
     Raises
     ------
     calib.errors.UsageError
-        For an unknown name, or a scheduler with another engine.
+        If the name is unknown, or a scheduler is given with another engine.
     """
 
     name: str = "auto"
@@ -53,16 +54,16 @@ class EngineChoice:
 
     @classmethod
     def of(cls, config: Config) -> EngineChoice:
-        """The choice that a configuration states."""
+        """Return the choice in a configuration."""
         return cls(config["engine"], config["jobs"], config["scheduler"])
 
     def decoder(self, stored_bytes: int) -> contextlib.AbstractContextManager[PieceDecoder]:
-        """Return a context with the decoder for feed files of ``stored_bytes`` in all.
+        """Return a context with the decoder for feed files of ``stored_bytes`` bytes in total.
 
         Raises
         ------
         calib.errors.MissingExtra, calib.errors.ClusterUnavailable
-            With ``dask``, on entering: where it is not installed, or the cluster cannot be used.
+            On entering, with ``dask``: if Dask is not installed, or the cluster cannot be used.
         """
         if self.name == "dask":
             return _on_dask(self)
@@ -73,16 +74,16 @@ class EngineChoice:
         return decoders(cores, processes=self.name == "processes")
 
     def cluster(self) -> contextlib.AbstractContextManager[DaskCluster | None]:
-        """The Dask cluster to run whole jobs on; None where another engine was chosen. Errors as `decoder`."""
+        """Return a context with the Dask cluster for whole jobs; None with other engines. Errors as `decoder`."""
         if self.name != "dask":
             return contextlib.nullcontext()
         return open_cluster(self)
 
 
 def decoders(jobs: int, *, processes: bool = False) -> contextlib.AbstractContextManager[PieceDecoder]:
-    """A context with ``jobs`` decoders: threads where the kernel is, unless processes are asked for, else processes.
+    """Return a context with ``jobs`` decoders: threads if the kernel is available, else processes.
 
-    One job is this process alone, unless processes are asked for.
+    A single job decodes in this process. With ``processes`` set, both cases use worker processes.
     """
     if jobs == 1 and not processes:
         return contextlib.nullcontext(InProcess())
@@ -96,8 +97,8 @@ def decoders(jobs: int, *, processes: bool = False) -> contextlib.AbstractContex
 
 
 def open_cluster(choice: EngineChoice) -> DaskCluster:
-    """The cluster of a choice, to be entered."""
-    from calib.engines.dask_cluster import DaskCluster  # only where asked for: it takes a second to import
+    """Return the cluster of a choice, which is a context that is not entered yet."""
+    from calib.engines.dask_cluster import DaskCluster  # imported only if needed: it takes a second
 
     return DaskCluster(choice.scheduler, choice.jobs or system.cores())
 

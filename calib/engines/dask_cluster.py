@@ -1,4 +1,4 @@
-"""A Dask cluster, somebody's or one of this machine, and tasks run on it: in order, with a bounded number in flight."""
+"""Run tasks on an existing Dask cluster or one on this machine: in order, with a limited number in flight."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _PER_THREAD: Final = 3
 _MOST_IN_FLIGHT: Final = 128
-"""Pieces are of some megabytes, and the scheduler and we hold those in flight."""
+"""Largest number of tasks in flight. Each piece has some megabytes in the scheduler's memory and in this process's."""
 _LOOK_S: Final = 0.1
-"""How often a wait looks whether the run was interrupted."""
+"""Interval at which a wait checks whether the run was interrupted, s."""
 _SCHEMES: Final = ("tcp", "tls", "ws", "wss")
 _CONNECT_S: Final = 10.0
 _NO_WORKER_S: Final = 60.0
-"""How long a run waits for a worker where all have gone."""
+"""Time for which a run waits for a new worker after all have left, s."""
 _ASK_S: Final = 5.0
 _DASK: Final = {
-    "distributed.comm.timeouts.connect": "3s",  # 30 s would be tried to fetch an answer from a killed worker
-    "distributed.admin.large-graph-warning-threshold": "1GB",  # a piece is large, and goes as it is
+    "distributed.comm.timeouts.connect": "3s",  # the default of 30 s delays the result after a worker is killed
+    "distributed.admin.large-graph-warning-threshold": "1GB",  # large pieces in a task are intended
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
@@ -45,25 +45,25 @@ class DaskCluster:
     Parameters
     ----------
     scheduler
-        Its address, such as ``tcp://10.0.0.5:8786`` or ``tls://...`` (certificates as Dask's configuration says). None:
-        a cluster of processes on this machine, which listens on the loopback alone, takes only connections that have
-        its certificate of one run, and has no dashboard.
+        Address of the scheduler, such as ``tcp://10.0.0.5:8786`` or ``tls://...`` (with the certificates in Dask's
+        configuration). If None, a cluster of processes is started on this machine. It listens only on the loopback
+        interface, accepts only connections with a certificate that is created for this run, and has no dashboard.
     jobs
-        Processes of a cluster on this machine, at least 1.
+        Number of processes of a cluster on this machine, at least 1.
 
     Raises
     ------
     calib.errors.MissingExtra
-        On entering, where Dask is not installed.
+        On entering, if Dask is not installed.
     calib.errors.ClusterUnavailable
-        On entering, where the scheduler cannot be reached, has no workers, or they run another version of calib.
+        On entering, if the scheduler cannot be reached, has no workers, or they run another version of calib.
     """
 
     def __init__(self, scheduler: str | None, jobs: int) -> None:
         self.scheduler = scheduler
         self.jobs = jobs
         self.in_flight = 0
-        """Tasks that may run or wait at a time; known once entered."""
+        """Largest number of tasks that run or wait at a time; set on entering."""
         self._stack = contextlib.ExitStack()
         self._client: Client | None = None
         self._woken = threading.Event()
@@ -98,24 +98,26 @@ class DaskCluster:
     def run(
         self, task: Callable[[bytes], bytes], requests: Iterable[tuple[T, bytes]]
     ) -> Iterator[tuple[T, bytes | Exception]]:
-        """Each item with the answer to its request, in the order given; Dask gives a lost worker's tasks to others.
+        """Yield each item with the answer to its request, in the order given.
+
+        The tasks of a lost worker are run again by others.
 
         Parameters
         ----------
         task
             A function of a module that the workers can import.
         requests
-            Items, and what the task gets for each.
+            The items, and the argument of the task for each.
 
         Returns
         -------
         Iterator
-            Instead of an answer the error of a task that raised one, or that killed several workers.
+            The items with their answers. The answer is an exception if the task raised it or killed several workers.
 
         Raises
         ------
         calib.errors.ClusterUnavailable
-            Where the scheduler is lost, or all workers for a minute.
+            If the connection to the scheduler is lost, or there is no worker for a minute.
         """
         waiting: deque[tuple[T, Future[bytes]]] = deque()
         try:
@@ -127,7 +129,7 @@ class DaskCluster:
                 yield self._finished(*waiting.popleft())
         finally:
             for _, future in waiting:
-                with contextlib.suppress(Exception):  # a scheduler that is lost has nothing to cancel
+                with contextlib.suppress(Exception):  # fails if the scheduler is lost; then there is nothing to cancel
                     future.cancel()
 
     def _submit(self, task: Callable[[bytes], bytes], request: bytes) -> Future[bytes]:
@@ -174,7 +176,7 @@ class DaskCluster:
         try:
             Client.__init__(client, address, security=security, timeout=_CONNECT_S, set_as_default=False)
         except Exception as error:
-            client.status = "closed"  # its finaliser would wait for an answer once more, and complain
+            client.status = "closed"  # else its finaliser waits for the scheduler again and logs an error
             raise _no_answer(self._name) from error
         stack.callback(client.close)
         return client
@@ -183,7 +185,7 @@ class DaskCluster:
         from distributed import LocalCluster
         from distributed.security import Security
 
-        security = Security.temporary()  # whoever reaches a scheduler can run code as us: other users must not
+        security = Security.temporary()  # a client of a scheduler can run code as this user: exclude other users
         stack.enter_context(_silenced("distributed"))
         cluster = LocalCluster(
             n_workers=self.jobs,
@@ -199,7 +201,7 @@ class DaskCluster:
         return cluster, security
 
     def _meet_workers(self) -> None:
-        """Wait for the first worker, and see that all run this calib: another one could give other bytes."""
+        """Wait for the first worker, and check that all run this version of calib, as others may give other results."""
         try:
             self.client.wait_for_workers(1, timeout=_CONNECT_S)
         except Exception as error:
@@ -243,14 +245,14 @@ class DaskCluster:
 
 
 def _reach(address: str) -> None:
-    """See that something listens at the address: Dask itself would try for long.
+    """Check that the address accepts connections; Dask itself would retry for a long time.
 
     Raises
     ------
     calib.errors.ClusterUnavailable
-        Where nothing does.
+        If it does not.
     calib.errors.UsageError
-        For an address that is not one.
+        If the address is not valid.
     """
     try:
         parts = urlsplit(address)
@@ -280,7 +282,7 @@ def _no_answer(name: str) -> ClusterUnavailable:
 
 @contextlib.contextmanager
 def _silenced(name: str) -> Iterator[None]:
-    """Dask's own log speaks of each lost connection; what matters of it is said by our errors."""
+    """Return a context without the messages of a logger: Dask logs every lost connection, which our errors report."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

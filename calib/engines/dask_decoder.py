@@ -1,4 +1,4 @@
-"""Pieces of feed files decoded by the workers of a Dask cluster."""
+"""Decode pieces of feed files by the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class TaskRunner(Protocol):
-    """What runs tasks that take and give bytes, see `calib.engines.dask_cluster.DaskCluster.run`."""
+    """Runner of tasks from bytes to bytes, see `calib.engines.dask_cluster.DaskCluster.run`."""
 
     def run(
         self, task: Callable[[bytes], bytes], requests: Iterable[tuple[T, bytes]]
@@ -28,15 +28,15 @@ class TaskRunner(Protocol):
 
 
 class DaskDecoder:
-    """Decodes on a cluster, a bounded number of pieces at a time, in order.
+    """Decodes pieces on a cluster in order, a limited number at a time.
 
-    Of a plain file a worker gets the place of its bytes and their checksum, and reads them itself. Where it does not
-    see the file, or sees other bytes there, that piece is decoded here, and later ones are sent whole. A piece that
-    no worker answered is decoded here too, where an error is raised as it is.
+    For a plain file, a worker receives the position and the checksum of the bytes and reads them itself. If it cannot
+    read the file or finds other bytes there, the piece is decoded in this process, and later pieces are sent with their
+    bytes. A piece whose task failed is decoded in this process too, which raises the original error.
     """
 
     remote = False
-    """Every piece comes with its bytes: their checksum is needed."""
+    """The pieces must have their bytes, as the checksums are computed here."""
 
     def __init__(self, cluster: TaskRunner) -> None:
         self._cluster = cluster
@@ -54,7 +54,7 @@ class DaskDecoder:
             yield sent.piece, packed(here, sent.piece)
 
     def _request(self, plan: ColumnPlan, piece: Piece) -> tuple[_Sent, bytes]:
-        """What is kept of a piece here, and what is sent of it."""
+        """Return the part of a piece that is kept in this process, and the request that is sent."""
         if piece.path is None or piece.data is None or piece.span.oversized or self._send_bytes:
             request = RemoteRequest(plan, piece.span, piece.content())
             return _Sent(piece), msgspec.msgpack.encode(request)
@@ -66,18 +66,18 @@ class DaskDecoder:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A piece that a worker decodes, and the checksum of its bytes where those are not kept."""
+    """A piece that a worker decodes, and the checksum of its bytes if these are not kept."""
 
     piece: Piece
     checksum: int | None = None
 
     def check(self) -> None:
-        """See that the file still holds what was read of it.
+        """Check that the file still has the bytes that were read from it.
 
         Raises
         ------
         calib.errors.UnreadableInput
-            Where it was rewritten meanwhile.
+            If it was rewritten in the meantime.
         """
         if self.checksum is not None and zlib.crc32(self.piece.content()) != self.checksum:
             raise UnreadableInput(

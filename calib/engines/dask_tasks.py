@@ -1,4 +1,4 @@
-"""What a Dask worker runs: plain bytes in, plain bytes out, so that only the name of a function is pickled."""
+"""The tasks of a Dask worker. Arguments and results are bytes, so that only the name of a function is pickled."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from calib.feeds.reading.pieces import Piece, packed
 from calib.storage import source_of
 
 NOT_READ = b""
-"""The answer of a worker that cannot read those bytes from the file: it does not see it, or sees another one."""
+"""Answer of a worker that cannot read the bytes: the file does not exist there, or has other bytes."""
 
 
 class RemoteRequest(msgspec.Struct, frozen=True, array_like=True):
-    """One piece to decode on a machine that may be another one.
+    """A piece to decode, possibly on another machine.
 
     Parameters
     ----------
     data
-        Its bytes; None where ``path``, the bytes of an absolute file name, tells where to read them.
+        Bytes of the piece; None if they are read from ``path``, the bytes of an absolute file name.
     checksum
-        CRC-32 of what must be read there. Device and inode numbers, which tell a replaced file on one machine, say
-        nothing on another.
+        CRC-32 that the bytes read from ``path`` must have. Device and inode identify a file on one machine only.
     """
 
     plan: ColumnPlan
@@ -41,7 +40,7 @@ class RemoteRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Kept(threading.local):
-    """The packer of the last plan: what it has learned of a file serves the file's other pieces."""
+    """The packer of the last plan. It is kept because it has learned names for the other pieces of the file."""
 
     plan: ColumnPlan | None = None
     packer: Packer | None = None
@@ -51,12 +50,12 @@ _kept = _Kept()
 
 
 def version() -> str:
-    """The version of calib that this process runs."""
+    """Return the version of calib in this process."""
     return __version__
 
 
 def decode(request: bytes) -> bytes:
-    """The columns of one piece: a `RemoteRequest` comes, an `Answer` or `NOT_READ` goes."""
+    """Decode a piece from an encoded `RemoteRequest`; return an encoded `Answer`, or `NOT_READ`."""
     asked = msgspec.msgpack.decode(request, type=RemoteRequest)
     data = asked.data if asked.path is None else _read(asked, Path(os.fsdecode(asked.path)))
     if data is None:

@@ -1,4 +1,4 @@
-"""What is said between a reader and its workers: a piece to decode, and the columns it came to."""
+"""Messages between a reader and its workers: a piece to decode, and its decoded columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from calib.feeds.schema.records import Slot
 
 
 class DecodeRequest(msgspec.Struct, frozen=True, array_like=True):
-    """One piece to decode; ``path`` holds the bytes of the name, which need not be UTF-8."""
+    """A piece to decode; ``path`` is the bytes of the file name, which need not be UTF-8."""
 
     plan: ColumnPlan
     span: ByteSpan
@@ -37,7 +37,7 @@ class DecodeRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """The columns of one piece as `Packed` has them; ``lines`` is None where every line was used."""
+    """The decoded columns of a piece, with the fields of `Packed`; ``lines`` is None if every line was used."""
 
     count: int
     used: int

@@ -1,8 +1,8 @@
-"""Worker processes that decode chunks, in order, with a bounded number of them in flight.
+"""Decode chunks in worker processes, in order, with a limited number of chunks in flight.
 
-They are plain child processes with pipes: they start quickly, import no polars, and never run the caller's main module
-again. A worker that dies (killed for its memory, say) or fails costs time only: its chunk is decoded here, where an
-error is raised as it is.
+The workers are child processes with pipes: they start fast, do not import polars, and do not run the caller's main
+module again. If a worker dies (for example because memory is short) or fails, its chunk is decoded in this process,
+which raises the original error if there is one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IN_FLIGHT_PER_WORKER: Final = 3
 
 
 class Workers:
-    """A context in which several processes decode; one may serve many files.
+    """A context in which several processes decode; the same context can be used for many files.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Workers:
                 answer = receive(worker.stdout, Answer)
                 if answer is not None:
                     return answer.packed
-                worker = None  # it ended: this thread does its work from now on
+                worker = None  # the worker has ended: decode its pieces in this thread from now on
         except (BrokenPipeError, ConnectionResetError):
             worker = None
         finally:
@@ -106,12 +106,12 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
 
 
 def serve() -> None:
-    """The life of a worker: decode what comes, until the pipe closes."""
-    # Ctrl-C reaches the whole process group; the parent decides, and its end closes our pipe.
+    """Run a worker: decode each request until the pipe is closed."""
+    # Ctrl-C reaches the whole process group. Ignore it: the parent handles it, and closes the pipe when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a stray print must not end up between the answers
-    gc.disable()  # rows are no part of any cycle; what is (types, exceptions) goes with each new file
+    os.dup2(2, 1)  # send any print to stderr, not between the answers
+    gc.disable()  # rows are not part of reference cycles; types and exceptions are collected at each new file
     plan: ColumnPlan | None = None
     packer: PlanCarrier | None = None
     with requests, answers, contextlib.suppress(BrokenPipeError):
@@ -122,5 +122,5 @@ def serve() -> None:
                     gc.collect()
                 answer = Answer.of(packed(packer, request.piece))
             except Exception:
-                return  # the reader sees the end of the pipe, and meets the error itself
+                return  # the reader detects the end of the pipe, decodes the piece and raises the error itself
             send(answers, answer)

@@ -1,4 +1,4 @@
-"""Threads that decode chunks with the kernel, which releases the interpreter's lock while it reads."""
+"""Decode chunks in threads with the kernel, which releases the interpreter's lock while it decodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IN_FLIGHT_PER_THREAD: Final = 2
 
 
 class DecodingThreads:
-    """A context in which several threads of this process decode; one may serve many files.
+    """A context in which several threads of this process decode; the same context can be used for many files.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class DecodingThreads:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, plan: ColumnPlan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
-        """Each piece with what it came to, in the order given; a bounded number is decoded at a time."""
+        """Yield each piece with its decoded columns, in the order given; a limited number is in flight at a time."""
         waiting: deque[tuple[Piece, Future[Packed]]] = deque()
         try:
             for piece in pieces:
@@ -58,7 +58,7 @@ class DecodingThreads:
                 future.cancel()
 
     def _decode(self, plan: ColumnPlan, piece: Piece) -> Packed:
-        """Runs in a thread of the pool: each has a packer of its own, which learns as the file goes on."""
+        """Decode a piece in a thread of the pool. Each thread has its own packer, which learns the file's names."""
         known: tuple[ColumnPlan, PlanCarrier] | None = getattr(self._own, "packer", None)
         if known is None or known[0] != plan:
             known = self._own.packer = plan, new_packer(plan)

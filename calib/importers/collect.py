@@ -1,4 +1,4 @@
-"""Imported records gathered into days: checked, sorted, without repeats, in bounded memory."""
+"""Collect imported records by day: validated, sorted and without duplicates, in bounded memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_FRESH_TS = VirtualClock()
 
 @dataclass(slots=True)
 class ImportSource:
-    """What came of one file."""
+    """The counts of one imported file."""
 
     path: Path
     rows: int = 0
@@ -37,7 +37,7 @@ class ImportSource:
     first_line: dict[str, int] = field(default_factory=dict)
     first_damage: Rejected | None = None
     trade_id_conflicts: int = 0
-    """Records with the id of an earlier one that differ from it: kept."""
+    """Number of records that differ from an earlier one with the same id; they are kept."""
 
     def reject(self, row: Rejected) -> None:
         self.rejected[row.reason] += 1
@@ -49,17 +49,17 @@ class ImportSource:
 
 @dataclass(slots=True)
 class Import:
-    """The outcome of one import: its sources in the order read, and the lines of each day file."""
+    """The result of an import: its sources in reading order, and the lines of each day file."""
 
     sources: list[ImportSource]
     days: dict[str, ImportedDay]
-    """File name -> lines, by (ts, file, line); to be read until the `Scratch` they came through is closed."""
+    """File name -> lines, sorted by (ts, file, line). They can be read until their `Scratch` is closed."""
     markets: dict[str, str] = field(default_factory=dict)
-    """Symbol -> its market, as far as the source tells."""
+    """Symbol -> its market, if the source has this information."""
     unknowable: tuple[str, ...] = ()
-    """Symbols whose books can never be known: changes without any whole book to begin with."""
+    """Symbols whose books cannot be known, because the files have changes but no snapshot."""
     left_out: tuple[str, ...] = ()
-    """Some of the markets and streams that ``only`` left out."""
+    """Examples of markets and streams that ``only`` excluded."""
 
     @property
     def used(self) -> int:
@@ -67,13 +67,13 @@ class Import:
 
 
 def in_reading_order(paths: Sequence[Path]) -> list[Path]:
-    """The files by their names, whatever order they are given in, and a file given twice once."""
+    """Return the files sorted by name, without repeated files."""
     chosen = {path.resolve(): path for path in paths}
     return [path for _, path in sorted(chosen.items(), key=lambda item: (item[0].name, str(item[0])))]
 
 
 def stored_bytes(paths: Sequence[Path]) -> int:
-    """The size of all the files as they lie there, bytes: the total of what `collect` tells of its progress."""
+    """Return the size of all files on disk, bytes: the total of the progress of `collect`."""
     return sum(map(_size, in_reading_order(paths)))
 
 
@@ -91,36 +91,36 @@ def collect(
 ) -> Import:
     """Read every file and sort its records into days.
 
-    The files are read in the order of their names, whatever order they are given in, and a file given twice once. Of
-    records with the same feed, symbol and trade id that agree in side, price, quantity and order the first stands, the
-    others are ``duplicate`` rejects, and so are changes of a book with the same ids and levels: recordings that overlap
-    do not double anything. These repeats are known, and reported, when every file was read.
+    The files are read in the order of their names; a repeated file is read once. Overlapping recordings do not cause
+    duplicates: of records with the same feed, symbol and trade id and the same side, price, quantity and order, the
+    first is kept and the others are ``duplicate`` rejects. The same holds for changes of a book with the same ids and
+    levels. These duplicates are found and reported after all files are read.
 
     Parameters
     ----------
     max_reject_ratio
-        Share of damaged rows of one file that is tolerated.
+        Largest allowed share of damaged rows in one file, 0..1.
     scratch
-        Where the lines go, and how many bytes of them stay in memory; None: one of its own, with its default.
+        Storage of the lines, which limits the bytes in memory; None for a new one with its default limit.
     on_reject
-        Receives each row that gives nothing.
+        Called with each rejected row.
     progress
-        Receives the bytes read of the files since the last call; in the end these are `stored_bytes`.
+        Called with the number of bytes read since the last call; the sum of all calls is `stored_bytes`.
     only, symbol_suffix
-        Which streams are taken, and what is added to their symbols: see `calib.importers.streams.Streams`.
+        Selection of the streams, and suffix for their symbols: see `calib.importers.streams.Streams`.
     salvage
-        Keep what came before the place where a compressed file is cut short, which is a ``cut_short`` reject.
+        Keep the rows before the point at which a file is truncated; that point is counted as a ``cut_short`` reject.
 
     Raises
     ------
     TooManyRejects
-        Where more than ``max_reject_ratio`` of one file's rows are damaged.
+        If more than ``max_reject_ratio`` of one file's rows are damaged.
     MixedStreams
-        Where two markets or streams would share one symbol's feed, such as spot and futures.
+        If two markets or streams have the same symbol and feed, such as spot and futures.
     TruncatedInput
-        Where a compressed file is cut short, without ``salvage``.
+        If a file is truncated, without ``salvage``.
     UnwritableOutput
-        Where the system refuses what does not fit into memory.
+        If lines that do not fit into memory cannot be written to a temporary file.
     """
     streams = Streams(only, symbol_suffix)
     gathering = _Gathering(Scratch() if scratch is None else scratch, on_reject, streams)
@@ -132,7 +132,7 @@ def collect(
 
 
 class _Gathering:
-    """The records of an import on their way into days."""
+    """Collects the records of an import by day."""
 
     def __init__(self, scratch: Scratch, on_reject: Callable[[Path, Rejected], None], streams: Streams) -> None:
         self._scratch = scratch
@@ -140,7 +140,7 @@ class _Gathering:
         self._sources: list[ImportSource] = []
         self._days: list[tuple[str, ImportedDay]] = []
         self._numbers: dict[tuple[str, int], int] = {}
-        """Feed and day -> its place among the days."""
+        """(Feed, day) -> index in the list of days."""
         self._ids = TradeIds(scratch)
         self._overlaps = OverlappingBooks(scratch)
         self._coverage = BookCoverage()
@@ -148,7 +148,7 @@ class _Gathering:
         self._encoders = {kind: Encoder(feed, _NO_FRESH_TS) for kind, feed in FEEDS.items()}
 
     def read(self, importer: Importer, path: Path, progress: Advance, salvage: bool) -> ImportSource:
-        """One file, to its end."""
+        """Read one file to its end; return its counts."""
         source, share = ImportSource(path), _Share(_size(path), progress)
         self._sources.append(source)
         self._streams.begin_file(path)
@@ -170,7 +170,7 @@ class _Gathering:
         return source
 
     def result(self) -> Import:
-        """What came of it, without the repeats."""
+        """Remove the duplicates and return the result."""
         books = ((number, day) for number, (name, day) in enumerate(self._days) if name.startswith("book_"))
         self._leave_out(self._overlaps.repeats(books))
         self._leave_out(self._ids.repeats())
@@ -192,7 +192,7 @@ class _Gathering:
         self._on_reject(source.path, rejected)
 
     def _take(self, item: Imported) -> Rejected | None:
-        """A record that its feed's schema takes becomes a line of its day."""
+        """Add a record to the lines of its day; return a reject if a stream or the feed's schema excludes it."""
         chosen = self._streams.judge(item)
         if isinstance(chosen, Rejected):
             return chosen
@@ -217,13 +217,13 @@ class _Gathering:
 
 
 def _line_of(error: TruncatedInput) -> int:
-    """The line that it names; 0 where it names the file alone."""
+    """Return the line number in the error; 0 if it has only the file."""
     number = error.where.rpartition(":")[2]
     return int(number) if number.isascii() and number.isdigit() else 0
 
 
 class _Share:
-    """One file's part of the progress: never more than its size, and in the end just that."""
+    """Progress of one file: the reported bytes never exceed its size, and add up to it at the end."""
 
     def __init__(self, size: float, progress: Advance) -> None:
         self._left = size
@@ -235,7 +235,7 @@ class _Share:
         self._progress(told)
 
     def end(self) -> None:
-        """The file has been read."""
+        """Report the remaining bytes of the file."""
         self(self._left)
 
 
@@ -243,7 +243,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        return 0  # its importer says what is wrong with it
+        return 0  # the importer raises the error
 
 
 def _too_many(source: ImportSource, limit: float) -> TooManyRejects:

@@ -1,4 +1,4 @@
-"""Mids joined to fills that lack them, from the recorded book, else from the ticks."""
+"""Join mids to fills without them, from the recorded book, or from the ticks if there is no book."""
 
 from __future__ import annotations
 
@@ -30,33 +30,36 @@ from calib.recorded.mids import Mids
 from calib.recorded.tops import TopRecorder, Tops
 
 MAX_AGE_S: Final = 5.0
-"""A mid that was last seen longer ago is not used."""
+"""Largest age of a mid since it was last seen, s."""
 _VENUE_CLOCK: Final = 0.99
-"""Share of a book's lines with the venue's time from which that clock is used."""
+"""Smallest share of a book's lines with the venue's time for that clock to be used, 0..1."""
 _MID, _QUOTED, _SPREAD = "mid_now", "mid_at_quote", "spread_at_quote_bps"
 _QUOTE: Final = "ts_quote"
 _AT_ONCE: Final = 4096
-"""Fills that are looked up together."""
+"""Number of fills that are looked up together."""
 FIELDS: Final = (_QUOTED, _MID, _SPREAD)
-"""What is joined."""
+"""The joined fields."""
 
 
 @dataclass(slots=True)
 class Enriched:
-    """What came of it.
+    """The counts of an enrichment.
 
     Parameters
     ----------
     fills
-        All of them.
+        Number of all fills.
     joined
-        Field -> fills that have it now and had not.
+        Field -> number of fills to which it was added.
     had, unknown
-        Field -> fills that had it before, and that still have not.
+        Field -> number of fills that already had it, and that still lack it.
     sources
-        ``book`` or ``ticks`` -> fills whose mid came from there.
+        ``book`` or ``ticks`` -> number of fills whose mid is from there.
     no_quote_time
-        Fills without ``ts_quote``: when they were quoted is not known, so nothing is joined for that moment.
+        Number of fills that lack a field of the time of the quote, and to which none is joined because ``ts_quote`` is
+        missing.
+    written
+        Path of each day file, and whether it changed.
     """
 
     fills: int = 0
@@ -69,17 +72,17 @@ class Enriched:
 
 
 def enrich(feeds: Path) -> Enriched:
-    """Join the mids of a feed directory to its fills; the caller holds the directory's lock.
+    """Join the mids of a feed directory to its fills. The caller must hold the lock of the directory.
 
-    A fill gets ``mid_now``, the mid strictly before it. On the venue's clock where the fill and the book have it, else
-    on the clock of receipt. A fill with ``ts_quote`` also gets the mid and the spread before that moment, on the clock
-    of receipt. Nothing is joined over a gap of the book, past its end, or from more than `MAX_AGE_S` before. What a
-    fill has is never changed.
+    The field ``mid_now`` is the last mid strictly before the fill: by the venue's clock if the fill and the book have
+    it, else by the receive clock. If a fill has ``ts_quote``, the mid and the spread before that time are joined too,
+    by the receive clock. Nothing is joined across a gap of the book, after its end, or from a mid older than
+    `MAX_AGE_S`. Existing values of a fill are not changed.
 
     Raises
     ------
     NoFeeds
-        Where there are no fills.
+        If there are no fills.
     """
     files = find_days(feeds, ("fills", "book", "pipeline_ticks"))
     days = find_days(feeds, ("fills",))
@@ -93,17 +96,17 @@ def enrich(feeds: Path) -> Enriched:
 
 
 def fills_of(feeds: Path, left_out: Counter[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The fills of a directory as they were logged, one that was logged twice as well.
+    """Yield the fills of a directory in the order of the log, including repeated ones.
 
     Parameters
     ----------
     left_out
-        Counts the lines that are not fills, by reason.
+        Counts the lines that are not valid fills, by reason.
 
     Raises
     ------
     NoFeeds
-        Where there are none.
+        If there is no file of fills.
     """
     schema = FEEDS["fills"]
     for day in find_days(feeds, ("fills",)):
@@ -117,14 +120,14 @@ def fills_of(feeds: Path, left_out: Counter[str] | None = None) -> Iterator[dict
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one symbol."""
+    """The mids of one symbol: from the book, and from the ticks."""
 
     tops: Tops | None = None
     ticks: Mids | None = None
     clocks: dict[str, Mids] = field(default_factory=dict)
 
     def mids(self, clock: str) -> Mids | None:
-        """The book's mids on a clock."""
+        """Return the book's mids by a clock (``exchange`` or ``receive``); None without a book."""
         if self.tops is None or not len(self.tops.ts):
             return None
         if clock not in self.clocks:
@@ -132,12 +135,12 @@ class _Known:
         return self.clocks[clock]
 
     def mid(self, ts: Floats, ts_exchange: Floats) -> tuple[Floats, Bools]:
-        """The mid strictly before each moment, NaN where it is not known, and whether the ticks were asked.
+        """Return the mid strictly before each time, NaN if it is not known, and whether the ticks were used.
 
         Parameters
         ----------
-        ts_exchange
-            NaN where the fill has none.
+        ts, ts_exchange
+            Times of the fills, Unix seconds; ``ts_exchange`` is NaN if the fill has none.
         """
         found, ticks = np.full(len(ts), np.nan), np.zeros(len(ts), bool)
         venue = np.isfinite(ts_exchange) & (self.tops is not None and self.tops.exchange_share >= _VENUE_CLOCK)
@@ -150,7 +153,7 @@ class _Known:
         return found, ticks
 
     def quoted(self, ts_quote: Floats) -> tuple[Floats, Floats]:
-        """Mid and spread, bps, strictly before each quote was sent; the spread only of a book."""
+        """Return the mid and the spread (bps, only from a book) strictly before each quote was sent."""
         book = self.mids("receive")
         if book is None or self.tops is None:
             return _at(self.ticks, ts_quote), np.full(len(ts_quote), np.nan)
@@ -190,9 +193,9 @@ def _records(files: Sequence[DayFile], kind: str, newest: Container[DayFile]) ->
 
 
 def _lines(day: DayFile) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
-    """Each line as it is, and its fill; None of one that is not a fill."""
+    """Yield each line unchanged, and its fill; None if it is not a fill."""
     with StoredFile(day.path) as stored:
-        # No line is cut short, however long it is: what cannot be read is written back as it was.
+        # No limit of the line length: lines that are not fills are written back unchanged.
         for chunk in cut(contents(stored, day.form), RECORDS_CHUNK, sys.maxsize):
             for line in chunk.data.splitlines(keepends=True):
                 try:
@@ -212,11 +215,11 @@ def _lacks(fill: dict[str, Any]) -> bool:
 
 
 class _NothingGained(Exception):
-    """The day stays as it is, and what was written beside it is dropped."""
+    """No fill of the day changed: keep the file, and discard the new one."""
 
 
 def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
-    """Write the day again where a fill of it gained something; other lines stay as they are."""
+    """Write the day file again if a fill of it changed; return whether it did. Other lines are not changed."""
 
     def write(handle: BinaryIO) -> None:
         changed = False
@@ -238,7 +241,7 @@ def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
 
 
 def _join(fills: Sequence[dict[str, Any]], known: dict[str, _Known], found: Enriched) -> Iterator[bool]:
-    """Fill in what the fills lack; of each, whether it gained something."""
+    """Add the missing fields to the fills; return for each whether it changed."""
     values: list[dict[str, float]] = [{} for _ in fills]
     by_symbol: dict[str, list[int]] = {}
     for place, fill in enumerate(fills):
@@ -253,7 +256,7 @@ def _join(fills: Sequence[dict[str, Any]], known: dict[str, _Known], found: Enri
 
 
 def _values(fills: Sequence[dict[str, Any]], known: _Known) -> tuple[list[dict[str, float]], list[bool]]:
-    """What is known of the moments of one symbol's fills, NaN for what is not; and whether the mid is from ticks."""
+    """Return the fields for each fill of one symbol, NaN if not known, and whether its mid is from the ticks."""
     ts, exchange, quote = (np.array([_moment(fill, name) for fill in fills]) for name in ("ts", "ts_exchange", _QUOTE))
     mid, ticks = known.mid(ts, exchange)
     quoted, spread = np.full(len(fills), np.nan), np.full(len(fills), np.nan)
@@ -270,7 +273,7 @@ def _moment(fill: dict[str, Any], name: str) -> float:
 
 
 def _gain(fill: dict[str, Any], values: dict[str, float], found: Enriched) -> bool:
-    """Give a fill what it lacks and is known, and count it."""
+    """Add the known values to the fields that a fill lacks, and count it; return whether it changed."""
     found.fills += 1
     had = {name for name in FIELDS if fill.get(name) is not None}
     if not _is_time(fill.get(_QUOTE)) and not {_QUOTED, _SPREAD} <= had:
@@ -285,7 +288,7 @@ def _gain(fill: dict[str, Any], values: dict[str, float], found: Enriched) -> bo
 
 @contextmanager
 def _packing(handle: BinaryIO, form: Form) -> Iterator[IO[bytes]]:
-    """The handle, for content in the day's form."""
+    """Return a context with a handle that compresses the content in the form of the day file."""
     match form:
         case Form.GZIP:
             with gzip.GzipFile("", "wb", fileobj=handle, mtime=0) as packed:

@@ -1,4 +1,4 @@
-"""A log of fills held against what the venue has, in memory that does not grow with them."""
+"""Compare a log of fills with the venue's fills, in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from calib.importers.base import Imported, Rejected
 from calib.importers.spill import Scratch, Sorted
 
 FIELDS: Final = ("side", "price", "qty", "fee_bps")
-"""What must agree; a fee only where both have one."""
+"""Fields that must agree; the fee only if both fills have one."""
 SHOWN: Final = 5
-"""Lines of each finding that are kept."""
+"""Number of fills that are kept of each finding."""
 _KEPT: Final = ("ts", "ts_exchange", "symbol", "trade_id", *FIELDS)
 _REL: Final = 1e-9
 _FEE_BPS: Final = 1e-6
 _PLACE: Final = struct.Struct(">BQ")
-"""Whose fill it is, and which of theirs: the venue's come first, each side in its own order."""
+"""Source of a fill and its position there: the venue's fills sort first, and each source keeps its order."""
 _LENGTH: Final = struct.Struct(">I")
 _VENUE, _LOG = 0, 1
 FINDINGS: Final = ("missing", "extra", "twice", "differs")
-"""Missing from the log, unknown to the venue, logged twice, other than at the venue."""
+"""Missing from the log; not known to the venue; logged twice; different at the venue."""
 
 
 @dataclass(slots=True)
 class FillsFinding:
-    """Fills of one kind of difference: how many, their notional, and the first of them as their side lists them."""
+    """Fills with one kind of difference: number, notional, and the first `SHOWN` of them in the order of the source."""
 
     count: int = 0
     notional: float = 0.0
@@ -53,16 +53,16 @@ class FillsFinding:
 
 @dataclass(slots=True)
 class Reconciled:
-    """The outcome.
+    """The result of a comparison.
 
     Parameters
     ----------
     venue, logged
-        Fills of the venue, and those of the log between the venue's first and last; a repeated one counts once.
+        Number of fills of the venue, and of the log between the venue's first and last. A repeated fill counts once.
     without_id
-        Fills of either side without a ``trade_id``, which cannot be compared.
+        Number of fills of both sources without a ``trade_id``, which cannot be compared.
     findings
-        By the names of `FINDINGS`.
+        The differences, by the names in `FINDINGS`.
     """
 
     venue: int = 0
@@ -72,14 +72,14 @@ class Reconciled:
 
     @property
     def share(self) -> float:
-        """Differences for each fill of the venue; infinite where it has none that can be compared."""
+        """Number of differences per fill of the venue; infinite if the venue has no fill that can be compared."""
         found = sum(finding.count for finding in self.findings.values())
         return found / self.venue if self.venue else math.inf
 
 
 @dataclass(slots=True)
 class _Covered:
-    """The symbols and the times of the venue's fills: only there can the log have too many."""
+    """The symbols and the range of times of the venue's fills; other fills of the log are not compared."""
 
     first: float = math.inf
     last: float = -math.inf
@@ -96,21 +96,22 @@ class _Covered:
 
 
 _Placed = tuple[int, dict[str, Any]]
-"""Which of its side, and the fill."""
+"""Position of a fill in its source, and the fill."""
 
 
 def reconcile(
     venue: Iterable[dict[str, Any]], log: Iterable[dict[str, Any]], scratch: Scratch | None = None
 ) -> Reconciled:
-    """Compare by (symbol, trade_id), within the symbols and the times that the venue's fills cover.
+    """Compare fills by (symbol, trade_id), for the symbols and the range of times of the venue's fills.
 
-    Times are the venue's where a fill has them. Prices and quantities agree to 1e-9 of their size, fees to 1e-6 bps.
-    Several fills may have one id, such as both sides of a self-trade: each is held against one of the other side.
+    The time of a fill is that of the venue if it has one. Prices and quantities agree within a relative difference of
+    1e-9, fees within 1e-6 bps. Several fills may have the same id, such as both sides of a self-trade. Each of them is
+    compared with one fill of the other source.
 
     Parameters
     ----------
     scratch
-        Where the fills are sorted, so that they need not fit into memory; None: one that holds 64 MiB.
+        Storage in which the fills are sorted, so that they need not fit into memory; None for one that holds 64 MiB.
     """
     if scratch is None:
         with Scratch() as own:
@@ -130,7 +131,7 @@ def reconcile(
 
 
 def checked(row: Imported | Rejected) -> Imported | Rejected:
-    """The row of the venue's file, or a reject where the feed's schema does not take its record, as in an import."""
+    """Return the row of the venue's file, or a reject if the feed's schema refuses its record, as in an import."""
     if isinstance(row, Rejected) or (fault := judge_record(FILLS, row.record)) is None:
         return row
     return Rejected(row.line, fault.reason.value, fault.field, str(row.record)[:SHOWN_TEXT], what=fault.what)
@@ -143,7 +144,7 @@ def _put(
     found: Reconciled,
     wanted: Callable[[dict[str, Any]], bool],
 ) -> None:
-    """Sort the fills of one side in, by id and then as that side lists them."""
+    """Add the fills of one source to the sorted fills, by id and then by position in the source."""
     for place, fill in enumerate(some):
         if not fill.get("trade_id"):
             found.without_id += 1
@@ -154,7 +155,7 @@ def _put(
 
 
 def _compare(theirs: Sequence[_Placed], ours: Sequence[_Placed], covered: _Covered, found: Reconciled) -> None:
-    """The fills of one id: each of the log is given one of the venue, first those that agree in all."""
+    """Compare the fills of one id: pair the fills of both sources, first those that agree in all fields."""
     theirs = list(_distinct(theirs))
     found.venue += len(theirs)
     ours = [(place, fill) for place, fill in ours if theirs or fill in covered]
@@ -175,7 +176,7 @@ def _compare(theirs: Sequence[_Placed], ours: Sequence[_Placed], covered: _Cover
 
 
 def _paired(theirs: Sequence[_Placed], ours: Sequence[_Placed]) -> tuple[dict[int, dict[str, Any]], list[_Placed]]:
-    """By its place, the venue's fill for each of the log, as far as they go; and what is left of the venue's."""
+    """Return the venue's fill for the position of each paired fill of the log, and the unpaired fills of the venue."""
     pairs: dict[int, dict[str, Any]] = {}
     left = list(theirs)
     for alike in (_agrees, _same_side, _anything):
@@ -187,7 +188,7 @@ def _paired(theirs: Sequence[_Placed], ours: Sequence[_Placed]) -> tuple[dict[in
 
 
 def _distinct(fills: Iterable[_Placed]) -> Iterator[_Placed]:
-    """Each but those that repeat the side, the price and the quantity of one before."""
+    """Yield the fills without those that have the same side, price and quantity as an earlier one."""
     known: set[tuple[str, float, float]] = set()
     for place, fill in fills:
         trade = fill["side"], fill["price"], fill["qty"]

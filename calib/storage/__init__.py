@@ -1,7 +1,7 @@
-"""Where feeds are read and outputs are written: the local file system, or an object store named by a URL.
+"""Read feeds and write outputs, on the local file system or in an object store given by a URL.
 
-A `Place` is a path or an `ObjectPath`; `calib.storage.source.source_of` gives what lists and reads it, and
-`calib.storage.outputs` writes it whole or not at all.
+A `Place` is a path or an `ObjectPath`. `calib.storage.source.source_of` returns the source that lists and reads it;
+`calib.storage.outputs` writes it atomically.
 """
 
 from calib.storage.objects import ObjectPath

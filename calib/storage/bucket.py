@@ -1,4 +1,4 @@
-"""Objects of a bucket: listing, ranged reads, and writes that fail if another run wrote meanwhile."""
+"""Objects of a bucket: listing, ranged reads, and writes that fail if another run has written in the meantime."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLOCK: Final = 1 << 20
 
 
 class ObjectFacts(NamedTuple):
-    """Of one object: its size, bytes, and the tag of its content."""
+    """Size of an object, bytes, and the tag (ETag) of its content."""
 
     size: int
     tag: str
@@ -28,23 +28,23 @@ class ObjectFacts(NamedTuple):
 
 @total_ordering
 class Bucket:
-    """A bucket of an S3 store; the credentials come from the environment, and are never shown.
+    """A bucket of an S3 store. The credentials come from the environment and are never printed.
 
     Parameters
     ----------
     url
-        ``s3://NAME``; buckets of the same URL are equal.
+        ``s3://NAME``; buckets with the same URL are equal.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._store: S3Store | None = None
         self._listed: dict[str, ObjectFacts] = {}
-        """What listings have shown, by key."""
+        """Objects found by listings, by key."""
         self._claimed: set[str] = set()
-        """The keys of the directories that `claim` has listed."""
+        """Keys of the directories that `claim` has listed."""
         self._tags: dict[str, str] = {}
-        """Of the objects in them, and of those written since: the tag of the content."""
+        """Tags of the objects in these directories and of the objects written since, by key."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Bucket) and self.url == other.url
@@ -60,28 +60,28 @@ class Bucket:
 
     @property
     def store(self) -> S3Store:
-        """The connection, made when it is needed.
+        """The connection, opened on first use.
 
         Raises
         ------
         calib.errors.MissingExtra
-            Where obstore is not installed.
+            If obstore is not installed.
         calib.errors.UnreadableInput
-            Where the environment holds a setting that cannot be used; its value is not repeated.
+            If a setting in the environment is not valid; the message does not contain its value.
         """
         if self._store is None:
             self._store = _connected(self.url)
         return self._store
 
     def names(self, directory: ObjectPath) -> list[str]:
-        """The names directly below a prefix, sorted.
+        """Return the names directly below a prefix, sorted.
 
         Raises
         ------
         calib.errors.NoFeeds
-            Where there is none: a prefix without objects does not exist.
+            If there are none: a prefix without objects does not exist.
         calib.errors.UnreadableInput
-            Where the store refuses or does not answer.
+            If the store refuses access or does not answer.
         """
         found = self._list(directory)
         if not found:
@@ -89,33 +89,34 @@ class Bucket:
         return found
 
     def size(self, path: ObjectPath) -> int:
-        """Bytes of an object, as it was listed where it was; errors as `open`."""
+        """Return the size of an object, bytes, from a listing if there was one; errors as `open`."""
         return (self._listed.get(path.key) or self.facts(path)).size
 
     def facts(self, path: ObjectPath) -> ObjectFacts:
-        """What the store says of an object now; errors as `open`."""
+        """Request the current size and tag of an object; errors as `open`."""
         import obstore
 
         found = self._read(path, lambda: obstore.head(self.store, path.key))
         return ObjectFacts(found["size"], found["e_tag"] or "")
 
     def open(self, path: ObjectPath) -> ObjectReader:
-        """The bytes of an object as it is now.
+        """Open an object to read its current content.
 
         Raises
         ------
         calib.errors.UnreadableInput
-            Where it does not exist, the store refuses or does not answer; while reading also where it was replaced.
+            If it does not exist, or the store refuses access or does not answer. The reader also raises it if the
+            object is replaced while it is read.
         """
         facts = self.facts(path)
         return ObjectReader(facts.size, lambda begin, end: self._range(path, facts.tag, begin, end))
 
     def read_range(self, path: ObjectPath, identity: str | None, offset: int, size: int) -> bytes:
-        """Some bytes of an object, of the content with that tag where one is given; errors as `open`."""
+        """Return a range of bytes of an object. The tag must be ``identity``, unless that is None. Errors as `open`."""
         return self._range(path, identity or "", offset, offset + size)
 
     def claim(self, directories: Iterable[ObjectPath]) -> None:
-        """Note what lies directly below these now: a later `put` there is refused where another one wrote meanwhile."""
+        """Record the objects directly below these prefixes; a later `put` fails if another run has written there."""
         for directory in directories:
             self._claimed.add(directory.key)
             for name in self._list(directory):
@@ -123,19 +124,19 @@ class Bucket:
                 self._tags[key] = self._listed[key].tag
 
     def put(self, path: ObjectPath, content: BinaryIO) -> bool:
-        """Write an object, whole or not at all; one with the same bytes is left alone.
+        """Write an object atomically; an object with the same bytes is not written again.
 
         Returns
         -------
         bool
-            True where the object changed.
+            True if the object changed.
 
         Raises
         ------
         calib.errors.OutputChanged
-            Where another run wrote it since `claim`, or since a moment before.
+            If another run has written it since `claim`, or without a claim since the beginning of this call.
         calib.errors.UnwritableOutput
-            Where the store refuses or does not answer.
+            If the store refuses access or does not answer.
         """
         import obstore
 
@@ -155,7 +156,7 @@ class Bucket:
             raise
         except Exception as error:
             if is_conflict(error) and self._same(path, content):
-                return True  # our own request, tried again after its answer was lost
+                return True  # our own request, retried by the client after its response was lost
             if is_conflict(error):
                 raise OutputChanged(
                     "was written by another run meanwhile",
@@ -167,7 +168,7 @@ class Bucket:
         return True
 
     def delete(self, path: ObjectPath) -> None:
-        """Remove an object that may not be there."""
+        """Remove an object if it exists."""
         import obstore
 
         if self._tag_before(path) is None:
@@ -179,11 +180,11 @@ class Bucket:
         self._tags.pop(path.key, None)
 
     def exists(self, path: ObjectPath) -> bool:
-        """Whether there is such an object; as `claim` saw it, where it did."""
+        """Whether the object exists, according to `claim` if it listed the directory."""
         return self._tag_before(path) is not None
 
     def modified(self, directory: ObjectPath) -> list[tuple[float, str]]:
-        """Each name directly below a prefix, with the Unix seconds at which it was written."""
+        """Return the time of the last write (Unix seconds) and the name of each object directly below a prefix."""
         import obstore
 
         found = self._read(directory, lambda: obstore.list_with_delimiter(self.store, directory.key)["objects"])
@@ -220,7 +221,7 @@ class Bucket:
             raise UnreadableInput(f"cannot be read: {what}", where=str(path), hint=hint) from None
 
     def _tag_before(self, path: ObjectPath) -> str | None:
-        """The tag of the content that a `put` may replace; None where nothing is there."""
+        """Return the tag of the content that a `put` may replace; None if there is no object."""
         if path.key in self._tags or path.parent.key in self._claimed:
             return self._tags.get(path.key)
         import obstore
@@ -237,7 +238,7 @@ class Bucket:
         return tag
 
     def _same(self, path: ObjectPath, content: BinaryIO) -> bool:
-        """Whether the object has these bytes."""
+        """Whether the object has exactly these bytes."""
         size = content.seek(0, 2)
         try:
             if self.facts(path).size != size:
@@ -278,6 +279,6 @@ def _connected(url: str) -> S3Store:
 
 
 def _plain_http(environment: Mapping[str, str]) -> bool:
-    """Whether the user's own endpoint is a plain one, as that of a store in the same rack may be."""
+    """Whether the user's endpoint is unencrypted HTTP, such as that of a store in the local network."""
     given = (environment.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
     return any(endpoint.lower().startswith("http://") for endpoint in given)

@@ -1,4 +1,4 @@
-"""The bytes of an object in order, fetched by ranges a little ahead of what is read."""
+"""Read the bytes of an object in order; ranges are fetched ahead of the reads."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from types import TracebackType
 from typing import Final
 
 RANGE: Final = 4 << 20
-"""Bytes of one request."""
+"""Size of one request, bytes."""
 _AHEAD: Final = 4
 
 
 class ObjectReader:
-    """Reads an object from its beginning to its end, in bounded memory.
+    """Reads an object from beginning to end, in bounded memory.
 
     Parameters
     ----------
     size
-        Of the object, bytes.
+        Size of the object, bytes.
     fetch
-        Gives the bytes from a place to another; called from several threads.
+        Returns the bytes from a begin to an end offset. It is called from several threads.
     """
 
     identity = (0, 0)
-    """An object has no device and inode; each request names the content that it must be of."""
+    """An object has no device and inode; instead each request requires the tag of the content."""
 
     def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
         self.size = size
@@ -51,13 +51,13 @@ class ObjectReader:
         return bytes(taken)
 
     def readinto(self, room: memoryview) -> int:
-        """The same into a buffer; how many bytes it took."""
+        """Read into a buffer; return the number of bytes, 0 at the end."""
         block = self.read(len(room))
         room[: len(block)] = block
         return len(block)
 
     def close(self) -> None:
-        """Let go of what is under way."""
+        """Cancel the pending requests."""
         for future in self._coming:
             future.cancel()
         if self._threads is not None:

@@ -1,4 +1,4 @@
-"""The place of an object: what a path is for a file."""
+"""The path of an object in a bucket."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectPath:
-    """An object's place, or that of the objects below a prefix: what `pathlib.Path` is for files.
+    """Path of an object, or prefix of several objects; like `pathlib.Path` for files.
 
     Parameters
     ----------
     bucket
-        Where it lies.
+        The bucket.
     key
-        Its name there, without a slash at either end; empty for the bucket itself.
+        Key of the object or prefix, without a slash at either end; empty for the bucket itself.
     """
 
     bucket: Bucket
@@ -36,13 +36,13 @@ class ObjectPath:
 
     @property
     def suffix(self) -> str:
-        """The name's end from its last dot on; empty where there is none."""
+        """The end of the name from its last dot on; empty if it has no dot."""
         _, dot, end = self.name.rpartition(".")
         return f"{dot}{end}" if dot else ""
 
     @property
     def parent(self) -> ObjectPath:
-        """What it lies below."""
+        """The prefix that contains it."""
         return ObjectPath(self.bucket, self.key.rpartition("/")[0])
 
     def __truediv__(self, name: str) -> ObjectPath:

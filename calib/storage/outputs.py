@@ -1,4 +1,4 @@
-"""Outputs written whole or not at all: files under a lock, objects on condition of what was there."""
+"""Write outputs atomically: files under a lock, objects by conditional requests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from calib.storage.source import Place, source_of
 _IN_MEMORY: Final = 64 << 20
 _BLOCK: Final = 1 << 20
 _LARGEST: Final = 5 << 30
-"""Bytes of an object that a single request can write; one in several could not be conditional."""
+"""Largest object that a single request can write, bytes. Multipart uploads cannot be conditional."""
 
 
 def write_whole(place: Place, content: bytes | Callable[[BinaryIO], None]) -> bool:
-    """Write a file or an object that is either the old one or the new one, never a part; equal bytes are left alone.
+    """Write a file or an object atomically; one with the same bytes is not written again.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def write_whole(place: Place, content: bytes | Callable[[BinaryIO], None]) -> bo
     Returns
     -------
     bool
-        True where it changed.
+        True if it changed.
 
     Raises
     ------
     calib.errors.UnwritableOutput
-        Where the system or the store refuses.
+        If the file system or the store refuses the write.
     calib.errors.OutputChanged
-        Where another run wrote the object meanwhile.
+        If another run has written the object in the meantime.
     """
     if isinstance(place, Path):
         return write_atomic(place, content)
@@ -55,12 +55,12 @@ def write_whole(place: Place, content: bytes | Callable[[BinaryIO], None]) -> bo
 
 
 def remove(place: Place) -> None:
-    """Remove a file or an object that may not be there.
+    """Remove a file or an object if it exists.
 
     Raises
     ------
     calib.errors.UnwritableOutput
-        Where the system or the store refuses.
+        If the file system or the store refuses the removal.
     """
     if isinstance(place, ObjectPath):
         place.bucket.delete(place)
@@ -78,18 +78,18 @@ def remove(place: Place) -> None:
 
 
 def is_file(place: Place) -> bool:
-    """Whether a file or an object is there."""
+    """Whether the file or the object exists."""
     return place.bucket.exists(place) if isinstance(place, ObjectPath) else place.is_file()
 
 
 @contextlib.contextmanager
 def local_copy(place: Place) -> Iterator[Path]:
-    """The file itself, or a temporary copy of the object under its own name.
+    """Return a context with the path of the file itself, or of a temporary copy of the object with the same name.
 
     Raises
     ------
     calib.errors.UnreadableInput
-        Where the object cannot be read.
+        If the object cannot be read.
     """
     if isinstance(place, Path):
         yield place
@@ -104,15 +104,15 @@ def local_copy(place: Place) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def sole_use(root: Place) -> Iterator[None]:
-    """Keep another run from mixing its outputs with ours while the block runs.
+    """Prevent other runs from mixing their outputs with ours while the block runs.
 
-    Below a directory that is a lock. Below a URL it is what lies there now: each write is refused where its object is
-    not as it was at the beginning.
+    A directory is locked. Below a URL, the existing objects are recorded, and each write fails if its object has
+    changed since.
 
     Raises
     ------
     calib.errors.LockHeld
-        Where another process has the lock.
+        If another process holds the lock.
     """
     if isinstance(root, Path):
         with locked(root):

@@ -1,4 +1,4 @@
-"""Requests to an object store: tried again with longer and longer pauses, and their errors without any secret."""
+"""Retry requests to an object store with exponential backoff, and describe their errors without secrets."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _CONNECTION: Final = "Check AWS_ENDPOINT_URL, AWS_REGION and the network"
 
 
 class Attempts:
-    """Runs a request again where its body broke off; what the client itself tries again comes before.
+    """Retries a request whose response body was interrupted; the client itself retries other errors before that.
 
     Parameters
     ----------
     pause
-        Waits for a number of seconds.
+        Waits for the given number of seconds.
     """
 
     def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
         self._pause = pause
 
     def of(self, request: Callable[[], T]) -> T:
-        """The request's result, or the error of its last attempt."""
+        """Return the result of the request, or raise the error of its last attempt."""
         for attempt in range(_TRIES):
             try:
                 return request()
@@ -45,7 +45,7 @@ class Attempts:
 
     @staticmethod
     def retry_config() -> Any:
-        """How obstore tries again: server errors, refused and dropped connections."""
+        """Return the retry settings of obstore, for server errors and refused or dropped connections."""
         backoff = {
             "init_backoff": timedelta(milliseconds=100),
             "max_backoff": timedelta(seconds=5),
@@ -55,17 +55,17 @@ class Attempts:
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether it says that there is no such object."""
+    """Whether the error means that there is no such object."""
     return isinstance(error, FileNotFoundError)
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether it says that the content is not the one that was expected."""
+    """Whether the error means that the object has another content than expected."""
     return type(error).__name__ in ("PreconditionError", "AlreadyExistsError")
 
 
 def reason_of(error: Exception) -> tuple[str, str]:
-    """What went wrong and what to do, in words of ours: the store's own may repeat a key id or a signature."""
+    """Return the reason of an error and a hint. The store's own text is not used: it may have a key id or signature."""
     text = str(error)
     status = match[1] if (match := _STATUS.search(text)) else ""
     if "NoSuchBucket" in text:
@@ -78,5 +78,5 @@ def reason_of(error: Exception) -> tuple[str, str]:
 
 
 def _is_passing(error: Exception) -> bool:
-    """Whether trying again may help: no refusal, and not what the client has tried for long."""
+    """Whether a retry may succeed: the store has not refused, and the client has not already used up its retries."""
     return type(error).__name__ == "GenericError" and not _STATUS.search(str(error)) and "retries" not in str(error)

@@ -1,4 +1,4 @@
-"""What lists and reads stored bytes: one small protocol, with the local file system and a bucket behind it."""
+"""List and read stored bytes: a protocol, implemented by the local file system and by a bucket."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from calib.errors import NoFeeds, UnreadableInput
 from calib.storage.objects import ObjectPath
 
 Place: TypeAlias = Path | ObjectPath
-"""A file, an object, or what such lie below."""
+"""Path of a file or an object, or of a directory or prefix."""
 
 
 class StoredBytes(Protocol):
-    """An open file or object: the bytes that it had when it was opened, in order."""
+    """An open file or object, read in order. Bytes that are appended after the opening are not read."""
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Size at the time of opening, bytes."""
         ...
 
     @property
@@ -35,34 +35,34 @@ class StoredBytes(Protocol):
         ...
 
     def readinto(self, room: memoryview) -> int:
-        """The same into a buffer; how many bytes it took."""
+        """Read into a buffer; return the number of bytes, 0 at the end."""
         ...
 
     def close(self) -> None: ...
 
 
 class ByteSource(Protocol):
-    """Lists, opens and reads; its errors are calib's and name the place."""
+    """Lists, opens and reads files or objects. Its errors are `calib.errors.CalibError` with the path."""
 
     def names(self, directory: Any) -> Sequence[str]:
-        """The names directly below a directory or prefix, sorted; `calib.errors.NoFeeds` where it is not there."""
+        """Return the names directly below a directory or prefix, sorted; raise `NoFeeds` if it does not exist."""
         ...
 
     def size(self, path: Any) -> int:
-        """Bytes of a regular file or an object."""
+        """Return the size of a regular file or an object, bytes."""
         ...
 
     def open(self, path: Any) -> StoredBytes:
-        """Its bytes from the beginning."""
+        """Open it for reading from the beginning."""
         ...
 
     def read_range(self, path: Any, identity: Any, offset: int, size: int) -> bytes:
-        """Some of its bytes; an error where it is not the one of that identity, None for any."""
+        """Return a range of bytes; raise an error if its identity is not the given one, None for any."""
         ...
 
 
 class LocalFile:
-    """An open file; only the bytes that were there when it was opened are read."""
+    """An open local file, and its size when it was opened."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -143,12 +143,12 @@ _LOCAL: Final = LocalFiles()
 
 
 def source_of(place: Place) -> ByteSource:
-    """What lists and reads there."""
+    """Return the source that lists and reads this place."""
     return place.bucket if isinstance(place, ObjectPath) else _LOCAL
 
 
 def size_of(place: Place) -> int:
-    """Bytes of a file or an object; 0 where it cannot be told: its reader raises later."""
+    """Return the size of a file or an object, bytes; 0 if it cannot be determined: reading it raises the error."""
     try:
         return source_of(place).size(place)
     except UnreadableInput:
@@ -156,7 +156,7 @@ def size_of(place: Place) -> int:
 
 
 def identity_of(status: os.stat_result) -> tuple[int, int]:
-    """What tells a file from one that took its name."""
+    """Return device and inode, which differ if a file is replaced by another of the same name."""
     return status.st_dev, status.st_ino
 
 

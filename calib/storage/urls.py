@@ -1,4 +1,4 @@
-"""Places as users write them: paths, and URLs of the schemes that calib reads and writes."""
+"""Parse the places that users give: paths, and URLs of the supported schemes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORM: Final = "Forms: a path, file:///DIRECTORY, s3://BUCKET/PREFIX"
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is written as a URL.
+    """Whether a text has the form of a URL.
 
     >>> is_url("s3://desk/feeds"), is_url("feeds/s3")
     (True, False)
@@ -28,18 +28,18 @@ def is_url(text: str) -> bool:
 
 
 def place_of(text: Path | str, where: str = "") -> Place:
-    """The place that a path or a URL names.
+    """Return the place of a path or a URL.
 
     Parameters
     ----------
     where
-        What gave the text, for errors.
+        Name of the option or setting with the text, for error messages.
 
     Raises
     ------
     calib.errors.UsageError
-        For a URL of another scheme, or one that names no bucket or directory; a user name or password in it is refused
-        and not repeated.
+        If the URL has another scheme, has no bucket or directory, or contains a user name or password. The message does
+        not contain these.
 
     >>> place_of("file:///srv/feeds")
     PosixPath('/srv/feeds')

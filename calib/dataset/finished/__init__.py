@@ -1,4 +1,4 @@
-"""Days that are not read twice: the finished rows of feed files, kept from one run to the next."""
+"""Finished days: the rows of feed files, stored from one run to the next so that a file is not read again."""
 
 from calib.dataset.finished.days import FinishedDays
 

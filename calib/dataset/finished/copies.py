@@ -1,4 +1,4 @@
-"""What the first reading of a file finds beside its rows, kept for the file's entry."""
+"""Copy of the rejects and symbols that the first reading of a file finds, for the file's entry."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from calib.feeds.reading.rejects import Reject, RejectSink, RejectWriter
 from calib.feeds.reading.state import ReadingState
 
 MAX_REJECTS: Final = 16 << 20
-"""Bytes of rejects past which a file gets no entry."""
+"""Largest size of a file's rejects, bytes; a file with more gets no entry."""
 
 
 @dataclass(slots=True)
 class ReadingCopy:
-    """Stands between a reading and its `RejectWriter`, and keeps what goes by.
+    """Sink of a reading's rejects that keeps a copy and forwards them to a `RejectWriter`.
 
     Parameters
     ----------
     after, before
-        Where the reading goes on, and the rejects of the lines before; None and empty: from the beginning.
+        State from which the reading continues, and the rejects of the lines before it; None and empty if the file is
+        read from its beginning.
     symbols
-        Every symbol of the file, those before ``after`` included.
+        Every symbol of the file, including those before ``after``.
     """
 
     after: ReadingState | None = None
     before: bytes = b""
     symbols: set[str] = field(default_factory=set)
     tail_symbol: str | None = None
-    """The symbol that a last line without newline alone has."""
+    """Symbol that occurs only in the last line, if that line has no newline; else None."""
     tail_used: bool = False
-    """Whether such a line is among the batches."""
+    """Whether the batches contain a last line without newline."""
     state: ReadingState | None = None
     unended: bool = False
     _sink: RejectSink | None = None
@@ -42,7 +43,7 @@ class ReadingCopy:
     _size: int = 0
 
     def forward_to(self, writer: RejectWriter | None) -> ReadingCopy:
-        """Give the rejects to ``writer`` too, those before first."""
+        """Forward the rejects to ``writer`` too, beginning with ``before``; return this copy."""
         self._sink = writer
         self._keep(self.before)
         if writer is not None and self.before:
@@ -55,7 +56,7 @@ class ReadingCopy:
             self._sink.add(reject)
 
     def saw(self, batch: pl.DataFrame, reading: FeedReading) -> None:
-        """Take note of a batch."""
+        """Record the symbols of a batch."""
         if reading.unended and batch.item(-1, LINE) == reading.last_line:
             last = batch.row(-1, named=True)
             self.tail_used = True
@@ -64,17 +65,27 @@ class ReadingCopy:
         self.symbols.update(batch["symbol"].unique())
 
     def end(self, reading: FeedReading) -> None:
-        """The reading is over."""
+        """Record the state of the reading after its last batch."""
         self.state, self.unended = reading.tail, reading.unended
 
     def was_whole(self, symbols: set[str], state: ReadingState | None, *, unended: bool) -> None:
-        """The file was read at once, not in batches: every symbol of it, and where a later reading goes on."""
+        """Record a file that was read at once instead of in batches.
+
+        Parameters
+        ----------
+        symbols
+            Every symbol of the file.
+        state
+            State from which a later reading continues.
+        unended
+            Whether the last line has no newline.
+        """
         self.symbols |= symbols
         self.state, self.unended = state, unended
 
     @property
     def rejects(self) -> bytes | None:
-        """The lines of the rejects file; None where they were too many to keep."""
+        """The lines of the rejects file; None if they are larger than `MAX_REJECTS`."""
         return None if self._size > MAX_REJECTS else b"".join(self._lines)
 
     def _keep(self, lines: bytes) -> None:
@@ -86,7 +97,7 @@ class ReadingCopy:
 
 
 def rejects_before(rejects: bytes, line: int) -> bytes:
-    """The rejects of the lines before ``line``, where at most the last reject is of a later one.
+    """Return the rejects of the lines before ``line``; at most the last reject may be of that or a later line.
 
     >>> rejects_before(b'{"line":1}\\n{"line":4}\\n', 4)
     b'{"line":1}\\n'

@@ -1,4 +1,4 @@
-"""What is kept of a file that was read."""
+"""Make the entry of a file that was read."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.stats import FileStats
 
 MAX_LINES_BYTES: Final = 64 << 20
-"""Bytes of open lines past which a grown file is read from its beginning, and of edge lines past which there is no
-entry."""
+"""Largest size of the lines in an entry, bytes. With larger open lines the entry has no state, so that a grown file is
+read from its beginning; with larger edge lines the file gets no entry."""
 
 
 class ReadFiles(Protocol):
-    """What was found in the files that were read, see `calib.dataset.build`."""
+    """Results of reading the files, see `calib.dataset.plan_reader.PlanReader`."""
 
     stats: dict[DayFile, FileStats]
     book_copies: dict[DayFile, ReadingCopy]
@@ -42,7 +42,7 @@ class ReadFiles(Protocol):
 def day_entry(
     look: Lookup, reader: ReadFiles, copy: ReadingCopy, part: DaySums, file: DayFile
 ) -> tuple[DayHeader, dict[str, bytes]] | None:
-    """The header and the sections of a file's entry; None where it is to have none."""
+    """Return the header and the sections of a file's entry; None if the file gets no entry."""
     rejects, uses, now = copy.rejects, _uses(look, reader), look.now
     if now is None or rejects is None or uses is None or part.edges.estimated_size() > MAX_LINES_BYTES:
         return None
@@ -50,7 +50,7 @@ def day_entry(
     book_rejects = read[0].rejects if read else b""
     if book_rejects is None:
         return None
-    # Only the newest day is written to; the lines of its open intervals are kept to read on from there.
+    # Only the newest day can grow. The lines of its open intervals are kept so that a later run can continue.
     state = copy.state if now.newest and _goes_on(copy, part) else None
     header = DayHeader(
         format=FORMAT,
@@ -70,7 +70,7 @@ def day_entry(
 
 
 def _uses(look: Lookup, reader: ReadFiles) -> list[BookUse] | None:
-    """What was read of the books; None where that is not known."""
+    """Return what was read of each book; None if that is not known."""
     if not look.books or look.books[0].file not in reader.stats:
         return []  # no fill, so no book was read
     uses = []
@@ -98,9 +98,9 @@ def _uses(look: Lookup, reader: ReadFiles) -> list[BookUse] | None:
 
 
 def _goes_on(copy: ReadingCopy, part: DaySums) -> bool:
-    """Whether a grown file can be read on from the copy's state with what is kept of it."""
+    """Whether a later run can continue reading the file from the copy's state and the kept lines."""
     if copy.state is None or part.open.estimated_size() > MAX_LINES_BYTES:
         return False
     kept = pl.concat([part.open[LINE], part.edges[LINE]])
-    # A last line without newline that came late stands in a finished row, and may yet turn out to be another line.
+    # A late last line without newline is part of a finished row, but more text may still be appended to that line.
     return not copy.tail_used or bool((kept >= copy.state.line).any())

@@ -1,4 +1,4 @@
-"""One day file summed by itself: its finished rows, and the lines of which a row may need more than this file."""
+"""Sum one day file: its finished rows, and the lines of intervals that extend beyond the day."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from calib.feeds.reading.batches import LINE
 from calib.feeds.reading.days import DayFile
 
 Batches = Callable[[], Generator[pl.DataFrame]]
-"""Starts to read a file again."""
+"""Reads a file from the beginning and yields its batches."""
 
 
 class LateLine(Exception):
-    """A line that was appended belongs to an interval that was finished."""
+    """An appended line belongs to an interval that was already finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayColumns:
-    """The columns of what is kept of one kind of feed: of its rows, and of its lines."""
+    """The columns of the stored rows and of the stored lines of one kind of feed."""
 
     rows: pl.Schema
     lines: pl.Schema
@@ -37,7 +37,7 @@ class DayColumns:
 
 
 def inner_span(grid: Grid, day: int) -> Span:
-    """The intervals that lie wholly within a day, given as days since the epoch.
+    """Return the span of the intervals that lie wholly within a day (days since the epoch).
 
     >>> inner_span(Grid(7), 1)
     Span(start=86401, end=172795)
@@ -48,17 +48,17 @@ def inner_span(grid: Grid, day: int) -> Span:
 
 @dataclass(slots=True)
 class DaySums:
-    """What one file comes to.
+    """The result of summing one file.
 
     Parameters
     ----------
     rows
-        Of the intervals that lie wholly in the file's day.
+        Rows of the intervals that lie wholly within the file's day.
     edges
-        The lines of the other intervals, in line order.
+        Lines of the other intervals, in line order.
     open
-        The lines of those of the intervals in ``rows`` that were still open at the file's last line: lines that are
-        appended may belong to them.
+        Lines of the intervals in ``rows`` that were still open at the file's last line. Lines that are appended later
+        may belong to these intervals.
     """
 
     rows: pl.DataFrame
@@ -67,7 +67,7 @@ class DaySums:
 
 
 def sum_day(file: DayFile, grid: Grid, batches: Batches, sums: Summation, columns: DayColumns) -> DaySums:
-    """Sum one file, whose lines ``batches`` yields; errors as in `sum_days`."""
+    """Sum one file, whose lines ``batches`` yields; it raises the errors of `sum_days`."""
     day = file.first_ts // DAY_S
     seen = _Lines(inner_span(grid, day), batches, columns.lines)
     wanted = LineFilter(grid, seen.inner)
@@ -77,7 +77,7 @@ def sum_day(file: DayFile, grid: Grid, batches: Batches, sums: Summation, column
 
 @dataclass(slots=True)
 class _Lines:
-    """The batches of a file as they go by."""
+    """The batches of a file; keeps the edge lines and the open lines while they are read."""
 
     inner: Span
     source: Batches
@@ -104,16 +104,18 @@ class _Lines:
 
 
 def continued(before: DaySums, line: int, new: Batches, grid: Grid) -> tuple[Batches, pl.DataFrame]:
-    """The lines to sum where a file has grown, and the rows that stay.
+    """Return the lines to sum of a file that has grown, and the rows that remain valid.
+
+    The batches raise `LateLine` if a new line belongs to a row that remains valid.
 
     Parameters
     ----------
     before
-        What the file came to so far.
+        Result of the previous reading.
     line
-        Number of the first line that is read now; an earlier reading may have met it without its newline.
+        Number of the first line that is read now. The previous reading may have read it without its newline.
     new
-        Reads the lines from there on, with `LateLine` where one belongs to a row that stays.
+        Reads the lines from ``line`` on.
     """
     again = before.open.select("symbol", grid.index_of()).unique()
     stay = before.rows.join(again, on=list(GROUP), how="anti")

@@ -1,8 +1,7 @@
-"""The days of a dataset, each read only where its finished rows are not at hand already.
+"""Sum the days of a dataset; only files without stored finished rows are read.
 
-What an entry gives is what reading the file would give, to the last bit: whole rows are kept and put together, never
-parts of sums. Of what it would take other files to finish, the intervals that cross midnight, the lines themselves are
-kept, and summed again each time.
+The rows of an entry are bit-identical to those of reading the file: an entry has complete rows, never partial sums.
+Intervals that cross midnight need lines of two files. Their lines are stored and summed again in each run.
 """
 
 from __future__ import annotations
@@ -49,42 +48,42 @@ from calib.words import counted
 
 
 class DayReader(ReadFiles, Protocol):
-    """What reads the files of a plan."""
+    """Reader of the files of a plan."""
 
     def lines(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy) -> Generator[pl.DataFrame]:
-        """The batches of a file; the first reading of it fills the copy."""
+        """Yield the batches of a file; the first reading is recorded in ``copy``."""
         ...
 
     def take(self, file: DayFile, stats: FileStats, symbols: set[str], rejects: bytes) -> None:
-        """Note what an earlier run found in a file, and write its rejects."""
+        """Take over the results of an earlier run for a file, and write its rejects."""
         ...
 
 
 class WholeDays(Protocol):
-    """What sums some files at once instead of batch by batch."""
+    """Summation of whole files at once instead of batch by batch."""
 
     def suits(self, file: DayFile) -> bool:
-        """Whether it can sum this one."""
+        """Whether this file can be summed at once."""
         ...
 
     def sum_day(self, file: DayFile, reader: Any, copy: ReadingCopy, columns: DayColumns) -> DaySums:
-        """What a file comes to; the copy is filled, and the reader gets the facts."""
+        """Return the sums of a file; fill ``copy``, and store the file's statistics and symbols in ``reader``."""
         ...
 
 
 class FinishedDays:
-    """The finished rows of one dataset's files; made for one run.
+    """The finished rows of one dataset's files. An instance is used for one run.
 
     Parameters
     ----------
     directory
-        Where the entries lie; made by the first. It is safe to delete at any moment.
+        Directory of the entries; created with the first entry. It can be deleted at any time.
     limit_bytes
-        Of all entries together; those used longest ago go first.
+        Largest size of all entries together; the least recently used entries are removed first.
     verify
-        Hash whole files instead of trusting size, times, inode, head and tail.
+        Detect changes by a hash of the whole file, not by its size, times, inode, head and tail.
     worth_bytes
-        Smallest file that gets an entry.
+        Size of the smallest file that gets an entry.
     """
 
     def __init__(
@@ -96,16 +95,16 @@ class FinishedDays:
         self._headers: dict[DayFile, DayHeader] = {}
         self._columns: dict[str, DayColumns] = {}
         self.whole: WholeDataset | None = None
-        """The dataset's own entry; None before it is known, or where a file has none."""
+        """Entry of the whole dataset; None before it is looked up, or if a file has no entry."""
         self.served = self.continued = self.read = 0
-        """Files whose rows were at hand, that had grown, and that were read whole."""
+        """Number of files whose rows came from entries, that had grown and were continued, and that were read whole."""
 
     def worth_it(self, plan: DatasetPlan) -> bool:
-        """Whether any file of a plan may have an entry: where none may, the files are best read without them."""
+        """Whether any file of a plan may have an entry; if none may, reading without `FinishedDays` is faster."""
         return may_have_entries(plan, self._worth_bytes)
 
     def look_up(self, plan: DatasetPlan, kinds: Sequence[Summation]) -> dict[DayFile, int]:
-        """Find the entries of a plan's files, where `worth_it`; of each file how many of its bytes are known."""
+        """Find the entries of a plan's files; return the number of bytes of each file that its entry covers."""
         for sums in kinds:
             self._columns[sums.kind] = DayColumns.of(sums)
             for file in plan.files:
@@ -114,12 +113,14 @@ class FinishedDays:
         return {file: look.entry.header.stats.bytes for file, look in self._found.items() if look.entry is not None}
 
     def dataset(self, asked: str, reader: DayReader) -> tuple[Dataset, list[str]] | None:
-        """The dataset and its notes, where all files are as they were; the reader then has what was found in them.
+        """Return the stored dataset and its notes; None if it is not stored or a file has changed.
+
+        If it is returned, the reader has the stored statistics, symbols and rejects of the files.
 
         Parameters
         ----------
         asked
-            Everything that was asked of the dataset, in any words.
+            Text that identifies the range and the options of the dataset.
         """
         looks = self._found.values()
         headers = [look.entry.header for look in looks if look.entry is not None and not look.grown]
@@ -131,7 +132,7 @@ class FinishedDays:
         try:
             for look in looks:
                 self._take(look, reader, (REJECTS, BOOK_REJECTS))
-        except DamagedEntry:  # deleted just now: nothing of it is known, each day is looked at by itself
+        except DamagedEntry:  # deleted since the look-up: handle each day separately
             reader.stats.clear()
             self._headers.clear()
             return None
@@ -139,7 +140,7 @@ class FinishedDays:
         return found
 
     def keep(self, asked: str, dataset: Dataset, notes: Sequence[str]) -> None:
-        """Keep the dataset that was made of the days, where each of them is kept."""
+        """Store the dataset that was built from the days, if each day has an entry."""
         headers = [self._headers[file] for file in self._found if file in self._headers]
         if headers and len(headers) == len(self._found):
             self.whole = WholeDataset(self._entries, whole_key(asked, headers), verify=self._verify)
@@ -147,13 +148,16 @@ class FinishedDays:
             self.trim()
 
     def trim(self) -> None:
-        """Bring the directory back below its limit."""
+        """Remove entries until the directory is within its limit."""
         self._entries.trim()
 
     def sum_days(
         self, reader: DayReader, wanted: LineFilter, sums: Summation, kernel: WholeDays | None = None
     ) -> pl.DataFrame:
-        """As `calib.dataset.intervals.sum_days`, of the files that were looked up; files that suit the kernel by it."""
+        """Sum the files that were looked up, like `calib.dataset.intervals.sum_days`.
+
+        Files that the kernel supports (`WholeDays.suits`) are summed by it.
+        """
         done = [self._columns[sums.kind].rows.to_frame()]
         edges = WatermarkBuffer(wanted.grid, lambda lines: done.append(sums(lines)))
         files = [file for file in self._found if file.kind == sums.kind]
@@ -164,12 +168,12 @@ class FinishedDays:
                 edges.add(wanted.of(part.edges, number))
             edges.end_day(file.first_ts + DAY_S)
         edges.end()
-        assert edges.late.is_empty()  # a day's edge lines come at once, and its end closes no later interval
+        assert edges.late.is_empty()  # a day's edge lines are added at once, and its end closes no later interval
         return pl.concat(done).sort(*GROUP)
 
     @property
     def summary(self) -> str:
-        """What it was good for, one line."""
+        """One line for the user: how many files were served from entries, continued and read."""
         if not self._found:
             return "finished days: none, the files are small, or intervals of over an hour cross midnight"
         files = counted(self.served + self.continued + self.read, "file")
@@ -188,7 +192,7 @@ class FinishedDays:
             entry = self._entries.read(look.name, DayHeader)
             return look if entry is None else judged(look, entry, verify=self._verify)
         except OSError:
-            return look  # what reads the file says what is wrong
+            return look  # reading the file raises the error
 
     def _day(
         self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation, file: DayFile, kernel: WholeDays | None
@@ -196,7 +200,7 @@ class FinishedDays:
         if look.entry is not None:
             with contextlib.suppress(DamagedEntry, PrefixChanged, LateLine):
                 return self._read_on(look, reader, grid, sums) if look.grown else self._serve(look, reader, sums)
-            # It may have been read to its end before it turned out to be another file: that reading counts for nothing.
+            # The file may have been read to its end before the change was detected: discard the results.
             reader.stats.pop(file, None)
             self._headers.pop(file, None)
         copy, columns = ReadingCopy(), self._columns[sums.kind]
@@ -209,18 +213,24 @@ class FinishedDays:
         return part
 
     def _serve(self, look: Lookup, reader: DayReader, sums: Summation) -> DaySums:
-        """The rows as they were kept."""
+        """Return the stored rows and edge lines of a file that has not changed."""
         entry, columns = look.entry, self._columns[sums.kind]
         assert entry is not None
         names = SECTIONS if look.stale_identity else (REJECTS, BOOK_REJECTS)
-        # Before anything is noted: where the entry is damaged, the file is read as if it had none.
+        # Read both before the reader is updated: with a damaged entry, the file is read as if it had no entry.
         rows, edges = entry.frame(ROWS, columns.rows), entry.frame(EDGES, columns.lines)
         self._take(look, reader, names)
         self.served += 1
         return DaySums(rows, edges, columns.lines.to_frame())
 
     def _take(self, look: Lookup, reader: DayReader, names: Iterable[str]) -> None:
-        """Give the reader what the entry says of the file; these sections are at hand for a new identity."""
+        """Pass the results in the entry to the reader; write the entry again if its file identities are stale.
+
+        Parameters
+        ----------
+        names
+            Sections to read; all of them if the entry is written again.
+        """
         entry, now = look.entry, look.now
         assert entry is not None
         assert now is not None
@@ -236,7 +246,7 @@ class FinishedDays:
             self._entries.touch(look.name)
 
     def _read_on(self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation) -> DaySums:
-        """The rows of a file that has grown: those of the open intervals are made again."""
+        """Return the rows of a file that has grown; the rows of its open intervals are summed again."""
         entry, now = look.entry, look.now
         assert entry is not None
         assert now is not None
@@ -251,14 +261,14 @@ class FinishedDays:
         batches, stay = continued(before, state.line, new, grid)
         part = sum_day(now.file, grid, batches, sums, columns)
         part.rows = pl.concat([stay, part.rows]).sort(*GROUP)
-        # The open lines went by again, but none of them is of an interval that crosses midnight.
+        # The open lines were summed again. None of them is an edge line, so no edge line is duplicated here.
         part.edges = pl.concat([before.edges.filter(pl.col(LINE) < state.line), part.edges])
         self._keep(look, reader, copy, part, now.file)
         self.continued += 1
         return part
 
     def _keep(self, look: Lookup, reader: DayReader, copy: ReadingCopy, part: DaySums, file: DayFile) -> None:
-        """Write the entry of a file that was read."""
+        """Write the entry of a file that was read, if it gets one."""
         if (entry := day_entry(look, reader, copy, part, file)) is not None:
             self._write(file, look, *entry)
 
@@ -272,7 +282,7 @@ class FinishedDays:
 
 
 def _chosen(rows: pl.DataFrame, wanted: LineFilter) -> pl.DataFrame:
-    """The rows within the span, and of the symbols where any are named."""
+    """Return the rows within the span and, unless none are given, of the symbols."""
     step = wanted.grid.interval_sec
     inside = (rows[INDEX] >= wanted.span.start // step) & (rows[INDEX] < wanted.span.end // step)
     if wanted.symbols:
@@ -281,7 +291,7 @@ def _chosen(rows: pl.DataFrame, wanted: LineFilter) -> pl.DataFrame:
 
 
 def _books(file: DayFile, plan: DatasetPlan) -> Iterator[DayFile]:
-    """The books that the markouts of a file come from: of its day, and of the next."""
+    """Yield the books that the markouts of a file need: that of its day and, if both exist, that of the next day."""
     if file.kind != "fills":
         return
     by_day = {book.first_ts: book for book in plan.books}

@@ -1,4 +1,4 @@
-"""The directory of entries: bounded, and safe to delete."""
+"""The directory of entries: of limited size, and safe to delete."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ _SUFFIX: Final = ".finished"
 
 
 class EntryDirectory:
-    """Entries as files; each is written whole, and may be deleted at any moment.
+    """Entries as files. Each is written atomically and may be deleted at any time.
 
     Parameters
     ----------
     path
-        Made by the first entry.
+        The directory; created with the first entry.
     limit_bytes
-        Of all entries together, >= 0: `trim` removes those used longest ago.
+        Largest size of all entries together, >= 0; `trim` removes the least recently used.
     """
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
         self.path = path
         self._limit = limit_bytes
         self.trouble = ""
-        """Why the last entry could not be written; empty where all were."""
+        """Reason why an entry could not be written; empty if there was no failure."""
 
     def read(self, name: str, kind: type[Header]) -> StoredEntry[Header] | None:
-        """The entry of that name; None where there is none that is whole and of that kind."""
+        """Return the entry of that name; None if it is missing, damaged or of another kind."""
         try:
             return StoredEntry.open(self._place(name), kind)
         except DamagedEntry:
             return None
 
     def touch(self, name: str) -> None:
-        """Note that an entry was used."""
-        with contextlib.suppress(OSError):  # deleted meanwhile, or the directory is read-only: only the order suffers
+        """Mark an entry as used now."""
+        with contextlib.suppress(OSError):  # deleted meanwhile or read-only: affects only the order of removal
             os.utime(self._place(name))
 
     def write(self, name: str, parts: Sequence[bytes]) -> None:
-        """Write an entry; a directory that cannot be written ends no run."""
+        """Write an entry, unless it is larger than the limit. A failure is stored in ``trouble``, not raised."""
         if self.trouble or sum(map(len, parts)) > self._limit:
             return
 
@@ -60,7 +60,7 @@ class EntryDirectory:
             self.trouble = str(error)
 
     def trim(self) -> None:
-        """Remove the entries used longest ago until the rest is within the limit, and what killed runs left."""
+        """Remove the least recently used entries until the rest is within the limit, and leftovers of killed runs."""
         found = []
         with contextlib.suppress(OSError):  # no directory, or deleted meanwhile
             remove_leftovers(self.path)

@@ -1,6 +1,6 @@
-"""One entry on disk: a header and sections, each with its checksum; what does not match is not used.
+"""One entry on disk: a header and sections, each with a checksum; parts with a wrong checksum are not used.
 
-No format that runs code when it is read: JSON for the header, Arrow for the rows.
+The header is JSON, the rows are Arrow: reading these formats does not execute code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from calib.feeds.reading.state import ReadingState
 from calib.feeds.reading.stats import FileStats
 
 FORMAT: Final = 1
-"""Number of the layout; entries of another are ignored."""
+"""Version of the layout; entries of other versions are ignored."""
 ROWS, EDGES, OPEN, REJECTS, BOOK_REJECTS = "rows", "edges", "open", "rejects", "book rejects"
 SECTIONS: Final = (ROWS, EDGES, OPEN, REJECTS, BOOK_REJECTS)
 _MAGIC: Final = b"calib finished\x00\x01"
@@ -31,22 +31,22 @@ _MAX_HEADER: Final = 64 << 20
 
 
 class DamagedEntry(Exception):
-    """The file is not an entry, or not whole."""
+    """The file is not an entry, or is damaged."""
 
 
 class BookUse(msgspec.Struct, frozen=True, kw_only=True):
-    """A book file that the markouts of a file of fills were computed from.
+    """A book file that the markouts of a fills file were computed from.
 
     Parameters
     ----------
     file, identity
-        Its base name, and what it was before it was read.
+        Base name of the book file, and its identity before it was read.
     newest
         Whether it was the newest day of its kind.
     stats
-        Of the book of the fills' own day, which is read whole; None for the next day's.
+        Statistics of the book of the fills' own day, which is read whole; None for the next day's.
     begin, sha256, ended
-        How many bytes of it were read, their sha256, and whether that was all of it.
+        Number of bytes that were read, their sha256, and whether that was the whole file.
     """
 
     file: str
@@ -65,14 +65,14 @@ class _Section(msgspec.Struct, frozen=True):
 
 
 class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """What every entry says of itself.
+    """The header of every entry.
 
     Parameters
     ----------
     format, key
-        `FORMAT`, and what decides the content.
+        `FORMAT`, and the hash of everything that determines the content.
     sections
-        Where the sections lie, by name.
+        Position, size and checksum of each section, by name.
     """
 
     format: int
@@ -81,24 +81,24 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayHeader(EntryHeader, frozen=True, kw_only=True):
-    """Everything of a day's entry but the rows, the lines and the rejects; its key is that of `key_of`.
+    """The header of a day's entry. Its key is that of `key_of`.
 
     Parameters
     ----------
     identity
-        What the file was before it was read.
+        Identity of the file before it was read.
     newest, unended
-        Whether it was the newest day of its kind, and whether its last line had no newline.
+        Whether the file was the newest day of its kind, and whether its last line had no newline.
     stats
-        Without the path.
+        Statistics of the file, without its path.
     symbols
         Every symbol in the file, sorted.
     tail_symbol
-        The one that only a last line without newline has; None where there is none.
+        Symbol that occurs only in a last line without newline; None if there is none.
     state
-        Where a grown file may be read on; None where it is to be read from its beginning.
+        State from which a grown file is continued; None if it has to be read from its beginning.
     books
-        What the markouts came from.
+        The book files that the markouts were computed from.
     """
 
     identity: FileIdentity
@@ -116,21 +116,21 @@ Header = TypeVar("Header", bound=EntryHeader)
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry(Generic[Header]):
-    """An entry that lies on disk; its sections are read when they are asked for."""
+    """An entry on disk. Only its header is in memory; a section is read by each call of `section` or `frame`."""
 
     path: Path
     header: Header
     _body: int
-    """Where the sections begin."""
+    """Offset of the sections in the file, bytes."""
 
     @classmethod
     def open(cls, path: Path, kind: type[Header]) -> StoredEntry[Header]:
-        """Read the header, which is of this kind.
+        """Open an entry and read its header, of type ``kind``.
 
         Raises
         ------
         DamagedEntry
-            Also where there is none.
+            If the entry is damaged, of another kind, or missing.
         """
         prefix = _read(path, 0, _PREFIX)
         size = int.from_bytes(prefix[len(_MAGIC) : len(_MAGIC) + 8], "big")
@@ -146,12 +146,12 @@ class StoredEntry(Generic[Header]):
         return cls(path, header, _PREFIX + size)
 
     def section(self, name: str) -> bytes:
-        """The bytes of a section; empty where there is none.
+        """Return the bytes of a section; empty if the entry has no such section.
 
         Raises
         ------
         DamagedEntry
-            Where they are not those that were written.
+            If the checksum does not match, or the file is missing.
         """
         place = self.header.sections.get(name)
         if place is None:
@@ -162,12 +162,12 @@ class StoredEntry(Generic[Header]):
         return data
 
     def frame(self, name: str, schema: pl.Schema) -> pl.DataFrame:
-        """A section of rows or lines.
+        """Return a section of rows or lines as a frame.
 
         Raises
         ------
         DamagedEntry
-            Also where it has other columns.
+            If the section is damaged or has other columns than ``schema``.
         """
         data = self.section(name)
         if not data:
@@ -182,7 +182,7 @@ class StoredEntry(Generic[Header]):
 
 
 def encode(header: EntryHeader, sections: Mapping[str, bytes]) -> list[bytes]:
-    """The parts of the file; `ValueError` where a text cannot be written as UTF-8."""
+    """Return the bytes of an entry in parts; raise `ValueError` if a text cannot be encoded as UTF-8."""
     sizes = {name: data for name, data in sections.items() if data}
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in sizes.items()}
     begin, places = 0, {}
@@ -194,7 +194,7 @@ def encode(header: EntryHeader, sections: Mapping[str, bytes]) -> list[bytes]:
 
 
 def frame_bytes(frame: pl.DataFrame) -> bytes:
-    """A frame as a section; empty without rows."""
+    """Return a frame as the bytes of a section; empty if it has no rows."""
     if frame.is_empty():
         return b""
     buffer = io.BytesIO()
@@ -203,7 +203,7 @@ def frame_bytes(frame: pl.DataFrame) -> bytes:
 
 
 def _read(path: Path, offset: int, size: int) -> bytes:
-    """At most ``size`` bytes of a regular file."""
+    """Read at most ``size`` bytes of a regular file; raise `DamagedEntry` if it cannot be read."""
     try:
         descriptor = system.open_regular(path)
     except OSError as error:

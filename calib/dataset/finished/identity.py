@@ -1,4 +1,4 @@
-"""What tells one content of a file from another, without reading all of it."""
+"""Detect whether the content of a file has changed, without reading the whole file."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import msgspec
 from calib import system
 
 ENDS: Final = 1 << 16
-"""Bytes at the head and at the tail of a file that are hashed each time."""
+"""Number of bytes at the head and at the tail of a file that are hashed at every check."""
 SETTLED_NS: Final = 2_000_000_000
-"""How long ago a file must have changed for its times to prove that it did not change since: systems stamp files with
-a clock of coarse steps, so two changes shortly after each other may carry one and the same time."""
+"""Time since the last change of a file, ns, above which equal times prove that it has not changed. File times have a
+coarse resolution, so two changes in quick succession may have the same time."""
 _BLOCK: Final = 1 << 20
 
 
 class FileIdentity(msgspec.Struct, frozen=True):
-    """A file as the system describes it, and the sha256 of its two ends.
+    """The status of a file, and the sha256 of its head and tail.
 
     Parameters
     ----------
     size, mtime_ns, ctime_ns, inode
-        Of ``stat``: bytes, times of the last change of content and of anything, ns, number of the file.
+        From ``stat``: size in bytes, time of the last change of the content and of the inode, ns, and inode number.
     head, tail
-        sha256 of its first and of its last `ENDS` bytes, hexadecimal.
+        sha256 of the first and of the last `ENDS` bytes, hexadecimal.
     settled
-        Whether its last change was long enough ago, see `SETTLED_NS`.
+        Whether the last change was more than `SETTLED_NS` ago.
     """
 
     size: int
@@ -43,7 +43,7 @@ class FileIdentity(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, path: Path) -> FileIdentity:
-        """The identity of a file now; `OSError` where it cannot be read."""
+        """Return the current identity of a file; raise `OSError` if it cannot be read."""
         descriptor = system.open_regular(path)
         try:
             status = os.fstat(descriptor)
@@ -62,15 +62,15 @@ class FileIdentity(msgspec.Struct, frozen=True):
         )
 
     def proves(self, now: FileIdentity) -> bool:
-        """Whether a file that was this when it was read, and is ``now`` that, has the content that was read."""
+        """Whether the content is proved unchanged: this is the identity before the reading, ``now`` the current one."""
         return self.settled and msgspec.structs.replace(now, settled=True) == self
 
     def same_ends(self, now: FileIdentity) -> bool:
-        """Whether it may have the same content: as long as it was, and the two ends are as they were."""
+        """Whether the content may be the same: the size, the head and the tail are equal."""
         return (self.size, self.head, self.tail) == (now.size, now.head, now.tail)
 
     def may_begin(self, now: FileIdentity, path: Path) -> bool:
-        """Whether the file may have grown from this: longer, and both ends of the old content stand in it."""
+        """Whether the file may have grown: it is longer, and the old head and tail are at their old positions."""
         if now.size <= self.size or (self.size >= ENDS and now.head != self.head):
             return False
         begin = max(0, self.size - ENDS)
@@ -78,7 +78,13 @@ class FileIdentity(msgspec.Struct, frozen=True):
 
 
 def sha256_of(path: Path, begin: int, end: int) -> str | None:
-    """Of these bytes of a file, hexadecimal; None where it has fewer. `OSError` where it cannot be read."""
+    """Return the sha256 of the bytes ``[begin, end)`` of a file, hexadecimal; None if the file is shorter than ``end``.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
     digest = hashlib.sha256()
     descriptor = system.open_regular(path)
     try:

@@ -1,4 +1,4 @@
-"""What decides the rows of a file beside its content: the parameters, and the code."""
+"""Hash everything besides its content that determines the rows of a file: the parameters and the code."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from calib.dataset.grid import Grid
 from calib.feeds.reading.days import DayFile
 
 _ROOMS: Final = ("dataset", "feeds", "recorded", "engines")
-"""The packages whose code makes the rows."""
+"""Packages whose code affects the rows."""
 
 
 def key_of(file: DayFile, grid: Grid, sums: Any) -> str:
-    """Hexadecimal, 64 digits: of the file's place and name, the grid, the parameters of the sums, and the code.
+    """Return the sha256 of the file's directory and name, the grid, the parameters of the sums and the code, as hex.
 
     Parameters
     ----------
     sums
-        A `calib.dataset.intervals.Summation`: a dataclass of all its parameters.
+        A `calib.dataset.intervals.Summation` that is a dataclass whose fields are all of its parameters.
     """
     parts = {
         "directory": str(file.local.parent.resolve()).encode("utf-8", "surrogateescape").hex(),
@@ -42,7 +42,10 @@ def key_of(file: DayFile, grid: Grid, sums: Any) -> str:
 
 @functools.cache
 def code_version() -> str:
-    """Of the versions of calib, polars and arro3, and of the source: after work on the code every file is read."""
+    """Return the sha256 of the versions of calib, polars and arro3 and of the source code, as hex.
+
+    Any change of the code makes all entries invalid.
+    """
     versions = __version__, pl.__version__, metadata.version("arro3-io")
     digest = hashlib.sha256(" ".join(versions).encode())
     root = Path(calib.__file__).parent

@@ -1,4 +1,4 @@
-"""Whether an entry speaks of the file that is there now."""
+"""Decide whether an entry is valid for the current content of its file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from calib.feeds.reading.days import DayFile
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file of feeds before it is read.
+    """A feed file before it is read.
 
     Parameters
     ----------
     file, identity
-        The file, and what it is now.
+        The file and its current identity.
     newest
-        Whether it is the newest day of its kind: a writer may be at it.
+        Whether it is the newest day of its kind, which may still be written.
     """
 
     file: DayFile
@@ -31,18 +31,18 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What is known of a file and its entry.
+    """A file and its entry.
 
     Parameters
     ----------
     name, key
-        Of the entry.
+        Name and key of the entry.
     now, books
-        The file and the books that its markouts come from; ``now`` is None where it is not worth an entry.
+        The file, and the books that its markouts need. ``now`` is None if the file gets no entry.
     entry
-        What can be used; None where the file is to be read from its beginning.
+        The valid entry; None if the file has to be read from its beginning.
     grown
-        Whether the entry ends before the file does, or its last line is to be judged again.
+        Whether the file is longer than at the time of the entry, or its last line has to be validated again.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Lookup:
 
     @property
     def stale_identity(self) -> bool:
-        """Whether only the hash proved that the content is the entry's: the stored identity must be updated."""
+        """Whether only the hash proved that the content is unchanged, so the stored identities must be updated."""
         if self.entry is None or self.now is None or self.grown or not self.now.identity.settled:
             return False
         uses = self.entry.header.books
@@ -64,7 +64,7 @@ class Lookup:
         )
 
     def current(self) -> DayHeader:
-        """The entry's header with today's identities."""
+        """Return the entry's header with the current identities of the files."""
         assert self.entry is not None
         assert self.now is not None
         header = self.entry.header
@@ -76,17 +76,17 @@ class Lookup:
 
 
 def judged(look: Lookup, entry: StoredEntry[DayHeader], *, verify: bool) -> Lookup:
-    """The look-up with the entry, as far as that can be used.
+    """Return the look-up with the entry if the entry is valid, else without it.
 
     Parameters
     ----------
     verify
-        Whether to hash whole files where their identity would do.
+        Whether to hash whole files even if their identity proves that they are unchanged.
 
     Raises
     ------
     OSError
-        Where a file cannot be read.
+        If a file cannot be read.
     """
     header, now = entry.header, look.now
     assert now is not None
@@ -96,7 +96,7 @@ def judged(look: Lookup, entry: StoredEntry[DayHeader], *, verify: bool) -> Look
     whole = _is_whole(header, now, verify=verify)
     if whole and not (header.unended and header.newest != now.newest):
         return _with(look, entry, grown=False)
-    # The sha256 of all that was read is compared while the file is read on; this only spares a vain attempt.
+    # Continuing the reading compares the sha256 of all bytes read before. This check only avoids useless attempts.
     longer = now.identity.size >= header.stats.bytes
     grown = whole or (longer and header.identity.may_begin(now.identity, now.file.local))
     return _with(look, entry, grown=True) if grown and header.state is not None else look
@@ -107,7 +107,7 @@ def _with(look: Lookup, entry: StoredEntry[DayHeader], *, grown: bool) -> Lookup
 
 
 def _is_whole(header: DayHeader, now: KnownFile, *, verify: bool) -> bool:
-    """Whether the file is what was read."""
+    """Whether the file has the content that was read."""
     if header.identity.proves(now.identity) and not verify:
         return True
     if header.stats.bytes != now.identity.size or not header.identity.same_ends(now.identity):
@@ -116,9 +116,9 @@ def _is_whole(header: DayHeader, now: KnownFile, *, verify: bool) -> bool:
 
 
 def books_hold(header: DayHeader, books: Sequence[KnownFile], *, verify: bool) -> bool:
-    """Whether the books are as they were when the markouts were computed from them."""
+    """Whether the books have not changed since the markouts were computed from them."""
     if not header.books:
-        return not books or not header.stats.used  # without fills no book is read
+        return not books or not header.stats.used  # no book is read if there are no fills
     if [use.file for use in header.books] != [book.file.name for book in books]:
         return False
     return all(_holds(use, book, verify=verify) for use, book in zip(header.books, books, strict=True))
@@ -126,7 +126,7 @@ def books_hold(header: DayHeader, books: Sequence[KnownFile], *, verify: bool) -
 
 def _holds(use: BookUse, book: KnownFile, *, verify: bool) -> bool:
     if use.stats is not None and use.newest != book.newest:
-        return False  # its last line may be judged otherwise
+        return False  # an incomplete last line is handled differently in the newest file
     if use.identity.proves(book.identity) and not verify:
         return True
     if book.identity.size < use.begin or (use.ended and book.identity.size != use.begin):

@@ -1,4 +1,4 @@
-"""A whole dataset, kept for the run that finds every one of its files as it was, and the files written from it."""
+"""Store a whole dataset for runs in which no input file has changed, and the identities of its written files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from calib.dataset.finished.identity import FileIdentity, sha256_of
 from calib.dataset.model import DROPPED, INTERVALS, Dataset
 
 MAX_BYTES: Final = 256 << 20
-"""Bytes of rows past which a dataset is not kept whole: they are put together from those of its days each time."""
+"""Largest size of a stored dataset, bytes of rows. A larger one is assembled from its days in each run."""
 _ENVELOPE: Final = [name for name in Envelope.__struct_fields__ if name != "schema"]
 _KEPT, _DROPPED = "intervals", "dropped"
 
@@ -37,7 +37,7 @@ class _OutputsHeader(EntryHeader, frozen=True, kw_only=True):
 
 
 def whole_key(asked: str, days: Sequence[DayHeader]) -> str:
-    """Of what was asked, and of what the rows of each file come from; hexadecimal, 64 digits."""
+    """Return the sha256 of ``asked`` and of everything that determines the rows of each file, as hex."""
     parts: list[Any] = [asked]
     for day in days:
         tail = day.newest and day.unended
@@ -47,16 +47,16 @@ def whole_key(asked: str, days: Sequence[DayHeader]) -> str:
 
 
 class WholeDataset:
-    """The entry of one dataset.
+    """The entry of one dataset, and that of its written files.
 
     Parameters
     ----------
     entries
-        Where it lies.
+        Directory of the entries.
     key
-        `whole_key`.
+        Result of `whole_key`.
     verify
-        Hash the files that were written, instead of trusting size, times, inode, head and tail.
+        Detect changes of written files by their hash, not by size, times, inode, head and tail.
     """
 
     def __init__(self, entries: EntryDirectory, key: str, *, verify: bool = False) -> None:
@@ -64,7 +64,7 @@ class WholeDataset:
         self._name, self._outputs_name = f"dataset.{key[:32]}", f"outputs.{key[:32]}"
 
     def read(self) -> tuple[Dataset, list[str]] | None:
-        """The dataset, and the notes that go with it; None where it is not kept."""
+        """Return the stored dataset and its notes; None if there is no valid entry."""
         entry = self._entries.read(self._name, _WholeHeader)
         if entry is None or (entry.header.format, entry.header.key) != (FORMAT, self._key):
             return None
@@ -78,7 +78,7 @@ class WholeDataset:
         return dataset, entry.header.notes
 
     def keep(self, dataset: Dataset, notes: Sequence[str]) -> None:
-        """Write it, where it is not too large."""
+        """Store the dataset and its notes, unless its rows are larger than `MAX_BYTES`."""
         if dataset.intervals.estimated_size() + dataset.dropped.estimated_size() > MAX_BYTES:
             return
         header = _WholeHeader(
@@ -92,7 +92,7 @@ class WholeDataset:
         self._entries.write(self._name, encode(header, sections))
 
     def stands(self, path: Path) -> bool:
-        """Whether a file is there as it was written from this dataset."""
+        """Whether a file exists and has not changed since it was written from this dataset."""
         known = self._outputs().get(_place(path))
         if known is None:
             return False
@@ -109,7 +109,7 @@ class WholeDataset:
         return True
 
     def written(self, path: Path) -> None:
-        """Note a file that was written from this dataset just now."""
+        """Record the identity of a file that was just written from this dataset."""
         try:
             now = FileIdentity.of(path)
             digest = sha256_of(path, 0, now.size)

@@ -1,7 +1,7 @@
-"""Reading one feed file: every line is used or counted as a reject, in bounded memory, whatever the file's size.
+"""Read one feed file as polars batches. Every line is either used or counted as a reject.
 
-The way of a line: stored bytes -> content -> chunks of whole lines -> rows (by workers where asked) -> columns; then,
-in line order, duplicates, the order of time and the counts.
+Memory does not depend on the size of the file. The steps are: stored bytes -> content -> chunks of whole lines -> rows
+(by workers if there are any) -> columns; then, in line order, the detection of duplicates and the statistics.
 """
 
 from __future__ import annotations
@@ -29,13 +29,21 @@ from calib.feeds.reading.stats import FILL_KEY, FileStats, FillKey
 from calib.feeds.schema.table import FEEDS, Type
 
 LINE: Final = "line"
-"""Name of the column that holds a row's line number."""
+"""Name of the column with the line number of a row."""
 BATCH_LINES: Final = 100_000
-"""Rows of a batch, about: each query of polars costs as much as some thousand rows do."""
+"""Approximate number of rows of a batch. The fixed cost of a polars query is that of some thousand rows."""
 
 
 def within(start: float | None, end: float | None, symbols: Sequence[str] = ()) -> pl.Expr:
-    """Which rows lie in [start, end), Unix seconds, None where that side is open, and are of these symbols if any."""
+    """Return the condition that a row is in ``[start, end)`` and has one of the symbols.
+
+    Parameters
+    ----------
+    start, end
+        Unix seconds; None for no limit.
+    symbols
+        Empty for all.
+    """
     keep = pl.lit(value=True)
     if start is not None:
         keep &= pl.col("ts") >= start
@@ -47,19 +55,19 @@ def within(start: float | None, end: float | None, symbols: Sequence[str] = ()) 
 
 
 class FeedReading:
-    """The batches of one file, to be iterated once; `stats` stands when they are exhausted.
+    """The batches of one file. Iterate once; `stats` is available after the last batch.
 
-    Iterating gives `polars.DataFrame` in line order, each of bounded size with at least one row: ``line`` (Int64, from
-    1) and the columns asked for.
+    The iteration yields each `polars.DataFrame` in line order, of limited size and with at least one row. The columns
+    are ``line`` (Int64, from 1) and the requested ones.
 
     Raises
     ------
     UnreadableInput
-        Where the file cannot be opened or read.
+        If the file cannot be opened or read.
     TruncatedInput
-        Where a compressed file ends too early or is damaged.
+        If a compressed file ends too early or is damaged.
     PrefixChanged
-        Where the reading goes on from an earlier one, and what that one read is not there any more.
+        If the reading continues an earlier one, and the bytes that the earlier one read have changed.
     """
 
     def __init__(
@@ -85,17 +93,17 @@ class FeedReading:
         needed = ["ts", *(FILL_KEY if self._ledger.once_only else ()), *self.columns]
         self._plan = ColumnPlan(file.kind, file.first_ts, tuple(dict.fromkeys(needed)))
         self.bytes_read = 0
-        """Stored bytes read so far, to show how far it is."""
+        """Number of stored bytes read so far, for progress reports."""
         self.tail: ReadingState | None = None
-        """Where a later reading may go on (`after`), known once the last line is read; None where none can."""
+        """State from which a later reading can continue (``after``), set after the last line; None if none can."""
         self.unended = False
-        """Whether no newline ends the last line."""
+        """Whether the last line has no newline; set when that line is read."""
         self.last_line = 0
-        """Number of that line, once it is read."""
+        """Number of the last line if it has no newline; else 0."""
 
     @property
     def stats(self) -> FileStats:
-        """The facts of the file; `RuntimeError` before the batches are exhausted."""
+        """The statistics of the file; `RuntimeError` before the batches are exhausted."""
         return self._ledger.stats
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
@@ -124,7 +132,7 @@ class FeedReading:
             self._ledger.close(stored)
 
     def _begin(self, stored: StoredFile) -> tuple[int, int]:
-        """Where the lines begin that are to be read: the offset, and the number of the first."""
+        """Skip the part that an earlier reading read; return the offset and the number of the first line to read."""
         if self._after is None:
             return 0, 1
         stored.skip(self._after.offset)
@@ -133,7 +141,7 @@ class FeedReading:
         return self._after.offset, self._after.line
 
     def _part(self, piece: Piece, packed: Packed, first_line: int) -> list[_Part]:
-        """What a chunk gives, if anything; counted, duplicates found."""
+        """Count the lines of a chunk and find duplicates; return the chunk's part of a batch, if it has rows."""
         keys: list[FillKey] = []
         if self._ledger.once_only and packed.used:
             keys = list(zip(*(_values(packed, name) for name in FILL_KEY), strict=True))
@@ -163,7 +171,7 @@ _FILL_KEY: Final = attrgetter(*FILL_KEY)
 
 
 def _values(packed: Packed, name: str) -> Sequence[Any]:
-    """A column of fills as plain values."""
+    """Return a column of fills as Python values."""
     if FEEDS["fills"].field(name).type is Type.STRING:
         return strings(packed, name)
     plain: list[float] = numbers(packed, name).tolist()
@@ -172,7 +180,7 @@ def _values(packed: Packed, name: str) -> Sequence[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A chunk's rows, the number of each line in the file, and whether the row is kept; None where all are."""
+    """The rows of a chunk, the line number of each, and whether each is kept; ``kept`` is None if all are."""
 
     packed: Packed
     lines: np.ndarray[Any, np.dtype[np.int64]]
@@ -201,17 +209,18 @@ def read_batches(
     file
         From `calib.feeds.reading.days.find_days`.
     columns
-        Names of flat fields; ``field.stage`` for one stage, as in ``stage_latencies.fetch_md``. `ValueError` for
-        another.
+        Names of flat fields; ``field.stage`` for one stage, as in ``stage_latencies.fetch_md``. Other names raise
+        `ValueError`.
     newest
-        Whether it is the newest day of its kind: a writer may still be at its last line.
+        Whether it is the newest day of its kind, whose last line may still be written.
     engine
-        What decodes the file, see `calib.engines`; None: this process. The result does not depend on it.
+        Decoder of the file, see `calib.engines`; None for this process. Does not affect the result.
     rejects
-        Where the rejects go; None to count them only.
+        Receives the rejects; None to count them only.
     after
-        Go on where an earlier reading of the same plain file, not of fills, ended; None: from the beginning. The stats
-        are of the whole file, the batches and the rejects of what comes after.
+        State at the end of an earlier reading of the same file, from which to continue; None to read from the
+        beginning. Only for plain files other than fills. The statistics cover the whole file, the batches and the
+        rejects only the new lines.
     """
     return FeedReading(file, columns, newest=newest, engine=engine, rejects=rejects, after=after)
 

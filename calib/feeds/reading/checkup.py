@@ -117,7 +117,7 @@ class Freshness:
 
 
 def examine(reading: FeedReading) -> FileHealth:
-    """Read the file to its end; the reading must hold the columns of `columns_needed`."""
+    """Read the file to its end and return its health; the reading must have the columns of `columns_needed`."""
     lags = "ts_exchange" in reading.columns
     parts = [batch.select(_kept(lags)) for batch in reading]
     frame = pl.concat(parts) if parts else None
@@ -134,7 +134,10 @@ def examine(reading: FeedReading) -> FileHealth:
 
 
 def examine_records(reading: RecordReading, watch: Callable[[int, Any], None]) -> FileHealth:
-    """Read the file to its end once, line by line; ``watch`` receives number and record of each used line."""
+    """Read the file to its end, record by record, and return its health.
+
+    ``watch`` is called with the number and the record of each used line.
+    """
     times, exchange, codes = array("d"), array("d"), array("i")
     symbols: dict[str, int] = {}
     for line, record in reading:

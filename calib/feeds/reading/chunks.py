@@ -1,4 +1,4 @@
-"""Cutting a stream of bytes into bounded pieces of whole lines."""
+"""Cut a stream of bytes into chunks of whole lines of limited size."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from typing import Final
 
 CHUNK: Final = 8 << 20
-"""Bytes of a chunk, about; only a longer line makes a larger one. What it costs beside its lines is then little."""
+"""Approximate size of a chunk, bytes; larger only for a longer line. Large enough that its fixed costs are small."""
 RECORDS_CHUNK: Final = 1 << 15
-"""As much, where each line becomes a record: so few that they stay in the processor's cache until they are used."""
+"""Size if each line becomes a record, bytes: small enough that the records stay in the processor's cache."""
 MAX_LINE: Final = 16 << 20
-"""Bytes without the newline past which a line is a ``bad_json`` of which the beginning is kept."""
+"""Largest size of a line without its newline, bytes. A longer one is ``bad_json``, and only its beginning is kept."""
 HEAD: Final = 4096
-"""Bytes kept of an oversized line."""
+"""Number of bytes kept of an oversized line."""
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class ByteSpan:
-    """Where whole lines lie in the content, one after the other.
+    """Position of consecutive whole lines in the content.
 
     Parameters
     ----------
     offset, size
-        Where they begin and how long they are with their newlines, bytes.
+        Offset of the first line, and size of all with their newlines, bytes.
     unended
-        True for the last line of the content where no newline ends it; it stands alone.
+        True for the last line of the content if it has no newline. It is the only line of its span.
     oversized
-        True for a line longer than the limit; it stands alone.
+        True for a line longer than the limit. It is the only line of its span.
     """
 
     offset: int
@@ -38,39 +38,39 @@ class ByteSpan:
 
     @property
     def end(self) -> int:
-        """Past the last of its bytes."""
+        """Offset after the last byte."""
         return self.offset + self.size
 
 
 class Cutter:
-    """Finds the spans of a content that comes in blocks, and holds none of it.
+    """Finds the spans of a content that is passed in blocks. It does not store the content.
 
     Parameters
     ----------
     size
-        Bytes from which on whole lines are a span.
+        Smallest size of a span of whole lines, bytes.
     max_line
-        Bytes past which a line is oversized; judged at the end of each block, so that one which ends within the block
-        that goes past them is not: the decoder sees to that. At least the three of a byte-order mark.
+        Largest size of a line, bytes, at least the 3 of a byte-order mark. It is checked at the end of each block, so
+        a line that exceeds it and ends within the same block is not marked as oversized; the decoder rejects that one.
     begin
-        Where the first block begins in the content: the beginning of a line.
+        Offset of the first block in the content; a line must begin there.
     """
 
     def __init__(self, size: int = CHUNK, max_line: int = MAX_LINE, begin: int = 0) -> None:
         self._size, self._max_line = size, max_line
         self._begin = begin
-        """Where the next span begins."""
+        """Offset of the next span."""
         self._lines_end = begin
-        """Past the last newline seen; not before ``begin``."""
+        """Offset after the last newline seen; at least ``begin``."""
         self._end = begin
 
     @property
     def in_oversized(self) -> bool:
-        """Whether what is in no span yet is one line that is too long already."""
+        """Whether the content after the last span is one incomplete line that already exceeds the limit."""
         return self._lines_end == self._begin and self._end - self._begin > self._max_line
 
     def add(self, block: bytes | bytearray, size: int) -> list[ByteSpan]:
-        """The spans that the next block completes; its first ``size`` bytes are the content's next."""
+        """Add the first ``size`` bytes of a block to the content; return the spans that are complete now."""
         spans: list[ByteSpan] = []
         in_oversized, start, searched = self.in_oversized, self._end, 0
         self._end += size
@@ -86,7 +86,7 @@ class Cutter:
         return spans
 
     def finish(self) -> list[ByteSpan]:
-        """The spans of what is left at the end of the content."""
+        """Return the spans of the rest at the end of the content."""
         spans = [self._cut(self._lines_end)] if self._lines_end > self._begin else []
         if self._end > self._begin:
             spans.append(ByteSpan(self._begin, self._end - self._begin, unended=True, oversized=self.in_oversized))
@@ -100,14 +100,14 @@ class Cutter:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Whole lines, one after the other.
+    """Consecutive whole lines.
 
     Parameters
     ----------
     data
         The lines with their newlines; of an oversized line only the beginning.
     span
-        Where they lie in the content.
+        Their position in the content.
     """
 
     data: bytes
@@ -115,16 +115,16 @@ class Chunk:
 
 
 def cut(blocks: Iterable[bytes], size: int = CHUNK, max_line: int = MAX_LINE, begin: int = 0) -> Iterator[Chunk]:
-    """Cut blocks of any sizes into chunks of whole lines; a byte-order mark at the very beginning is left out.
+    """Cut blocks of any sizes into chunks of whole lines; a byte-order mark at offset 0 is removed.
 
-    ``begin`` is where the first block begins in the content.
+    ``begin`` is the offset of the first block in the content.
 
     >>> [chunk.data for chunk in cut([b"one\\ntw", b"o\\nthr", b"ee"], size=4)]
     [b'one\\n', b'two\\n', b'three']
     """
     cutter = Cutter(size, max_line, begin)
     held: list[bytes] = []
-    """The content that is in no span yet; of an oversized line only the beginning."""
+    """The content after the last span; of an oversized line only the beginning."""
     read = begin
     for block in blocks:
         if not cutter.in_oversized:
@@ -146,5 +146,5 @@ def cut(blocks: Iterable[bytes], size: int = CHUNK, max_line: int = MAX_LINE, be
 
 
 def without_mark(data: bytes, span: ByteSpan) -> bytes:
-    """The data of a span without the byte-order mark with which a content may begin."""
+    """Return the data of a span without a byte-order mark at offset 0 of the content."""
     return data.removeprefix(_BOM) if span.offset == 0 else data

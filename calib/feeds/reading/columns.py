@@ -102,5 +102,5 @@ def _members(slot: Slot) -> list[tuple[str, str]]:
 
 
 def _null_name(name: str) -> str:
-    """Return the name of the byte that says whether a nullable integer is null."""
+    """Return the name of the null byte of a nullable integer."""
     return f"{name} is null"

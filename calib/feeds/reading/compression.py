@@ -1,4 +1,4 @@
-"""A feed file as a stream of bytes, in whatever form it is stored; one cut short or damaged is an error, not an end."""
+"""Read a feed file, plain or compressed, as a stream of bytes. A truncated or damaged file raises an error."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from calib.feeds.reading.days import Form
 from calib.storage import Place, source_of
 
 BLOCK: Final = 1 << 20
-"""Bytes given at a time, about: what is in memory stays a small multiple of it."""
+"""Target size of a block of content, bytes."""
 _STORED_BLOCK: Final = 1 << 18
 
 
 class StoredFile:
-    """The bytes of one file as it lies on disk, or of one object: counted and hashed while they are read.
+    """The stored bytes of one file or object, counted and hashed while they are read.
 
-    Only the bytes that were there when it was opened are read: a writer that appends meanwhile changes nothing, and
-    ``bytes``, ``sha256`` and the lines speak of the same content.
+    Reading ends at the size that the file had when it was opened. Bytes that are appended later are ignored, so
+    ``bytes``, ``sha256`` and the lines describe the same content.
 
     Raises
     ------
     UnreadableInput
-        Where it cannot be opened or read.
+        If it cannot be opened or read.
     """
 
     def __init__(self, path: Place) -> None:
@@ -49,12 +49,12 @@ class StoredFile:
 
     @property
     def sha256(self) -> str:
-        """Of the bytes read so far, hexadecimal."""
+        """The sha256 of the bytes read so far, hexadecimal."""
         return self._hash.hexdigest()
 
     @property
     def digest(self) -> hashlib._Hash:
-        """A copy of the sha256 of the bytes read so far, to go on with."""
+        """A copy of the sha256 object of the bytes read so far, which can be updated further."""
         return self._hash.copy()
 
     def skip(self, size: int) -> None:
@@ -63,26 +63,26 @@ class StoredFile:
             size -= len(block)
 
     def read(self, size: int) -> bytes:
-        """At most ``size`` more bytes; empty at the end."""
+        """Return at most ``size`` bytes; empty at the end."""
         block = self._source.read(min(size, self._left))
         self._take(block)
         return block
 
     def read_into(self, buffer: bytearray) -> int:
-        """Fill the buffer from its beginning with what comes next; how many bytes that were, 0 at the end."""
+        """Read the next bytes into the beginning of the buffer; return their number, 0 at the end."""
         room = memoryview(buffer)[: min(len(buffer), self._left)]
         size = self._source.readinto(room)
         self._take(room[:size])
         return size
 
     def fill(self, room: memoryview) -> int:
-        """As `read_into`, but nothing is hashed: `hash_later` has to be given the same bytes, in their order."""
+        """Read like `read_into`, but without hashing: pass the same bytes to `hash_later`, in the same order."""
         size = self._source.readinto(room[: self._left])
         self._count(size)
         return size
 
     def hash_later(self, block: memoryview) -> None:
-        """The next bytes that `fill` gave; long blocks are hashed without the interpreter's lock."""
+        """Hash the next bytes that `fill` read; long blocks are hashed without the interpreter's lock."""
         self._hash.update(block)
 
     def _take(self, block: bytes | memoryview) -> None:
@@ -99,17 +99,17 @@ class StoredFile:
 
 
 def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[bytes]:
-    """The file's content in blocks, decompressed where need be; concatenated members and frames are one content.
+    """Return the content of the file in blocks, decompressed. Concatenated members or frames are one content.
 
     Parameters
     ----------
     block
-        Bytes of a block, about; of a plain file at most.
+        Size of a block, bytes: the largest for a plain file, the target for a compressed one.
 
     Raises
     ------
     TruncatedInput
-        Where a compressed file ends too early or is damaged.
+        If a compressed file ends too early or is damaged.
     """
     match form:
         case Form.PLAIN:
@@ -134,10 +134,11 @@ def _zstd_frame() -> Any:
 
 
 def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], block: int) -> Iterator[bytes]:
-    """Decompress member after member.
+    """Yield the content of all members.
 
-    Neither library bounds its output in the same way, so the input is: the better the file compresses, the smaller
-    the next bite of it.
+    The size of the input is adapted to the compression ratio of the previous input, so that the output is about
+    ``block`` bytes. This needs no limit of the output, which the two libraries support in different ways; where the
+    ratio rises suddenly, a block is larger.
     """
     decompressor: Any = None
     bite = 4096

@@ -1,4 +1,4 @@
-"""Finding feed files: which days of which kinds lie in a directory or below a URL, and which are missing."""
+"""Find the feed files in a directory or below a URL, and the missing days."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAYOUT: Final = "Feed files are named KIND_YYYYMMDD.jsonl, .jsonl.gz or .jsonl.
 
 
 class Form(enum.Enum):
-    """How the lines are stored; the value ends the file's name."""
+    """Compression of a feed file; the value is the suffix of its name."""
 
     PLAIN = ""
     GZIP = ".gz"
@@ -39,29 +39,29 @@ class DayFile:
 
     @property
     def name(self) -> str:
-        """The base name, as datasets and reports give it."""
+        """The base name, which is used in datasets and reports."""
         return self.path.name
 
     @property
     def local(self) -> Path:
-        """The path of a file of this machine; `TypeError` for an object of a store."""
+        """The path of a local file; `TypeError` for an object of a store."""
         if not isinstance(self.path, Path):
             raise TypeError(f"{self.path} is not a file of this machine")
         return self.path
 
     @property
     def first_ts(self) -> int:
-        """Unix seconds of the day's first moment."""
+        """Beginning of the day, Unix seconds."""
         return int(datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC).timestamp())
 
     def touches(self, start: float | None, end: float | None) -> bool:
-        """Whether the day has a moment of [start, end), Unix seconds; None where that side is open."""
+        """Whether the day overlaps ``[start, end)``, Unix seconds; None for no limit."""
         first = self.first_ts
         return (start is None or first + DAY_S > start) and (end is None or first < end)
 
     @classmethod
     def of(cls, path: Place) -> DayFile | None:
-        """The feed file that ``path`` names, whether it exists or not; None where the name is no feed file's.
+        """Return the feed file with this path, which need not exist; None if the name is not that of a feed file.
 
         >>> DayFile.of(Path("feeds/fills_20250101.jsonl.gz")).day
         datetime.date(2025, 1, 1)
@@ -80,16 +80,16 @@ class DayFile:
 
 
 def find_days(directory: Place, kinds: Iterable[str] = tuple(FEEDS)) -> list[DayFile]:
-    """The feed files of these kinds, sorted by kind and day. Other files are ignored (see `near_misses`).
+    """Return the feed files of these kinds, sorted by kind and day. Other files are ignored (see `near_misses`).
 
     Raises
     ------
     NoFeeds
-        Where the directory does not exist or holds no file of these kinds.
+        If the directory does not exist or has no file of these kinds.
     DuplicateDayFile
-        Where one day of one kind lies there in two forms; the message names both files.
+        If there are two files of one kind and day; the message names both.
     UnreadableInput
-        Where the directory cannot be listed, or something named like a feed file is no regular file.
+        If the directory cannot be listed, or a path with the name of a feed file is not a regular file.
     """
     wanted = tuple(kinds)
     found = [file for name in _list(directory) if (file := DayFile.of(directory / name)) and file.kind in wanted]
@@ -99,10 +99,13 @@ def find_days(directory: Place, kinds: Iterable[str] = tuple(FEEDS)) -> list[Day
 
 
 def in_order(files: Iterable[DayFile]) -> list[DayFile]:
-    """The files sorted by kind and day, each a regular file, no day in two forms; see `find_days` for the errors."""
+    """Return the files sorted by kind and day; check that each is a regular file, and one per kind and day.
+
+    The errors are those of `find_days`.
+    """
     ordered = sorted(files, key=lambda file: (file.kind, file.day, file.name, str(file.path)))
     for file in ordered:
-        source_of(file.path).size(file.path)  # raises where it is no regular file
+        source_of(file.path).size(file.path)  # raises if it is not a regular file
     for one, other in itertools.pairwise(ordered):
         if (one.kind, one.day) == (other.kind, other.day):
             raise DuplicateDayFile(
@@ -114,22 +117,22 @@ def in_order(files: Iterable[DayFile]) -> list[DayFile]:
 
 
 def named_file(path: Place) -> DayFile:
-    """The feed file at ``path``, given by name.
+    """Return the feed file at ``path``.
 
     Raises
     ------
     UnreadableInput
-        Where the name is no feed file's, or there is no regular file.
+        If the name is not that of a feed file, or there is no regular file.
     """
     file = DayFile.of(path)
     if file is None:
         raise UnreadableInput("is not named like a feed file", where=str(path), hint=_LAYOUT)
-    source_of(path).size(path)  # raises where it is no regular file
+    source_of(path).size(path)  # raises if it is not a regular file
     return file
 
 
 def newest_days(files: Iterable[DayFile]) -> frozenset[DayFile]:
-    """The newest file of each kind: the one that a writer may still be at."""
+    """Return the newest file of each kind, which may still be written."""
     newest: dict[str, DayFile] = {}
     for file in files:
         if file.kind not in newest or file.day > newest[file.kind].day:
@@ -138,7 +141,7 @@ def newest_days(files: Iterable[DayFile]) -> frozenset[DayFile]:
 
 
 class NewestDays:
-    """Which files hold the newest day of their kind in their directory; each directory is listed once."""
+    """Container of the files with the newest day of their kind in their directory. Each directory is listed once."""
 
     def __init__(self) -> None:
         self._newest: dict[Place, dict[str, date]] = {}
@@ -152,12 +155,12 @@ class NewestDays:
 
 
 def is_newest(file: DayFile) -> bool:
-    """Whether no file in its directory holds a later day of its kind: a writer may still be at it."""
+    """Whether its directory has no later day of its kind, so that the file may still be written."""
     return file in NewestDays()
 
 
 def days_missing(files: Iterable[DayFile], kind: str, first: date, last: date) -> list[date]:
-    """The days from ``first`` to ``last``, both included, for which there is no file of this kind.
+    """Return the days from ``first`` to ``last``, inclusive, without a file of this kind.
 
     >>> files = [DayFile.of(Path(f"fills_2025010{n}.jsonl")) for n in (1, 4)]
     >>> [day.day for day in days_missing(files, "fills", date(2025, 1, 1), date(2025, 1, 5))]
@@ -169,9 +172,9 @@ def days_missing(files: Iterable[DayFile], kind: str, first: date, last: date) -
 
 
 def near_misses(directory: Place, kinds: Iterable[str] = tuple(FEEDS)) -> list[str]:
-    """Names in the directory that look meant as feed files of these kinds but are not, sorted.
+    """Return the names in the directory that resemble those of feed files of these kinds but are not valid, sorted.
 
-    A temporary file (leading dot) is none.
+    Temporary files (with a leading dot) are not included.
     """
     prefixes = tuple(kinds)
     return sorted(

@@ -1,7 +1,7 @@
-"""From the bytes of a chunk to rows: the quick path in native code, the judge for each line that it does not accept.
+"""Decode the bytes of a chunk to rows: by msgspec, and by the slow validation for each line that msgspec refuses.
 
-A bad line never sends its neighbours the slow way. Names of unknown fields and of stages are learned from the lines
-that hold them, so that they too become quick.
+A bad line does not slow down the other lines. The names of unknown fields and of stages are learned from the lines in
+which they first occur, so that later lines with them are decoded by msgspec too.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _TOO_LONG: Final = Violation(RejectReason.BAD_JSON, "", f"longer than {MAX_LINE 
 
 @dataclass(slots=True)
 class Rows:
-    """What the lines of one chunk came to.
+    """The decoded lines of one chunk.
 
     Parameters
     ----------
     count
-        Lines of the chunk, blank ones too.
+        Number of lines of the chunk, including blank ones.
     rows, lines
-        The valid rows with the number of each line, counted within the chunk from 0.
+        The valid rows, and the line number of each within the chunk, from 0.
     rejects
-        The others, in line order; numbers as above.
+        The rejected lines in line order, with line numbers within the chunk.
     unknown
-        Names of unknown fields, in the order in which they first occur: at most 100, with the line and the place in it.
+        Names of unknown fields in order of first occurrence, at most 100, each with its line and its position there.
     """
 
     count: int
@@ -53,16 +53,16 @@ class Rows:
 
 
 class RowDecoder:
-    """Decodes the chunks of one file, one after the other, and learns on the way.
+    """Decodes the chunks of one file in order, and learns the names of unknown fields and of stages.
 
     Parameters
     ----------
     kind
         The feed.
     first_ts
-        Unix seconds at which the file's day begins; a line of another UTC day is ``wrong_day``.
+        Beginning of the file's day, Unix seconds; a line of another UTC day is rejected as ``wrong_day``.
     stages
-        The stages whose columns are wanted; None for whole records, stages as dicts.
+        The stages that become columns; None for whole records with the stages as dicts.
     """
 
     def __init__(self, kind: str, first_ts: int, stages: Sequence[str] | None) -> None:
@@ -70,13 +70,13 @@ class RowDecoder:
         self.first_ts = first_ts
         self._stages_fields = [entry.name for entry in self.feed.fields if entry.type is Type.STAGES]
         self.unknown: list[str] = []
-        """Names of unknown fields that were learned."""
+        """Learned names of unknown fields."""
         self._whole = stages is None
         self.stages: list[str] = [] if stages is None else list(dict.fromkeys(stages))
         self._build()
 
     def decode(self, data: bytes) -> Rows:
-        """The rows of a chunk of whole lines."""
+        """Decode a chunk of whole lines."""
         texts = data.split(b"\n")
         if not texts[-1]:
             texts.pop()
@@ -84,7 +84,7 @@ class RowDecoder:
         judged: dict[int, ValidationResult] = {}
         long: dict[int, bytes] = {}
         if len(data) > MAX_LINE:
-            # Nothing is decoded of a line that is too long: its objects would take many times its size.
+            # Do not decode a line that is too long: its objects would need many times its size.
             long = {number: text[:HEAD] for number, text in enumerate(texts) if len(text) > MAX_LINE}
             judged = {number: ValidationResult(None, _TOO_LONG) for number in long}
             texts = [b"" if number in long else text for number, text in enumerate(texts)]
@@ -106,7 +106,7 @@ class RowDecoder:
         return Rows(len(texts), rows, lines, rejects, unknown)
 
     def oversized(self, head: bytes) -> Rows:
-        """The only line of a chunk of which no more than the beginning was kept."""
+        """Return the reject of a chunk with a single oversized line, whose beginning is ``head``."""
         return Rows(1, [], [], [_reject(0, _TOO_LONG, head)])
 
     def _build(self) -> None:
@@ -117,12 +117,12 @@ class RowDecoder:
         self._decode = msgspec.json.Decoder(self._row).decode
 
     def _pass_over(self, texts: list[bytes], rows: list[Any], judged: dict[int, ValidationResult]) -> int:
-        """Fill ``rows`` with one entry per line, None where there is no row (blank, or rejected); how many are None."""
+        """Append one entry per line to ``rows``, None for a blank or rejected line; return the number of None."""
         lines = iter(texts)
         holes = 0
         while True:
             try:
-                # On an exception `extend` keeps what came before it: the line at fault is number len(rows).
+                # On an exception, `extend` keeps the rows before it, so the refused line is number len(rows).
                 rows.extend(map(self._decode, lines))
             except _REFUSED:
                 text = texts[len(rows)]
@@ -161,7 +161,7 @@ class RowDecoder:
             self._build()
 
     def _as_row(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The record with its stages as this decoder's rows hold them."""
+        """Return the record with its stages in the form of this decoder's rows."""
         if self._whole:
             return record
         for name in self._stages_fields:
@@ -171,7 +171,7 @@ class RowDecoder:
         return record
 
     def _controlled(self, texts: list[bytes], rows: list[Any], lines: Sequence[int]) -> dict[int, ValidationResult]:
-        """What the types cannot express: the lines whose symbols hold control characters."""
+        """Validate the lines whose symbols have control characters, which the row types cannot exclude."""
         controlled = {symbol for symbol in set(map(_SYMBOL, rows)) if has_control(symbol)}
         if not controlled:
             return {}
@@ -182,7 +182,7 @@ class RowDecoder:
         }
 
     def _unknown_names(self, rows: list[Any], judged: dict[int, ValidationResult]) -> dict[str, tuple[int, int]]:
-        """Unknown fields by their first occurrence in the chunk, whether the line was judged or decoded."""
+        """Return the unknown fields of all lines with their first occurrence in the chunk."""
         first: dict[str, tuple[int, int]] = {}
         for position, name in enumerate(self.unknown):
             attribute = f"unknown_{position}"

@@ -1,4 +1,4 @@
-"""Feeds as polars frames, for notebooks and scripts: the readers' own lines, whole in memory."""
+"""Read feeds as polars frames, for notebooks and scripts: the lines of the other readers, all in memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_feeds(
     stages: Sequence[str] = (),
     max_reject_ratio: float = MAX_REJECT_RATIO,
 ) -> pl.DataFrame:
-    """The valid lines of one kind of feed, in the order of the files and their lines.
+    """Return the valid lines of one kind of feed, in the order of the files and their lines.
 
     Parameters
     ----------
@@ -42,24 +42,24 @@ def read_feeds(
     kind
         ``fills``, ``pipeline_ticks``, ``book``, ``trades`` or ``quotes``.
     start, end
-        ``[start, end)``: Unix seconds, ISO 8601 text or an aware datetime; None where that side is open.
+        ``[start, end)`` as Unix seconds, ISO 8601 text or an aware datetime; None for no limit.
     symbols
-        Only this one, or these; empty for all.
+        The symbol or symbols to return; empty for all.
     stages
-        Of ``pipeline_ticks``: stages of ``stage_latencies`` that become columns ``stage_latencies.NAME``, ms.
+        Stages of ``stage_latencies`` in ``pipeline_ticks`` that become columns ``stage_latencies.NAME``, ms.
     max_reject_ratio
-        Share of bad lines in one file past which it is refused.
+        Largest allowed share of bad lines in one file, 0..1.
 
     Returns
     -------
     polars.DataFrame
-        One column a field, null where a line lacks it. Times are datetimes in UTC with microseconds; levels are lists
+        One column per field, null if the line lacks it. Times are datetimes in UTC with microseconds; levels are lists
         of ``[price, qty]``.
 
     Raises
     ------
     calib.errors.CalibError
-        UsageError for an unknown kind; NoFeeds, UnreadableInput, TruncatedInput or TooManyRejects as the readers.
+        UsageError if the kind is unknown. NoFeeds, UnreadableInput, TruncatedInput or TooManyRejects like the readers.
     """
     if kind not in FEEDS:
         raise UsageError(f"unknown feed {kind!r}", hint=f"One of {', '.join(FEEDS)}")

@@ -1,4 +1,4 @@
-"""The pieces of a file that are decoded one by one, and the protocol of what decodes them."""
+"""The pieces of a file that are decoded independently, and the protocol of their decoders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from calib.storage import source_of
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The bytes of one chunk, or where to read them again."""
+    """One chunk: its bytes, or (``data`` is None) the file from which to read them again."""
 
     span: ByteSpan
     data: bytes | None
@@ -25,7 +25,7 @@ class Piece:
     identity: tuple[int, int] = (0, 0)
 
     def content(self) -> bytes:
-        """Its lines; of an oversized one only the beginning."""
+        """Return the bytes of the lines; of an oversized line only the beginning."""
         if self.data is not None:
             return self.data
         assert self.path is not None
@@ -39,18 +39,18 @@ class Piece:
 
 
 class PieceDecoder(Protocol):
-    """What decodes the pieces of a file: this process, or workers."""
+    """Decoder of the pieces of a file, in this process or in workers."""
 
     remote: bool
-    """Whether other processes do it, so that sending them the bytes of a plain file can be spared."""
+    """Whether other processes decode; these read the bytes of a plain file themselves instead of receiving them."""
 
     def run(self, plan: ColumnPlan, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Packed]]:
-        """Each piece with what it came to, in the order given."""
+        """Yield each piece with its decoded columns, in the order given."""
         ...
 
 
 class InProcess:
-    """Decodes here, one piece after the other."""
+    """Decodes the pieces in this process, one at a time."""
 
     remote = False
 
@@ -61,7 +61,7 @@ class InProcess:
 
 
 def new_packer(plan: ColumnPlan) -> PlanCarrier:
-    """What carries out the plan: the kernel where there is one, else Python."""
+    """Return a packer of the plan: the kernel if it is available and supports the plan, else Python."""
     from calib.feeds.reading.native import library
 
     if (kernel := library()) is not None:
@@ -73,7 +73,7 @@ def new_packer(plan: ColumnPlan) -> PlanCarrier:
 
 
 def packed(packer: PlanCarrier, piece: Piece) -> Packed:
-    """What one piece came to; of an oversized line only its beginning is looked at."""
+    """Return the decoded columns of a piece; an oversized line is rejected by its beginning."""
     data = piece.content()
     return packer.oversized(data) if piece.span.oversized else packer.pack(data)
 
@@ -81,9 +81,9 @@ def packed(packer: PlanCarrier, piece: Piece) -> Packed:
 def pieces_of(
     file: DayFile, stored: StoredFile, limits: tuple[int, int], by_reference: bool, begin: int = 0
 ) -> Iterator[Piece]:
-    """The file's chunks from ``begin`` on, to which it is read already.
+    """Yield the file's chunks from the offset ``begin`` on, up to which ``stored`` has been read.
 
-    ``by_reference`` spares the pipes the bytes of a plain file, which a worker reads itself.
+    With ``by_reference``, the pieces of a plain local file have no bytes: each worker reads its piece from the file.
     """
     block = min(BLOCK, limits[0])
     path = file.path if file.form is Form.PLAIN and isinstance(file.path, Path) else None

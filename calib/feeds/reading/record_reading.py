@@ -1,4 +1,4 @@
-"""Reading one feed file record by record; as `calib.feeds.reading.batches`, but without polars and numpy."""
+"""Read one feed file record by record: like `calib.feeds.reading.batches`, but without polars and numpy."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FILL_KEY: Final = attrgetter(*FILL_KEY)
 
 
 class RecordReading:
-    """The records of one file, one by one; iterate once, then `stats` stands.
+    """The records of one file. Iterate once; `stats` is available after the last record.
 
-    Iterating gives ``(line, record)`` in line order: the line's number from 1, and a
-    `calib.feeds.schema.types.FeedRecord` with one attribute per field, None where the field is absent or null. Errors
+    The iteration yields ``(line, record)`` in line order: the line number from 1, and a
+    `calib.feeds.schema.types.FeedRecord` with one attribute per field, None if the field is absent or null. The errors
     are those of `calib.feeds.reading.batches.FeedReading`.
     """
 
@@ -39,17 +39,17 @@ class RecordReading:
         self._ledger = LineLedger(file, newest, rejects)
         self._limits = chunk_bytes, max_line_bytes
         self.bytes_read = 0
-        """Stored bytes read so far, to show how far it is."""
+        """Number of stored bytes read so far, for progress reports."""
         self._stored: StoredFile | None = None
 
     @property
     def stats(self) -> FileStats:
-        """The facts of the file; `RuntimeError` before the records are exhausted."""
+        """The statistics of the file; `RuntimeError` before the records are exhausted."""
         return self._ledger.stats
 
     @property
     def sha256_read(self) -> str:
-        """Of the stored bytes read so far; empty before the first."""
+        """The sha256 of the stored bytes read so far, hexadecimal; empty before the first."""
         return "" if self._stored is None else self._stored.sha256
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
@@ -57,7 +57,7 @@ class RecordReading:
             yield from zip(lines, records, strict=True)
 
     def blocks(self) -> Iterator[tuple[Sequence[int], Sequence[Any]]]:
-        """The same in blocks of at least one line: ``(lines, records)``; instead of iterating."""
+        """Yield ``(lines, records)`` in blocks of at least one line; an alternative to the iteration."""
         decoder = RowDecoder(self.file.kind, self.file.first_ts, None)
         with StoredFile(self.file.path) as stored:
             self._stored = stored
@@ -87,6 +87,6 @@ class RecordReading:
 def read_records(file: DayFile, *, newest: bool, rejects: RejectSink | None = None) -> RecordReading:
     """Read a feed file record by record, with the parameters of `calib.feeds.reading.batches.read_batches`.
 
-    The same lines are used and rejected.
+    It uses and rejects the same lines.
     """
     return RecordReading(file, newest=newest, rejects=rejects)

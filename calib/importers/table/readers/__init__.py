@@ -1,1 +1,1 @@
-"""The rows of a table as dicts, one reader a family of file forms."""
+"""Read the rows of a table as dicts; one module per family of file formats."""

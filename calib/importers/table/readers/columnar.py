@@ -1,4 +1,4 @@
-"""Parquet and Arrow files: a batch of rows at a time."""
+"""Read parquet and Arrow files, one batch of rows at a time."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from calib.importers.table.readers.rows import TableRow, TableRows
 PARQUET: Final = b"PAR1"
 ARROW: Final = b"ARROW1"
 _SLICE: Final = 4096
-"""Rows that are Python objects at a time."""
+"""Number of rows that are Python objects at the same time."""
 _ERRORS: Final = (pl.exceptions.PolarsError, OSError)
 
 
 def columnar(path: Path, form: str, advance: Advance) -> TableRows:
-    """The rows of a parquet or Arrow file; times are typed there, and need no unit.
+    """Return the rows of a parquet or Arrow file. Its times have a type, so they need no unit.
 
     Raises
     ------
     NotThisFormat
-        Where it is damaged.
+        If the file is damaged.
     """
     try:
         table = pl.scan_parquet(path) if form == "parquet" else pl.scan_ipc(path)

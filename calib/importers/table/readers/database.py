@@ -1,4 +1,4 @@
-"""A table or a query of an SQLite database, which is opened read only."""
+"""Read a table or a query of an SQLite database, which is opened read-only."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from calib.importers.table.readers.rows import TableRow, TableRows
 
 SQLITE: Final = b"SQLite format 3\0"
 _ALLOWED: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, 33})
-"""What a query may do; 33 is SQLITE_RECURSIVE."""
+"""Actions that a query may use; 33 is SQLITE_RECURSIVE."""
 
 
 def database(path: Path, table: str, query: str, advance: Advance) -> TableRows:
-    """The rows of a table, or of a query.
+    """Return the rows of a table, or of a query.
 
     Raises
     ------
     NotThisFormat
-        Where it has no such table.
+        If the file is damaged, or has no such table.
     UsageError
-        Where neither is given and there are several tables, or the query does more than read.
+        If neither is given and the file does not have exactly one table, or the query does more than read.
+    UnreadableInput
+        If the file cannot be read.
     """
     try:
         with closing(_opened(path)) as connection:
@@ -41,13 +43,13 @@ def database(path: Path, table: str, query: str, advance: Advance) -> TableRows:
 
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:
-    """The names of its tables and views."""
+    """Return the names of the tables and views of a connection."""
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
     return [str(name) for (name,) in rows if not str(name).startswith("sqlite_")]
 
 
 def table_names(path: Path) -> list[str]:
-    """The tables of a database file."""
+    """Return the names of the tables and views of a database file; errors as `database`."""
     try:
         with closing(_opened(path)) as connection:
             return tables_of(connection)

@@ -1,4 +1,4 @@
-"""Comma, semicolon and tab separated texts with a header."""
+"""Read comma-, semicolon- and tab-separated texts with a header."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from calib.importers.table.readers.rows import TableRow, TableRows
 
 DELIMITERS: Final = (",", ";", "\t")
 _SNIFFED: Final = 20
-"""Lines that are looked at."""
+"""Number of lines from which the delimiter is detected."""
 _HINT: Final = "Give a table whose first line names its columns"
 
 
 def delimited(path: Path, lines: Iterator[TextLine], delimiter: str = "") -> TableRows:
-    """The rows of a text with a header.
+    """Return the rows of a text with a header.
 
     Parameters
     ----------
     delimiter
-        Empty: comma, semicolon or tab, by the first lines.
+        One character; empty to detect comma, semicolon or tab from the first lines.
 
     Raises
     ------
     NotThisFormat
-        Where the first line is not a header.
+        If the first line is not a header.
     """
     begin = list(itertools.islice(lines, _SNIFFED))
     chosen = delimiter or sniffed([line.text.decode("utf-8", "replace") for line in begin])
@@ -42,7 +42,7 @@ def delimited(path: Path, lines: Iterator[TextLine], delimiter: str = "") -> Tab
 
 
 def sniffed(lines: list[str]) -> str:
-    """The delimiter that divides the header, and the most of the lines into just as many cells.
+    """Return the delimiter that splits the header, and the largest number of lines into the same number of cells.
 
     >>> sniffed(["a;b;c", "1,5;2;3"]), sniffed(["a,b", "1,2"])
     (';', ',')

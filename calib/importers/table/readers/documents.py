@@ -1,4 +1,4 @@
-"""JSON: an object a line, an array of objects, or an array inside a document."""
+"""Read JSON: one object per line, an array of objects, or an array inside a document."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ _BLOCK: Final = 1 << 16
 
 
 def json_lines(lines: Iterator[TextLine]) -> TableRows:
-    """The rows of a text with an object a line."""
+    """Return the rows of a text with one object per line."""
     return TableRows("jsonl", False, (_row(number, text, too_long) for number, text, too_long in lines))
 
 
 def json_array(path: Path, hint: str, advance: Advance) -> TableRows:
-    """The rows of an array of objects, or of several that follow one another; one row is in memory at a time.
+    """Return the rows of an array of objects, or of several consecutive arrays; one row is in memory at a time.
+
+    The rows raise the errors.
 
     Raises
     ------
     TruncatedInput
-        After the last row, where the array does not end.
+        After the last row, if the array does not end.
     NotThisFormat
-        Where something else stands after its end.
+        If there is other text after the end of the array.
     """
 
     def rows() -> Iterator[TableRow]:
@@ -58,16 +60,16 @@ def json_array(path: Path, hint: str, advance: Advance) -> TableRows:
 
 
 def json_inside(path: Path, inside: str, hint: str, advance: Advance) -> TableRows:
-    """The rows of an array inside a document, or inside several that follow one another; one is in memory at a time.
+    """Return the rows of an array inside a document, or inside several consecutive ones; one row is in memory at once.
 
-    A later document without the array, such as the answer of an error, is a ``missing_field`` reject.
+    A document without the array, such as an error response, is a ``missing_field`` reject. The rows raise the errors.
 
     Raises
     ------
     NotThisFormat
-        Where it is not JSON, or no document has an array of that path.
+        If the content is not JSON, or no document has an array at that path.
     TruncatedInput
-        After the last row, where the document does not end.
+        After the last row, if the document does not end.
     """
 
     lacking = BadRow("missing_field", inside, what="the document has no such array")
@@ -117,7 +119,7 @@ def _cut_short(path: Path, number: int) -> TruncatedInput:
 
 
 def arrays_of(document: Any, before: str = "", depth: int = 3) -> list[str]:
-    """The paths of the arrays in a document, as ``--path`` takes them.
+    """Return the paths of the arrays in a document, in the form of ``--path``.
 
     >>> arrays_of({"result": {"list": [], "x": 1}})
     ['result.list']
@@ -143,7 +145,7 @@ def _row(number: int, text: bytes, too_long: bool) -> TableRow:
 
 
 def needs_path(text: bytes, path: Path) -> bool:
-    """Whether a text that begins with ``{`` is one document, not an object a line."""
+    """Whether a text whose first line begins with ``{`` is one document, not one object per line."""
     if path.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".zip").endswith((".jsonl", ".ndjson")):
         return False
     try:
@@ -154,14 +156,14 @@ def needs_path(text: bytes, path: Path) -> bool:
 
 
 def path_alone(text: bytes) -> bool:
-    """Whether the object holds an array of objects, which may be the rows."""
+    """Whether the object has an array of objects, which may be the rows."""
     document = orjson.loads(text)
     arrays = (value_at(document, name) for name in arrays_of(document))
     return any(isinstance(rows, list) and rows and isinstance(rows[0], dict) for rows in arrays)
 
 
 def is_row(text: bytes, inside: str, requires: Sequence[str]) -> bool:
-    """Whether an object is a row itself, of a form whose rows otherwise stand at a path."""
+    """Whether the object is itself a row of a format whose rows are otherwise at the path ``inside``."""
     try:
         document = orjson.loads(text)
     except (orjson.JSONDecodeError, RecursionError):

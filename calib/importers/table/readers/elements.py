@@ -1,4 +1,4 @@
-"""The elements of a JSON array, cut out of its text as it is read."""
+"""Split the text of a JSON array into its elements while it is read."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _STRING_END: Final = re.compile(rb'["\\]')
 
 
 class ElementScan:
-    """Cuts the text of an array into its elements, found by its brackets; of one that is too long only the beginning.
+    """Splits the text of an array into its elements by the brackets; keeps only the beginning of an oversized element.
 
     Parameters
     ----------
     opened
-        Whether the array's own bracket was read already.
+        Whether the opening bracket of the array was already read.
 
     Attributes
     ----------
     end
-        Where the array ended in the block that was fed last; None where it goes on.
+        Offset after the end of the array in the last block; None if the array continues.
     """
 
     def __init__(self, *, opened: bool = False) -> None:
@@ -33,7 +33,7 @@ class ElementScan:
         self.end: int | None = None
 
     def feed(self, block: bytes, place: int = 0) -> Iterator[tuple[bytes, bool]]:
-        """The elements that end in this block, from ``place``: text, and whether it is too long and was cut."""
+        """Yield the elements that end in this block, from the offset ``place``: text, and whether it was truncated."""
         begin = place
         if self._escaped:
             self._escaped, place = False, place + 1
@@ -62,7 +62,7 @@ class ElementScan:
         self._hold(block[begin:])
 
     def rest(self) -> bytes:
-        """The element that the content ended in: of an array that is whole, nothing."""
+        """Return the incomplete element at the end of the content; empty if the array is complete."""
         return bytes(self._held).strip()
 
     def _hold(self, piece: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The rows of an array that stands inside JSON documents, cut out as the file is read."""
+"""Extract the rows of an array inside JSON documents while the file is read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import orjson
 from calib.importers.table.readers.elements import ElementScan
 
 SHOWN_ARRAYS: Final = 20
-"""Paths of arrays that are named where the one that was asked for is not there."""
+"""Largest number of array paths that are listed if the requested one does not exist."""
 _SHOWN_DEPTH: Final = 3
 _DEEPEST: Final = 1000
-"""Objects and arrays inside one another, as many as the JSON parser takes."""
+"""Largest depth of nested objects and arrays, that of the JSON parser."""
 _LONGEST_NAME: Final = 4096
 _SIGNS: Final = re.compile(rb'[\[\]{}",:]')
 _STRING_END: Final = re.compile(rb'["\\]')
@@ -23,12 +23,12 @@ _CLOSES: Final = {b"]": b"[", b"}": b"{"}
 
 
 class NotJson(Exception):
-    """Raised where the content is not JSON documents; its text is one phrase."""
+    """The content is not JSON documents; the text is a phrase for the error message."""
 
 
 @dataclass(slots=True)
 class _Level:
-    """An open object or array, and where in it the scan stands."""
+    """An open object or array, and the position of the scan in it."""
 
     sign: bytes
     name: str = ""
@@ -40,23 +40,23 @@ class _Level:
 
 
 class DocumentScan:
-    """Cuts the elements of the array at a path out of one document, or of several one after another.
+    """Extracts the elements of the array at a path from one document, or from several consecutive ones.
 
-    What stands around the array is passed over, and none of it is held: its brackets and names are looked at alone.
+    Text outside the array is skipped and not stored; only its brackets and names are evaluated.
 
     Parameters
     ----------
     inside
-        Names with dots between them, and numbers for the elements of arrays.
+        Path of the array: names separated by dots, and numbers for the elements of arrays.
 
     Attributes
     ----------
     arrays
-        Paths of the arrays that were met, as ``inside`` takes them; at most `SHOWN_ARRAYS`.
+        Paths of other arrays that were found, in the form of ``inside``; at most `SHOWN_ARRAYS`.
     documents, found
-        Documents that ended, and arrays that had the path.
+        Number of complete documents, and of arrays at the path.
     lacking
-        Documents that ended without it.
+        Number of complete documents without the array.
     """
 
     def __init__(self, inside: str) -> None:
@@ -69,14 +69,14 @@ class DocumentScan:
         self.documents = self.found = self.lacking = 0
 
     def feed(self, block: bytes) -> Iterator[tuple[bytes, bool] | None]:
-        """The elements that end in this block: text, and whether it is too long and was cut.
+        """Yield the elements that end in this block: text, and whether it was truncated.
 
-        None stands for a document that ended without the array.
+        None is yielded for each document without the array, at its end.
 
         Raises
         ------
         NotJson
-            Where brackets do not match, or other text stands between documents.
+            If brackets do not match, or there is other text between documents.
         """
         place = 0
         while place < len(block):
@@ -95,11 +95,11 @@ class DocumentScan:
                     yield None
 
     def finish(self) -> bool:
-        """Whether the last document is whole."""
+        """Whether the last document is complete."""
         return not self._levels and not self._in_string
 
     def _next(self, block: bytes, place: int) -> int:
-        """Past the next sign."""
+        """Process the next structural character; return the offset after it."""
         match = _SIGNS.search(block, place)
         begin, end = (match.start(), match.end()) if match is not None else (len(block), len(block))
         if not self._levels and (block[place:begin].strip() or (match is not None and match[0] != b"{")):
@@ -109,7 +109,7 @@ class DocumentScan:
         return end
 
     def _string_end(self, block: bytes, place: int) -> int:
-        """Past the end of the string, or of the block; a name is kept."""
+        """Read to the end of the string or of the block and keep the text, which may be a name; return the offset."""
         begin = place
         if self._escaped:
             self._escaped, place = False, place + 1
@@ -168,7 +168,7 @@ class DocumentScan:
 
 
 def _text(name: bytes) -> str:
-    """A name as it is meant; one with damaged escapes as it stands."""
+    """Return a name with its escapes decoded; unchanged if these are not valid."""
     try:
         return str(orjson.loads(b'"' + name + b'"'))
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Which reader a file needs: by its content, not by its name."""
+"""Choose the reader of a file by its content, not by its name."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from calib.importers.table.readers.rows import TableRows
 
 HINT: Final = "Give csv, tsv, jsonl, json, parquet, arrow or sqlite, plain or as .gz, .zst or .zip"
 _LOOKED_AT: Final = 1 << 20
-"""Bytes by which a document is told from an object a line; no row is as long."""
+"""Number of bytes that are read to distinguish a document from one object per line; rows are assumed to be shorter."""
 _BLOCK: Final = 1 << 12
 _BINARY: Final = {"parquet": PARQUET, "arrow": ARROW, "sqlite": SQLITE}
 
 
 @contextmanager
 def opened_rows(path: Path, mapping: TableMapping, advance: Advance = unseen) -> Iterator[TableRows]:
-    """The rows of a file, whatever its form.
+    """Return a context with the rows of a file of any supported format.
 
-    A packed parquet, Arrow or sqlite file is unpacked into a temporary file first.
+    A compressed parquet, Arrow or sqlite file is first decompressed to a temporary file.
 
     Raises
     ------
     NotThisFormat
-        Where it is none of them, or empty.
+        If the file has another format or is empty.
     UnreadableInput, TruncatedInput, UsageError
-        As its reader does.
+        As the reader of the format.
     """
     with unpacking(path, HINT), content_of(path, HINT, unseen) as handle:
         head = handle.read(64)
@@ -90,22 +90,22 @@ def _of_text(path: Path, first: bytes, mapping: TableMapping, advance: Advance) 
 
 
 def _has_path(path: Path, mapping: TableMapping) -> bool:
-    """Whether the rows stand inside objects: not where the first line is a row of the form."""
+    """Whether the rows are at the path inside objects; false if the first line is itself a row of the format."""
     first, _ = _first_line(path)
     return not is_row(first, mapping.path, mapping.requires)
 
 
 def _is_document(path: Path) -> bool:
-    """Whether the object is one document, over several lines or alone on one and with an array in it."""
+    """Whether the file is one document: on several lines, or on a single line with an array of objects."""
     first, alone = _first_line(path)
     return needs_path(first, path) or (alone and path_alone(first))
 
 
 def _first_line(path: Path) -> tuple[bytes, bool]:
-    """The first line, or as much of it as is looked at, and whether it is the only one."""
+    """Return the first line, or its part in the first `_LOOKED_AT` bytes, and whether it is the only line."""
     begin = b""
     with unpacking(path, HINT), content_of(path, HINT, unseen) as handle, contextlib.suppress(*DAMAGED):
-        # Where it is damaged the rows before that place are still wanted: their reader says it.
+        # Ignore damage here: the reader imports the rows before it and raises the error.
         while len(begin) < _LOOKED_AT and (piece := handle.read(_BLOCK)):
             begin += piece
     first, _, rest = begin.removeprefix(MARK).lstrip().partition(b"\n")

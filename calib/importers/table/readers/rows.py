@@ -1,4 +1,4 @@
-"""What every reader of a table gives."""
+"""The rows that the readers of tables return."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from calib.importers.base import BadRow
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row.
+    """One row of a table.
 
     Parameters
     ----------
     line
-        Where it begins, from 1: a line of a text, else the number of the row.
+        Number from 1: that of its first line in a csv or jsonl text, else that of the row.
     values
-        TableColumn -> value; empty of a row that cannot be read.
+        Column -> value; empty if the row cannot be read.
     text
-        For its reject.
+        Text of the row, for its reject.
     bad
-        Why it cannot be read.
+        Reason why the row cannot be read; None if it can.
     """
 
     line: int
@@ -40,9 +40,9 @@ class TableRows:
     form
         ``csv``, ``jsonl``, ``json``, ``parquet``, ``arrow`` or ``sqlite``.
     texts
-        Whether every value is a text.
+        Whether every value is a string.
     columns
-        The columns, where the form states them before its rows.
+        Names of the columns; empty if the format does not define them before its rows.
     """
 
     form: str
