@@ -16,8 +16,8 @@ from calib._version import __version__
 from calib.dataset.grid import Grid
 from calib.feeds.reading.days import DayFile
 
-_ROOMS: Final = ("dataset", "feeds", "recorded", "engines")
-"""Packages whose code affects the rows."""
+_ROOMS: Final = ("dataset", "feeds", "recorded", "market", "engines", "storage")
+"""Packages whose code affects the rows: markouts come from the order book of `calib.market`."""
 
 
 def key_of(file: DayFile, grid: Grid, sums: Any) -> str:

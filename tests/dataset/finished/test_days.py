@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
+import polars as pl
 import pytest
 
+from calib.config import Setting
 from calib.dataset.build import build_dataset
 from calib.dataset.finished import FinishedDays, identity
 from calib.dataset.finished.entry import DayHeader, StoredEntry, encode
@@ -346,3 +348,28 @@ def test_small_files_get_no_entry(runs: Runs) -> None:
     build_dataset(runs.feeds, filters=(), jobs=1, finished=finished)
     assert finished.read == 2
     assert [path.name[:14] for path in runs.entries.iterdir()] == ["pipeline_ticks"]  # of 190 KB; the fills have 36
+
+
+def test_a_filter_of_the_callers_own_decides_anew_each_time(runs: Runs) -> None:
+    """Its code may have changed though it looks the same: the days are at hand, the dataset is made of them again."""
+
+    class Own:
+        reason: ClassVar[str] = "low_ticks"
+        setting: ClassVar[Setting | None] = None
+        limit = 1.0
+        everything: ClassVar[bool] = False
+
+        def __repr__(self) -> str:
+            return "Own()"
+
+        def drops(self) -> pl.Expr:
+            return pl.lit(value=self.everything)
+
+    def kept() -> int:
+        finished = FinishedDays(runs.entries, worth_bytes=0)
+        made = build_dataset(runs.feeds, filters=(Own(),), jobs=1, finished=finished)
+        return made.counts.kept
+
+    assert kept() == 48  # 2 symbols, 2 h of 300 s
+    Own.everything = True
+    assert kept() == 0

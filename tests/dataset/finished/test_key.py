@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import grimp
 import pytest
 
 from calib.dataset.fills import FillAggregator
@@ -47,3 +48,27 @@ def test_the_order_of_contracts_does_not_count() -> None:
     one = FillAggregator(0.0, 0.0, {"X": Contract(), "Y": Contract()})
     other = FillAggregator(0.0, 0.0, {"Y": Contract(), "X": Contract()})
     assert key_of(file, grid, one) == key_of(file, grid, other)
+
+
+OTHERS = {
+    "_version",
+    "arguments",
+    "clock",
+    "config",
+    "errors",
+    "files",
+    "metrics",
+    "pipes",
+    "policy",
+    "system",
+    "words",
+}
+"""Packages that the rooms of the key import, and whose code affects no row."""
+
+
+def test_every_room_whose_code_affects_the_rows_is_in_the_key() -> None:
+    graph = grimp.build_graph("calib")
+    modules = [module for room in key._ROOMS for module in graph.find_descendants(f"calib.{room}")]
+    imported = {name for module in modules for name in graph.find_modules_directly_imported_by(module)}
+    rooms = {name.split(".")[1] for name in imported if "." in name}
+    assert rooms - set(key._ROOMS) == OTHERS
