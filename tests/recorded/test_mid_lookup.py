@@ -7,7 +7,7 @@ from array import array
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calib.recorded.mid_lookup import MidLookup
@@ -43,6 +43,7 @@ def same(found: list[float], expected: Any) -> bool:
     return np.array_equal(np.array(found, float), np.asarray(expected, float), equal_nan=True)
 
 
+@settings(deadline=None)
 @given(rows(), st.sampled_from(["receive", "exchange"]))
 def test_they_are_those_of_arrays(recorded: TopRows, clock: str) -> None:
     mids = Tops.of(recorded).mids(clock, MAX_AGE_S)
