@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from calib.evaluation.ab import ABOptions
     from calib.metrics.text_file import JobResult
 
-app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    name="ab",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sequential",
+)
 
 StateDir = Annotated[
     str | None, typer.Option("--state", metavar="DIR", help="Directory of the experiment's state [OUT/ab].")

@@ -1,38 +1,67 @@
-"""The table of commands. Each command imports its modules when it runs, so that ``--help`` stays fast."""
+"""The table of commands. A command is imported when it is called, and most of its modules when it runs."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from typing import Annotated, Any, Final
 
 import typer
+import typer.main
 
 from calib._version import __version__
-from calib.cli import (
-    ab,
-    aggregate,
-    canary,
-    check,
-    config,
-    demo,
-    diff,
-    enrich,
-    fit,
-    import_commands,
-    markout,
-    metrics,
-    policy,
-    reconcile,
-    replay,
-    simulate,
-    summary,
-)
-from calib.cli.command import add
 from calib.cli.help import Group
+from calib.cli.lazy import Commands
+
+_COMMANDS: Final = {
+    "aggregate": "calib.cli.aggregate:aggregate",
+    "check": "calib.cli.check:check",
+    "config": "calib.cli.config:config",
+    "demo": "calib.cli.demo:demo",
+    "diff": "calib.cli.diff:diff",
+    "enrich": "calib.cli.enrich:enrich",
+    "reconcile": "calib.cli.reconcile:reconcile",
+    "fit": "calib.cli.fit:fit",
+    "markout": "calib.cli.markout:markout",
+    "replay": "calib.cli.replay:replay",
+    "simulate": "calib.cli.simulate:simulate",
+    "summary": "calib.cli.summary:summary",
+    "import": "calib.cli.import_commands:app",
+    "ab": "calib.cli.ab:app",
+    "metrics": "calib.cli.metrics:app",
+    "canary": "calib.cli.canary:app",
+    "policy": "calib.cli.policy:app",
+}
+"""Where each command is, in the order of the help: a function made by `calib.cli.command`, or a group."""
+
+
+class Root(Group):
+    """The group of all commands, of which only the one that is called is imported and made."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands(self.commands, lambda: _COMMANDS, _made)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands, without making them."""
+        return list(self.commands)
+
+
+def _made(name: str) -> Any:
+    from calib.cli.command import add
+
+    module, _, item = _COMMANDS[name].partition(":")
+    found = getattr(importlib.import_module(module), item)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    add(alone, name, found)
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="calib",
     no_args_is_help=True,
-    cls=Group,
+    cls=Root,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -67,27 +96,3 @@ def _reader() -> str:
 
     found = status()
     return f"feeds are read by {'the native kernel' if found.used else 'Python'}: {found.reason}"
-
-
-add(app, "aggregate", aggregate.aggregate)
-add(app, "check", check.check)
-add(app, "config", config.config)
-add(app, "demo", demo.demo)
-add(app, "diff", diff.diff)
-add(app, "enrich", enrich.enrich)
-add(app, "reconcile", reconcile.reconcile)
-add(app, "fit", fit.fit)
-add(app, "markout", markout.markout)
-add(app, "replay", replay.replay)
-add(app, "simulate", simulate.simulate)
-add(app, "summary", summary.summary)
-
-app.add_typer(import_commands.app, name="import")
-app.add_typer(
-    ab.app,
-    name="ab",
-    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sequential",
-)
-app.add_typer(metrics.app, name="metrics", epilog="Example: calib metrics alerts > calib-alerts.yml")
-app.add_typer(canary.app, name="canary", epilog="Example: calib canary check --advance")
-app.add_typer(policy.app, name="policy")

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from calib.experiments.canary.settings import CanarySettings
     from calib.metrics.text_file import JobResult
 
-app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    name="canary",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    epilog="Example: calib canary check --advance",
+)
 
 StateDir = Annotated[
     str | None, typer.Option("--state", metavar="DIR", help="Directory of the canary's state [OUT/canary].")

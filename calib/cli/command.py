@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 
 from calib.cli import options
+from calib.cli.lazy import Command
 from calib.config import Setting
 from calib.errors import UsageError
 from calib.storage import is_url
@@ -89,7 +90,7 @@ def command(
 
 def add(app: typer.Typer, name: str, body: Callable[..., int]) -> None:
     """Add a command made by `command` to an application."""
-    app.command(name, epilog=body.epilog)(body)  # type: ignore[attr-defined]
+    app.command(name, cls=Command, epilog=body.epilog)(body)  # type: ignore[attr-defined]
 
 
 def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:

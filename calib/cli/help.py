@@ -8,9 +8,15 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from calib.cli.lazy import spare_conversions
+
 
 class Group(TyperGroup):
     """A group of commands whose help shows the whole first sentence of each command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters of the group itself."""
+        return spare_conversions(super().get_params(ctx))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""

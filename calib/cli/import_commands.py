@@ -5,16 +5,16 @@ from __future__ import annotations
 import enum
 import inspect
 import re
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand
 
 from calib.cli import import_, import_guess, import_listing, options
 from calib.cli.command import add
 from calib.cli.help import Group
+from calib.cli.lazy import Command, Commands
 
 if TYPE_CHECKING:
     from calib.importers import ImportOption
@@ -59,7 +59,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
 """The options of all formats: keyword -> annotation and default."""
 
 
-class FormatCommand(TyperCommand):
+class FormatCommand(Command):
     """The command of a format; its ``--symbol-suffix`` may be given without a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -72,40 +72,21 @@ class FormatGroup(Group):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands(self.commands)
+        self.commands = Commands(self.commands, _names, made)
 
 
-class _Commands(MutableMapping[str, Any]):
-    """Name -> command, created on first use."""
+def _names() -> list[str]:
+    from calib.importers.registry import IMPORTERS
+    from calib.importers.table.chosen import preset_names
 
-    def __init__(self, others: Mapping[str, Any]) -> None:
-        self._made: dict[str, Any] = dict(others)
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._made:
-            if name not in list(self):
-                raise KeyError(name)
-            self._made[name] = made(name)
-        return self._made[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._made[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        from calib.importers.registry import IMPORTERS
-        from calib.importers.table.chosen import preset_names
-
-        return iter(dict.fromkeys([*self._made, *IMPORTERS, *preset_names()]))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
+    return [*IMPORTERS, *preset_names()]
 
 
 app = typer.Typer(
+    name="import",
+    rich_markup_mode=None,
     no_args_is_help=False,
+    add_completion=False,
     invoke_without_command=True,
     cls=FormatGroup,
     help="Convert recordings of other tools, and your own tables, to feed files.",

@@ -13,7 +13,13 @@ from calib.cli.command import add, command
 from calib.cli.output import Session
 from calib.errors import UsageError
 
-app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    name="metrics",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    epilog="Example: calib metrics alerts > calib-alerts.yml",
+)
 
 
 class NameSet(enum.StrEnum):

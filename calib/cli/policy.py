@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from calib.policy.emergency.store import EmergencyStore
     from calib.policy.questions import Question
 
-app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+app = typer.Typer(name="policy", no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
 _PLACE = (FEEDS["out"], SETTINGS["policy.state"])
 

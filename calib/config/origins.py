@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from calib.config.setting import PREFIX, Setting
 from calib.errors import ConfigError
 from calib.system import read_regular
@@ -26,6 +24,8 @@ def file_values(path: Path, settings: Mapping[str, Setting]) -> dict[str, Any]:
     ConfigError
         If the file cannot be read, is not valid YAML, or has an unknown key.
     """
+    import yaml  # here, because most runs have no file, and it takes as long to import as ten of our modules
+
     try:
         tree = yaml.safe_load(read_regular(path).decode("utf-8"))
     except OSError as error:

@@ -14,15 +14,17 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from calib.engines.messages import Answer, DecodeRequest
 from calib.feeds.reading.packing import ColumnPlan, Packed, PlanCarrier
 from calib.feeds.reading.pieces import Piece, new_packer, packed
 from calib.pipes import receive, send, start_child
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _IN_FLIGHT_PER_WORKER: Final = 3
 
@@ -41,6 +43,8 @@ class Workers:
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise ValueError(f"jobs must be >= 1, not {jobs}")
+        from concurrent.futures import ThreadPoolExecutor  # here, because small jobs do without
+
         self.jobs = jobs
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
         self.processes: list[subprocess.Popen[bytes]] = []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from calib.feeds.reading.packing import ColumnPlan, Packed, PlanCarrier
 from calib.feeds.reading.pieces import Piece, new_packer, packed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _IN_FLIGHT_PER_THREAD: Final = 2
 
@@ -29,6 +31,8 @@ class DecodingThreads:
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise ValueError(f"jobs must be >= 1, not {jobs}")
+        from concurrent.futures import ThreadPoolExecutor  # here, because small jobs do without
+
         self.jobs = jobs
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="calib-read")
         self._own = threading.local()

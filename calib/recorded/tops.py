@@ -1,25 +1,16 @@
-"""The best levels of a recorded book over time, on both clocks."""
+"""The best levels of a recorded book over time as arrays of numpy, on both clocks."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from calib.recorded.arrays import Floats
 from calib.recorded.mids import Mids
-from calib.recorded.sequence_detection import numbering_of, rule_for
-from calib.recorded.true_book import TrueBook
-
-SESSION_S: Final = 60.0
-"""A silence of a symbol's lines longer than this starts a new session."""
-STEP_S: Final = 1.0
-"""A level not observed for longer gets a new row: its age must not be reduced by a later observation."""
-_MAX_WAITING: Final = 16
-"""Snapshots kept until a delta shows the id scheme; older ones are outdated by then."""
+from calib.recorded.top_recorder import TopRecorder, TopRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +50,14 @@ class Tops:
     lag_s: float | None
     crossed: int
 
+    @classmethod
+    def of(cls, rows: TopRows) -> Tops:
+        """From the rows that a `TopRecorder` made."""
+        columns: list[Any] = [np.array(column, float) for column in (*rows.columns, *rows.breaks)]
+        lag = float(np.median(np.array(rows.lags, float))) if len(rows.lags) else None
+        counts: tuple[Any, ...] = (rows.lines, rows.exchange_lines, lag, rows.crossed)
+        return cls(*columns, *counts)
+
     @property
     def exchange_share(self) -> float:
         """Fraction of the lines with the venue's time."""
@@ -93,101 +92,6 @@ class Tops:
         return self.ts, self.seen, self.breaks
 
 
-class TopRecorder:
-    """Builds the `Tops` of one symbol from its book lines in order."""
-
-    def __init__(self, symbol: str) -> None:
-        self._symbol = symbol
-        self._book: TrueBook | None = None
-        self._rule = ""
-        self._last_ts: float | None = None
-        self._waiting: list[Any] = []
-        self._columns = [array("d") for _ in range(8)]
-        self._breaks = array("d"), array("d")
-        self._lags = array("d")
-        self._lines = self._exchange_lines = self._crossed = 0
-        self._top: tuple[float, float, float, float] | None = None
-
-    def add(self, record: Any) -> None:
-        """Process the next line."""
-        self._lines += 1
-        if record.ts_exchange is not None:
-            self._exchange_lines += 1
-            self._lags.append(record.ts - record.ts_exchange)
-        if self._last_ts is not None and record.ts - self._last_ts > SESSION_S:
-            self._new_session(record)
-        self._last_ts = record.ts
-        if self._book is None and record.type == "snapshot":
-            # Without deltas every snapshot is the whole book.
-            self._waiting = [*self._waiting[-_MAX_WAITING:], record]
-            self._note(record, _best(record.bids, max), _best(record.asks, min))
-            return
-        if self._book is None:
-            self._start(rule_for([numbering_of(record)]))
-        self._apply(record)
-
-    def finish(self) -> Tops:
-        """Return the recorded levels."""
-        columns: list[Any] = [np.array(column, float) for column in (*self._columns, *self._breaks)]
-        lag = float(np.median(np.array(self._lags, float))) if len(self._lags) else None
-        counts: tuple[Any, ...] = (self._lines, self._exchange_lines, lag, self._crossed)
-        return Tops(*columns, *counts)
-
-    def _start(self, rule: str) -> None:
-        self._rule = rule
-        self._book = TrueBook(self._symbol, rule)
-        self._top = None
-        for column in (*self._columns, *self._breaks):
-            del column[:]
-        for record in self._waiting:
-            self._apply(record)
-        self._waiting = []
-
-    def _apply(self, record: Any) -> None:
-        assert self._book is not None
-        self._book.apply(record, round(record.ts * 1e9))
-        book = self._book.book
-        if book is None:
-            self._break(record)
-            return
-        self._note(record, book.best_bid, book.best_ask)
-
-    def _new_session(self, record: Any) -> None:
-        """The recording restarted: the time between is unknown, and ids may start over."""
-        self._break(record)
-        if self._book is not None:
-            self._book = TrueBook(self._symbol, self._rule)
-
-    def _note(self, record: Any, bid: Any, ask: Any) -> None:
-        if bid is None or ask is None:
-            self._break(record)
-            return
-        if bid[0] > ask[0]:
-            self._crossed += 1
-            return
-        exchange = float("nan") if record.ts_exchange is None else record.ts_exchange
-        top = (bid[0], ask[0], bid[1], ask[1])
-        seen, seen_exchange = self._columns[2], self._columns[3]
-        if top == self._top and record.ts - seen[-1] <= STEP_S:
-            seen[-1], seen_exchange[-1] = record.ts, exchange
-            return
-        self._top = top
-        row = (record.ts, exchange, record.ts, exchange, *top)
-        for column, value in zip(self._columns, row, strict=True):
-            column.append(value)
-
-    def _break(self, record: Any) -> None:
-        if self._top is not None:
-            self._top = None
-            self._breaks[0].append(record.ts)
-            self._breaks[1].append(float("nan") if record.ts_exchange is None else record.ts_exchange)
-
-
-def _best(levels: Iterable[Any], choose: Any) -> Any:
-    some = [level for level in levels if level[1] > 0]
-    return choose(some, key=lambda level: level[0]) if some else None
-
-
 def record_tops(records: Iterable[Any]) -> Iterator[tuple[str, Tops]]:
     """Build the tops of every symbol in the lines, sorted by name."""
     recorders: dict[str, TopRecorder] = {}
@@ -198,3 +102,6 @@ def record_tops(records: Iterable[Any]) -> Iterator[tuple[str, Tops]]:
         recorder.add(record)
     for symbol in sorted(recorders):
         yield symbol, recorders[symbol].finish()
+
+
+__all__ = ["TopRecorder", "Tops", "record_tops"]

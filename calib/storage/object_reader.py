@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 RANGE: Final = 4 << 20
 """Size of one request, bytes."""
@@ -65,6 +67,8 @@ class ObjectReader:
 
     def _next(self) -> bytes:
         if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor  # here, because runs on local files do not need it
+
             self._threads = ThreadPoolExecutor(_AHEAD, thread_name_prefix="calib-object")
         while len(self._coming) < _AHEAD and self._asked < self.size:
             begin, self._asked = self._asked, min(self._asked + RANGE, self.size)

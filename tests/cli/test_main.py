@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 import calib
 from calib.cli.main import run
@@ -71,9 +73,38 @@ def test_help_loads_none_of_the_heavy_libraries() -> None:
 def test_every_command_has_a_worked_example_in_its_help() -> None:
     from calib.cli.app import app
 
-    for command in app.registered_commands:
-        assert command.epilog, command.name
-        assert "Example" in command.epilog
+    root: Any = typer.main.get_command(app)
+    assert {"aggregate", "import", "ab", "policy"} <= set(root.commands)
+    for name, command in root.commands.items():
+        if name != "policy":  # its commands have them
+            assert command.epilog, name
+            assert "Example" in command.epilog
+
+
+def test_a_command_is_imported_without_the_others() -> None:
+    script = (
+        "import sys; from calib.cli.main import run; run(['config', '--quiet']);"
+        "own = sorted(name for name in sys.modules if name.startswith('calib.cli.'));"
+        "print(own, 'pydantic' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    shared = ["app", "command", "config", "help", "lazy", "main", "options", "output", "signals", "success"]
+    assert done.stderr.strip() == f"{[f'calib.cli.{name}' for name in shared]} False"
+
+
+@pytest.mark.parametrize(
+    ("argv", "wrong"),
+    [
+        (["agregate"], "No such command 'agregate'. Did you mean 'aggregate'?"),
+        (["config", "--color", "red"], "'red' is not one of 'auto', 'always', 'never'"),
+        (["aggregate", "--jobs", "two"], "unable to parse string as an integer"),
+    ],
+)
+def test_what_is_wrong_with_a_command_line_is_said(
+    argv: list[str], wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(argv) == 2
+    assert wrong in capsys.readouterr().err
 
 
 def test_an_internal_error_leaves_a_crash_log_and_no_traceback(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from array import array
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
-from calib.dataset.markouts import HORIZONS_S, BookMarkouts, MarkedFills, markouts_of
+from calib.dataset.markouts import HORIZONS_S, BookMarkouts, MarkedFill
 from calib.dataset.native.file_pass import Markouts
 from calib.feeds.reading.days import DayFile
 from calib.feeds.reading.native.plans import RecordLayout
 from calib.feeds.reading.packing import ColumnPlan
 
-_NUMPY = {"ts": "f8", "ts_exchange": "f8", "mid_now": "f8", "mid_at_quote": "f8"}
-_CODES = {"symbol": "u4", "side": "u4", "liquidity": "u4"}
+_FIELDS = {"ts": "d", "ts_exchange": "d", "mid_now": "d", "mid_at_quote": "d"}
+_CODES = {"symbol": "I", "side": "I", "liquidity": "I"}
+# Codes of the choices, in the order of the table: buy, sell; maker, taker.
+_BUY = _MAKER = 1
 
 
 def marking(books: BookMarkouts, file: DayFile, columns: tuple[str, ...]) -> Callable[[], Markouts] | None:
@@ -23,29 +25,26 @@ def marking(books: BookMarkouts, file: DayFile, columns: tuple[str, ...]) -> Cal
     if not books.has_book(file.first_ts):
         return None
     layout = RecordLayout.of(ColumnPlan(file.kind, file.first_ts, columns), [])
-    return lambda: partial(_mark, books, file.first_ts, layout)
+    columns_of = [_column(layout, name, form) for name, form in (_CODES | _FIELDS).items()]
+    return lambda: partial(_mark, books, file.first_ts, columns_of)
 
 
-def _mark(books: BookMarkouts, day: int, layout: RecordLayout, names: list[str], records: bytes) -> array[float]:
-    wanted = _NUMPY | _CODES
-    form = np.dtype(
-        {
-            "names": list(wanted),
-            "formats": list(wanted.values()),
-            "offsets": [layout.offsets[name] for name in wanted],
-            "itemsize": len(layout.nulls),
-        }
-    )
-    fills = np.frombuffer(records, form)
-    found = np.full((len(fills), len(HORIZONS_S)), np.nan)
-    tops = books.tops(day)
-    for code in np.unique(fills["symbol"]):
-        if (own := tops.get(names[code])) is not None:
-            rows = np.flatnonzero(fills["symbol"] == code)
-            part = fills[rows]
-            ts, ts_exchange, mid_now, mid_at_quote = (part[name].copy() for name in _NUMPY)
-            # Codes of the choices, in the order of the table: buy, sell; maker, taker.
-            marked = MarkedFills(ts, ts_exchange, mid_now, mid_at_quote, part["side"] == 1, part["liquidity"] == 1)
-            for n, values in enumerate(markouts_of(marked, own).values()):
-                found[rows, n] = values
-    return array("d", found.tobytes())
+def _column(layout: RecordLayout, name: str, form: str) -> struct.Struct:
+    """Gives one column of records."""
+    before = layout.offsets[name]
+    after = len(layout.nulls) - before - struct.calcsize(f"={form}")
+    return struct.Struct(f"={before}x{form}{after}x")
+
+
+def _mark(
+    books: BookMarkouts, day: int, columns_of: list[struct.Struct], names: list[str], records: bytes
+) -> array[float]:
+    by_symbol = books.by_symbol(day)
+    of_code = [by_symbol.get(name) for name in names]
+    unknown = [math.nan] * len(HORIZONS_S)
+    found = array("d")
+    columns = ([value for (value,) in column.iter_unpack(records)] for column in columns_of)
+    for symbol, side, liquidity, *numbers in zip(*columns, strict=True):
+        markouts = of_code[symbol] if liquidity == _MAKER else None
+        found.extend(unknown if markouts is None else markouts.of(MarkedFill(side == _BUY, *numbers)))
+    return found

@@ -42,8 +42,8 @@ class ThreadDecoder:
             self.decoder.parse(found, b"", 0)
             return ParsedChunk(self, found, Judged([], b"", {}, rows.rejects, []), rows.count, len(self.names))
         self.decoder.parse(found, chunk.address, chunk.size)
-        back = found.handed_back[: found.handed] if found.handed else []
-        judged = self.decoder.judge(found, [chunk.part(line.offset, line.size) for line in back])
+        back = found.back()
+        judged = self.decoder.judge(back, [chunk.part(line.offset, line.size) for line in back])
         self.names += self.decoder.symbols(after=len(self.names))
         return ParsedChunk(self, found, judged, found.line_count, len(self.names))
 

@@ -124,16 +124,16 @@ class RowDecoder:
             try:
                 # On an exception, `extend` keeps the rows before it, so the refused line is number len(rows).
                 rows.extend(map(self._decode, lines))
-            except _REFUSED:
-                text = texts[len(rows)]
-                row = None
-                if text.strip(_BLANK):
-                    verdict = judged[len(rows)] = self._judged(text)
-                    row = self._admitted(verdict)
-                holes += row is None
-                rows.append(row)
-            else:
                 return holes
+            except _REFUSED:
+                pass  # judged below: the judge's own exceptions would drag this one along
+            text = texts[len(rows)]
+            row = None
+            if text.strip(_BLANK):
+                verdict = judged[len(rows)] = self._judged(text)
+                row = self._admitted(verdict)
+            holes += row is None
+            rows.append(row)
 
     def _judged(self, text: bytes) -> ValidationResult:
         verdict = judge_line(self.feed, text)

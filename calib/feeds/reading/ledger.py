@@ -86,10 +86,13 @@ class LineLedger:
                 for number in repeated
             ]
             rejects = sorted([*rejects, *again], key=lambda reject: reject.line)
-        for reject in rejects:
-            tail = unended and self._newest and reject.reason is RejectReason.BAD_JSON
-            reason = RejectReason.PARTIAL_TAIL if tail else reject.reason
-            self._refuse(Reject(reject.line + first_line, reason, reject.field, reject.text, reject.what))
+        unfinished = unended and self._newest
+        for line, reason, name, text, what in rejects:
+            if unfinished and reason is RejectReason.BAD_JSON:
+                reason = RejectReason.PARTIAL_TAIL
+            self.tally.reject(reason, line + first_line, name, what)
+            if self._rejects is not None:
+                self._rejects.add(Reject(line + first_line, reason, name, text, what))
 
     def use(self, times: Any) -> None:
         """Count used lines by their ``ts``."""
@@ -118,8 +121,3 @@ class LineLedger:
             bytes=stored.bytes,
             sha256=stored.sha256,
         )
-
-    def _refuse(self, reject: Reject) -> None:
-        self.tally.reject(reject.reason, reject.line, reject.field, reject.what)
-        if self._rejects is not None:
-            self._rejects.add(reject)

@@ -183,7 +183,7 @@ class _Tally:
         self.used += len(found.rows)
         whole = isinstance(found.lines, range)
         self.lines.append(range(first, self.count) if whole else [first + number for number in found.lines])
-        self.rejects += [replace(reject, line=first + reject.line) for reject in found.rejects]
+        self.rejects += [reject.at(first + reject.line) for reject in found.rejects]
         self.unknown |= dict.fromkeys(found.unknown)
 
     def packed(

@@ -6,10 +6,9 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 
@@ -23,13 +22,14 @@ TEXT_LIMIT: Final = 500
 """Characters of a line that its reject keeps."""
 TOLERATED: Final = (RejectReason.DUPLICATE, RejectReason.PARTIAL_TAIL)
 """Reasons that do not count against a file."""
+_WAITING: Final = 256
+"""Rejects that are written together."""
 _TOLD: Final = 3
 """Faults that one message names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """One line that was not used.
+class Reject(NamedTuple):
+    """One line that was not used; a tuple, because a bad file has millions of them.
 
     Parameters
     ----------
@@ -48,6 +48,10 @@ class Reject:
     field: str
     text: str
     what: str = ""
+
+    def at(self, line: int) -> Reject:
+        """The same with another number of its line."""
+        return Reject(line, self.reason, self.field, self.text, self.what)
 
     def encode(self) -> bytes:
         """As a line of the rejects file; ``field`` is null where no field is to blame."""
@@ -88,6 +92,7 @@ class RejectWriter:
     def __init__(self, path: Place) -> None:
         self.path = path
         self.count = 0
+        self._waiting: list[bytes] = []
         self._held = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - closed in __exit__
 
     def __enter__(self) -> RejectWriter:
@@ -101,11 +106,22 @@ class RejectWriter:
                 self._commit()
 
     def add(self, reject: Reject) -> None:
-        self.add_lines(reject.encode())
+        self.count += 1
+        self._waiting.append(reject.encode())
+        if len(self._waiting) >= _WAITING:
+            self._write_waiting()
 
     def add_lines(self, lines: bytes) -> None:
         """Take whole lines as `Reject.encode` makes them."""
+        self._write_waiting()
         self.count += lines.count(b"\n")
+        self._write(lines)
+
+    def _write_waiting(self) -> None:
+        lines, self._waiting = b"".join(self._waiting), []
+        self._write(lines)
+
+    def _write(self, lines: bytes) -> None:
         try:
             self._held.write(lines)
         except OSError as error:
@@ -113,6 +129,7 @@ class RejectWriter:
 
     def _commit(self) -> None:
         if self.count:
+            self._write_waiting()
             self._held.seek(0)
             write_whole(self.path, lambda handle: shutil.copyfileobj(self._held, handle))
             return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from calib.feeds.reading.stats import FieldFault, LineTally
+from calib.feeds.reading.stats import CountedFault, FieldFault, LineTally
 
 if TYPE_CHECKING:
     import hashlib
@@ -66,7 +66,7 @@ class ReadingState(msgspec.Struct, frozen=True, kw_only=True):
             last_ts=tally.last_ts,
             min_ts=tally.min_ts,
             max_ts=tally.max_ts,
-            faults=list(tally.faults.values()),
+            faults=tally.field_faults(),
         )
 
     def tally(self) -> LineTally:
@@ -81,7 +81,10 @@ class ReadingState(msgspec.Struct, frozen=True, kw_only=True):
             last_ts=self.last_ts,
             min_ts=self.min_ts,
             max_ts=self.max_ts,
-            faults={(fault.reason, fault.field): fault for fault in self.faults},
+            faults={
+                (fault.reason, fault.field): CountedFault(fault.lines, fault.first_line, fault.what)
+                for fault in self.faults
+            },
         )
 
     def ends_with(self, digest: hashlib._Hash) -> bool:

@@ -44,6 +44,15 @@ class FieldFault:
         return f"{self.field or self.reason}: {self.what or self.reason} ({lines})"
 
 
+@dataclass(slots=True)
+class CountedFault:
+    """A `FieldFault` while a file is read: how many lines have it, the number of the first, and what is wrong there."""
+
+    lines: int
+    first_line: int
+    what: str
+
+
 @dataclass(frozen=True, slots=True)
 class FileStats:
     """The facts of one feed file, of the whole day whatever range was asked.
@@ -112,16 +121,24 @@ class LineTally:
     seen: dict[tuple[str, str], int | set[int]] = field(default_factory=dict)
     """(symbol, trade_id) of the valid fills so far, and the hash of what tells those apart; a set of several."""
     trade_id_conflicts: int = 0
-    faults: dict[tuple[str, str], FieldFault] = field(default_factory=dict)
+    faults: dict[tuple[str, str], CountedFault] = field(default_factory=dict)
 
     def reject(self, reason: str, line: int, name: str = "", what: str = "") -> None:
         """Count a line; ``name`` is the field to blame, ``what`` says what is wrong with it."""
         self.lines += 1
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
         self.first_line.setdefault(reason, line)
-        known = self.faults.get((reason, name))
-        lines, line, what = (1, line, what) if known is None else (known.lines + 1, known.first_line, known.what)
-        self.faults[reason, name] = FieldFault(reason, name, lines, line, what)
+        if (known := self.faults.get((reason, name))) is None:
+            self.faults[reason, name] = CountedFault(1, line, what)
+        else:
+            known.lines += 1
+
+    def field_faults(self) -> list[FieldFault]:
+        """What was wrong so far, by reason and field."""
+        return [
+            FieldFault(reason, name, fault.lines, fault.first_line, fault.what)
+            for (reason, name), fault in self.faults.items()
+        ]
 
     def use(self, count: int, first: float, last: float, low: float, high: float, steps_back: int) -> None:
         """``count`` >= 1 used lines with their first, last, lowest and highest ``ts`` and the steps back within."""
@@ -178,5 +195,5 @@ class LineTally:
             min_ts=self.min_ts,
             max_ts=self.max_ts,
             trade_id_conflicts=self.trade_id_conflicts,
-            faults=tuple(self.faults.values()),
+            faults=tuple(self.field_faults()),
         )

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
@@ -46,8 +47,7 @@ class RejectReason(enum.StrEnum):
 REASONS: Final = tuple(reason.value for reason in RejectReason)
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """The violation of a rule by a record.
 
     Parameters
@@ -65,8 +65,7 @@ class Violation:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationResult:
+class ValidationResult(NamedTuple):
     """The result of the validation of a line.
 
     Parameters
@@ -98,12 +97,14 @@ def judge_line(feed: Feed, line: bytes) -> ValidationResult:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return ValidationResult(None, Violation(RejectReason.BAD_JSON, "", str(error).split(": line 1 column")[0]))
+        return ValidationResult(
+            None, Violation(RejectReason.BAD_JSON, "", error.msg if error.lineno == 1 else str(error))
+        )
     if not isinstance(value, dict):
         return ValidationResult(None, Violation(RejectReason.NOT_OBJECT, "", f"a {_json_name(value)}, not an object"))
-    listed = _names(feed)
-    unknown = tuple(name for name in value if name not in listed)
-    _restore_long_integers(feed, value, line)
+    rules = _rules_of(feed)
+    unknown = tuple([name for name in value if name not in rules.names])
+    _restore_long_integers(rules, value, line)
     fault = judge_record(feed, value)
     if fault is not None:
         return ValidationResult(None, fault, unknown)
@@ -119,19 +120,21 @@ def judge_record(feed: Feed, record: Mapping[str, Any]) -> Violation | None:
     >>> judge_record(FEEDS["trades"], {"ts": 1735689600.0, "symbol": "X", "price": -1, "qty": 1, "side": "buy"})
     Violation(reason=<RejectReason.BAD_VALUE: 'bad_value'>, field='price', what='-1 is not > 0')
     """
-    worst: Violation | None = None
-    worst_rank = len(_RANK)
-    for field in feed.fields:
-        value = record.get(field.name)
+    worst: _Found | None = None
+    name_of_worst, worst_rank = "", len(_RANK)
+    for name, field, required, check, plain, low, high in _rules_of(feed).fields:
+        value = record.get(name)
         if value is None:
-            if not field.required:
+            if not required:
                 continue
-            found: _Found | None = (RejectReason.MISSING_FIELD, "null" if field.name in record else "absent")
+            found: _Found | None = (RejectReason.MISSING_FIELD, "null" if name in record else "absent")
+        elif value.__class__ is plain and low <= value <= high:
+            continue
         else:
-            found = _CHECKS[field.type](field, value)
+            found = check(field, value)
         if found is not None and (rank := _RANK[found[0]]) < worst_rank:
-            worst, worst_rank = Violation(found[0], field.name, found[1]), rank
-    return worst
+            worst, name_of_worst, worst_rank = found, name, rank
+    return None if worst is None else Violation(worst[0], name_of_worst, worst[1])
 
 
 def show(value: Any, limit: int = 60) -> str:
@@ -225,6 +228,8 @@ def _stages(field: Field, value: Any) -> _Found | None:
         return RejectReason.BAD_TYPE, f"{show(value)} is not an object"
     found: _Found | None = None
     for stage, duration in value.items():
+        if stage.__class__ is str and stage.isascii() and duration.__class__ is float and 0.0 <= duration < math.inf:
+            continue
         if not isinstance(stage, str):
             return RejectReason.BAD_TYPE, f"stage {show(stage)} is not a string"
         if not stage.isascii() and not _is_utf8(stage):
@@ -300,20 +305,57 @@ def _json_name(value: Any) -> str:
             return "array"
 
 
-def _restore_long_integers(feed: Feed, value: dict[str, Any], line: bytes) -> None:
+class _FieldRule(NamedTuple):
+    """A field with what its validation needs; a ``plain`` value from ``low`` to ``high`` needs no other check."""
+
+    name: str
+    field: Field
+    required: bool
+    check: _Check
+    plain: Any
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class _FeedRules:
+    """The table of a feed, prepared once for all lines."""
+
+    feed: Feed
+    fields: tuple[_FieldRule, ...]
+    names: frozenset[str]
+    integers: tuple[str, ...]
+
+
+_RULES: Final[dict[str, _FeedRules]] = {}
+
+
+def _rules_of(feed: Feed) -> _FeedRules:
+    rules = _RULES.get(feed.kind)
+    if rules is None or rules.feed is not feed:
+        names = frozenset(field.name for field in feed.fields)
+        integers = tuple(field.name for field in feed.fields if field.type is Type.INTEGER)
+        rules = _RULES[feed.kind] = _FeedRules(feed, tuple(map(_rule_of, feed.fields)), names, integers)
+    return rules
+
+
+def _rule_of(field: Field) -> _FieldRule:
+    plain: type | None = {Type.NUMBER: float, Type.INTEGER: int}.get(field.type)
+    low, high = (INT64_MIN, INT64_MAX) if plain is int else (-sys.float_info.max, sys.float_info.max)
+    if field.gt is not None:
+        low = max(low, math.nextafter(field.gt, math.inf))
+    if field.ge is not None:
+        low = max(low, field.ge)
+    if field.le is not None:
+        high = min(high, field.le)
+    return _FieldRule(field.name, field, field.required, _CHECKS[field.type], plain, low, high)
+
+
+def _restore_long_integers(rules: _FeedRules, value: dict[str, Any], line: bytes) -> None:
     """Restore integers of more than 64 bits, which the parser converts to floats."""
-    for field in feed.fields:
-        if field.type is Type.INTEGER and isinstance(number := value.get(field.name), float) and abs(number) >= 2**63:
-            value[field.name] = msgspec.json.decode(line).get(field.name)
-
-
-_NAMES: Final[dict[str, frozenset[str]]] = {}
-
-
-def _names(feed: Feed) -> frozenset[str]:
-    if feed.kind not in _NAMES:
-        _NAMES[feed.kind] = frozenset(field.name for field in feed.fields)
-    return _NAMES[feed.kind]
+    for name in rules.integers:
+        if (number := value.get(name)).__class__ is float and abs(number) >= 2**63:
+            value[name] = msgspec.json.decode(line).get(name)
 
 
 def _plain(feed: Feed, value: Mapping[str, Any]) -> dict[str, Any]:

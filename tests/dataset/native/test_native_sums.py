@@ -7,6 +7,8 @@ import math
 import os
 import random
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -244,3 +246,16 @@ def test_an_error_in_a_thread_ends_the_job_and_writes_no_rejects(tmp_path: Path)
         build_dataset(feeds, jobs=3, out=tmp_path / "out")
     assert json.loads((tmp_path / "out/rejects/pipeline_ticks_20250101.jsonl.rejects.jsonl").read_text())["line"] == 1
     assert not (tmp_path / "out/rejects/pipeline_ticks_20250102.jsonl.zst.rejects.jsonl").exists()
+
+
+def test_aggregate_to_json_imports_none_of_the_heavy_libraries(tmp_path: Path) -> None:
+    """Feeds with a book, whose markouts need neither numpy nor polars."""
+    heavy = ("polars", "numpy", "pydantic", "yaml", "rich", "jinja2", "concurrent.futures")
+    code = (
+        "import sys; from calib.cli.main import run; code = run(sys.argv[1:]);"
+        f"sys.exit(code or [name for name in {heavy} if name in sys.modules] or 0)"
+    )
+    words = ["aggregate", str(REPOSITORY / "sample_feeds"), "--out", str(tmp_path), "--quiet"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list((tmp_path / "datasets").iterdir())

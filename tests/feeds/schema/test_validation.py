@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from typing import Any
 
 import pytest
 
-from calib.feeds.schema.table import FEEDS
+from calib.feeds.schema.table import FEEDS, Field, Type
 from calib.feeds.schema.validation import RejectReason, judge_line, judge_record
 from tests.feeds.helpers import TS, VALID, line
 
@@ -187,3 +188,27 @@ def test_ts_in_milliseconds_says_so() -> None:
     fault = judge_record(FEEDS["fills"], json.loads(line("fills", ts=TS * 1000)))
     assert fault is not None
     assert "looks like milliseconds" in fault.what
+
+
+def _edges(field: Field) -> list[float]:
+    """The bounds of a number, their neighbours, whole numbers, and what no number may be."""
+    bounds = [bound for bound in (field.gt, field.ge, field.le) if bound is not None]
+    near = [math.nextafter(bound, side) for bound in bounds for side in (-math.inf, math.inf)]
+    largest = sys.float_info.max
+    return [*bounds, *near, 0, -0.0, 1, -1, 5e-324, largest, -largest, math.inf, -math.inf, math.nan, 2**63, 2**63 - 1]
+
+
+def _allowed(field: Field, value: float) -> bool:
+    if field.type is Type.INTEGER and not (type(value) is int and -(2**63) <= value < 2**63):
+        return False
+    above = (field.gt is None or value > field.gt) and (field.ge is None or value >= field.ge)
+    return math.isfinite(value) and above and (field.le is None or value <= field.le)
+
+
+@pytest.mark.parametrize("kind", FEEDS)
+def test_numbers_are_allowed_as_the_table_says(kind: str) -> None:
+    for field in FEEDS[kind].fields:
+        if field.type in (Type.NUMBER, Type.INTEGER):
+            for value in _edges(field):
+                fault = judge_record(FEEDS[kind], VALID[kind] | {field.name: value})
+                assert (fault is None) is _allowed(field, value), (field.name, value, fault)

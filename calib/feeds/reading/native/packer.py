@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 import weakref
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from calib.feeds.reading.decoding import RowDecoder, Rows
 from calib.feeds.reading.native.plans import NO_COLUMN, RecordLayout, new_kernel
@@ -23,15 +24,16 @@ MAX_FIELDS: Final = 60
 MAX_STAGES: Final = 16
 
 
-class HandedBack(ctypes.Structure):
-    """A line that the kernel hands back, see ``struct handed_back``."""
+_HANDED_BACK: Final = struct.Struct("@QQII")
+"""A line that the kernel hands back, see ``struct handed_back``: offset, size, number of the line, zero."""
 
-    _fields_ = (
-        ("offset", ctypes.c_uint64),
-        ("size", ctypes.c_uint64),
-        ("line", ctypes.c_uint32),
-        ("zero", ctypes.c_uint32),
-    )
+
+class HandedBack(NamedTuple):
+    """A line that the kernel hands back: where it is in the chunk, and its number there."""
+
+    offset: int
+    size: int
+    line: int
 
 
 class ChunkFound(ctypes.Structure):
@@ -41,13 +43,18 @@ class ChunkFound(ctypes.Structure):
         ("records", ctypes.c_void_p),
         ("lines", ctypes.c_void_p),
         ("places", ctypes.c_void_p),
-        ("handed_back", ctypes.POINTER(HandedBack)),
+        ("handed_back", ctypes.c_void_p),
         ("used", ctypes.c_uint64),
         ("room", ctypes.c_uint64),
         ("handed", ctypes.c_uint64),
         ("handed_room", ctypes.c_uint64),
         ("line_count", ctypes.c_uint64),
     )
+
+    def back(self) -> list[HandedBack]:
+        """The lines that were handed back."""
+        entries = ctypes.string_at(self.handed_back, self.handed * _HANDED_BACK.size) if self.handed else b""
+        return [HandedBack(*entry[:3]) for entry in _HANDED_BACK.iter_unpack(entries)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +107,9 @@ class NativeDecoder:
         if self.library.kernel_parse(self.kernel, ctypes.addressof(chunk), address, size):
             raise MemoryError
 
-    def judge(self, chunk: Any, texts: Sequence[bytes]) -> Judged:
+    def judge(self, back: Sequence[HandedBack], texts: Sequence[bytes]) -> Judged:
         """Decide the lines that were handed back; ``texts`` in their order."""
-        numbers = [entry.line for entry in chunk.handed_back[: chunk.handed]] if chunk.handed else []
+        numbers = [entry.line for entry in back]
         met = self._unknown_met()
         found = self._decoder.decode(b"\n".join(texts) + b"\n") if texts else Rows(0, [], [])
         for name, (line, position) in found.unknown.items():
@@ -113,7 +120,7 @@ class NativeDecoder:
             [numbers[line] for line in found.lines],
             self._write(found.rows, *self._codes),
             {name: list(map(attrgetter(name), found.rows)) for name in self.layout.placed},
-            [replace(reject, line=numbers[reject.line]) for reject in found.rejects],
+            [reject.at(numbers[reject.line]) for reject in found.rejects],
             sorted(met, key=lambda name: met[name])[:MAX_UNKNOWN],
         )
 
@@ -182,8 +189,8 @@ class NativePacker:
         """The planned columns of a chunk of whole lines."""
         chunk, layout = self._chunk, self._decoder.layout
         self._decoder.parse(chunk, data, len(data))
-        back = chunk.handed_back[: chunk.handed] if chunk.handed else []
-        judged = self._decoder.judge(chunk, [data[line.offset : line.offset + line.size] for line in back])
+        back = chunk.back()
+        judged = self._decoder.judge(back, [data[line.offset : line.offset + line.size] for line in back])
         stride, used = len(layout.nulls), chunk.used
         self.handed_back_used = len(judged.lines)
         records, texts = ctypes.string_at(chunk.records, used * stride) if used else b"", self._texts(data)
