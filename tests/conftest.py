@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example has no time limit of its own: on a busy machine the first one, which imports, took longer than any limit
+# that would find something. How fast code is, the benchmarks say.
+settings.register_profile("calib", deadline=None)
+settings.load_profile("calib")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REAL_FEEDS = REPOSITORY.parent / "shared" / "real_feeds"
