@@ -1,4 +1,4 @@
-"""The sums of a dataset by the kernel: threads of one process read, hash, parse, settle and fold what is due."""
+"""The sums of a dataset by the kernel: the threads of one process read, hash, parse, settle and fold."""
 
 from calib.dataset.native.sums import NativeResult, sum_natively
 

@@ -108,7 +108,7 @@ class FilePass:
         return self.source.read(buffer)
 
     def parse(self, chunk: LineChunk, found: Any) -> ParsedChunk:
-        """What its lines came to; by any thread."""
+        """Return the records and rejects of a chunk; any thread may call it."""
         own = self._decoders.get(threading.get_ident())
         if own is None:
             own = self._decoders[threading.get_ident()] = ThreadDecoder(NativeDecoder(self.library, self.plan))
@@ -151,7 +151,7 @@ class FilePass:
         self.unended |= chunk.unended and parsed.count > 0
 
     def settled(self) -> None:
-        """After its last chunk: every interval of its day is complete."""
+        """Close the intervals of the file's day after its last chunk."""
         if self.last_of_kind:
             self.sums.close_all()
         else:
@@ -167,5 +167,5 @@ class FilePass:
         self.finished(self)
 
     def abandon(self, error: BaseException) -> None:
-        """The job ends with an error: nothing is written."""
+        """End the pass after an error of the job; no rejects are written."""
         self._files.__exit__(type(error), error, error.__traceback__)

@@ -55,7 +55,7 @@ class ThreadDecoder:
 
 @dataclass(slots=True)
 class ParsedChunk:
-    """What the lines of a chunk came to.
+    """Records and rejects of the lines of a chunk.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The threads of a job: as many as cores, all alike, each takes what is due first.
+"""The threads of a job, one per core; each takes the next task of the highest priority.
 
-What is due, the first of these: hash a chunk, settle a chunk, fold closed groups, parse a chunk, read a chunk.
+Tasks by priority: hash a chunk, settle a chunk, fold closed groups, parse a chunk, read a chunk.
 Hashing and settling go in the order of the file; a bounded number of chunks is in memory. A thread for hashing alone
-would wait, and so would one for reading.
+would be idle part of the time, and so would one for reading.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class HandedBack(NamedTuple):
 
 
 class ChunkFound(ctypes.Structure):
-    """What a chunk's lines came to, see ``struct chunk``."""
+    """The kernel's results for the lines of a chunk, see ``struct chunk``."""
 
     _fields_ = (
         ("records", ctypes.c_void_p),
@@ -238,7 +238,7 @@ class NativePacker:
 
 
 def new_room(library: Any) -> Any:
-    """Room for what a chunk comes to, to be used again for records of the same width. Its memory goes with it."""
+    """Return memory for the results of a chunk, reusable for records of the same width; freed with the object."""
     address = library.chunk_new()
     if address is None:
         raise MemoryError

@@ -1,4 +1,4 @@
-"""A file's content in buffers that are used again: whole lines, read in place and hashed by whoever is free."""
+"""A file's content in reused buffers: whole lines that are parsed in place; any thread may hash them."""
 
 from __future__ import annotations
 
