@@ -88,3 +88,10 @@ def test_a_minute_of_silence_is_a_break_and_a_second_row() -> None:
     book = [(10.0, 1.0)], [(11.0, 2.0)]
     assert recorded(line(100.0, *book), line(160.0, *book)).breaks.tolist() == []
     assert recorded(line(100.0, *book), line(160.5, *book)).breaks.tolist() == [160.5]
+
+
+def test_a_break_without_the_venues_time_is_known_on_one_clock() -> None:
+    tops = recorded(line(100.0, [(10.0, 1.0)], [(11.0, 2.0)]), line(101.0, [], [(11.0, 2.0)], late=None))
+    assert tops.breaks.tolist() == [101.0]
+    np.testing.assert_array_equal(tops.breaks_exchange, [NAN])
+    assert tops.mids("exchange", 60.0).breaks_s.tolist() == []
