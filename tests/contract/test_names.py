@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -16,6 +17,16 @@ def test_a_public_class_name_stands_once_in_the_package() -> None:
         for name in CLASS.findall(path.read_text("utf-8")):
             found[name].append(path.relative_to(ROOT).as_posix())
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
+def test_every_name_that_a_package_offers_is_there() -> None:
+    missing = []
+    for path in sorted((ROOT / "calib").rglob("__init__.py")):
+        package = importlib.import_module(".".join(path.parent.relative_to(ROOT).parts))
+        missing += [
+            f"{package.__name__}.{name}" for name in getattr(package, "__all__", ()) if not hasattr(package, name)
+        ]
+    assert missing == []
 
 
 def test_the_map_of_rooms_names_every_room_and_no_other() -> None:
