@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -151,6 +153,34 @@ def test_a_full_disk_is_an_error_said_once(tmp_path: Path, background: bool) -> 
         check_full(tmp_path, TMPFS, background)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_disk_that_refuses_also_to_cut_leaves_a_tail_that_the_next_line_repairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, real = 10, os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done = real(descriptor, data[:room])
+        room -= done
+        return done
+
+    def ftruncate(descriptor: int, length: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with FillLogger(tmp_path, background=False) as fills:
+        fills.log(fill(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write)
+            patch.setattr(os, "ftruncate", ftruncate)
+            with pytest.raises(SinkFailed, match="No space left on device"):
+                fills.log(fill(1))
+        fills.log(fill(2))
+        assert (fills.stats.written, fills.stats.lost) == (2, 1)
+    assert ids(tmp_path / "fills_20250101.jsonl") == [0, 2]
 
 
 def test_on_error_takes_the_failure_in_place_of_the_caller(tmp_path: Path) -> None:
