@@ -38,8 +38,13 @@ class Change:
     line: int
     before: str
     after: str
-    text: str
-    """The file with the change."""
+    module: cst.Module
+    node: cst.CSTNode
+    changed: cst.CSTNode
+
+    def text(self) -> str:
+        """Return the file with the change."""
+        return cast("cst.Module", self.module.deep_replace(self.node, self.changed)).code
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {_short(self.before)} -> {_short(self.after)}"
@@ -57,10 +62,9 @@ def changes_of(path: Path) -> list[Change]:
     module = wrapper.module
     found = []
     for node, changed in _pairs(module):
-        text = cast("cst.Module", module.deep_replace(node, changed)).code
-        if text != module.code:
-            before, after = module.code_for_node(node), cst.Module([]).code_for_node(changed)
-            found.append(Change(path, lines[node].start.line, before, after, text))
+        before, after = module.code_for_node(node), cst.Module([]).code_for_node(changed)
+        if before != after:
+            found.append(Change(path, lines[node].start.line, before, after, module, node, changed))
     return found
 
 
@@ -121,7 +125,7 @@ def judge(room: str, files: list[Path], number: int, seed: int, copy: Path) -> t
     caught = 0
     for change in chosen:
         target = copy / change.path
-        target.write_text(change.text, encoding="utf-8")
+        target.write_text(change.text(), encoding="utf-8")
         if detected(copy, tests, timeout_s):
             caught += 1
         else:

@@ -13,10 +13,10 @@ def check_ready(
     session: Session, paths: list[Path] | None, baseline: Path | None, form: ReportFormat | None, open_: bool
 ) -> int:
     """Check a directory of feeds; exit 1 if it is not ready. Writes a report if a format is given."""
-    if paths is not None and (len(paths) != 1 or not paths[0].is_dir()):
+    if paths is not None and len(paths) != 1:
         raise UsageError("--ready checks one directory of feeds", hint="Give one directory, or --feeds")
     feeds = Path(session.config["feeds"]) if paths is None else paths[0]
-    if not feeds.is_dir():
+    if feeds.exists() and not feeds.is_dir():
         raise UsageError(f"{feeds} is not a directory", where="--ready", hint="Give the directory of the feeds")
 
     from calib.dataset.build import build_dataset
@@ -27,7 +27,7 @@ def check_ready(
     from calib.reports.files import write_report_files
     from calib.reports.readiness import readiness_report, readiness_table, readiness_verdict
 
-    find_days(feeds, ["fills", "pipeline_ticks"])  # raises if the directory has no feeds
+    find_days(feeds, ["fills", "pipeline_ticks"])  # raises if the directory does not exist or has no feeds
     config = session.config
     symbols = tuple(config["symbols"])
     options = {"symbols": symbols, "max_reject_ratio": config["max_reject_ratio"]}

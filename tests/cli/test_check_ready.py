@@ -49,8 +49,10 @@ def test_a_report_is_written_where_a_form_is_asked_for(feeds: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--ready", "nowhere"], 2, "checks one directory"),
-        (["--ready", "--feeds", "nowhere"], 2, "nowhere is not a directory"),
+        (["--ready", "nowhere"], 3, "error: nowhere: the directory does not exist [no-feeds]\nhint: Check --feeds"),
+        (["--ready", "--feeds", "nowhere"], 3, "error: nowhere: the directory does not exist [no-feeds]"),
+        (["--ready", "feeds", "empty"], 2, "--ready checks one directory of feeds"),
+        (["--ready", "file"], 2, "file is not a directory"),
         (["--ready", "feeds", "--baseline", "feeds/nothing.json"], 3, "cannot be read"),
         (["--ready", "feeds", "--max-age", "2h"], 2, "cannot be combined with --max-age or --rejects"),
         (["feeds", "--baseline", "x"], 2, "--open require --ready"),
@@ -61,5 +63,6 @@ def test_wrong_use_is_explained(
     feeds: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
 ) -> None:
     Path("empty").mkdir()
+    Path("file").touch()
     assert run(["check", *words]) == code
     assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -264,13 +265,23 @@ def test_an_interrupted_sweep_ends_at_once_and_leaves_no_half_file_and_no_proces
         threads = Path(f"/proc/{process.pid}/task").glob("*/children")
         workers = [pid for path in threads for pid in _text(path).split()]
         time.sleep(0.005)
-    time.sleep(1.0)  # into the replays
+    deadline = time.monotonic() + 60
+    while min(map(_cpu_s, workers)) < 1.0:  # into the replays: to start takes a worker less than a second of CPU time
+        assert process.poll() is None
+        assert time.monotonic() < deadline, "the replays do not begin"
+        time.sleep(0.005)
     interrupt(process, number, code)
     assert not list((tmp_path / "out").glob("reports/*"))
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline, "a worker outlived its parent"
         time.sleep(0.01)
+
+
+def _cpu_s(pid: str) -> float:
+    """CPU time that a process has used, s: fields 14 and 15 of its stat file, in ticks."""
+    times = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 def _text(path: Path) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import operator
 import random
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,40 @@ def live(directory: Path, rule: str, minutes: int) -> dict[str, Any]:
     return ab.report()
 
 
+def figures(directory: Path, arm: str) -> dict[str, float]:
+    """The six metrics of an arm's last 1000 fills and ticks, by their definitions from the feed files."""
+
+    def last(kind: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for path in directory.glob(f"{kind}_*") for line in path.read_text().splitlines()]
+        return sorted((line for line in lines if line["bucket"] == arm), key=lambda line: float(line["ts"]))[-1000:]
+
+    def weighted(values: list[float]) -> float:
+        notional = [fill["price"] * fill["qty"] for fill in fills]
+        return math.fsum(map(operator.mul, notional, values)) / math.fsum(notional)
+
+    fills, ticks = last("fills"), last("pipeline_ticks")
+    sign = [1 if fill["side"] == "buy" else -1 for fill in fills]
+    both = max(fills[0]["ts"], ticks[0]["ts"])
+    filled = {(fill["symbol"], fill["quote_id"]) for fill in fills if fill["ts"] >= both}
+    return {
+        "net_bps": weighted(
+            [
+                s * (fill["mid_now"] - fill["price"]) / fill["mid_at_quote"] * 1e4 - fill["fee_bps"]
+                for s, fill in zip(sign, fills, strict=True)
+            ]
+        ),
+        "slippage_bps": weighted(
+            [s * (fill["price"] / fill["quote_price"] - 1) * 1e4 for s, fill in zip(sign, fills, strict=True)]
+        ),
+        "fill_rate": len(filled) / sum(tick["n_quotes"] for tick in ticks if tick["ts"] >= both),
+        "taker_share": sum(fill["liquidity"] == "taker" for fill in fills) / len(fills),
+        "tick_total_p95": statistics.quantiles([tick["tick_total_ms"] for tick in ticks], n=20, method="inclusive")[18],
+        "deadline_miss_rate": sum(tick["deadline_miss"] for tick in ticks) / len(ticks),
+        "n_fills": len(fills),
+        "n_ticks": len(ticks),
+    }
+
+
 @pytest.mark.parametrize("rule", ["switchback", "rank"])
 def test_live_and_later_agree(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = live(tmp_path / "feeds", rule, 60)
@@ -85,6 +122,9 @@ def test_live_and_later_agree(rule: str, tmp_path: Path, capsys: pytest.CaptureF
     assert later["first_act"] == told["first_act"]
     assert later["verdicts"]["threshold"] == told["verdicts"]["threshold"]
     assert later["metrics"] == told["metrics"]
+    for arm in ("A", "B"):
+        expected = figures(tmp_path / "feeds", arm)
+        assert {name: told["metrics"][arm][name] for name in expected} == pytest.approx(expected, rel=1e-9)
     if rule == "switchback":
         assert told["first_act"]["sequential"]["gate"] == "slippage_degradation"
         assert later["verdicts"]["sequential"] == told["verdicts"]["sequential"]

@@ -206,6 +206,12 @@ def test_a_scheduler_that_is_not_there_is_said(capsys: Any, tmp_path: Path) -> N
     assert said.startswith("error: tcp://127.0.0.1:1: the scheduler does not answer [cluster-unavailable]\nhint: Check")
 
 
+@pytest.mark.parametrize("scheme", ["tcp", "tls", "ws", "wss"])
+def test_an_address_of_each_scheme_is_tried(scheme: str) -> None:
+    with pytest.raises(ClusterUnavailable, match="does not answer"), DaskCluster(f"{scheme}://127.0.0.1:1", 1):
+        pass
+
+
 @pytest.mark.parametrize("address", ["here", "http://h:1", "tcp://h", "tcp://h:x", "tcp://me:secret@h:1", "tcp://[::"])
 def test_an_address_that_is_not_one_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="is not the address of a Dask scheduler"), DaskCluster(address, 1):

@@ -56,12 +56,22 @@ def test_trap_comparisons_with_nan_are_false_and_would_pass(gate) -> None:  # ty
 
 
 @pytest.mark.parametrize("gate", [kind(kind.setting.default) for kind in GATES], ids=lambda gate: gate.name)
-def test_every_gate_is_named_pure_and_wants_its_minimum(gate) -> None:  # type: ignore[no-untyped-def]
-    a, b = metrics(), metrics()
-    assert gate.read(a, b, 100) == gate.read(a, b, 100)
-    assert gate.read(a, b, 101).breached is None
-    assert gate.name == type(gate).name
-    assert gate.kind in ("fills", "ticks")
+def test_every_gate_judges_from_its_minimum_on_and_remembers_nothing(gate) -> None:  # type: ignore[no-untyped-def]
+    same = metrics()
+    bad = {"slippage_bps": 5.0, "taker_share": 0.5, "tick_total_p95": 500.0, "deadline_miss_rate": 0.5}[gate.metric]
+    assert gate.read(same, same, 100).breached is False  # 100 fills and 100 ticks in each arm
+    assert gate.read(same, metrics(**{gate.metric: bad}), 100).breached is True
+    assert gate.read(same, same, 100).breached is False
+    assert gate.read(same, same, 101).breached is None
+
+
+def test_the_gates_count_the_records_of_their_metric() -> None:
+    assert {gate.name: (gate.metric, gate.kind) for gate in GATES} == {
+        "slippage_degradation": ("slippage_bps", "fills"),
+        "taker_share_increase": ("taker_share", "fills"),
+        "latency_regression": ("tick_total_p95", "ticks"),
+        "deadline_miss_spike": ("deadline_miss_rate", "ticks"),
+    }
 
 
 def test_the_timer_holds_600_s_and_one_good_evaluation_resets_it() -> None:

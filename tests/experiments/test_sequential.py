@@ -229,3 +229,34 @@ def test_paired_blocks_by_hand() -> None:
     again = PairedBlocks(0.05, 0.1, 100)
     again.load_state(test.to_state())
     assert again.p_value == test.p_value
+
+
+@pytest.mark.parametrize("edge", [{"warmup": 2}, {"horizon": 1}, {"decay": 1.0}, {"decay": 1e-9}, {"margin": 0.0}])
+def test_a_plan_at_the_edge_of_its_ranges_is_valid(edge: dict[str, float]) -> None:
+    SwitchbackPlan(0.499, **edge)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("beyond", [{"warmup": 1}, {"horizon": 0}, {"decay": 0.0}, {"decay": 1.001}, {"margin": -1e-9}])
+def test_a_plan_beyond_one_of_its_ranges_is_refused(beyond: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"expected margin >= 0, warmup >= 2, horizon >= 1, decay in \(0, 1\]"):
+        SwitchbackPlan(0.05, **beyond)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+def test_a_plan_needs_an_error_rate_between_0_and_a_half(alpha: float) -> None:
+    with pytest.raises(ValueError, match=r"not in \(0, 0.5\)"):
+        SwitchbackPlan(alpha)
+
+
+def test_p_of_paired_blocks_is_twice_1_over_the_largest_e_and_at_most_1() -> None:
+    def at(largest_e: float) -> PairedBlocks:
+        test = PairedBlocks(0.05, 0.0, 100)
+        test.load_state({"pre": [], "count": 0, "post_total": 0.0, "max_log_e": math.log(largest_e)})
+        return test
+
+    assert at(1.0).p_value == 1.0  # no evidence: not 2
+    assert at(8.0).p_value == pytest.approx(0.25)
+    assert at(40.0).p_value == pytest.approx(0.05)
+    # Half of 5 % is left to the blocks: rejected from E = 1 / 0.025 = 40.
+    assert at(40.0).rejected
+    assert not at(39.99).rejected

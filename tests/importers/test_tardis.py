@@ -155,6 +155,26 @@ def test_a_snapshot_that_lacks_a_row_is_no_snapshot(tmp_path: Path, lost: int, b
     assert told(rows)[-1][1] == "snapshot"
 
 
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (100, (5, "incomplete_snapshot", True)),
+        (200, (6, "incomplete_snapshot", True)),
+        # The times of a file rise, so the lost row is of time 100 to 200.
+        (300, (6, "snapshot", 300, [[70.0, 1.0]], [[71.0, 2.0]])),
+    ],
+)
+def test_a_row_of_unknown_symbol_may_belong_to_a_first_snapshot_of_its_time_or_the_next(
+    tmp_path: Path, at: int, expected: tuple[Any, ...]
+) -> None:
+    other = level(at, True, "bid", 70, 1, "Y") + level(at, True, "ask", 71, 2, "Y")
+    later = level(200, False, "bid", 9, 1)
+    rows = read(tmp_path / "a.csv", START, "deribit,X\n", *([later, other] if at > 100 else [other, later]))
+    assert told(rows)[:2] == [(2, "incomplete_snapshot", True), (4, "bad_csv", True)]
+    others = {True: told(rows)[2], False: told(rows)[3]}[at == 100]
+    assert others == expected
+
+
 def test_a_row_lost_before_a_later_snapshot_is_mended_by_it(tmp_path: Path) -> None:
     rows = read(tmp_path / "a.csv", START, level(200, False, "bid", "x", 1), level(300, False, "bid", 9, 1),
                 level(400, False, "bid", "x", 1), level(500, True, "bid", 8, 1))  # fmt: skip

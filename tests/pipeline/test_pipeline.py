@@ -54,7 +54,12 @@ def test_a_disabled_cache_is_a_direct_fetch_and_the_market_data_are_the_same() -
     def through(enabled: bool) -> MarketData | None:
         return run(fetch_with(enabled))
 
-    assert through(True) == through(False)
+    data = through(False)
+    assert data is not None
+    assert data.bids == ((100.0, 1.0), (99.5, 2.0), (99.0, 3.0), (98.5, 4.0), (98.0, 5.0))
+    assert data.asks == ((101.0, 1.0), (101.5, 2.0), (102.0, 3.0), (102.5, 4.0), (103.0, 5.0))
+    assert (data.symbol, data.update_id, data.depth) == ("X", 1, 5)
+    assert through(True) == data
 
 
 def test_a_disabled_caches_fetch_error_is_the_bots_own() -> None:

@@ -28,7 +28,7 @@ class Experiment(RuleBasedStateMachine):
         self.split = split
         self.joined: list[str] = []
         self.in_b: set[str] = set()
-        self.latched = False
+        self.latched = self.hurt = False
         self.rollbacks = self.resets = 0
         self.ab = self.open()
 
@@ -58,18 +58,29 @@ class Experiment(RuleBasedStateMachine):
             self.now += 1
             for symbol in self.joined:
                 worse = bad and symbol in self.in_b
+                self.hurt = self.hurt or worse
                 price = 100.1 if worse else 100.0
                 self.ab.record_fill(symbol, self.now, "buy", price, 1.0, "maker", quote_price=100.0)
             if self.now % 5 == 0:
                 self.ab.evaluate(self.now)
+        self.evaluate()
+
+    def evaluate(self) -> None:
+        """Evaluate, and follow a rollback: only fills of B that were worse can be its cause."""
         self.ab.evaluate(self.now)
         if self.ab.rollback is not None and not self.latched:
+            assert self.hurt
             self.latched = True
             self.rollbacks += 1
 
     @rule(seconds=st.sampled_from([60, 3600, 100_000]))
     def sleep(self, seconds: int) -> None:
-        """A frozen process or a forward jump: on its own it must roll nothing back."""
+        """A frozen process or a forward jump: on its own it must roll nothing back.
+
+        The last fills count at the next step of 5 s, also if it is over the jump: that step is taken before.
+        """
+        self.now += -self.now % 5
+        self.evaluate()
         self.now += seconds
         self.ab.evaluate(self.now)
         assert (self.ab.rollback is not None) == self.latched

@@ -149,6 +149,14 @@ def test_a_delta_that_follows_nothing_is_a_whole_book() -> None:
     assert (facts.troubles, facts.sessions) == ({}, 2)
 
 
+def test_a_whole_book_of_the_stream_needs_no_bridge_so_an_older_predecessor_is_a_rewind() -> None:
+    pushed = snap(5)
+    pushed.origin = "pushed"
+    for whole in (named(-1, 5, BID, ASK), pushed):
+        facts = judged(whole, named(3, 7))
+        assert (facts.troubles, facts.first_line) == ({"rewinds": 1}, {"rewinds": 2})
+
+
 def test_the_id_1_is_a_restart_of_contiguous_ids() -> None:
     facts = judged(snap(7), plain(8), plain(1), plain(2))
     assert (facts.troubles, facts.first_line) == ({"restarts": 1}, {"restarts": 3})

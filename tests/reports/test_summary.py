@@ -29,7 +29,7 @@ from calib.dataset.model import (
     Tool,
 )
 from calib.dataset.store import write_dataset
-from calib.reports.alerts import INTERVAL_RULES, MEANINGS, alerts
+from calib.reports.alerts import INTERVAL_RULES, MEANINGS, alerts, missing_values, thin_symbols
 from calib.reports.distribution import distribution
 from calib.reports.numbers import number
 from calib.reports.render import render_summary, summary_text
@@ -252,6 +252,16 @@ def test_few_kept_turns_critical_below_a_half() -> None:
 def test_few_fills_make_a_symbol_thin() -> None:
     made = dataset([row("A", n, fills=2) for n in range(12)] + [row("B", n, fills=3) for n in range(12)])
     assert [(a.symbol, a.subject, a.value) for a in alerts(made) if a.rule == "thin_symbol"] == [("A", "fills", 24)]
+
+
+def test_a_symbol_is_thin_below_30_fills_and_no_column_is_null_where_nothing_is_kept() -> None:
+    full = [row(symbol, n, fills=fills) for symbol, fills in (("A", 2), ("B", 2)) for n in range(12)]
+    full[0] |= {"fills": 7}  # A: 29 fills
+    full[12] |= {"fills": 8}  # B: 30
+    assert [(a.symbol, a.subject, a.value, a.limit) for a in thin_symbols(dataset(full))] == [("A", "fills", 29, 30)]
+    dropped = dataset([], [("A", 0, ["low_ticks"])])
+    assert [(a.rule, a.symbol, a.value) for a in thin_symbols(dropped)] == [("symbol_without_intervals", "A", 0)]
+    assert list(missing_values(dropped)) == []
 
 
 def test_nothing_kept_is_not_usable() -> None:

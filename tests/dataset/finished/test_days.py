@@ -206,6 +206,9 @@ def test_rejects_are_written_again_and_the_ratio_is_judged_each_time(runs: Runs)
     with pytest.raises(TooManyRejects) as first:
         runs.make()
     written = runs.rejects()
+    where = runs.out / "rejects" / f"{ticks(runs).name}.rejects.jsonl"
+    assert where.is_file()
+    assert str(where) in (first.value.hint or "")
     shutil.rmtree(runs.out)
     with pytest.raises(TooManyRejects) as again:
         runs.make()

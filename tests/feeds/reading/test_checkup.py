@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,43 @@ def test_one_line_and_no_line(tmp_path: Path) -> None:
     assert (one.silence, one.by_symbol, one.symbols) == (None, (), 1)
     assert (none.silence, none.by_symbol, none.symbols, none.lag) == (None, (), 0, None)
     assert as_data(none)["first"] is None
+
+
+def test_the_json_report_of_a_file_by_hand(tmp_path: Path) -> None:
+    bad = line("fills", ts=TS + 20, symbol="A", trade_id=None, price=-1)
+    found = as_data(health(tmp_path, fill(0, lag_ms=10), fill(10, lag_ms=30), b'{"no": 1}', bad, fill(40)))
+    content = (tmp_path / "fills_20250101.jsonl").read_bytes()
+    silence = {"duration_s": 30.0, "from": "2025-01-01T00:00:10.000Z"}
+    lag = {"lines": 2, "p50_ms": 20.0, "p95_ms": 29.0, "p99_ms": 29.8, "min_ms": 10.0, "max_ms": 30.0}
+    for got in (found["clock_lag"], *found["clock_lag_by_symbol"]):
+        got.update((name, round(value, 3)) for name, value in got.items() if name.endswith("_ms"))
+    assert found == {
+        "file": "fills_20250101.jsonl",
+        "kind": "fills",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "lines": 5,
+        "used": 3,
+        "rejected": {
+            "missing_field": {"lines": 1, "first_line": 3},
+            "bad_value": {"lines": 1, "first_line": 4},
+        },
+        "faults": [
+            {"reason": "missing_field", "field": "ts", "lines": 1, "first_line": 3, "what": "absent"},
+            {"reason": "bad_value", "field": "price", "lines": 1, "first_line": 4, "what": "-1 is not > 0"},
+        ],
+        "duplicates": 0,
+        "trade_id_conflicts": 0,
+        "out_of_order": 0,
+        "unknown_fields": ["no"],
+        "symbols": 1,
+        "first": "2025-01-01T00:00:00.000Z",
+        "last": "2025-01-01T00:00:40.000Z",
+        "longest_silence": silence,
+        "longest_silence_by_symbol": [{"symbol": "A"} | silence],
+        "clock_lag": lag,
+        "clock_lag_by_symbol": [{"symbol": "A"} | lag],
+    }
 
 
 def test_bad_lines_against_the_tolerance(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -90,6 +92,22 @@ def make_room(): os.remove(where + "/ballast")
 """
 
 
+SIMULATED = """
+import errno
+real, room = os.write, [None]
+def write(descriptor, data):
+    if room[0] is None:
+        return real(descriptor, data)
+    if not room[0]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    room[0] -= (done := real(descriptor, data[:room[0]]))
+    return done
+os.write = write
+def fill_up(): room[0] = 65_537
+def make_room(): room[0] = None
+"""
+
+
 def check_full(directory: Path, setup: str, background: bool) -> None:
     program = FULL.replace("taken, said = [], []", setup + "\ntaken, said = [], []")
     root = str(Path(__file__).resolve().parents[3])
@@ -119,6 +137,12 @@ def test_a_file_that_may_not_grow_is_an_error_said_once(tmp_path: Path, backgrou
 
 
 @pytest.mark.parametrize("background", [True, False])
+def test_a_disk_that_says_it_is_full_is_an_error_said_once(tmp_path: Path, background: bool) -> None:
+    """Wherever the suite runs; the next test has a disk that really is full, where one can be mounted."""
+    check_full(tmp_path, SIMULATED, background)
+
+
+@pytest.mark.parametrize("background", [True, False])
 def test_a_full_disk_is_an_error_said_once(tmp_path: Path, background: bool) -> None:
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=False, stderr=subprocess.DEVNULL
@@ -129,6 +153,34 @@ def test_a_full_disk_is_an_error_said_once(tmp_path: Path, background: bool) -> 
         check_full(tmp_path, TMPFS, background)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_disk_that_refuses_also_to_cut_leaves_a_tail_that_the_next_line_repairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, real = 10, os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done = real(descriptor, data[:room])
+        room -= done
+        return done
+
+    def ftruncate(descriptor: int, length: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with FillLogger(tmp_path, background=False) as fills:
+        fills.log(fill(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write)
+            patch.setattr(os, "ftruncate", ftruncate)
+            with pytest.raises(SinkFailed, match="No space left on device"):
+                fills.log(fill(1))
+        fills.log(fill(2))
+        assert (fills.stats.written, fills.stats.lost) == (2, 1)
+    assert ids(tmp_path / "fills_20250101.jsonl") == [0, 2]
 
 
 def test_on_error_takes_the_failure_in_place_of_the_caller(tmp_path: Path) -> None:
@@ -296,6 +348,32 @@ def test_a_full_queue_blocks_and_drops_nothing_by_default() -> None:
     channel.close()
     assert [text for _, text in sink.lines] == [b"%d" % number for number in range(100)]
     assert channel.counts.dropped == 0
+
+
+@pytest.mark.parametrize("end", ["flush", "close"])
+def test_a_line_that_ctrl_c_left_without_a_writer_is_written_by_one(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the writer's thread, not by the one that a signal handler may end amid the write."""
+    writers: list[int] = []
+
+    class Noting(MemorySink):
+        def write(self, lines: Sequence[Line]) -> None:
+            writers.append(threading.get_ident())
+            super().write(lines)
+
+    def interrupted(self: BackgroundChannel) -> None:
+        raise KeyboardInterrupt
+
+    sink = Noting()
+    channel = BackgroundChannel(sink, None, 10, "block", 3600)
+    with monkeypatch.context() as patch:
+        patch.setattr(BackgroundChannel, "_start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            channel.put((1, b"first"))
+    getattr(channel, end)()
+    assert sink.lines == [(1, b"first")]
+    assert writers != []
+    assert threading.get_ident() not in writers
+    channel.close()
 
 
 def test_fsync_never_always_and_interval_write_the_same(tmp_path: Path) -> None:

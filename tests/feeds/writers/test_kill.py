@@ -8,7 +8,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,21 +22,32 @@ VICTIM = Path(__file__).with_name("victim.py")
 ROUNDS = 25
 
 
+@contextmanager
+def child_of(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A child that is killed after a minute, which ends every read of its output, and whatever happens to the test."""
+    child = subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(VICTIM.parents[3])}
+    )
+    late = threading.Timer(60, child.kill)
+    late.start()
+    try:
+        yield child
+    finally:
+        late.cancel()
+        child.kill()
+        child.communicate()
+
+
 def killed(directory: Path, number: signal.Signals, seed: int, *, background: bool, signals: bool) -> dict[str, int]:
     """Run the victim, kill it a random moment after it is ready; the last numbers that it said."""
-    child = subprocess.Popen(
-        [sys.executable, str(VICTIM), str(directory), str(int(background)), str(int(signals)), str(seed)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(VICTIM.parents[3])},
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"ready 0\n"
-    # The pipe holds 64 KiB, some thousand words of the child: far more than it says in this time.
-    time.sleep(random.Random(seed).uniform(0.0, 0.04))
-    child.send_signal(number)
-    said = child.stdout.read().decode().splitlines()
-    child.stdout.close()
-    assert child.wait() == -number
+    with child_of(str(VICTIM), str(directory), str(int(background)), str(int(signals)), str(seed)) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready 0\n"
+        # The pipe holds 64 KiB, some thousand words of the child: far more than it says in this time.
+        time.sleep(random.Random(seed).uniform(0.0, 0.04))
+        child.send_signal(number)
+        said = child.stdout.read().decode().splitlines()
+        assert child.wait() == -number
     last = {"accepted": 0, "flushed": 0}
     for word in said:
         what, _, count = word.partition(" ")
@@ -104,14 +118,13 @@ while True:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_sigterm_amid_threads_that_log_loses_nothing_accepted(tmp_path: Path, seed: int) -> None:
-    child = subprocess.Popen([sys.executable, "-c", THREADS, str(tmp_path)], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    said = [child.stdout.readline()]
-    time.sleep(random.Random(seed).uniform(0.0, 0.02))
-    child.send_signal(signal.SIGTERM)
-    said += child.stdout.read().splitlines()
-    child.stdout.close()
-    assert child.wait() == -signal.SIGTERM
+    with child_of("-c", THREADS, str(tmp_path)) as child:
+        assert child.stdout is not None
+        said = [child.stdout.readline()]
+        time.sleep(random.Random(seed).uniform(0.0, 0.02))
+        child.send_signal(signal.SIGTERM)
+        said += child.stdout.read().splitlines()
+        assert child.wait() == -signal.SIGTERM
     accepted = {int(word.split()[1]) for word in said if word.startswith(b"accepted ")}
     found = numbers(tmp_path, repaired=True)
     assert len(set(found)) == len(found)
@@ -129,7 +142,7 @@ for number in range(1, 501):
                    trade_id=str(number)))
 {end}
 """
-    subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL, check=False, timeout=60)
     assert numbers(tmp_path, repaired=True) == list(range(1, 501))
 
 
@@ -160,7 +173,9 @@ fills.log(fill(3))
 )
 def test_the_previous_sigterm_handler_is_chained(tmp_path: Path, previous: str, code: int, expected: list[int]) -> None:
     program = HANDLER.replace("PREVIOUS", previous)
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, stdout=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], check=False, stdout=subprocess.PIPE, timeout=60
+    )
     assert done.returncode == code
     assert numbers(tmp_path, repaired=True) == expected
     assert done.stdout.count(b"shutdown") == (1 if code == 7 else 0)

@@ -204,10 +204,25 @@ def test_removing_what_is_not_there_is_no_error() -> None:
 
 @pytest.mark.parametrize("depth", [0, -1])
 def test_a_depth_below_one_is_a_named_error(depth: int) -> None:
-    with pytest.raises(DepthError):
+    with pytest.raises(DepthError) as refused:
         OrderBook("X").view(depth)
+    assert (refused.value.what, refused.value.hint) == (f"depth: {depth} is out of range", "Allowed: an integer >= 1")
     with pytest.raises(DepthError):
         OrderBook("X", keep_levels=depth)
+
+
+def test_edges_and_the_levels_at_them_or_better() -> None:
+    """A key is the price of a bid and the negative price of an ask: the better, the higher."""
+    book = OrderBook("X")
+    assert book.edges() == (math.inf, math.inf)
+    book.snapshot([(10, 1), (9, 1), (8, 1)], [(11, 1), (12, 1)], 1)
+    assert book.edges() == (8.0, -12.0)
+    assert [book.counts_to(*edges) for edges in ((9.0, -11.0), (8.5, -12.0), (10.5, -10.5))] == [(2, 1), (2, 2), (0, 0)]
+    assert book.reaches(9.0, -12.0, 2)
+    assert not book.reaches(9.5, -12.0, 2)
+    assert not book.reaches(9.0, -11.5, 2)
+    assert book.reaches(-math.inf, -12.0, 2)
+    assert book.reaches(8.0, -math.inf, 3)
 
 
 def test_levels_that_are_no_pairs_are_a_named_error() -> None:

@@ -107,10 +107,14 @@ def test_sequence_gap_invalidates(expected: int, reason: str) -> None:
 
     async def test(bench: Bench) -> None:
         await bench.cache.get_orderbook("X")
+        assert bench.cache.metrics_summary()["sequence_gaps"] == 0
         bench.venue.next_id = 7
         _, meta = await bench.cache.get_orderbook("X", expected_update_id=expected)
         assert (meta.sequence_gap, meta.status, meta.update_id) == (True, "miss", 7)
         assert bench.cache.metrics_summary()["invalidations"] == {reason: 1}
+        assert bench.cache.metrics_summary()["sequence_gaps"] == 1
+        _, meta = await bench.cache.get_orderbook("X", expected_update_id=7)
+        assert (meta.sequence_gap, meta.status) == (False, "fresh")
         assert bench.cache.metrics_summary()["sequence_gaps"] == 1
 
     Bench().run(test)
