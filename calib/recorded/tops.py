@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,16 +91,4 @@ class Tops:
         return self.ts, self.seen, self.breaks
 
 
-def record_tops(records: Iterable[Any]) -> Iterator[tuple[str, Tops]]:
-    """Build the tops of every symbol in the lines, sorted by name."""
-    recorders: dict[str, TopRecorder] = {}
-    for record in records:
-        recorder = recorders.get(record.symbol)
-        if recorder is None:
-            recorder = recorders[record.symbol] = TopRecorder(record.symbol)
-        recorder.add(record)
-    for symbol in sorted(recorders):
-        yield symbol, recorders[symbol].finish()
-
-
-__all__ = ["TopRecorder", "Tops", "record_tops"]
+__all__ = ["TopRecorder", "Tops"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calib.recorded.tops import Tops, record_tops
+from calib.recorded.tops import TopRecorder, Tops
 
 NAN = float("nan")
 
@@ -22,9 +22,10 @@ def line(ts: float, bids: Any, asks: Any, *, kind: str = "snapshot", late: float
 
 
 def recorded(*lines: Any) -> Tops:
-    ((symbol, tops),) = record_tops(lines)
-    assert symbol == "X"
-    return tops
+    recorder = TopRecorder("X")
+    for each in lines:
+        recorder.add(each)
+    return recorder.finish()
 
 
 BOOKS = (

@@ -42,7 +42,6 @@ class BookSide:
         there are no levels.
     unknown_prices
         None, or a list to which `merge` appends each price that has no level here; used by a mirror of this side.
-        A list, for a follower of the side: `merge` appends each price that it meets and has no level of. Else None.
 
     >>> bids = BookSide(1.0)
     >>> bids.merge([(99.0, 1.0), ("98.5", "2"), (99.5, 1.0), (99.5, 0.0)])
