@@ -7,9 +7,13 @@ pydantic, an absent one too. Of a short run that was a third.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
+import typer
 from typer.core import TyperCommand
+
+_KNOWN: Final = "0.29."
+"""Versions of Typer whose way of converting values is known here. Another version converts them all itself."""
 
 
 class Commands(MutableMapping[str, Any]):
@@ -61,6 +65,8 @@ class Command(TyperCommand):
 
 def spare_conversions(parameters: list[Any]) -> list[Any]:
     """Make the parameters of Typer convert only the values that need it."""
+    if not typer.__version__.startswith(_KNOWN):
+        return parameters
     for parameter in parameters:
         parameter.get_runtime_param = _Conversion(parameter)
     return parameters

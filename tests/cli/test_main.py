@@ -14,6 +14,7 @@ import pytest
 import typer.main
 
 import calib
+from calib.cli.app import app
 from calib.cli.main import run
 from calib.cli.output import printable
 
@@ -268,3 +269,11 @@ def test_a_closed_stream_changes_nothing(closed: str) -> None:
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+def test_another_version_of_typer_converts_the_values_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typer, "__version__", "1.0.0")
+    command = typer.main.get_command(app).commands["config"]  # type: ignore[attr-defined]
+    parameters = command.get_params(command.make_context("config", []))
+    assert not any("get_runtime_param" in vars(parameter) for parameter in parameters)
+    assert run(["config", "--quiet"]) == 0
