@@ -6,16 +6,20 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import zstandard
 
 from calib.errors import TruncatedInput, UnreadableInput
 from calib.feeds.reading.days import Form
+from calib.feeds.reading.members import GzipMember, Member, ZstdFrame
 from calib.storage import Place, source_of
 
 BLOCK: Final = 1 << 20
-"""Bytes given at a time, about: what is in memory stays a small multiple of it."""
+"""Bytes given at a time, about, and at most twice as many: what is in memory stays a small multiple of it.
+
+For zstd the window of the frame adds to that, which its writer chose: 8 MiB at most up to level 19.
+"""
 _STORED_BLOCK: Final = 1 << 18
 
 
@@ -104,7 +108,7 @@ def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[byt
     Parameters
     ----------
     block
-        Bytes of a block, about; of a plain file at most.
+        Bytes of a block, about: of a plain file at most, of a compressed one at most twice as many or 256 KiB.
 
     Raises
     ------
@@ -115,9 +119,9 @@ def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[byt
         case Form.PLAIN:
             return _plain(stored, block)
         case Form.GZIP:
-            return _decompressed(stored, "gzip", _gzip_member, block)
+            return _decompressed(stored, "gzip", GzipMember, block)
         case Form.ZSTD:
-            return _decompressed(stored, "zstd", _zstd_frame, block)
+            return _decompressed(stored, "zstd", ZstdFrame, block)
 
 
 def _plain(stored: StoredFile, block: int) -> Iterator[bytes]:
@@ -125,21 +129,12 @@ def _plain(stored: StoredFile, block: int) -> Iterator[bytes]:
         yield piece
 
 
-def _gzip_member() -> Any:
-    return zlib.decompressobj(wbits=31)
+def _decompressed(stored: StoredFile, name: str, begin: Callable[[], Member], block: int) -> Iterator[bytes]:
+    """Decompress member after member, in blocks of at most twice ``block`` bytes.
 
-
-def _zstd_frame() -> Any:
-    return zstandard.ZstdDecompressor().decompressobj()
-
-
-def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], block: int) -> Iterator[bytes]:
-    """Decompress member after member.
-
-    Neither library bounds its output in the same way, so the input is: the better the file compresses, the smaller
-    the next bite of it.
+    The better the file compresses, the fewer of its bytes are read at a time: what is read is then one block, about.
     """
-    decompressor: Any = None
+    member: Member | None = None
     bite = 4096
     members = 0
     try:
@@ -147,23 +142,22 @@ def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], bloc
             rest = stored_block
             given = 0
             while rest:
-                if decompressor is None:
+                if member is None:
                     if members and not rest.strip(b"\0"):
                         break  # some archivers pad with zeros after the last member
-                    decompressor, members = member(), members + 1
-                content = decompressor.decompress(rest)
-                rest = b""
-                if decompressor.eof:
-                    rest, decompressor = decompressor.unused_data, None
-                given += len(content)
-                if content:
+                    member, members = begin(), members + 1
+                for content in member.feed(rest, 2 * block):
+                    given += len(content)
                     yield content
+                rest = b""
+                if member.ended:
+                    rest, member = member.rest, None
             bite = max(1024, min(_STORED_BLOCK, int(len(stored_block) * block / max(given, 1)), 4 * bite))
     except (zlib.error, zstandard.ZstdError) as error:
         raise TruncatedInput(
             f"is damaged: {name} says {error}", where=str(stored.path), hint="Fetch it again from where it was recorded"
         ) from error
-    if decompressor is not None or not members:
+    if member is not None or not members:
         raise TruncatedInput(
             f"ends in the middle of its {name} data",
             where=str(stored.path),
