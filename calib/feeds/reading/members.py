@@ -90,7 +90,7 @@ class ZstdFrame:
                 if self._frame.eof:
                     self.ended, self.rest = True, self._frame.unused_data + bytes(view)
                     break
-                if size > half:
+                if size >= half:
                     yield b"".join(held)
                     held.clear()
                     size = 0
@@ -118,6 +118,9 @@ class _Blocks:
     def end_of(self, view: memoryview, count: int) -> int:
         """Past the ``count``-th block that ends in these bytes, which come next; their size where fewer do."""
         place, size = 0, len(view)
+        if size < self._left:
+            self._left -= size
+            return size
         while place < size and not self._unknown:
             if self._left:
                 step = min(self._left, size - place)
