@@ -12,7 +12,7 @@ import zstandard
 
 from calib.errors import TruncatedInput, UnreadableInput
 from calib.feeds.reading.days import Form
-from calib.feeds.reading.members import GzipMember, Member, ZstdFrame
+from calib.feeds.reading.members import ZSTD_BLOCK, GzipMember, Member, ZstdFrame
 from calib.storage import Place, source_of
 
 BLOCK: Final = 1 << 20
@@ -121,7 +121,7 @@ def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[byt
         case Form.GZIP:
             return _decompressed(stored, "gzip", GzipMember, block)
         case Form.ZSTD:
-            return _decompressed(stored, "zstd", ZstdFrame, block)
+            return _decompressed(stored, "zstd", ZstdFrame, max(block, ZSTD_BLOCK))
 
 
 def _plain(stored: StoredFile, block: int) -> Iterator[bytes]:
