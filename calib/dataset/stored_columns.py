@@ -58,8 +58,8 @@ def read_parquet(path: Path) -> Dataset:
     NotADataset, NewerSchema
     """
     try:
-        text = pl.read_parquet_metadata(path).get(KEY)
-        frame = pl.read_parquet(path)
+        text = pl.read_parquet_metadata(_literal(path)).get(KEY)
+        frame = pl.read_parquet(_literal(path), glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _damaged(path, "parquet", error) from error
     return _dataset(text, frame, path)
@@ -74,11 +74,16 @@ def read_arrow(path: Path) -> Dataset:
     """
     try:
         metadata = read_ipc(path).schema.metadata
-        frame = pl.read_ipc(path)
+        frame = pl.scan_ipc(_literal(path), glob=False).collect()
     except Exception as error:  # arro3 raises bare Exception for a damaged file
         raise _damaged(path, "Arrow", error) from error
     text = metadata.get(KEY.encode())
     return _dataset(None if text is None else text.decode(), frame, path)
+
+
+def _literal(path: Path) -> Path:
+    """The path without what polars expands even with ``glob=False``: a leading ``~``."""
+    return path.absolute()
 
 
 def _dataset(text: str | None, frame: pl.DataFrame, path: Path) -> Dataset:

@@ -21,7 +21,7 @@ class FeedsSettings:
     max_reject_ratio: float = setting(0.01, "Share of bad lines in one file past which a run ends", 0, 1)
     jobs: int | None = setting(
         None,
-        "Processes that read feeds; null for one a core, none for small files",
+        "Threads or processes that read feeds; null for one a core, none for small files",
         1,
         256,
         kind="int",
@@ -35,7 +35,8 @@ class EngineSettings:
 
     engine: str = setting(
         "auto",
-        "What runs the parts of a job: auto, in-process, processes or dask; auto is processes for large files",
+        "What runs the parts of a job: auto, in-process, processes or dask; auto is threads for large files with the "
+        "kernel, processes without it",
         choices=ENGINES,
         metavar="NAME",
     )

@@ -25,6 +25,7 @@ from calib.feeds.reading.days import DayFile, Form, find_days, newest_days
 from calib.feeds.schema.table import FEEDS
 from calib.feeds.schema.validation import judge_line, judge_record
 from calib.files import write_atomic
+from calib.importers.line_values import with_values
 from calib.recorded.arrays import Bools, Floats
 from calib.recorded.mids import Mids
 from calib.recorded.tops import TopRecorder, Tops
@@ -228,9 +229,9 @@ def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
             while batch := list(itertools.islice(lines, _AT_ONCE)):
                 gained = _join([fill for _, fill in batch if fill is not None], known, found)
                 for line, fill in batch:
-                    new = fill is not None and next(gained)
-                    changed |= new
-                    packed.write(orjson.dumps(fill) + b"\n" if new else line)
+                    new = next(gained) if fill is not None else {}
+                    changed |= bool(new)
+                    packed.write(with_values(line, new) if new else line)
         if not changed:
             raise _NothingGained
 
@@ -240,8 +241,8 @@ def _rewrite(day: DayFile, known: dict[str, _Known], found: Enriched) -> bool:
         return False
 
 
-def _join(fills: Sequence[dict[str, Any]], known: dict[str, _Known], found: Enriched) -> Iterator[bool]:
-    """Add the missing fields to the fills; return for each whether it changed."""
+def _join(fills: Sequence[dict[str, Any]], known: dict[str, _Known], found: Enriched) -> Iterator[dict[str, float]]:
+    """Yield, for each fill, the known values of the fields that it lacks."""
     values: list[dict[str, float]] = [{} for _ in fills]
     by_symbol: dict[str, list[int]] = {}
     for place, fill in enumerate(fills):
@@ -272,18 +273,19 @@ def _moment(fill: dict[str, Any], name: str) -> float:
     return float(value) if _is_time(value) else math.nan
 
 
-def _gain(fill: dict[str, Any], values: dict[str, float], found: Enriched) -> bool:
-    """Add the known values to the fields that a fill lacks, and count it; return whether it changed."""
+def _gain(fill: dict[str, Any], values: dict[str, float], found: Enriched) -> dict[str, float]:
+    """Return the known values of the fields that a fill lacks, and count them."""
     found.fills += 1
     had = {name for name in FIELDS if fill.get(name) is not None}
     if not _is_time(fill.get(_QUOTE)) and not {_QUOTED, _SPREAD} <= had:
         found.no_quote_time += 1
-    gained = {name: value for name, value in values.items() if name not in had and math.isfinite(value)}
-    fill.update({name: gained[name] for name in (_MID, _QUOTED, _SPREAD) if name in gained})
+    gained = {
+        name: values[name] for name in (_MID, _QUOTED, _SPREAD) if name not in had and math.isfinite(values[name])
+    }
     for name in FIELDS:
         counts = found.had if name in had else found.joined if name in gained else found.unknown
         counts[name] += 1
-    return bool(gained)
+    return gained
 
 
 @contextmanager

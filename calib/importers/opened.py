@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Final, cast
 from zipfile import ZipFile
 
 import zstandard
 
 from calib.errors import NotThisFormat, UnreadableInput
+from calib.feeds.reading.members import ZstdFrame
 from calib.importers.base import Advance
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ ZIP: Final = b"PK"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = 1 << 17
 _ZSTD_BLOCK: Final = 1 << 12
+_ZSTD_PIECE: Final = 1 << 18
 
 
 class _ReportingFile(io.FileIO):
@@ -95,36 +97,43 @@ def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
 
 
 class _ZstdContent(io.RawIOBase):
-    """The decompressed content of consecutive zstd frames.
+    """The decompressed content of consecutive zstd frames, of which about `_ZSTD_PIECE` bytes are in memory.
 
-    Unlike the library's own reader it raises `EOFError` if the last frame is cut short. The content of one compressed
-    block is held in memory, so the blocks are small.
+    Unlike the library's own reader it raises `EOFError` if the last frame is cut short.
     """
 
     def __init__(self, packed: IO[bytes]) -> None:
-        self._packed = packed
-        self._frame: Any = None
+        self._pieces = _zstd_pieces(packed)
         self._content = memoryview(b"")
-        self._rest = b""
+        self._fault: Exception | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        while not self._content:
-            piece = self._rest or self._packed.read(_ZSTD_BLOCK)
-            if not piece:
-                if self._frame is not None:
-                    raise EOFError("the zstd data ends in the middle of a frame")
-                return 0
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._content = memoryview(self._frame.decompress(piece))
-            self._rest = b""
-            if self._frame.eof:
-                self._rest, self._frame = self._frame.unused_data, None
+        if self._fault is not None:
+            raise self._fault  # a generator that raised would now look like the end of the content
+        if not self._content:
+            try:
+                self._content = memoryview(next(self._pieces, b""))
+            except (EOFError, zstandard.ZstdError) as error:
+                self._fault = error
+                raise
         view = memoryview(buffer).cast("B")
         count = min(len(view), len(self._content))
         view[:count] = self._content[:count]
         self._content = self._content[count:]
         return count
+
+
+def _zstd_pieces(packed: IO[bytes]) -> Iterator[bytes]:
+    frame: ZstdFrame | None = None
+    while rest := packed.read(_ZSTD_BLOCK):
+        while rest:
+            frame = frame or ZstdFrame()
+            yield from frame.feed(rest, _ZSTD_PIECE)
+            rest = b""
+            if frame.ended:
+                rest, frame = frame.rest, None
+    if frame is not None:
+        raise EOFError("the zstd data ends in the middle of a frame")

@@ -141,7 +141,8 @@ class Bucket:
         import obstore
 
         tag = self._tag_before(path)
-        if tag is not None and self._same(path, content):
+        if tag is not None and (same := self._tag_of_same(path, content)) is not None:
+            self._tags[path.key] = same
             return False
         content.seek(0)
         try:
@@ -155,24 +156,33 @@ class Bucket:
         except CalibError:
             raise
         except Exception as error:
-            if is_conflict(error) and self._same(path, content):
+            if is_conflict(error) and (same := self._tag_of_same(path, content)) is not None:
+                self._tags[path.key] = same
                 return True  # our own request, retried by the client after its response was lost
             if is_conflict(error):
-                raise OutputChanged(
-                    "was written by another run meanwhile",
-                    where=str(path),
-                    hint="Let that run end, then run again; or give this one another --out",
-                ) from None
+                raise _changed(path) from None
             raise self._unwritable(path, error) from None
         self._tags[path.key] = done["e_tag"] or ""
         return True
 
     def delete(self, path: ObjectPath) -> None:
-        """Remove an object if it exists."""
+        """Remove an object if it exists.
+
+        Raises
+        ------
+        calib.errors.OutputChanged
+            Where another run wrote it since `claim`.
+        calib.errors.UnwritableOutput
+            Where the store refuses or does not answer.
+        """
         import obstore
 
         if self._tag_before(path) is None:
             return
+        # obstore deletes without a condition: what another run writes between this request and the next is removed.
+        now = self._tag_now(path)
+        if now is not None and now != self._tags.get(path.key, now):
+            raise _changed(path)
         try:
             obstore.delete(self.store, path.key)
         except Exception as error:
@@ -224,6 +234,10 @@ class Bucket:
         """Return the tag of the content that a `put` may replace; None if there is no object."""
         if path.key in self._tags or path.parent.key in self._claimed:
             return self._tags.get(path.key)
+        return self._tag_now(path)
+
+    def _tag_now(self, path: ObjectPath) -> str | None:
+        """Return the tag of the content in the store; None if there is no object."""
         import obstore
 
         try:
@@ -237,24 +251,33 @@ class Bucket:
         tag: str = found["e_tag"] or ""
         return tag
 
-    def _same(self, path: ObjectPath, content: BinaryIO) -> bool:
-        """Whether the object has exactly these bytes."""
+    def _tag_of_same(self, path: ObjectPath, content: BinaryIO) -> str | None:
+        """Return the tag of the object if it has exactly these bytes; else None."""
         size = content.seek(0, 2)
         try:
-            if self.facts(path).size != size:
-                return False
+            facts = self.facts(path)
+            if facts.size != size:
+                return None
             content.seek(0)
-            with self.open(path) as there:
+            with ObjectReader(size, lambda begin, end: self._range(path, facts.tag, begin, end)) as there:
                 while block := there.read(_BLOCK):
                     if content.read(len(block)) != block:
-                        return False
+                        return None
         except UnreadableInput:
-            return False
-        return True
+            return None
+        return facts.tag
 
     def _unwritable(self, path: ObjectPath, error: Exception) -> UnwritableOutput:
         what, hint = reason_of(error)
         return UnwritableOutput(f"cannot be written: {what}", where=str(path), hint=hint)
+
+
+def _changed(path: ObjectPath) -> OutputChanged:
+    return OutputChanged(
+        "was written by another run meanwhile",
+        where=str(path),
+        hint="Let that run end, then run again; or give this one another --out",
+    )
 
 
 def _connected(url: str) -> S3Store:

@@ -99,3 +99,30 @@ def test_words_that_make_no_sense(
 ) -> None:
     assert run(["import", "table", str(log(tmp_path)), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+CUT = b'{"time": 1, "symbol": "BTC"'
+DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "guessed", "imported"),
+    [
+        ("log.jsonl", CUT, "has no row that can be read [not-this-format]", "1 of 1 row damaged"),
+        ("log.ndjson", CUT + b"\n", "has no row that can be read [not-this-format]", "1 of 1 row damaged"),
+        ("log.jsonl", DEEP, "has no row that can be read [not-this-format]", "1 of 1 row damaged"),
+        ("log.json", CUT, "the json ends in the middle [truncated-input]", "the json ends in the middle"),
+        ("log.json", DEEP, "more than 1000 objects and arrays stand in one another", "[not-this-format]"),
+    ],
+)
+def test_one_line_that_is_not_json_is_named(
+    name: str, content: bytes, guessed: str, imported: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    for words, said in (
+        (["guess", str(path)], guessed),
+        (["ccxt", str(path), "--out", str(tmp_path / "out")], imported),
+    ):
+        assert run(["import", *words]) == 3
+        assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -34,7 +35,7 @@ from calib.dataset.model import (
 )
 from calib.dataset.naming import dataset_name
 from calib.dataset.store import read_dataset, write_dataset
-from calib.errors import CalibError, NewerSchema, NotADataset, UnreadableInput, UnwritableOutput
+from calib.errors import CalibError, NewerSchema, NotADataset, UnreadableInput, UnwritableOutput, WouldReplace
 
 T0 = 1_735_689_600  # 2025-01-01T00:00:00Z
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "dataset"
@@ -118,6 +119,31 @@ def test_every_format_gives_back_what_was_written(tmp_path_factory: pytest.TempP
     directory = tmp_path_factory.mktemp("round")
     for path in write_dataset(dataset, directory, ["json", "parquet", "arrow"]):
         assert read_dataset(path).same_as(dataset), path.suffix
+
+
+def _without_rows() -> Dataset:
+    """The range and the settings of `example`, but every interval dropped: its file has the same name."""
+    good = example()
+    lost = [{"symbol": s, "start_ts": T0 + 300 * slot, "reasons": ["low_ticks"]} for s, slot in (("A", 0), ("A", 1))]
+    return dataclasses.replace(
+        good,
+        counts=Counts(intervals=2, kept=0, dropped={"low_ticks": 2, "deadline_miss": 0, "ws_gap": 0, "non_finite": 0}),
+        range=Range(from_=good.range.from_, to=good.range.to, interval_sec=300, symbols=["A"]),
+        intervals=good.intervals.clear(),
+        dropped=pl.DataFrame(lost, schema=DROPPED),
+    )
+
+
+@pytest.mark.parametrize("name", ["run[1]", "run*", "run?", "~"])
+@pytest.mark.parametrize("form", ["json", "parquet", "arrow"])
+def test_a_directorys_name_is_no_pattern(form: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_dataset(_without_rows(), Path("run1"), [form])
+    [path] = write_dataset(example(), Path(name), [form])
+    assert read_dataset(path).same_as(example())
+    with pytest.raises(WouldReplace, match="has 2 kept intervals"):
+        write_dataset(_without_rows(), Path(name), [form])
+    assert read_dataset(path).same_as(example())
 
 
 def test_the_same_dataset_is_the_same_bytes_and_is_left_alone(tmp_path: Path) -> None:

@@ -184,3 +184,16 @@ def test_a_packed_day_of_many_blocks_keeps_every_line(tmp_path: Path) -> None:
     made = [json.loads(line) for line in text.splitlines()[:-1]]
     assert [(one["order_id"], one["mid_now"]) for one in made] == [(str(n), 104.0) for n in range(3000)]
     assert found.joined["mid_now"] == 3000
+
+
+def test_what_a_fill_has_keeps_its_text(tmp_path: Path) -> None:
+    feeds(tmp_path, [], BOOKS)
+    path = tmp_path / "fills_20250101.jsonl"
+    known = (
+        f'"ts": {T + 3.5!r}, "symbol":"X","side":"buy","price":100.0,"qty":0.10000000000000000555,"liquidity":"maker"'
+    )
+    odd = r'"own": 123456789012345678901234567, "own": -0.0, "text": "\u00e9\/"'
+    path.write_bytes(f'{{{known}, "mid_now": null, {odd} }}\r\n{{{known},{odd}}}'.encode())
+    assert enrich(tmp_path).joined["mid_now"] == 2
+    expected = f'{{{known}, "mid_now": 104.0, {odd} }}\r\n{{{known},{odd},"mid_now":104.0}}'
+    assert path.read_bytes() == expected.encode()

@@ -111,6 +111,34 @@ def test_what_another_run_wrote_meanwhile_stays(desk: S3Store) -> None:
     assert everything(desk, "out") == {"datasets/old.json": b"theirs", "datasets/new.json": b"theirs too"}
 
 
+def test_what_another_run_wrote_meanwhile_is_not_removed(desk: S3Store) -> None:
+    root = place_of(f"s3://{desk.config['bucket']}/out")
+    for name in ("same", "newer", "gone"):
+        put(desk, f"out/rejects/{name}.jsonl", b"before")
+    with sole_use(root):
+        put(desk, "out/rejects/newer.jsonl", b"theirs")
+        obstore.delete(desk, "out/rejects/gone.jsonl")
+        remove(root / "rejects" / "same.jsonl")
+        remove(root / "rejects" / "gone.jsonl")
+        with pytest.raises(OutputChanged) as caught:
+            remove(root / "rejects" / "newer.jsonl")
+        assert caught.value.exit_code == 75
+    assert everything(desk, "out") == {"rejects/newer.jsonl": b"theirs"}
+
+
+def test_a_write_whose_answer_was_lost_is_known_afterwards(desk: S3Store) -> None:
+    root = place_of(f"s3://{desk.config['bucket']}/out")
+    put(desk, "out/rejects/old.jsonl", b"before")
+    with sole_use(root):
+        for name in ("old", "new"):
+            place = root / "rejects" / f"{name}.jsonl"
+            put(desk, f"out/rejects/{name}.jsonl", b"ours")  # as the first try of the request did
+            assert write_whole(place, b"ours") is (name == "new")
+            assert is_file(place)
+            assert write_whole(place, b"ours, again") is True
+    assert everything(desk, "out") == {f"rejects/{name}.jsonl": b"ours, again" for name in ("old", "new")}
+
+
 def test_writes_are_whole_and_equal_bytes_are_left_alone(desk: S3Store) -> None:
     root = place_of(f"s3://{desk.config['bucket']}/out")
     place = root / "rejects" / "a.jsonl"

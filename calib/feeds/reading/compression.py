@@ -6,16 +6,20 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import zstandard
 
 from calib.errors import TruncatedInput, UnreadableInput
 from calib.feeds.reading.days import Form
+from calib.feeds.reading.members import ZSTD_BLOCK, GzipMember, Member, ZstdFrame
 from calib.storage import Place, source_of
 
 BLOCK: Final = 1 << 20
-"""Target size of a block of content, bytes."""
+"""Target size of a block of content, bytes; no block is larger than twice that.
+
+A zstd frame also needs memory for its window, whose size its writer chose: at most 8 MiB up to level 19.
+"""
 _STORED_BLOCK: Final = 1 << 18
 
 
@@ -104,7 +108,8 @@ def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[byt
     Parameters
     ----------
     block
-        Size of a block, bytes: the largest for a plain file, the target for a compressed one.
+        Size of a block, bytes: the largest for a plain file, the target for a compressed one, whose blocks have at most
+        twice as many or 256 KiB.
 
     Raises
     ------
@@ -115,9 +120,9 @@ def contents(stored: StoredFile, form: Form, block: int = BLOCK) -> Iterator[byt
         case Form.PLAIN:
             return _plain(stored, block)
         case Form.GZIP:
-            return _decompressed(stored, "gzip", _gzip_member, block)
+            return _decompressed(stored, "gzip", GzipMember, block)
         case Form.ZSTD:
-            return _decompressed(stored, "zstd", _zstd_frame, block)
+            return _decompressed(stored, "zstd", ZstdFrame, max(block, ZSTD_BLOCK))
 
 
 def _plain(stored: StoredFile, block: int) -> Iterator[bytes]:
@@ -125,22 +130,13 @@ def _plain(stored: StoredFile, block: int) -> Iterator[bytes]:
         yield piece
 
 
-def _gzip_member() -> Any:
-    return zlib.decompressobj(wbits=31)
+def _decompressed(stored: StoredFile, name: str, begin: Callable[[], Member], block: int) -> Iterator[bytes]:
+    """Yield the content of all members in blocks of at most twice ``block`` bytes.
 
-
-def _zstd_frame() -> Any:
-    return zstandard.ZstdDecompressor().decompressobj()
-
-
-def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], block: int) -> Iterator[bytes]:
-    """Yield the content of all members.
-
-    The size of the input is adapted to the compression ratio of the previous input, so that the output is about
-    ``block`` bytes. This needs no limit of the output, which the two libraries support in different ways; where the
-    ratio rises suddenly, a block is larger.
+    The number of bytes read at a time is adapted to the compression ratio so far, so that their content is about one
+    block.
     """
-    decompressor: Any = None
+    member: Member | None = None
     bite = 4096
     members = 0
     try:
@@ -148,23 +144,22 @@ def _decompressed(stored: StoredFile, name: str, member: Callable[[], Any], bloc
             rest = stored_block
             given = 0
             while rest:
-                if decompressor is None:
+                if member is None:
                     if members and not rest.strip(b"\0"):
                         break  # some archivers pad with zeros after the last member
-                    decompressor, members = member(), members + 1
-                content = decompressor.decompress(rest)
-                rest = b""
-                if decompressor.eof:
-                    rest, decompressor = decompressor.unused_data, None
-                given += len(content)
-                if content:
+                    member, members = begin(), members + 1
+                for content in member.feed(rest, 2 * block):
+                    given += len(content)
                     yield content
+                rest = b""
+                if member.ended:
+                    rest, member = member.rest, None
             bite = max(1024, min(_STORED_BLOCK, int(len(stored_block) * block / max(given, 1)), 4 * bite))
     except (zlib.error, zstandard.ZstdError) as error:
         raise TruncatedInput(
             f"is damaged: {name} says {error}", where=str(stored.path), hint="Fetch it again from where it was recorded"
         ) from error
-    if decompressor is not None or not members:
+    if member is not None or not members:
         raise TruncatedInput(
             f"ends in the middle of its {name} data",
             where=str(stored.path),

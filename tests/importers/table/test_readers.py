@@ -98,6 +98,24 @@ def table(**words: Any) -> Any:
     return Table(kind="fills", map=MAPS, **words)
 
 
+@pytest.mark.parametrize("name", ["x[1]", "x*", "x?", "~"])
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_a_name_is_no_pattern(form: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for stem, price in (("x1", 7.0), (name, 8.0)):
+        frame, content = pl.DataFrame(ROWS).with_columns(price=price), io.BytesIO()
+        if form == "parquet":
+            frame.write_parquet(content)
+        else:
+            frame.write_ipc(content)
+        for path in (Path(f"{stem}.{form}"), Path(stem) / f"log.{form}"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content.getvalue())
+    for path in (Path(f"{name}.{form}"), Path(name) / f"log.{form}"):
+        found = collect(table(), [path])
+        assert [json.loads(line)["price"] for line in found.days["fills_20250101.jsonl"]] == [8.0] * 5
+
+
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_records(form: str, packing: str, tmp_path: Path) -> None:

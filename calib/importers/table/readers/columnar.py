@@ -28,7 +28,9 @@ def columnar(path: Path, form: str, advance: Advance) -> TableRows:
         If the file is damaged.
     """
     try:
-        table = pl.scan_parquet(path) if form == "parquet" else pl.scan_ipc(path)
+        # polars would expand `[1]`, `*`, `?` and a leading `~` of a name.
+        scan = pl.scan_parquet if form == "parquet" else pl.scan_ipc
+        table = scan(path.absolute(), glob=False)
         columns = tuple(table.collect_schema().names())
     except _ERRORS as error:
         raise _damaged(path, form, error) from error

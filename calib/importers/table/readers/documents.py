@@ -144,29 +144,30 @@ def _row(number: int, text: bytes, too_long: bool) -> TableRow:
     )
 
 
+def _parsed(text: bytes) -> Any:
+    """The value of a text that begins with ``{``; None where it is not JSON, or nested too deep."""
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, RecursionError):
+        return None
+
+
 def needs_path(text: bytes, path: Path) -> bool:
     """Whether a text whose first line begins with ``{`` is one document, not one object per line."""
     if path.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".zip").endswith((".jsonl", ".ndjson")):
         return False
-    try:
-        orjson.loads(text)
-    except (orjson.JSONDecodeError, RecursionError):
-        return True
-    return False
+    return _parsed(text) is None
 
 
 def path_alone(text: bytes) -> bool:
-    """Whether the object has an array of objects, which may be the rows."""
-    document = orjson.loads(text)
+    """Whether the object has an array of objects, which may be the rows; false if the text is not a whole object."""
+    document = _parsed(text)
     arrays = (value_at(document, name) for name in arrays_of(document))
     return any(isinstance(rows, list) and rows and isinstance(rows[0], dict) for rows in arrays)
 
 
 def is_row(text: bytes, inside: str, requires: Sequence[str]) -> bool:
     """Whether the object is itself a row of a format whose rows are otherwise at the path ``inside``."""
-    try:
-        document = orjson.loads(text)
-    except (orjson.JSONDecodeError, RecursionError):
-        return False
+    document = _parsed(text)
     found = isinstance(document, dict) and not isinstance(value_at(document, inside), list)
     return bool(requires) and found and all(has_column(document, name) for name in requires)
