@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from polars.exceptions import PanicException
 
 from calib.cli import signals
 from calib.virtual_loop import run
@@ -44,6 +45,36 @@ def test_what_it_broke_on_its_way_is_not_spoken_of(number: int, kind: type[BaseE
         work()
     with pytest.raises(RuntimeError), signals.raising():
         raise RuntimeError("nothing arrived")
+
+
+def test_a_panic_of_polars_that_it_caused_is_not_spoken_of() -> None:
+    def work() -> None:
+        with signals.raising():
+            with contextlib.suppress(signals.Terminated):
+                os.kill(os.getpid(), signal.SIGTERM)
+            raise PanicException("failed to access an array")
+
+    with pytest.raises(signals.Terminated):
+        work()
+    with pytest.raises(PanicException), signals.raising():
+        raise PanicException("nothing arrived")
+
+
+_LOOK_UP = """
+import sys
+import numpy as np, polars as pl
+{first}
+def refused(*_): raise SystemExit("looked up now")
+np.lib.NumpyVersion.__init__ = refused
+pl.Series(np.zeros(1, np.int64))
+"""
+
+
+@pytest.mark.parametrize(("first", "code"), [("", 1), ("import calib.feeds.reading.columns", 0)])
+def test_polars_looks_up_numpy_while_modules_are_imported(first: str, code: int) -> None:
+    """Where signals wait; later, their exception would become a panic."""
+    ended = subprocess.run([sys.executable, "-c", _LOOK_UP.format(first=first)], capture_output=True, check=False)
+    assert ended.returncode == code
 
 
 def test_one_that_is_lost_in_a_finaliser_is_not_complained_of(capsys: pytest.CaptureFixture[str]) -> None:

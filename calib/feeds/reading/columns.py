@@ -24,6 +24,10 @@ _DTYPES: Final[dict[Type, pl.DataType]] = {
 _NUMPY: Final = {Type.NUMBER: "f8", Type.INTEGER: "i8", Type.BOOLEAN: "i1", Type.STRING: "u4"}
 _Array = np.ndarray[Any, np.dtype[Any]]
 
+# For the first array that becomes a Series, polars looks up numpy's functions. An exception of a signal in that moment
+# would be a panic. Signals wait while a module is imported (`calib.cli.signals`), so the look-up happens here.
+pl.Series(np.zeros(1, np.int64))
+
 
 def schema(kind: str, columns: Sequence[str] | None = None) -> dict[str, pl.DataType]:
     """Return the polars schema of a feed's columns, in the order given; by default of all flat fields.
