@@ -32,7 +32,7 @@ from calib.storage import Place, place_of, size_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from calib.dataset.finished.days import WholeDays
+    from calib.dataset.finished.day_kernel import DayKernel
     from calib.dataset.intervals import Summation
 
 
@@ -224,7 +224,7 @@ def _kernel_for(plan: DatasetPlan, engine: EngineChoice) -> Any | None:
     return summing_kernel() if plan.is_local and engine.name == "auto" else None
 
 
-def _day_kernel(plan: DatasetPlan, recipe: DatasetOptions, engine: EngineChoice) -> WholeDays | None:
+def _day_kernel(plan: DatasetPlan, recipe: DatasetOptions, engine: EngineChoice) -> DayKernel | None:
     """Return the summation of days without an entry by the kernel; None without the kernel."""
     kernel = _kernel_for(plan, engine)
     if kernel is None:
@@ -235,7 +235,7 @@ def _day_kernel(plan: DatasetPlan, recipe: DatasetOptions, engine: EngineChoice)
 
 
 def _by_days(
-    reader: PlanReader, recipe: DatasetOptions, finished: FinishedDays | None, kernel: WholeDays | None = None
+    reader: PlanReader, recipe: DatasetOptions, finished: FinishedDays | None, kernel: DayKernel | None = None
 ) -> pl.DataFrame:
     """Return the intervals before the filters, from batches of lines and from the stored rows of finished days."""
     from calib.dataset.intervals import LineFilter, join_kinds, sum_days

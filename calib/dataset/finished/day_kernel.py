@@ -1,4 +1,4 @@
-"""One day file summed by the kernel, with what is kept of it for a later run."""
+"""Sum one day file by the kernel, and find the lines from which a later run can continue it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from calib.dataset.native.frames import kind_frame
 from calib.dataset.native.intervals import markouts_of_day, sums_options, threads_for
 from calib.dataset.native.sums import NativeJob, sum_natively
 from calib.dataset.order import GROUP
+from calib.errors import UnreadableInput
 from calib.feeds.reading.batches import LINE
 from calib.feeds.reading.columns import frame
 from calib.feeds.reading.days import DayFile, Form
@@ -32,20 +33,20 @@ from calib.storage import source_of
 
 if TYPE_CHECKING:
     from calib.dataset.assembly import DatasetOptions
+    from calib.dataset.finished.days import DayReader
     from calib.dataset.plan import DatasetPlan
-    from calib.dataset.plan_reader import PlanReader
 
 
 @dataclass(frozen=True, slots=True)
 class DayKernel:
-    """Sums whole day files as `calib.dataset.finished.day_sums.sum_day` does, by the kernel.
+    """Sums whole day files by the kernel, with the results of `calib.dataset.finished.day_sums.sum_day`.
 
     Parameters
     ----------
     library
         The kernel.
     plan, recipe
-        Whose files are summed, and how.
+        The plan whose files are summed, and the options of the dataset.
     jobs
         Threads; None: as many as there are cores, one for a small file.
     """
@@ -56,12 +57,18 @@ class DayKernel:
     jobs: int | None
 
     def suits(self, file: DayFile) -> bool:
-        """Whether it can: not where an interval may hold lines of two files, nor where a line is being written."""
+        """Whether the kernel can sum this file.
+
+        It cannot if an interval may have lines of two files, or if the last line of a file that may grow is incomplete.
+        """
         may_grow = file.kind != "fills" and file.form is Form.PLAIN and file in self.plan.newest
         return self.plan.grid.divides_a_day and (not may_grow or _ends_with_newline(file))
 
-    def sum_day(self, file: DayFile, reader: PlanReader, copy: ReadingCopy, columns: DayColumns) -> DaySums:
-        """What a file comes to; the copy is filled, and the reader gets the facts. Errors as `sum_natively`."""
+    def sum_day(self, file: DayFile, reader: DayReader, copy: ReadingCopy, columns: DayColumns) -> DaySums:
+        """Return the sums of a file; fill ``copy``, and store the file's statistics and symbols in ``reader``.
+
+        It raises the errors of `sum_natively`.
+        """
         passes: list[FilePass] = []
 
         @contextlib.contextmanager
@@ -83,38 +90,42 @@ class DayKernel:
         found = sum_natively(job, [whole_day], [file], self.plan.newest)
         reader.stats[file] = found.stats[file]
         reader.symbols |= found.symbols
-        rows = kind_frame(file.kind, *found.of(file.kind)).select(columns.rows.names())
-        one = passes.pop()  # taken out: with the job, which knows the list, it would be a cycle of many megabytes
+        rows = kind_frame(file.kind, *found.kinds[file.kind]).select(columns.rows.names())
+        one = passes.pop()  # removed from the list, which the job refers to: else both stay in a reference cycle
         open_lines = self._open_lines(one, rows, columns) if file in self.plan.newest else None
         copy.was_whole(found.symbols, None if open_lines is None else one.tail, unended=one.unended)
         nothing = columns.lines.to_frame()
         return DaySums(rows, nothing, nothing if open_lines is None else open_lines)
 
     def _open_lines(self, one: FilePass, rows: pl.DataFrame, columns: DayColumns) -> pl.DataFrame | None:
-        """The lines of the newest intervals, read once more; None where no later reading can go on there.
+        """Read the lines of the newest intervals again; return None if no later reading can continue the file.
 
-        Lines that are appended may belong to intervals that began up to `ALLOWED_LATENESS_S` before the median time of
-        the last chunk: one line with a wild time moves it nowhere.
+        Appended lines may belong to intervals up to `ALLOWED_LATENESS_S` before the median time of the last chunk. The
+        median does not depend on a single line with a wrong time.
         """
         if one.tail is None:
             return None
-        names = columns.lines.names()[1:]
         if not one.places:
             return columns.lines.to_frame()
+        names = columns.lines.names()[1:]
         packer = NativePacker(self.library, ColumnPlan(one.file.kind, one.file.first_ts, tuple(names)))
-        last = _lines(one, one.places[-1], packer, names)
-        first = self.plan.grid.index(float(last["ts"].median()) - ALLOWED_LATENESS_S)  # type: ignore[arg-type]
-        begin = first * self.plan.grid.interval_sec
-        needed = [place for place in one.places if place.last_ts >= begin]
-        if sum(place.size for place in needed) > MAX_LINES_BYTES:
+        *earlier, last = one.places
+        try:
+            newest = _lines(one, last, packer, names)
+            first = self.plan.grid.index(float(newest["ts"].median()) - ALLOWED_LATENESS_S)  # type: ignore[arg-type]
+            begin = first * self.plan.grid.interval_sec
+            needed = [place for place in earlier if place.last_ts >= begin]
+            if sum(place.size for place in needed) > MAX_LINES_BYTES:
+                return None
+            parts = [*(_lines(one, place, packer, names) for place in needed), newest]
+        except UnreadableInput:  # replaced or shortened since; the sums are of what was read before
             return None
-        parts = [_lines(one, place, packer, names).filter(pl.col("ts") >= begin) for place in needed]
-        found = pl.concat(parts)
+        found = pl.concat(parts).filter(pl.col("ts") >= begin)
         return found if _complete(found, rows.filter(pl.col(INDEX) >= first), self.plan.grid) else None
 
 
 def _lines(one: FilePass, place: ChunkPlace, packer: NativePacker, names: Sequence[str]) -> pl.DataFrame:
-    """The valid lines of a chunk, from the file that was read."""
+    """Read a chunk of the file again and return its valid lines."""
     path, identity = one.file.local, one.stored.identity
     packed = packer.pack(source_of(path).read_range(path, identity, place.offset, place.size))
     numbers = np.asarray(packed.lines, dtype=np.int64) + place.first_line
@@ -122,17 +133,17 @@ def _lines(one: FilePass, place: ChunkPlace, packer: NativePacker, names: Sequen
 
 
 def _complete(lines: pl.DataFrame, rows: pl.DataFrame, grid: Grid) -> bool:
-    """Whether these are all the lines of the rows: not where something else wrote to the file meanwhile."""
+    """Whether these are all lines of the rows; false if the file was changed in place meanwhile."""
     counts = lines.with_columns(grid.index_of()).group_by(*GROUP).len().sort(*GROUP)
     return counts.select(*GROUP).equals(rows.select(*GROUP)) and counts["len"].to_list() == rows["ticks"].to_list()
 
 
 def _ends_with_newline(file: DayFile) -> bool:
-    """Whether the last byte of a plain file is a newline; True also where it has none, or cannot be read."""
+    """Whether the last byte of a plain file is a newline; true also if the file is empty or cannot be read."""
     try:
         with FileIO(system.open_regular(file.local)) as handle:
             size = handle.seek(0, os.SEEK_END)
             handle.seek(max(0, size - 1))
             return size == 0 or handle.read(1) == b"\n"
     except OSError:
-        return True  # what sums the file says what is wrong
+        return True  # reading the file raises the error

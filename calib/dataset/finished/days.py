@@ -7,10 +7,10 @@ Intervals that cross midnight need lines of two files. Their lines are stored an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
@@ -42,32 +42,35 @@ from calib.dataset.plan import DatasetPlan
 from calib.dataset.watermark_buffer import WatermarkBuffer
 from calib.feeds.reading.batches import LINE
 from calib.feeds.reading.days import DayFile, is_newest
+from calib.feeds.reading.rejects import RejectWriter
 from calib.feeds.reading.state import PrefixChanged
 from calib.feeds.reading.stats import FileStats
 from calib.words import counted
+
+if TYPE_CHECKING:
+    from calib.dataset.finished.day_kernel import DayKernel
 
 
 class DayReader(ReadFiles, Protocol):
     """Reader of the files of a plan."""
 
+    symbols: set[str]
+
+    @property
+    def progress(self) -> Callable[[float], None]:
+        """Function that is called with the number of stored bytes read since its last call."""
+        ...
+
     def lines(self, file: DayFile, columns: Sequence[str], copy: ReadingCopy) -> Generator[pl.DataFrame]:
         """Yield the batches of a file; the first reading is recorded in ``copy``."""
         ...
 
+    def rejects(self, file: DayFile) -> contextlib.AbstractContextManager[RejectWriter | None]:
+        """Return a context with the writer of a file's rejects."""
+        ...
+
     def take(self, file: DayFile, stats: FileStats, symbols: set[str], rejects: bytes) -> None:
         """Take over the results of an earlier run for a file, and write its rejects."""
-        ...
-
-
-class WholeDays(Protocol):
-    """Summation of whole files at once instead of batch by batch."""
-
-    def suits(self, file: DayFile) -> bool:
-        """Whether this file can be summed at once."""
-        ...
-
-    def sum_day(self, file: DayFile, reader: Any, copy: ReadingCopy, columns: DayColumns) -> DaySums:
-        """Return the sums of a file; fill ``copy``, and store the file's statistics and symbols in ``reader``."""
         ...
 
 
@@ -152,11 +155,11 @@ class FinishedDays:
         self._entries.trim()
 
     def sum_days(
-        self, reader: DayReader, wanted: LineFilter, sums: Summation, kernel: WholeDays | None = None
+        self, reader: DayReader, wanted: LineFilter, sums: Summation, kernel: DayKernel | None = None
     ) -> pl.DataFrame:
         """Sum the files that were looked up, like `calib.dataset.intervals.sum_days`.
 
-        Files that the kernel supports (`WholeDays.suits`) are summed by it.
+        Files that the kernel supports (`DayKernel.suits`) are summed by it.
         """
         done = [self._columns[sums.kind].rows.to_frame()]
         edges = WatermarkBuffer(wanted.grid, lambda lines: done.append(sums(lines)))
@@ -195,7 +198,7 @@ class FinishedDays:
             return look  # reading the file raises the error
 
     def _day(
-        self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation, file: DayFile, kernel: WholeDays | None
+        self, look: Lookup, reader: DayReader, grid: Grid, sums: Summation, file: DayFile, kernel: DayKernel | None
     ) -> DaySums:
         if look.entry is not None:
             with contextlib.suppress(DamagedEntry, PrefixChanged, LateLine):

@@ -54,8 +54,8 @@ class PlanSums:
         from calib.dataset.native.frames import kind_frame
 
         return join_kinds(
-            kind_frame("pipeline_ticks", *self.result.of("pipeline_ticks")),
-            kind_frame("fills", *self.result.of("fills")),
+            kind_frame("pipeline_ticks", *self.result.kinds["pipeline_ticks"]),
+            kind_frame("fills", *self.result.kinds["fills"]),
             self.grid,
         )
 

@@ -47,13 +47,9 @@ class NativeResult:
     stats: dict[DayFile, FileStats]
     symbols: set[str]
 
-    def of(self, kind: str) -> tuple[bytearray, dict[str, int]]:
-        """The rows and symbols of one kind."""
-        return self.kinds[kind]
-
     def intervals(self, library: Any) -> tuple[list[str], bytes]:
         """The rows joined: symbols, sorted, and one record an interval, see ``struct interval`` of the kernel."""
-        return join_rows(library, [self.of("pipeline_ticks"), self.of("fills")])
+        return join_rows(library, [self.kinds["pipeline_ticks"], self.kinds["fills"]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from calib.dataset.finished.day_sums import DayColumns
 from calib.dataset.finished.entry import OPEN, REJECTS, ROWS, DayHeader, StoredEntry
 from calib.dataset.model import Dataset
 from calib.dataset.ticks import TickAggregator
+from calib.errors import UnreadableInput
 from calib.feeds.reading.native import library, status, stream
 from tests.dataset.feeds import DAY_0, fill, tick, write
 
@@ -111,6 +112,22 @@ def test_a_file_that_something_else_wrote_to_meanwhile_is_read_whole_when_it_gro
     grown, counts = made(tmp_path / "feeds", tmp_path / "kernel")
     assert counts == (1, 0, 1)
     assert grown.intervals.equals(build_dataset(tmp_path / "feeds", filters=()).intervals, null_equal=True)
+
+
+def test_a_file_that_was_replaced_after_the_sums_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that is rotated before the second look at its newest lines: the sums are those of the file before."""
+
+    class Replaced:
+        def read_range(self, path: Path, identity: Any, offset: int, size: int) -> bytes:
+            del identity, offset, size
+            raise UnreadableInput("was replaced", where=str(path), hint="")
+
+    feeds_of(tmp_path / "feeds")
+    monkeypatch.setattr(day_kernel, "source_of", lambda _: Replaced())
+    found, counts = made(tmp_path / "feeds", tmp_path / "kernel")
+    assert counts == (0, 0, 2)
+    assert found.intervals.equals(build_dataset(tmp_path / "feeds", filters=()).intervals, null_equal=True)
+    assert stored(tmp_path / "kernel", "pipeline_ticks").header.state is None
 
 
 def test_only_the_newest_intervals_are_kept_open(tmp_path: Path) -> None:
