@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calib.cli import options, success
-from calib.cli.command import add, command
+from calib.cli.command import add, command, group
 from calib.cli.output import Session
 from calib.cli.report_options import Format, Open, ReportFormat, form_of, open_report
 from calib.cli.times import parse_range, parse_time
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
     from calib.evaluation.ab import ABOptions
     from calib.metrics.text_file import JobResult
 
-app = typer.Typer(
-    name="ab",
-    no_args_is_help=False,
-    add_completion=False,
-    rich_markup_mode=None,
-    epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sequential",
-)
+app = group("ab", epilog="Example: calib ab --feeds sample_feeds --assign demo/50% --decision sequential")
 
 StateDir = Annotated[
     str | None, typer.Option("--state", metavar="DIR", help="Directory of the experiment's state [OUT/ab].")

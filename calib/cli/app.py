@@ -41,10 +41,6 @@ class Root(Group):
         super().__init__(**attributes)
         self.commands = Commands(self.commands, lambda: _COMMANDS, _made)
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of the commands, without making them."""
-        return list(self.commands)
-
 
 def _made(name: str) -> Any:
     from calib.cli.command import add

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calib.cli import options, success
-from calib.cli.command import add, command
+from calib.cli.command import add, command, group
 from calib.cli.output import Session
 from calib.cli.times import parse_range, parse_time
 from calib.errors import UsageError
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from calib.experiments.canary.settings import CanarySettings
     from calib.metrics.text_file import JobResult
 
-app = typer.Typer(
-    name="canary",
-    no_args_is_help=False,
-    add_completion=False,
-    rich_markup_mode=None,
-    epilog="Example: calib canary check --advance",
-)
+app = group("canary", epilog="Example: calib canary check --advance")
 
 StateDir = Annotated[
     str | None, typer.Option("--state", metavar="DIR", help="Directory of the canary's state [OUT/canary].")

@@ -88,6 +88,11 @@ def command(
     return decorate
 
 
+def group(name: str, **attributes: Any) -> typer.Typer:
+    """Return a group of commands; ``attributes`` are those of Typer."""
+    return typer.Typer(name=name, no_args_is_help=False, add_completion=False, rich_markup_mode=None, **attributes)
+
+
 def add(app: typer.Typer, name: str, body: Callable[..., int]) -> None:
     """Add a command made by `command` to an application."""
     app.command(name, cls=Command, epilog=body.epilog)(body)  # type: ignore[attr-defined]

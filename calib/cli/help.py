@@ -18,6 +18,10 @@ class Group(TyperGroup):
         """Return the parameters of the group itself."""
         return spare_conversions(super().get_params(ctx))
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands; they are not created for it."""
+        return list(self.commands)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]

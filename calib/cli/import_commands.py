@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from calib.cli import import_, import_guess, import_listing, options
-from calib.cli.command import add
+from calib.cli.command import add, group
 from calib.cli.help import Group
 from calib.cli.lazy import Command, Commands
 
@@ -82,11 +82,8 @@ def _names() -> list[str]:
     return [*IMPORTERS, *preset_names()]
 
 
-app = typer.Typer(
-    name="import",
-    rich_markup_mode=None,
-    no_args_is_help=False,
-    add_completion=False,
+app = group(
+    "import",
     invoke_without_command=True,
     cls=FormatGroup,
     help="Convert recordings of other tools, and your own tables, to feed files.",

@@ -9,17 +9,11 @@ from typing import Annotated
 
 import typer
 
-from calib.cli.command import add, command
+from calib.cli.command import add, command, group
 from calib.cli.output import Session
 from calib.errors import UsageError
 
-app = typer.Typer(
-    name="metrics",
-    no_args_is_help=False,
-    add_completion=False,
-    rich_markup_mode=None,
-    epilog="Example: calib metrics alerts > calib-alerts.yml",
-)
+app = group("metrics", epilog="Example: calib metrics alerts > calib-alerts.yml")
 
 
 class NameSet(enum.StrEnum):

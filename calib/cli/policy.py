@@ -12,7 +12,7 @@ import typer
 
 from calib import system
 from calib.cli import options, policy_check
-from calib.cli.command import add, command
+from calib.cli.command import add, command, group
 from calib.cli.output import Session
 from calib.cli.policy_assess import assess
 from calib.cli.times import parse_time
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from calib.policy.emergency.store import EmergencyStore
     from calib.policy.questions import Question
 
-app = typer.Typer(name="policy", no_args_is_help=False, add_completion=False, rich_markup_mode=None)
+app = group("policy")
 
 _PLACE = (FEEDS["out"], SETTINGS["policy.state"])
 

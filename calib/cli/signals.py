@@ -87,7 +87,7 @@ def raising() -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            # After a lost signal, an error is only its consequence. Rust reports one as a panic, which is no Exception.
+            # An error after a lost signal is only its consequence. In Rust it is a panic, whose class is no Exception.
             if isinstance(error, Exception) or type(error).__name__ == "PanicException":
                 check()
             raise

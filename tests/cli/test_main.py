@@ -72,8 +72,6 @@ def test_help_loads_none_of_the_heavy_libraries() -> None:
 
 
 def test_every_command_has_a_worked_example_in_its_help() -> None:
-    from calib.cli.app import app
-
     root: Any = typer.main.get_command(app)
     assert {"aggregate", "import", "ab", "policy"} <= set(root.commands)
     for name, command in root.commands.items():
