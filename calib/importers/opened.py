@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import zstandard
 
 from calib.errors import NotThisFormat, UnreadableInput
-from calib.feeds.reading.members import ZstdFrame
+from calib.feeds.reading.members import ZSTD_MAGIC, ZstdFrame
 from calib.importers.base import Advance
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 GZIP: Final = b"\x1f\x8b"
 ZIP: Final = b"PK"
-ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = 1 << 17
 _ZSTD_BLOCK: Final = 1 << 12
 _ZSTD_PIECE: Final = 1 << 18
@@ -76,11 +75,11 @@ def content_of(path: Path, hint: str, advance: Advance) -> Iterator[IO[bytes]]:
         If a zip archive does not hold exactly one file.
     """
     with opened(path, advance) as handle:
-        begin = handle.peek(len(ZSTD))
+        begin = handle.peek(len(ZSTD_MAGIC))
         if begin.startswith(GZIP):
             with GzipFile(fileobj=handle) as packed:
                 yield cast("IO[bytes]", packed)
-        elif begin.startswith(ZSTD):
+        elif begin.startswith(ZSTD_MAGIC):
             with io.BufferedReader(_ZstdContent(handle), _BLOCK) as unpacked:
                 yield cast("IO[bytes]", unpacked)
         elif begin.startswith(ZIP):

@@ -10,7 +10,8 @@ import zstandard
 
 ZSTD_BLOCK: Final = 128 << 10
 """Most bytes that one block of a zstd frame decompresses to (RFC 8878, 3.1.1.2)."""
-_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+"""First bytes of a zstd frame."""
 _RLE: Final = 1
 _DICTIONARY_ID: Final = (0, 1, 2, 4)
 _CONTENT_SIZE: Final = (0, 2, 4, 8)
@@ -103,9 +104,9 @@ class ZstdFrame:
 
 
 class _Blocks:
-    """Where the blocks of a zstd frame end: only their headers are read (RFC 8878, 3.1.1).
+    """Finds where the blocks of a zstd frame end, from their headers alone (RFC 8878, 3.1.1).
 
-    What is no such frame, or damaged, is left to the library.
+    It does not judge other frames or damaged ones: all of their bytes go to the library.
     """
 
     def __init__(self) -> None:
@@ -149,7 +150,7 @@ class _Blocks:
             return len(part)
         if not self._in_frame:
             self._in_frame = True
-            self._unknown = not self._head.startswith(_MAGIC)
+            self._unknown = not self._head.startswith(ZSTD_MAGIC)
         else:
             header = int.from_bytes(self._head, "little")
             self._last = bool(header & 1)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from calib.errors import NotThisFormat
+from calib.feeds.reading.members import ZSTD_MAGIC
 from calib.importers.base import Advance, unseen
 from calib.importers.lines import DAMAGED, MARK, TextLine, text_lines, unpacking
-from calib.importers.opened import GZIP, ZIP, ZSTD, content_of
+from calib.importers.opened import GZIP, ZIP, content_of
 from calib.importers.table.mapping import TableMapping
 from calib.importers.table.readers.columnar import ARROW, PARQUET, columnar
 from calib.importers.table.readers.database import SQLITE, database
@@ -64,7 +65,7 @@ def opened_rows(path: Path, mapping: TableMapping, advance: Advance = unseen) ->
 
 def _unpacked(path: Path, directory: Path) -> Path:
     with path.open("rb") as handle:
-        packed = handle.read(4).startswith((GZIP, ZIP, ZSTD))
+        packed = handle.read(4).startswith((GZIP, ZIP, ZSTD_MAGIC))
     if not packed:
         return path
     target = directory / path.name
