@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 
 from calib.cli import options
+from calib.cli.help import Group
 from calib.cli.lazy import Command
 from calib.config import Setting
 from calib.errors import UsageError
@@ -88,9 +89,11 @@ def command(
     return decorate
 
 
-def group(name: str, **attributes: Any) -> typer.Typer:
+def group(name: str, *, cls: type[Group] = Group, **attributes: Any) -> typer.Typer:
     """Return a group of commands; ``attributes`` are those of Typer."""
-    return typer.Typer(name=name, no_args_is_help=False, add_completion=False, rich_markup_mode=None, **attributes)
+    return typer.Typer(
+        name=name, cls=cls, no_args_is_help=False, add_completion=False, rich_markup_mode=None, **attributes
+    )
 
 
 def add(app: typer.Typer, name: str, body: Callable[..., int]) -> None:

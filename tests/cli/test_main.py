@@ -80,6 +80,21 @@ def test_every_command_has_a_worked_example_in_its_help() -> None:
             assert "Example" in command.epilog
 
 
+@pytest.mark.parametrize(
+    ("group", "sentence"),
+    [
+        ("metrics", "Print every name with its type, set and owner; with -v also its meaning and unit."),
+        ("ab", "Show the status of a running experiment from its state file."),
+    ],
+)
+def test_a_group_shows_whole_sentences_in_60_columns(
+    group: str, sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run([group, "--help"]) == 0
+    assert sentence in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_command_is_imported_without_the_others() -> None:
     script = (
         "import sys; from calib.cli.main import run; run(['config', '--quiet']);"
